@@ -1,0 +1,26 @@
+/** Unit tests stand beside the code; tests on the real parts stand in test/. */
+const common = {
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '^.+\\.ts$': '@swc/jest' },
+  moduleNameMapper: {
+    '^@buckets/([a-z-]+)$': '<rootDir>/libs/$1/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  modulePathIgnorePatterns: ['<rootDir>/\\.data', '<rootDir>/\\.tools', '/dist/'],
+  testEnvironment: 'node',
+};
+
+export default {
+  projects: [
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{apps,libs,stack}/**/*.test.ts'],
+    },
+    {
+      ...common,
+      displayName: 'real-parts',
+      testMatch: ['<rootDir>/test/**/*.test.ts'],
+    },
+  ],
+};
