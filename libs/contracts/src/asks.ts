@@ -1,0 +1,100 @@
+import type { BackupRecord } from './backup.js';
+import type { OperationKind } from './vocabulary.js';
+
+/** From a host to the control plane, on `buckets.ask.<hostId>.<name>`; JSON, answered with {@link Answer}. Never stored. */
+export interface GrantAsk {
+  projectId: string;
+  generation: number;
+  operationId: string;
+  kind: OperationKind;
+  /** Names one attempt: asking again with the same id does not count twice. */
+  attemptId: string;
+}
+
+/** The control plane's yes to (host, project, generation, operation), with all that the attempt needs. */
+export interface Grant {
+  attempt: number;
+  bucket: BucketAccess;
+  repository: RepositoryAccess;
+  /** For people's text in messages: 32 bytes, base64. */
+  dataKey: string;
+  /** What a start restores where data are missing, or what a restore was asked for. */
+  restore?: BackupRecord;
+  /** The backup to compare a new one with: suddenly empty, or shrunken. */
+  newestBackup?: BackupRecord;
+  /** Whether the project ever had data: a start must not make an empty one of it in silence. */
+  hadData: boolean;
+  running: boolean;
+}
+
+export interface BucketAccess {
+  endpoint: string;
+  region: string;
+  bucket: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+export interface RepositoryAccess {
+  /** Where in the bucket: `projects/<projectId>/`. */
+  prefix: string;
+  /** The id that the repository's config must have; absent before it was initialised. */
+  configId?: string;
+  masterKey: { mac: { k: string; r: string }; encrypt: string };
+  recoveryPassword: string;
+}
+
+/** Asked again right before each step that cannot be undone. */
+export interface ConfirmAsk {
+  projectId: string;
+  generation: number;
+  operationId: string;
+  attemptId: string;
+}
+export interface Confirmation {
+  confirmed: true;
+}
+
+/** States that the repository exists. The answer names the config id that counts, whoever came first. */
+export interface RepositoryInitialisedAsk extends ConfirmAsk {
+  configId: string;
+}
+export interface RepositoryInitialisedAnswer {
+  configId: string;
+}
+
+/** Which projects are this host's: what to watch, and what is its own no longer. */
+export interface AssignmentsAsk {
+  /** Where the last page ended. */
+  after?: string;
+}
+export interface Assignment {
+  projectId: string;
+  generation: number;
+  running: boolean;
+  provisioned: boolean;
+}
+export interface Assignments {
+  items: Assignment[];
+  next?: string;
+}
+
+export interface Asks {
+  grant: { ask: GrantAsk; answer: Grant };
+  confirm: { ask: ConfirmAsk; answer: Confirmation };
+  'repository-initialised': { ask: RepositoryInitialisedAsk; answer: RepositoryInitialisedAnswer };
+  assignments: { ask: AssignmentsAsk; answer: Assignments };
+}
+
+/** A refusal says whether asking again can help. */
+export interface Refusal {
+  code: string;
+  detail: string;
+  /** False: give up what was asked for. True: ask again later. */
+  retry: boolean;
+  /** The operation has ended already: there is nothing left to do. */
+  ended?: boolean;
+}
+
+export type Answer<T> = { ok: T } | { refused: Refusal };
