@@ -1,0 +1,8 @@
+export { describeSettings } from './describe.js';
+export { boolean, bytes, choice, command, duration, filePath, integer, port, string, url } from './kinds.js';
+export { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.js';
+export { Secret } from './secret.js';
+export { secret, secretUrl } from './secret-kinds.js';
+export type { Environment, Setting } from './setting.js';
+export { defineSettings, readSettings, SettingsError } from './settings.js';
+export type { SettingProblem, Settings, SettingsOf } from './settings.js';
