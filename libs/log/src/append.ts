@@ -1,0 +1,199 @@
+import { JetStreamApiError, type JetStreamManager, type SeqMsgRequest } from '@nats-io/jetstream';
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import {
+  encode,
+  envelope,
+  eventTypeName,
+  intentTypeName,
+  newMessageId,
+  STREAM,
+  subjects,
+  type LoggedEvent,
+  type NewEvent,
+  type NewIntent,
+} from '@buckets/contracts';
+import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
+
+/** One decision: facts about one thing, and the intents that follow from them. */
+export interface Decision {
+  thing: NewEvent['thing'];
+  id: string;
+  /** The position of the thing's last event that was decided on; 0 for a thing that is new. */
+  expected: number;
+  events: readonly NewEvent[];
+  intents?: readonly NewIntent[];
+  operationId?: string;
+  causationId?: string;
+}
+
+interface Entry {
+  subject: string;
+  messageId: string;
+  bytes: Uint8Array;
+}
+
+const PUBLISH_TIMEOUT_MS = 2_000;
+const MAX_TRIES = 3;
+
+const CODE = {
+  wrongLastSequence: 10071,
+  wrongLastSequenceUnknown: 10164,
+  duplicateInBatch: 10201,
+  streamFull: [10047, 10077, 10122, 10167],
+} as const;
+
+/** The only way into the log. */
+export class Log {
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly jsm: JetStreamManager,
+    private readonly source: string,
+  ) {}
+
+  /**
+   * Appends a decision whole or not at all, and only if nothing has been appended to the thing since `expected`.
+   * Message ids are kept over retries, so a repeated publish never stores anything twice.
+   *
+   * @returns the events with their positions
+   * @throws {PositionMoved} decide again
+   * @throws {LogRefused} the log is full
+   * @throws {LogUnreachable} the outcome is unknown
+   */
+  async append(decision: Decision): Promise<LoggedEvent[]> {
+    const time = new Date();
+    const entries = this.entries(decision, time);
+    if (decision.events.length === 0) throw new RangeError('A decision without a fact has nothing to append.');
+    const last = await this.publish(decision, entries);
+    const first = last - entries.length + 1;
+    return decision.events.map(
+      (event, index) =>
+        ({
+          ...event,
+          id: decision.id,
+          position: first + index,
+          messageId: entries[index]!.messageId,
+          time: time.toISOString(),
+        }) as LoggedEvent,
+    );
+  }
+
+  private async publish(decision: Decision, entries: Entry[]): Promise<number> {
+    let failure: unknown;
+    for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
+      try {
+        return await this.publishOnce(decision, entries);
+      } catch (error) {
+        if (error instanceof LogRefused || error instanceof PositionMoved) throw error;
+        failure = error;
+      }
+    }
+    throw new LogUnreachable(failure);
+  }
+
+  private async publishOnce(decision: Decision, entries: Entry[]): Promise<number> {
+    const expectation = [String(decision.expected), subjects.eventsOf(decision.thing, decision.id)] as const;
+    const batchId = newMessageId();
+    for (const [index, entry] of entries.entries()) {
+      const header = headersOf(entry);
+      if (index === 0) {
+        header.set('Nats-Expected-Last-Subject-Sequence', expectation[0]);
+        header.set('Nats-Expected-Last-Subject-Sequence-Subject', expectation[1]);
+      }
+      if (entries.length > 1) {
+        header.set('Nats-Batch-Id', batchId);
+        header.set('Nats-Batch-Sequence', String(index + 1));
+      }
+      if (index < entries.length - 1) {
+        this.nats.publish(entry.subject, entry.bytes, { headers: header });
+        continue;
+      }
+      if (entries.length > 1) header.set('Nats-Batch-Commit', '1');
+      const reply = await this.nats.request(entry.subject, entry.bytes, {
+        headers: header,
+        timeout: PUBLISH_TIMEOUT_MS,
+      });
+      return this.settle(decision, entries, reply.json<PublishReply>());
+    }
+    throw new RangeError('A decision without entries.');
+  }
+
+  private async settle(decision: Decision, entries: Entry[], reply: PublishReply): Promise<number> {
+    const code = reply.error?.err_code;
+    if (code === undefined && reply.duplicate !== true && reply.seq !== undefined) return reply.seq;
+    if (
+      reply.duplicate === true ||
+      code === CODE.wrongLastSequence ||
+      code === CODE.wrongLastSequenceUnknown ||
+      code === CODE.duplicateInBatch
+    ) {
+      return this.readBack(decision, entries);
+    }
+    const reason = reply.error?.description ?? 'an answer that is not understood';
+    if (CODE.streamFull.some((full) => full === code)) throw new LogRefused(reason);
+    throw new Error(`The log answered: ${reason} (${code ?? 'no code'}).`);
+  }
+
+  /**
+   * A check that failed may be one that an earlier try of ours has passed: whoever won position `expected` is the
+   * first message of the thing after it, so that message's id tells whose it was. Works on one replica and on
+   * three, within the server's window for duplicates and after it.
+   */
+  private async readBack(decision: Decision, entries: Entry[]): Promise<number> {
+    const firstAfter: SeqMsgRequest & { next_by_subj: string } = {
+      seq: decision.expected + 1,
+      next_by_subj: subjects.eventsOf(decision.thing, decision.id),
+    };
+    const winner = await this.jsm.streams.getMessage(STREAM.log, firstAfter).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError) return null;
+      throw error;
+    });
+    if (winner?.header.get('Nats-Msg-Id') === entries[0]!.messageId) return winner.seq + entries.length - 1;
+    throw new PositionMoved(decision.thing, decision.id, decision.expected);
+  }
+
+  private entries(decision: Decision, time: Date): Entry[] {
+    const common = {
+      source: this.source,
+      time,
+      ...(decision.operationId === undefined ? {} : { operationId: decision.operationId }),
+      ...(decision.causationId === undefined ? {} : { causationId: decision.causationId }),
+    };
+    const facts = decision.events.map((event) =>
+      entry(subjects.event(event.thing, decision.id, event.type), {
+        ...common,
+        type: eventTypeName(event.thing, event.type),
+        subject: `${event.thing}/${decision.id}`,
+        data: event.data,
+      }),
+    );
+    const intents = (decision.intents ?? []).map((intent) =>
+      entry(subjects.intent(intent.hostId, intent.projectId, intent.kind), {
+        ...common,
+        operationId: intent.data.operationId,
+        type: intentTypeName(intent.kind),
+        subject: `host/${intent.hostId}/project/${intent.projectId}`,
+        data: intent.data,
+      }),
+    );
+    return [...facts, ...intents];
+  }
+}
+
+interface PublishReply {
+  seq?: number;
+  duplicate?: boolean;
+  error?: { code: number; err_code: number; description: string };
+}
+
+function entry(subject: string, fields: Parameters<typeof envelope>[0] & { data: unknown }): Entry {
+  const { data, ...rest } = fields;
+  const message = envelope({ ...rest, id: newMessageId() }, data);
+  return { subject, messageId: message.id, bytes: encode(message) };
+}
+
+function headersOf(entry: Entry): MsgHdrs {
+  const header = headers();
+  header.set('Nats-Msg-Id', entry.messageId);
+  header.set('Nats-Expected-Stream', STREAM.log);
+  return header;
+}

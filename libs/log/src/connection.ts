@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+
+export interface ConnectionSettings {
+  url: string;
+  /** A NATS credentials file. */
+  credsFile: string;
+  /** Shows up in the server's list of connections. */
+  name: string;
+  /** Users may be confined to an inbox of their own. */
+  inboxPrefix?: string;
+  /** Milliseconds. */
+  connectTimeoutMs?: number;
+}
+
+/** Connects and stays: reconnects for ever with a pause of a second and jitter, as a service outlives its server. */
+export async function connectToNats(settings: ConnectionSettings): Promise<NatsConnection> {
+  return connect({
+    servers: settings.url.split(','),
+    name: settings.name,
+    authenticator: credsAuthenticator(await readFile(settings.credsFile)),
+    ...(settings.inboxPrefix === undefined ? {} : { inboxPrefix: settings.inboxPrefix }),
+    timeout: settings.connectTimeoutMs ?? 10_000,
+    waitOnFirstConnect: false,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 250,
+    pingInterval: 10_000,
+    maxPingOut: 2,
+    ignoreAuthErrorAbort: true,
+  });
+}

@@ -1,0 +1,34 @@
+import type { EntityManager } from 'typeorm';
+import type { LoggedEvent } from '@buckets/contracts';
+
+/** One message of the log as it is stored. */
+export interface LogMessage {
+  position: number;
+  subject: string;
+  bytes: Uint8Array;
+  headers: Record<string, string>;
+  /** When the server stored it; RFC 3339. */
+  storedAt: string;
+}
+
+/**
+ * Tables that are made from the log and from nothing else. Dropping them and reading the log again gives the same
+ * rows: a projection sends nothing, asks nobody and looks at no clock.
+ */
+export interface Projection {
+  /** Names the position's row. */
+  readonly name: string;
+  /** The Postgres schema that holds its tables and its position. */
+  readonly schema: string;
+  /** Writes what a batch means, in the transaction that also moves the position. */
+  apply(batch: ProjectionBatch, rows: EntityManager): Promise<void>;
+  /** Empties the tables, for a rebuild. */
+  clear(rows: EntityManager): Promise<void>;
+}
+
+export interface ProjectionBatch {
+  /** Every message, intents too, as stored. */
+  messages: readonly LogMessage[];
+  /** The events among them. */
+  events: readonly LoggedEvent[];
+}
