@@ -1,0 +1,4 @@
+export * from './object-storage-error.js';
+export type * from './object-store.js';
+export { S3ObjectStore } from './s3-object-store.js';
+export type { S3Access, S3Limits } from './s3-object-store.js';
