@@ -1,0 +1,146 @@
+import type {
+  BackupRecorded,
+  FreshnessState,
+  OperationKind,
+  OperationResult,
+  OperationState,
+  Scope,
+  Thing,
+} from '@buckets/contracts';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** Postgres hands bigint over as text; positions stay far below 2^53. */
+const position = { type: 'bigint', transformer: { from: Number, to: (value: number) => value } } as const;
+
+/** The folded state of one thing that decisions are made on, and the position of its last event. */
+@Entity({ schema: 'api', name: 'thing_state' })
+export class ThingStateRow {
+  @PrimaryColumn({ type: 'text' }) thing!: Thing;
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column(position) position!: number;
+  @Column({ type: 'jsonb' }) state!: object;
+}
+
+/** The raw log once more, message for message: the log can be rebuilt from it. */
+@Entity({ schema: 'api', name: 'journal' })
+export class JournalRow {
+  @PrimaryColumn(position) position!: number;
+  @Column({ type: 'text' }) subject!: string;
+  @Column({ type: 'jsonb' }) headers!: Record<string, string>;
+  @Column({ type: 'bytea' }) bytes!: Buffer;
+  @Column({ type: 'text' }) stored_at!: string;
+}
+
+@Entity({ schema: 'api', name: 'region' })
+export class RegionRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) name!: string;
+  @Column({ type: 'float8' }) latitude!: number;
+  @Column({ type: 'float8' }) longitude!: number;
+  @Column(position) position!: number;
+}
+
+@Entity({ schema: 'api', name: 'bucket' })
+export class BucketRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) region_id!: string;
+  @Column({ type: 'text' }) endpoint!: string;
+  @Column({ type: 'text' }) s3_region!: string;
+  @Column({ type: 'text' }) bucket!: string;
+  @Column(position) position!: number;
+}
+
+@Entity({ schema: 'api', name: 'host' })
+export class HostRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) name!: string;
+  @Column({ type: 'text' }) region_id!: string;
+  @Column({ type: 'text' }) created_at!: string;
+  @Column(position) position!: number;
+}
+
+@Entity({ schema: 'api', name: 'api_key' })
+export class ApiKeyRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) name!: string;
+  @Index({ unique: true }) @Column({ type: 'text' }) token_hash!: string;
+  @Column({ type: 'jsonb' }) scopes!: Scope[];
+  @Column({ type: 'text', nullable: true }) expires_at!: string | null;
+  @Column({ type: 'text', nullable: true }) revoked_at!: string | null;
+  @Column({ type: 'text' }) created_at!: string;
+  @Column(position) position!: number;
+}
+
+@Entity({ schema: 'api', name: 'project' })
+export class ProjectRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) owner_id!: string;
+  /** Sealed. */
+  @Column({ type: 'text', nullable: true }) title!: string | null;
+  /** Sealed. */
+  @Column({ type: 'text', nullable: true }) description!: string | null;
+  @Column({ type: 'text' }) region_id!: string;
+  @Column({ type: 'text' }) bucket_id!: string;
+  @Index() @Column({ type: 'text' }) host_id!: string;
+  @Column({ type: 'int' }) generation!: number;
+  @Column({ type: 'int' }) backup_interval_minutes!: number;
+  @Column({ type: 'boolean' }) provisioned!: boolean;
+  @Column({ type: 'boolean' }) running!: boolean;
+  @Column({ type: 'text' }) freshness!: FreshnessState;
+  @Column({ type: 'text', nullable: true }) stale_since!: string | null;
+  @Column({ type: 'text' }) freshness_reason!: string;
+  @Column({ type: 'text', nullable: true }) covered_by!: string | null;
+  @Column({ type: 'text', nullable: true }) freshness_at!: string | null;
+  @Column({ type: 'text' }) created_at!: string;
+  /** The operation that makes its data. */
+  @Column({ type: 'text', nullable: true }) provision_operation_id!: string | null;
+  @Index() @Column(position) position!: number;
+}
+
+@Entity({ schema: 'api', name: 'backup' })
+@Index(['project_id', 'position'])
+export class BackupRow {
+  @PrimaryColumn({ type: 'text' }) project_id!: string;
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) began_at!: string;
+  @Column({ type: 'jsonb' }) record!: BackupRecorded;
+  @Column(position) position!: number;
+}
+
+@Entity({ schema: 'api', name: 'operation' })
+@Index(['project_id', 'position'])
+@Index(['host_id', 'position'])
+export class OperationRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) project_id!: string;
+  @Column({ type: 'text' }) host_id!: string;
+  @Column({ type: 'int' }) generation!: number;
+  @Column({ type: 'text' }) kind!: OperationKind;
+  @Column({ type: 'text' }) state!: OperationState;
+  @Column({ type: 'int' }) attempts!: number;
+  @Column({ type: 'text' }) requested_by!: string;
+  @Column({ type: 'text', nullable: true }) request_hash!: string | null;
+  @Column({ type: 'jsonb' }) params!: Record<string, unknown>;
+  @Column({ type: 'jsonb', nullable: true }) result!: OperationResult | null;
+  @Column({ type: 'text', nullable: true }) code!: string | null;
+  /** Sealed: it may name files. */
+  @Column({ type: 'text', nullable: true }) reason!: string | null;
+  @Column({ type: 'text' }) requested_at!: string;
+  @Column({ type: 'text', nullable: true }) began_at!: string | null;
+  @Column({ type: 'text', nullable: true }) ended_at!: string | null;
+  @Index() @Column(position) position!: number;
+  /** Of its latest event. */
+  @Column(position) changed_position!: number;
+}
+
+export const API_ENTITIES = [
+  ThingStateRow,
+  JournalRow,
+  RegionRow,
+  BucketRow,
+  HostRow,
+  ApiKeyRow,
+  ProjectRow,
+  BackupRow,
+  OperationRow,
+] as const;

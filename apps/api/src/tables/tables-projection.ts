@@ -1,0 +1,46 @@
+import type { Projection, ProjectionBatch } from '@buckets/log';
+import type { EntityManager } from 'typeorm';
+import { API_ENTITIES, JournalRow } from './entities.js';
+import { applyEvent, touched, Views } from './views.js';
+
+/** The API's tables and the journal: what people read, what is decided on, and the raw log once more. */
+export class TablesProjection implements Projection {
+  readonly name = 'tables';
+  readonly schema = 'api';
+
+  async apply({ messages, events }: ProjectionBatch, manager: EntityManager): Promise<void> {
+    await keepJournal(messages, manager);
+    const views = new Views();
+    const needed = events.flatMap(touched);
+    for (const table of new Set(needed.map((need) => need.table))) {
+      await views[table].fetch(
+        needed.filter((need) => need.table === table).map((need) => need.key),
+        manager,
+      );
+    }
+    for (const event of events) applyEvent(views, event);
+    for (const rows of views.all) await rows.flush(manager);
+  }
+
+  /** The journal stays: it may be the only copy of the log. */
+  async clear(manager: EntityManager): Promise<void> {
+    const derived = API_ENTITIES.filter((entity) => entity !== JournalRow);
+    const tables = derived.map((entity) => manager.connection.getMetadata(entity).tablePath);
+    await manager.query(`TRUNCATE ${tables.map((path) => path.replace(/(\w+)/g, '"$1"')).join(', ')}`);
+  }
+}
+
+async function keepJournal(messages: ProjectionBatch['messages'], manager: EntityManager): Promise<void> {
+  const { tablePath } = manager.connection.getMetadata(JournalRow);
+  await manager.query(
+    `INSERT INTO ${tablePath} (position, subject, headers, bytes, stored_at)
+     SELECT * FROM unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bytea[], $5::text[]) ON CONFLICT (position) DO NOTHING`,
+    [
+      messages.map(({ position }) => position),
+      messages.map(({ subject }) => subject),
+      messages.map(({ headers }) => JSON.stringify(headers)),
+      messages.map(({ bytes }) => Buffer.from(bytes)),
+      messages.map(({ storedAt }) => storedAt),
+    ],
+  );
+}

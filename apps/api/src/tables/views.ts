@@ -1,0 +1,210 @@
+import type {
+  EventThing,
+  LoggedEvent,
+  OperationBegan,
+  OperationEnded,
+  OperationRequested,
+  Outcome,
+} from '@buckets/contracts';
+import { evolveThing } from '../decisions/thing-state.js';
+import { operationEvent, type OperationEvent, type ProjectState } from '../projects/project-state.js';
+import {
+  ApiKeyRow,
+  BackupRow,
+  BucketRow,
+  HostRow,
+  OperationRow,
+  ProjectRow,
+  RegionRow,
+  ThingStateRow,
+} from './entities.js';
+import { Rows } from './rows.js';
+
+/** The rows that a batch of events touches. */
+export class Views {
+  readonly states = new Rows(ThingStateRow, ['thing', 'id']);
+  readonly regions = new Rows(RegionRow, ['id']);
+  readonly buckets = new Rows(BucketRow, ['id']);
+  readonly hosts = new Rows(HostRow, ['id']);
+  readonly apiKeys = new Rows(ApiKeyRow, ['id']);
+  readonly projects = new Rows(ProjectRow, ['id']);
+  readonly backups = new Rows(BackupRow, ['project_id', 'id']);
+  readonly operations = new Rows(OperationRow, ['id']);
+
+  get all(): Rows<never>[] {
+    const { states, regions, buckets, hosts, apiKeys, projects, backups, operations } = this;
+    return [states, regions, buckets, hosts, apiKeys, projects, backups, operations] as unknown as Rows<never>[];
+  }
+}
+
+/** What one event means for the tables. Pure: rows in, rows out. */
+export function applyEvent(views: Views, event: LoggedEvent): void {
+  const { thing, id, position } = event;
+  const state = evolveThing(views.states.get(thing, id)?.state ?? null, event);
+  if (state === null) return;
+  views.states.put({ thing, id, position, state });
+  const apply = BY_THING[thing] as (views: Views, event: LoggedEvent, state: object) => void;
+  apply(views, event, state);
+}
+
+const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, state: never) => void } = {
+  region: (views, { id, data, position }) => {
+    const { name, latitude, longitude } = data;
+    views.regions.put({ id, name, latitude, longitude, position });
+  },
+  bucket: (views, { id, data, position }) => {
+    const { regionId, endpoint, s3Region, bucket } = data;
+    views.buckets.put({ id, region_id: regionId, endpoint, s3_region: s3Region, bucket, position });
+  },
+  host: (views, event) => {
+    if (event.type === 'created') {
+      const { name, regionId } = event.data;
+      const { id, time, position } = event;
+      views.hosts.put({ id, name, region_id: regionId, created_at: time, position });
+    } else if (event.data.name !== undefined) {
+      views.hosts.patch([event.id], { name: event.data.name });
+    }
+  },
+  'api-key': (views, event) => {
+    if (event.type === 'revoked') {
+      views.apiKeys.patch([event.id], { revoked_at: event.time });
+      return;
+    }
+    const { name, tokenHash, scopes, expiresAt } = event.data;
+    const { id, time, position } = event;
+    const row = { id, name, scopes, position, token_hash: tokenHash, expires_at: expiresAt ?? null };
+    views.apiKeys.put({ ...row, revoked_at: null, created_at: time });
+  },
+  project: applyProjectEvent,
+};
+
+function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: ProjectState): void {
+  const { id, position, time } = event;
+  const operation = operationEvent(event.type);
+  if (operation !== null) applyOperationEvent(views, event, operation);
+  switch (event.type) {
+    case 'created':
+      views.projects.put({
+        id,
+        owner_id: event.data.ownerId,
+        title: event.data.title ?? null,
+        description: event.data.description ?? null,
+        region_id: event.data.regionId,
+        bucket_id: event.data.bucketId,
+        host_id: event.data.hostId,
+        generation: event.data.generation,
+        backup_interval_minutes: event.data.backupIntervalMinutes,
+        provisioned: false,
+        running: false,
+        freshness: 'never',
+        stale_since: null,
+        freshness_reason: 'The project was never backed up.',
+        covered_by: null,
+        freshness_at: null,
+        created_at: time,
+        provision_operation_id: null,
+        position,
+      });
+      break;
+    case 'updated': {
+      const { title, description, backupIntervalMinutes } = event.data;
+      views.projects.patch([id], {
+        ...(title === undefined ? {} : { title }),
+        ...(description === undefined ? {} : { description }),
+        ...(backupIntervalMinutes === undefined ? {} : { backup_interval_minutes: backupIntervalMinutes }),
+      });
+      break;
+    }
+    case 'freshness-changed': {
+      const { freshness, staleSince, reason, coveredBy } = event.data;
+      views.projects.patch([id], {
+        freshness,
+        stale_since: staleSince ?? null,
+        freshness_reason: reason,
+        covered_by: coveredBy ?? null,
+        freshness_at: time,
+      });
+      break;
+    }
+    case 'provision-requested':
+      views.projects.patch([id], { provision_operation_id: event.data.operationId });
+      break;
+    case 'backup-recorded': {
+      const { data } = event;
+      views.backups.put({ project_id: id, id: data.backupId, began_at: data.beganAt, record: data, position });
+      break;
+    }
+    case 'backup-deleted':
+      views.backups.delete(id, event.data.backupId);
+      break;
+    default:
+      break;
+  }
+  const row = views.projects.get(id);
+  const { provisioned, running, hostId, generation } = state;
+  if (row !== null && (row.provisioned !== provisioned || row.running !== running || row.generation !== generation)) {
+    views.projects.put({ ...row, provisioned, running, host_id: hostId, generation });
+  }
+}
+
+function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind, step }: OperationEvent): void {
+  const { id: project_id, position, time } = event;
+  if (step === 'requested') {
+    const { operationId, hostId, generation, params, requestedBy, requestHash } = event.data as OperationRequested;
+    views.operations.put({
+      id: operationId,
+      project_id,
+      host_id: hostId,
+      generation,
+      kind,
+      state: 'queued',
+      attempts: 0,
+      requested_by: requestedBy,
+      request_hash: requestHash ?? null,
+      params,
+      result: null,
+      code: null,
+      reason: null,
+      requested_at: time,
+      began_at: null,
+      ended_at: null,
+      position,
+      changed_position: position,
+    });
+    return;
+  }
+  if (step === 'began') {
+    const { operationId, attempt } = event.data as OperationBegan;
+    const began_at = views.operations.get(operationId)?.began_at ?? time;
+    views.operations.patch([operationId], {
+      state: 'running',
+      attempts: attempt,
+      began_at,
+      changed_position: position,
+    });
+    return;
+  }
+  const { operationId, result, code, reason } = event.data as OperationEnded;
+  views.operations.patch([operationId], {
+    state: step satisfies Outcome,
+    result: result ?? null,
+    code: code ?? null,
+    reason: reason ?? null,
+    ended_at: time,
+    changed_position: position,
+  });
+}
+
+/** Which rows an event needs to be there before it is applied. */
+export function touched(event: LoggedEvent): { table: keyof Omit<Views, 'all'>; key: string[] }[] {
+  const { thing, id } = event;
+  const keys: { table: keyof Omit<Views, 'all'>; key: string[] }[] = [{ table: 'states', key: [thing, id] }];
+  if (thing === 'host') keys.push({ table: 'hosts', key: [id] });
+  if (thing === 'api-key') keys.push({ table: 'apiKeys', key: [id] });
+  if (thing !== 'project') return keys;
+  keys.push({ table: 'projects', key: [id] });
+  if (operationEvent(event.type) !== null) {
+    keys.push({ table: 'operations', key: [(event.data as { operationId: string }).operationId] });
+  }
+  return keys;
+}
