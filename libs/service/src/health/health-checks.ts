@@ -1,0 +1,72 @@
+import { isNativeError } from 'node:util/types';
+import { withDeadline } from '../deadline.js';
+import { maskText } from '../logs/redact.js';
+
+/** A question to one part that the service depends on. */
+export interface HealthCheck {
+  /** The part, as an operator calls it: `nats`, `postgres`, `s3`. */
+  readonly name: string;
+  /** Throws when the part cannot be used. Stops when the signal aborts. */
+  readonly check: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface HealthReport {
+  readonly status: 'up' | 'down';
+  readonly checks: Readonly<Record<string, PartHealth>>;
+}
+
+type PartHealth = { readonly status: 'up' } | { readonly status: 'down'; readonly reason: string };
+
+const DEADLINE_MS = 2_000;
+const CACHE_MS = 500;
+
+/** Knows what the service depends on and whether all of it can be used at the moment. */
+export class HealthChecks {
+  readonly #checks = new Map<string, HealthCheck>();
+  #last: { readonly report: Promise<HealthReport>; endedAt: number } | undefined;
+
+  /** `now` gives milliseconds on a clock that never goes back. */
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  register(check: HealthCheck): void {
+    if (this.#checks.has(check.name)) throw new Error(`There are two health checks named ${check.name}`);
+    this.#checks.set(check.name, check);
+  }
+
+  /** Asks every part at once, each for 2 s at most. Whoever asks within 500 ms of an answer gets the same one. */
+  report(): Promise<HealthReport> {
+    if (this.#last === undefined || this.now() - this.#last.endedAt > CACHE_MS) {
+      const last = { report: this.ask(), endedAt: Number.POSITIVE_INFINITY };
+      this.#last = last;
+      void last.report.then(() => (last.endedAt = this.now()));
+    }
+    return this.#last.report;
+  }
+
+  private async ask(): Promise<HealthReport> {
+    const parts = await Promise.all(
+      [...this.#checks.values()].map(async (check) => [check.name, await askPart(check)] as const),
+    );
+    return {
+      status: parts.every(([, { status }]) => status === 'up') ? 'up' : 'down',
+      checks: Object.fromEntries(parts),
+    };
+  }
+}
+
+/** Never throws. */
+async function askPart({ name, check }: HealthCheck): Promise<PartHealth> {
+  try {
+    await withDeadline(async (signal) => await check(signal), DEADLINE_MS, `Asking ${name}`);
+    return { status: 'up' };
+  } catch (error) {
+    return { status: 'down', reason: maskText(reasonOf(error)) };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  // A connection that was tried on several addresses fails with an aggregate that has no message of its own.
+  if (!isNativeError(error)) return String(error);
+  const { message, errors } = error as Error & { errors?: unknown };
+  return message === '' && Array.isArray(errors) ? errors.map(reasonOf).join('; ') : message;
+}

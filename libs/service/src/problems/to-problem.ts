@@ -1,0 +1,70 @@
+import { HttpException } from '@nestjs/common';
+import { STATUS_CODES } from 'node:http';
+import { DeadlineExceeded } from '../deadline.js';
+import { DependencyUnavailable, InvalidRequest, Problem } from './problem.js';
+import { unreachableDependency } from './unreachable.js';
+
+/** Says which problem an error of the service's own is; undefined for one it does not know. */
+export type Translate = (error: unknown) => Problem | undefined;
+
+/**
+ * The problem that the caller is told for whatever was thrown, or undefined for an unknown error,
+ * of which the caller learns nothing but an id.
+ */
+export function toProblem(error: unknown, translate: Translate = () => undefined): Problem | undefined {
+  if (error instanceof Problem) return error;
+  const translated = translate(error);
+  if (translated !== undefined) return translated;
+  if (error instanceof HttpException) return fromHttpException(error);
+  if (error instanceof DeadlineExceeded) {
+    return new Problem({
+      code: error.code,
+      status: 503,
+      detail: `${error.message}. It may still end: look before you try again.`,
+      retryAfterSeconds: 5,
+      cause: error,
+    });
+  }
+  const dependency = unreachableDependency(error);
+  return dependency === undefined ? undefined : new DependencyUnavailable(dependency, { cause: error });
+}
+
+function fromHttpException(error: HttpException): Problem | undefined {
+  if (error.cause instanceof Problem) return error.cause;
+  const status = error.getStatus();
+  const type = (error.cause as { type?: unknown } | undefined)?.type;
+  const known = typeof type === 'string' ? BODY_PROBLEMS[type]?.(error) : undefined;
+  if (known !== undefined) return new Problem({ ...known, cause: error });
+  if (error.cause instanceof URIError) {
+    return new InvalidRequest([{ pointer: '', in: 'path', detail: 'the address holds a % that begins no character' }]);
+  }
+  if (status >= 500) return undefined;
+  const reason = STATUS_CODES[status] ?? 'Refused';
+  return new Problem({ code: reason.toLowerCase().replaceAll(/[^a-z]+/g, '-'), status, detail: error.message });
+}
+
+/** The errors of reading a body, by the types that the body parser gives them. */
+const BODY_PROBLEMS: Record<string, (error: Error) => { code: string; status: number; detail: string }> = {
+  'entity.parse.failed': (error) => ({
+    code: 'invalid-json',
+    status: 400,
+    detail: `The body is not valid JSON: ${error.message.slice(0, 200)}`,
+  }),
+  'entity.too.large': () => ({
+    code: 'body-too-large',
+    status: 413,
+    detail: 'The body is larger than this address takes. Send less at once.',
+  }),
+  'request.aborted': () => ({ code: 'request-aborted', status: 400, detail: 'The body ended too early.' }),
+  'request.size.invalid': () => ({
+    code: 'invalid-request',
+    status: 400,
+    detail: 'The body is not as long as its Content-Length says.',
+  }),
+  'charset.unsupported': unsupportedMediaType,
+  'encoding.unsupported': unsupportedMediaType,
+};
+
+function unsupportedMediaType(error: Error): { code: string; status: number; detail: string } {
+  return { code: 'unsupported-media-type', status: 415, detail: `${error.message}. Send JSON in UTF-8.` };
+}

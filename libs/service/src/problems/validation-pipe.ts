@@ -1,0 +1,61 @@
+import { ValidationPipe } from '@nestjs/common';
+import type { ArgumentMetadata, ValidationError } from '@nestjs/common';
+import { InvalidRequest } from './problem.js';
+import type { InvalidPart } from './problem.js';
+
+/**
+ * Checks what callers send against the classes of the handlers' parameters: unknown fields are refused,
+ * and nothing is converted that a class does not convert by itself (`@Type`).
+ */
+export function validationPipe(): ValidationPipe {
+  return new RequestValidationPipe({
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    forbidUnknownValues: true,
+    transform: true,
+    transformOptions: { enableImplicitConversion: false },
+    exceptionFactory: (errors) => new InvalidFields(errors),
+  });
+}
+
+/** Carries the validator's findings to where it is known which part of the request they are about. */
+class InvalidFields extends Error {
+  constructor(readonly errors: readonly ValidationError[]) {
+    super('Some fields are not valid');
+  }
+}
+
+class RequestValidationPipe extends ValidationPipe {
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    const part = metadata.type === 'query' ? 'query' : metadata.type === 'param' ? 'path' : 'body';
+    if (Array.isArray(value) && this.toValidate(metadata)) {
+      throw new InvalidRequest([{ pointer: '', in: part, detail: 'an object is expected here, not an array' }]);
+    }
+    try {
+      return (await super.transform(value, metadata)) as unknown;
+    } catch (error) {
+      if (!(error instanceof InvalidFields)) throw error;
+      throw new InvalidRequest([...invalidParts(error.errors, part)].slice(0, MAX_ERRORS));
+    }
+  }
+}
+
+const MAX_ERRORS = 50;
+
+function* invalidParts(
+  errors: readonly ValidationError[],
+  part: InvalidPart['in'],
+  parent = '',
+): Generator<InvalidPart> {
+  for (const { property, constraints = {}, children = [] } of errors) {
+    const name = property.length > 100 ? `${property.slice(0, 100)}…` : property;
+    const pointer = `${parent}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const { whitelistValidation, ...others } = constraints;
+    if (whitelistValidation !== undefined) {
+      yield { pointer, in: part, detail: `there is no field ${JSON.stringify(name)} here: remove it` };
+    } else if (Object.keys(others).length > 0) {
+      yield { pointer, in: part, detail: Object.values(others).join('; ') };
+    }
+    yield* invalidParts(children, part, pointer);
+  }
+}
