@@ -1,5 +1,4 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 
 export interface OpenApiOptions {
   readonly title: string;
@@ -11,7 +10,12 @@ export interface OpenApiOptions {
  * Serves the description of all routes at `/openapi.json` and a page to read and try them at `/docs`, both from this
  * process alone. To be called in `prepare`; the document is made when it is first asked for.
  */
-export function mountOpenApi(app: NestExpressApplication, { title, version, description }: OpenApiOptions): void {
+export async function mountOpenApi(
+  app: NestExpressApplication,
+  { title, version, description }: OpenApiOptions,
+): Promise<void> {
+  // Loaded here, as it takes 13 MiB of memory that services without documentation need not have.
+  const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle(title)

@@ -1,12 +1,10 @@
 import { Controller, Get, Header, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Stopping } from '../stopping.js';
 import { HealthChecks } from './health-checks.js';
 import type { HealthReport } from './health-checks.js';
 
 /** Whether the process lives, and whether it can do its work. */
-@ApiExcludeController()
 @Controller('health')
 export class HealthController {
   constructor(

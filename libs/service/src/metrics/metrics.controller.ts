@@ -1,10 +1,8 @@
 import { Controller, Get, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Registry } from 'prom-client';
 
 /** The metrics of the process in the text format of Prometheus. */
-@ApiExcludeController()
 @Controller('metrics')
 export class MetricsController {
   constructor(private readonly registry: Registry) {}
