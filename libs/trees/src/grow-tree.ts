@@ -125,7 +125,9 @@ function dated(entry: Planted, seed: number): Planted {
 
 function textOf(length: number, random: Random): string {
   let text = '';
-  while (text.length < length) text += random.pick(WORDS) + (random.below(12) === 0 ? '.\n' : ' ');
+  for (const byte of random.bytes(Math.ceil(length / 4))) {
+    text += `${WORDS[byte % WORDS.length]}${byte < 20 ? '.\n' : ' '}`;
+  }
   return text.slice(0, length);
 }
 
