@@ -77,6 +77,12 @@ export class Decider {
     });
   }
 
+  /** The state with everything in it that was appended before the call, by whichever copy of the API. */
+  async currentStateOf<T extends EventThing>(thing: T, id: string): Promise<ThingStates[T] | null> {
+    await this.projector.waitFor(await this.lastPositionOf(thing, id));
+    return (await this.stateOf(thing, id)).state;
+  }
+
   async stateOf<T extends EventThing>(
     thing: T,
     id: string,

@@ -1,0 +1,178 @@
+import type { Subscription, NatsConnection } from '@nats-io/transport-node';
+import {
+  isId,
+  subjects,
+  type Asks,
+  type AskName,
+  type Assignments,
+  type BackupRecord,
+  type Confirmation,
+  type Grant,
+  type Refusal,
+  type RepositoryInitialisedAnswer,
+} from '@buckets/contracts';
+import { answer, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
+import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
+import type { DataSource } from 'typeorm';
+import type { Decider } from '../decisions/decider.js';
+import { Rejection } from '../decisions/rejection.js';
+import type { ProjectKeys } from '../keys/project-keys.js';
+import { beginAttempt, confirmAttempt, initialiseRepository, type Attempt } from '../projects/decide.js';
+import { backupToRestore, type OpenOperation, type ProjectState } from '../projects/project-state.js';
+import { BackupRow, BucketRow, ProjectRow } from '../tables/entities.js';
+import { readAsk } from './read-ask.js';
+
+const AT_ONCE = 200;
+const PAGE = 500;
+
+/** Answers the hosts: who may do what, with which keys. The host's name comes from the subject, never from the message. */
+export class AskDesk {
+  private subscription: Subscription | undefined;
+
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly decider: Decider,
+    private readonly data: DataSource,
+    private readonly keys: ProjectKeys,
+    private readonly log: Logger,
+  ) {}
+
+  open(): void {
+    const options = { queue: 'api', atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
+    this.subscription = answer(this.nats, subjects.allAsks, options, async ({ subject, body }) => {
+      if (subject?.family !== 'ask' || !isId(subject.hostId)) throw new Rejection('bad-ask', 'Not an ask.', 400);
+      return this.respond(subject.hostId, subject.name, body);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.subscription?.drain();
+  }
+
+  private async respond(hostId: string, name: string, body: unknown): Promise<Asks[AskName]['answer']> {
+    switch (name) {
+      case 'grant':
+        return this.grant(hostId, readAsk('grant', body));
+      case 'confirm':
+        return this.confirm(hostId, readAsk('confirm', body));
+      case 'repository-initialised':
+        return this.repositoryInitialised(hostId, readAsk('repository-initialised', body));
+      case 'assignments':
+        return this.assignments(hostId, readAsk('assignments', body));
+      default:
+        throw new Rejection('bad-ask', `Nothing answers to the ask "${name}".`, 404);
+    }
+  }
+
+  /** The beginning of an attempt is in the log before its host is told. */
+  private async grant(hostId: string, ask: Asks['grant']['ask']): Promise<Grant> {
+    const { projectId, generation, operationId, attemptId } = ask;
+    let before: ProjectState | null = null;
+    const { verdict } = await this.decider.decide(
+      'project',
+      projectId,
+      (state) => {
+        before = state;
+        return beginAttempt(state, projectId, { hostId, generation, operationId, attemptId });
+      },
+      { after: ask.position },
+    );
+    const state = before as ProjectState | null;
+    const open = state?.operations[operationId];
+    if (state === null || open === undefined) throw new Rejection('operation-ended', 'The operation has ended.', 409);
+    const [keys, bucket, restore, newestBackup] = await Promise.all([
+      this.keys.get(projectId),
+      this.bucketAccess(state.bucketId),
+      this.backup(projectId, backupFor(state, open)),
+      this.backup(projectId, open.kind === 'backup' ? backupToRestore(state) : null),
+    ]);
+    return {
+      attempt: verdict.attempt,
+      bucket,
+      repository: {
+        prefix: `projects/${projectId}/`,
+        ...(state.repositoryConfigId === undefined ? {} : { configId: state.repositoryConfigId }),
+        masterKey: keys.masterKey,
+        recoveryPassword: keys.recoveryPassword,
+      },
+      dataKey: Buffer.from(keys.dataKey).toString('base64'),
+      ...(restore === null ? {} : { restore }),
+      ...(newestBackup === null ? {} : { newestBackup }),
+      hadData: state.hadData,
+      running: state.running,
+    };
+  }
+
+  private async confirm(hostId: string, ask: Asks['confirm']['ask']): Promise<Confirmation> {
+    const state = await this.decider.currentStateOf('project', ask.projectId);
+    confirmAttempt(state, ask.projectId, attemptOf(hostId, ask));
+    return { confirmed: true };
+  }
+
+  private async repositoryInitialised(
+    hostId: string,
+    ask: Asks['repository-initialised']['ask'],
+  ): Promise<RepositoryInitialisedAnswer> {
+    const { verdict } = await this.decider.decide('project', ask.projectId, (state) =>
+      initialiseRepository(state, ask.projectId, attemptOf(hostId, ask), ask.configId),
+    );
+    return { configId: verdict.configId };
+  }
+
+  private async assignments(hostId: string, { after }: Asks['assignments']['ask']): Promise<Assignments> {
+    const rows = await this.data
+      .getRepository(ProjectRow)
+      .createQueryBuilder('p')
+      .where('p.host_id = :hostId AND p.id > :after', { hostId, after: after ?? '' })
+      .orderBy('p.id')
+      .limit(PAGE)
+      .getMany();
+    return {
+      items: rows.map(({ id, generation, running, provisioned }) => ({
+        projectId: id,
+        generation,
+        running,
+        provisioned,
+      })),
+      ...(rows.length < PAGE ? {} : { next: rows.at(-1)!.id }),
+    };
+  }
+
+  private async bucketAccess(bucketId: string): Promise<Grant['bucket']> {
+    const row = await this.data.getRepository(BucketRow).findOneByOrFail({ id: bucketId });
+    const access = await this.keys.bucketAccess(bucketId);
+    return { ...access, endpoint: row.endpoint, region: row.s3_region, bucket: row.bucket };
+  }
+
+  private async backup(projectId: string, backupId: string | null): Promise<BackupRecord | null> {
+    if (backupId === null) return null;
+    const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
+    return row?.record ?? null;
+  }
+
+  private refusal(error: unknown): Refusal {
+    if (error instanceof Rejection) {
+      const { code, detail } = error;
+      return { code, detail, retry: error.status >= 500, ...(code === 'operation-ended' ? { ended: true } : {}) };
+    }
+    const passing = error instanceof ProjectionBehind || error instanceof LogUnreachable || error instanceof LogRefused;
+    const problem = toProblem(error);
+    this.log.warn({ error }, 'An ask could not be answered');
+    return {
+      code: problem?.code ?? 'internal-error',
+      detail: 'The control plane cannot answer at the moment.',
+      retry: passing || problem === undefined || problem.status >= 500 || unreachableDependency(error) !== undefined,
+    };
+  }
+}
+
+function attemptOf(hostId: string, ask: Asks['confirm']['ask']): Attempt {
+  const { generation, operationId, attemptId } = ask;
+  return { hostId, generation, operationId, attemptId };
+}
+
+/** What a restore was asked for, or what a start brings back where the data are missing. */
+function backupFor(state: ProjectState, open: OpenOperation): string | null {
+  if (open.kind === 'restore') return String(open.params['backupId']);
+  return open.kind === 'start' ? backupToRestore(state) : null;
+}

@@ -1,0 +1,101 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import {
+  claimTypeName,
+  encode,
+  envelope,
+  newMessageId,
+  NO_PROJECT,
+  subjects,
+  type Asks,
+  type AskName,
+  type NewClaim,
+  type Progress,
+} from '@buckets/contracts';
+import { ask, Refused, Unanswered } from '@buckets/log';
+import { Backoff, type Logger } from '@buckets/service';
+
+const ASK_TIMEOUT_MS = 5_000;
+const BETWEEN_TRIES = new Backoff({ firstMs: 200, maxMs: 10_000 });
+
+/** The worker's word to the control plane, and its answers. Everything goes by way of this host's own subjects. */
+export class ControlPlane {
+  private readonly js: JetStreamClient;
+
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly hostId: string,
+    private readonly log: Logger,
+  ) {
+    this.js = jetstream(nats, { apiPrefix: 'CP.API' });
+  }
+
+  /**
+   * Asks until there is an answer, or until `deadlineMs` milliseconds have passed.
+   *
+   * @throws {Refused} a no that asking again does not change
+   * @throws {Unanswered} when nobody answered in time
+   */
+  async ask<N extends AskName>(
+    name: N,
+    body: Asks[N]['ask'],
+    { deadlineMs, signal }: { deadlineMs: number; signal: AbortSignal },
+  ): Promise<Asks[N]['answer']> {
+    const deadline = performance.now() + deadlineMs;
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        return await ask<Asks[N]['answer']>(this.nats, subjects.ask(this.hostId, name), body, ASK_TIMEOUT_MS);
+      } catch (error) {
+        const passing = error instanceof Unanswered || (error instanceof Refused && error.refusal.retry);
+        const delay = BETWEEN_TRIES.delayMs(attempt);
+        if (!passing || performance.now() + delay > deadline) throw error;
+        this.log.warn({ error: String(error), ask: name }, 'The control plane has not answered; asking again');
+        await pause(delay, undefined, { signal });
+      }
+    }
+  }
+
+  /** States a claim; returns when it is stored. Tries again, with the same id, until then or until the signal. */
+  async claim({ type, projectId, data }: Omit<NewClaim, 'hostId'>, signal: AbortSignal): Promise<void> {
+    const message = envelope(
+      {
+        id: newMessageId(),
+        source: 'buckets/backup-worker',
+        type: claimTypeName(type),
+        subject: `host/${this.hostId}/project/${projectId}`,
+        ...('operationId' in data ? { operationId: data.operationId } : {}),
+      },
+      data,
+    );
+    const bytes = encode(message);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.js.publish(subjects.claim(this.hostId, projectId, type), bytes, { msgID: message.id });
+        return;
+      } catch (error) {
+        this.log.warn({ error: String(error), type, projectId }, 'A claim is not stored yet; trying again');
+        await pause(BETWEEN_TRIES.delayMs(attempt), undefined, { signal });
+      }
+    }
+  }
+
+  /** Best effort: whoever misses it asks for the operation. */
+  progress(projectId: string, operationId: string, progress: Progress): void {
+    this.send(subjects.progress(this.hostId, operationId), 'buckets.progress.v1', projectId, progress, operationId);
+  }
+
+  /** A report on one project's changes, or on the host itself. The latest one counts, and it is repeated. */
+  activity(projectId: string | null, type: string, report: object): void {
+    const about = projectId ?? NO_PROJECT;
+    this.send(subjects.activity(this.hostId, about), type, about, report);
+  }
+
+  private send(subject: string, type: string, projectId: string, data: object, operationId?: string): void {
+    if (this.nats.isClosed()) return;
+    const fields = { source: 'buckets/backup-worker', type, subject: `host/${this.hostId}/project/${projectId}` };
+    const message = envelope({ ...fields, ...(operationId === undefined ? {} : { operationId }) }, data);
+    this.nats.publish(subject, encode(message));
+  }
+}

@@ -1,0 +1,72 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { serviceSettings } from '@buckets/service';
+import {
+  bytes,
+  command,
+  defineSettings,
+  duration,
+  filePath,
+  integer,
+  string,
+  type SettingsOf,
+} from '@buckets/settings';
+
+export const workerSettings = defineSettings({
+  ...serviceSettings,
+  natsUrl: string('BUCKETS_NATS_URL', { default: 'nats://127.0.0.1:4222', describe: 'Where NATS listens' }),
+  natsCredsFile: filePath('BUCKETS_NATS_CREDS_FILE', {
+    describe: "The host's NATS credentials, as POST /v1/hosts/:id/credentials gives them",
+  }),
+  hostId: string('BUCKETS_HOST_ID', { describe: 'The host that this worker serves', example: 'host-1' }),
+  dataRoot: filePath('BUCKETS_DATA_ROOT', { describe: 'The folder that holds a folder for each project' }),
+  rusticPath: filePath('BUCKETS_RUSTIC_PATH', { describe: 'The rustic program, 0.11.4' }),
+  cpus: integer('BUCKETS_WORKER_CPUS', {
+    default: availableParallelism(),
+    min: 1,
+    max: 1024,
+    describe: 'Backups, restores and deletions that may run at once, one processor each',
+  }),
+  memoryBytes: bytes('BUCKETS_WORKER_MEMORY', {
+    default: `${Math.max(1024, Math.floor(totalmem() / 2 ** 21))}MiB`,
+    describe: 'Memory that all rustic processes together may be expected to take',
+  }),
+  stallMs: duration('BUCKETS_STALL_LIMIT', {
+    default: '10m',
+    min: '1s',
+    describe: 'How long rustic may show no sign of work before it is ended',
+  }),
+  attemptMs: duration('BUCKETS_ATTEMPT_LIMIT', {
+    default: '12h',
+    min: '1s',
+    describe: 'How long one rustic process may live',
+  }),
+  startHook: command('BUCKETS_START_HOOK', {
+    optional: true,
+    describe: 'Run when a project starts, with BUCKETS_PROJECT_ID, BUCKETS_PROJECT_HOME and BUCKETS_PROJECT_PERSIST',
+  }),
+  stopHook: command('BUCKETS_STOP_HOOK', { optional: true, describe: 'Run when a project stops, with the same' }),
+  hookMs: duration('BUCKETS_HOOK_LIMIT', { default: '5m', min: '1s', describe: 'How long a hook may take' }),
+  snapshotBefore: command('BUCKETS_SNAPSHOT_BEFORE', {
+    optional: true,
+    describe:
+      'Run before a backup of a running project reads, to freeze it or make a file-system snapshot; ' +
+      'what it prints, if anything, is the folder with project/ and persist/ to read instead',
+  }),
+  snapshotAfter: command('BUCKETS_SNAPSHOT_AFTER', {
+    optional: true,
+    describe: 'Run after it, whatever became of the backup, to thaw or to remove the snapshot',
+  }),
+  scanEveryMs: duration('BUCKETS_SCAN_INTERVAL', {
+    default: '15m',
+    min: '1s',
+    describe: "How often each project's files are looked through for changes that no watcher saw",
+  }),
+  heartbeatMs: duration('BUCKETS_HEARTBEAT', { default: '5s', min: '100ms', describe: 'How often the host reports' }),
+  trashKeepMs: duration('BUCKETS_TRASH_KEEP', {
+    default: '1h',
+    min: '0s',
+    describe: 'How long data that a restore has replaced are kept on the host',
+  }),
+});
+
+export type WorkerSettings = SettingsOf<typeof workerSettings>;
