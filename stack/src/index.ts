@@ -1,0 +1,11 @@
+export type { Access } from './access.js';
+export { HOSTS, REGIONS } from './fleet.js';
+export type { LocalHost } from './fleet.js';
+export type { Infrastructure } from './infrastructure.js';
+export { hostCredentials } from './nats/credentials.js';
+export { PortTaken } from './ports.js';
+export { PartFailed } from './processes/supervised.js';
+export { ALL_SERVICES, Stack, startStack } from './stack.js';
+export type { StackLog, StackOptions } from './stack.js';
+export { AlreadyRunning } from './supervisor-record.js';
+export { NotInTime, until } from './until.js';
