@@ -108,7 +108,7 @@ describe('between the control plane and the hosts', () => {
 
   it("a host's claims and activity are kept, and it is told so", async () => {
     const js = jetstream(hostA);
-    const claim = await js.publish(subjects.claim('a', 'p', 'backup-succeeded'), 'done', { msgID: 'one' });
+    const claim = await js.publish(subjects.claim('a', 'p', 'operation-ended'), 'done', { msgID: 'one' });
     expect(claim).toMatchObject({ stream: STREAM.claims, duplicate: false });
     expect(await js.publish(subjects.activity('a', '_'), 'alive')).toMatchObject({ stream: STREAM.activity });
     expect(await js.publish(subjects.progress('a', 'op'), '50 %')).toMatchObject({ stream: STREAM.progress });
@@ -116,7 +116,7 @@ describe('between the control plane and the hosts', () => {
 
   it('a host asks the control plane and is answered', async () => {
     const asks = control.subscribe(subjects.allAsks, {
-      callback: (_, message) => message.respond(`${message.subject}: granted`),
+      callback: (_, message) => void message.respond(`${message.subject}: granted`),
     });
     const answer = await hostA.request(subjects.ask('a', 'grant'), 'please');
     expect(answer.string()).toBe('buckets.ask.a.grant: granted');
@@ -147,7 +147,7 @@ describe('between the control plane and the hosts', () => {
     };
 
     it.each([
-      ['claim for another', subjects.claim('b', 'p', 'backup-succeeded')],
+      ['claim for another', subjects.claim('b', 'p', 'operation-ended')],
       ['report activity of another', subjects.activity('b', 'p')],
       ['report progress of another', subjects.progress('b', 'op')],
       ['ask as another', subjects.ask('b', 'grant')],
@@ -177,17 +177,17 @@ describe('between the control plane and the hosts', () => {
       ['everything', '>'],
     ])('listen to %s', async (_, subject) => {
       const heard = new Promise((_resolve, reject) => {
-        hostA.subscribe(subject, { callback: (error) => error && reject(error) });
+        hostA.subscribe(subject, { callback: (error) => void (error && reject(error)) });
       });
       await expect(heard).rejects.toThrow(/permissions violation/i);
     });
 
     it('have the control plane act for it, by naming an address in the control plane for the answer', async () => {
-      const asks = control.subscribe(subjects.allAsks, { callback: (__, message) => message.respond('{}') });
+      const asks = control.subscribe(subjects.allAsks, { callback: (__, message) => void message.respond('{}') });
       const before = await stateOfLog();
       for (const reply of ['$JS.API.STREAM.PURGE.BUCKETS', subjects.intent('b', 'p', 'backup')]) {
         hostA.publish(subjects.ask('a', 'grant'), '{}', { reply });
-        hostA.publish(subjects.claim('a', 'q', 'backup-succeeded'), '{}', { reply });
+        hostA.publish(subjects.claim('a', 'q', 'operation-ended'), '{}', { reply });
       }
       await hostA.flush();
       await control.flush();
@@ -220,7 +220,7 @@ describe('between the control plane and the hosts', () => {
     await server.kill('SIGKILL');
     await server.start();
     const again = await connectHost('a');
-    await jetstream(again).publish(subjects.claim('a', 'p', 'backup-succeeded'), 'again');
+    await jetstream(again).publish(subjects.claim('a', 'p', 'operation-ended'), 'again');
     const info = await (await jetstreamManager(await connectControl('api'))).streams.info(STREAM.log);
     expect(info.state.last_seq).toBe(before);
   }, 30_000);
