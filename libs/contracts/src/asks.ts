@@ -9,6 +9,8 @@ export interface GrantAsk {
   kind: OperationKind;
   /** Names one attempt: asking again with the same id does not count twice. */
   attemptId: string;
+  /** The intent's position in the log: whoever decides must have read that far. */
+  position: number;
 }
 
 /** The control plane's yes to (host, project, generation, operation), with all that the attempt needs. */

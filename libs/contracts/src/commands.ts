@@ -5,7 +5,7 @@ export interface Commands {
   /** Asks for a backup. Repeating it with the same key is the same operation. */
   'request-backup': {
     command: { projectId: string; key: string };
-    result: { operationId: string; position: number };
+    result: { operationId: string };
   };
   /** States a transition of a project's freshness; refused when the project has another generation by now. */
   'state-freshness': {

@@ -27,7 +27,6 @@ export const subjects = {
   activity: (hostId: string, projectId: string) => `buckets.activity.${token(hostId)}.${projectToken(projectId)}`,
   allActivity: 'buckets.activity.>',
   progress: (hostId: string, operationId: string) => `buckets.progress.${token(hostId)}.${token(operationId)}`,
-  progressOf: (operationId: string) => `buckets.progress.*.${token(operationId)}`,
   allProgress: 'buckets.progress.>',
   request: (hostId: string, name: RequestName) => `buckets.request.${token(hostId)}.${name}`,
   requestsTo: (hostId: string) => `buckets.request.${token(hostId)}.>`,

@@ -19,7 +19,7 @@ import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, type Attempt } from '../projects/decide.js';
 import { backupToRestore, type OpenOperation, type ProjectState } from '../projects/project-state.js';
-import { BackupRow, BucketRow, ProjectRow } from '../tables/entities.js';
+import { BackupRow, ProjectRow } from '../tables/entities.js';
 import { readAsk } from './read-ask.js';
 
 const AT_ONCE = 200;
@@ -82,7 +82,7 @@ export class AskDesk {
     if (state === null || open === undefined) throw new Rejection('operation-ended', 'The operation has ended.', 409);
     const [keys, bucket, restore, newestBackup] = await Promise.all([
       this.keys.get(projectId),
-      this.bucketAccess(state.bucketId),
+      this.keys.bucketAccess(state.bucketId),
       this.backup(projectId, backupFor(state, open)),
       this.backup(projectId, open.kind === 'backup' ? backupToRestore(state) : null),
     ]);
@@ -136,12 +136,6 @@ export class AskDesk {
       })),
       ...(rows.length < PAGE ? {} : { next: rows.at(-1)!.id }),
     };
-  }
-
-  private async bucketAccess(bucketId: string): Promise<Grant['bucket']> {
-    const row = await this.data.getRepository(BucketRow).findOneByOrFail({ id: bucketId });
-    const access = await this.keys.bucketAccess(bucketId);
-    return { ...access, endpoint: row.endpoint, region: row.s3_region, bucket: row.bucket };
   }
 
   private async backup(projectId: string, backupId: string | null): Promise<BackupRecord | null> {

@@ -1,0 +1,52 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { CONSISTENCY_MODES, PARTIAL_REASONS, type ConsistencyMode, type PartialReason } from '@buckets/contracts';
+import type { ProjectKeys } from '../keys/project-keys.js';
+import { FileProblemsView, openProblems } from '../operations/operation-view.js';
+import type { BackupRow } from '../tables/entities.js';
+
+export class CounterView {
+  @ApiProperty() generation!: number;
+  @ApiProperty() epoch!: string;
+  @ApiProperty() n!: number;
+}
+
+export class ConsistencyView {
+  @ApiProperty({ enum: CONSISTENCY_MODES }) mode!: ConsistencyMode;
+  @ApiProperty({ description: 'Whether the project may have changed while the backup read' })
+  movedWhileReading!: boolean;
+}
+
+export class BackupView {
+  @ApiProperty({ description: "The snapshot's id, which plain rustic and restic know too" }) id!: string;
+  @ApiProperty() projectId!: string;
+  @ApiProperty() hostId!: string;
+  @ApiProperty() operationId!: string;
+  @ApiProperty({ format: 'date-time', description: 'A backup is as fresh as the moment it began reading' })
+  beganAt!: string;
+  @ApiProperty({ format: 'date-time' }) endedAt!: string;
+  @ApiProperty({ enum: ['succeeded', 'partial'] }) outcome!: 'succeeded' | 'partial';
+  @ApiProperty({ enum: PARTIAL_REASONS, isArray: true }) partialBecause!: PartialReason[];
+  @ApiProperty({ type: FileProblemsView }) unreadable!: FileProblemsView;
+  @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
+  @ApiProperty({ type: CounterView }) counter!: CounterView;
+  @ApiProperty() files!: number;
+  @ApiProperty() folders!: number;
+  @ApiProperty({ description: 'Bytes of all files' }) bytes!: number;
+  @ApiProperty({ description: 'Bytes that were new to the repository' }) bytesAdded!: number;
+  @ApiProperty({ description: 'What they take after compression' }) bytesStored!: number;
+  @ApiProperty() filesNew!: number;
+  @ApiProperty() filesChanged!: number;
+  @ApiPropertyOptional() parentId?: string;
+}
+
+export async function backupView({ project_id, record }: BackupRow, keys: ProjectKeys): Promise<BackupView> {
+  const { backupId, partialBecause, unreadable, ...rest } = record;
+  return {
+    id: backupId,
+    projectId: project_id,
+    ...rest,
+    outcome: partialBecause.length === 0 ? 'succeeded' : 'partial',
+    partialBecause,
+    unreadable: await openProblems(unreadable, project_id, keys),
+  };
+}

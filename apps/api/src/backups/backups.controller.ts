@@ -1,0 +1,111 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
+import type { Response } from 'express';
+import { CONSISTENCY_MODES, type ConsistencyMode } from '@buckets/contracts';
+import { DataSource } from 'typeorm';
+import { Needs } from '../access/caller.js';
+import { Rejection } from '../decisions/rejection.js';
+import { ApiProblems } from '../http/api-problem.js';
+import { BackupId, Id } from '../http/identifiers.js';
+import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
+import { OperationView } from '../operations/operation-view.js';
+import { Operations } from '../operations/operations.js';
+import { ProjectCommands } from '../projects/project-commands.js';
+import { BackupRow } from '../tables/entities.js';
+import { BackupView, backupView } from './backup-view.js';
+
+export class CreateBackup {
+  @ApiPropertyOptional({
+    enum: CONSISTENCY_MODES,
+    description: 'What the backup must be; without it the best that the state of the project allows',
+  })
+  @IsOptional()
+  @IsIn(CONSISTENCY_MODES)
+  consistency?: ConsistencyMode;
+}
+
+export class RestoreBackup {}
+
+@ApiTags('backups')
+@Controller('v1/projects/:id/backups')
+export class BackupsController {
+  constructor(
+    private readonly commands: ProjectCommands,
+    private readonly operations: Operations,
+    private readonly data: DataSource,
+    @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
+  ) {}
+
+  @Get()
+  @Needs('backups:read')
+  @ApiPage(BackupView)
+  @ApiProblems(404)
+  async list(@Id('project') id: string, @Query() query: PageQuery): Promise<Page<BackupView>> {
+    await this.commands.existing(id);
+    const rows = this.data
+      .getRepository(BackupRow)
+      .createQueryBuilder('backup')
+      .where('backup.project_id = :id', { id });
+    const page = await pageOf(rows, query, 'newest-first');
+    return { ...page, items: await Promise.all(page.items.map((row) => backupView(row, this.keys))) };
+  }
+
+  @Get(':backupId')
+  @Needs('backups:read')
+  @ApiOkResponse({ type: BackupView })
+  @ApiProblems(404)
+  async get(@Id('project') id: string, @BackupId() backupId: string): Promise<BackupView> {
+    await this.commands.existing(id);
+    const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: id, id: backupId });
+    if (row === null) throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
+    return backupView(row, this.keys);
+  }
+
+  @Post()
+  @HttpCode(202)
+  @Needs('backups:write')
+  @ApiAcceptedResponse({ type: OperationView })
+  @ApiProblems(404, 409, 429)
+  async create(
+    @Id('project') id: string,
+    @Body() body: CreateBackup,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    return this.operations.accepted(await this.commands.request(id, 'backup', { ...body }, repetition), response);
+  }
+
+  /** Deletes the backup. What other backups also hold stays; the rest is removed by a later clean-up. */
+  @Delete(':backupId')
+  @HttpCode(202)
+  @Needs('backups:write')
+  @ApiAcceptedResponse({ type: OperationView })
+  @ApiProblems(404, 409)
+  async delete(
+    @Id('project') id: string,
+    @BackupId() backupId: string,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    return this.operations.accepted(await this.commands.request(id, 'forget', { backupId }, repetition), response);
+  }
+
+  /** Restores the whole project: what stands there goes. The project has to be stopped. */
+  @Post(':backupId/restore')
+  @HttpCode(202)
+  @Needs('backups:write')
+  @ApiAcceptedResponse({ type: OperationView })
+  @ApiProblems(404, 409)
+  async restore(
+    @Id('project') id: string,
+    @BackupId() backupId: string,
+    @Body() _body: RestoreBackup,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    return this.operations.accepted(await this.commands.request(id, 'restore', { backupId }, repetition), response);
+  }
+}

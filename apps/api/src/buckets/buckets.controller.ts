@@ -1,0 +1,89 @@
+import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { IsOptional, IsString, IsUrl, Length, Matches } from 'class-validator';
+import { ID_PATTERN } from '@buckets/contracts';
+import { DataSource } from 'typeorm';
+import { Needs } from '../access/caller.js';
+import { Decider } from '../decisions/decider.js';
+import { Rejection } from '../decisions/rejection.js';
+import { createFixture } from '../fixtures/create-fixture.js';
+import { ApiProblems } from '../http/api-problem.js';
+import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
+import { BucketRow, RegionRow } from '../tables/entities.js';
+import { checkBucket } from './check-bucket.js';
+
+export class CreateBucket {
+  @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
+  @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
+  @ApiProperty({ example: 'https://s3.eu-west-1.amazonaws.com' })
+  @IsUrl({ protocols: ['http', 'https'], require_protocol: true, require_tld: false })
+  @Length(1, 2000)
+  endpoint!: string;
+  @ApiProperty({ example: 'eu-west-1' }) @IsString() @Length(1, 100) s3Region!: string;
+  @ApiProperty() @IsString() @Matches(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/) bucket!: string;
+  @ApiProperty() @IsString() @Length(1, 200) accessKeyId!: string;
+  @ApiProperty({ writeOnly: true }) @IsString() @Length(1, 500) secretAccessKey!: string;
+}
+
+export class BucketView {
+  @ApiProperty() id!: string;
+  @ApiProperty() regionId!: string;
+  @ApiProperty() endpoint!: string;
+  @ApiProperty() s3Region!: string;
+  @ApiProperty() bucket!: string;
+}
+
+@ApiTags('buckets')
+@Controller('v1/buckets')
+export class BucketsController {
+  constructor(
+    private readonly decider: Decider,
+    private readonly data: DataSource,
+    @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
+  ) {}
+
+  @Get()
+  @Needs('regions:read')
+  @ApiPage(BucketView)
+  @ApiProblems()
+  async list(@Query() query: PageQuery): Promise<Page<BucketView>> {
+    const page = await pageOf(this.data.getRepository(BucketRow).createQueryBuilder('bucket'), query, 'oldest-first');
+    return { ...page, items: page.items.map(viewOf) };
+  }
+
+  /** Tries the credentials, keeps them in the vault, and never shows them again. */
+  @Post()
+  @Needs('regions:write')
+  @ApiCreatedResponse({ type: BucketView })
+  @ApiProblems(404, 409)
+  async create(@Body() body: CreateBucket, @Repetition() repetition: Repeatable): Promise<BucketView> {
+    const { regionId, endpoint, s3Region, bucket, accessKeyId, secretAccessKey } = body;
+    if (!(await this.data.getRepository(RegionRow).existsBy({ id: regionId }))) {
+      throw new Rejection('region-not-found', `There is no region ${regionId}.`, 404);
+    }
+    const id = body.id ?? repetition.idFor('bucket');
+    // The credentials of a bucket that exists stay as they are, whatever becomes of this request.
+    if (!(await this.data.getRepository(BucketRow).existsBy({ id }))) {
+      const access = { endpoint, region: s3Region, bucket, accessKeyId, secretAccessKey };
+      await checkBucket(access);
+      await this.keys.storeBucketAccess(id, access);
+    }
+    const { requestedBy, requestHash } = repetition;
+    const data = {
+      regionId,
+      endpoint,
+      s3Region,
+      bucket,
+      requestedBy,
+      ...(requestHash === undefined ? {} : { requestHash }),
+    };
+    await createFixture(this.decider, id, { thing: 'bucket', type: 'created', data }, repetition);
+    return viewOf(await this.data.getRepository(BucketRow).findOneByOrFail({ id }));
+  }
+}
+
+function viewOf({ id, region_id, endpoint, s3_region, bucket }: BucketRow): BucketView {
+  return { id, regionId: region_id, endpoint, s3Region: s3_region, bucket };
+}

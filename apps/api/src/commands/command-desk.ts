@@ -1,0 +1,74 @@
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { plainToInstance, Type } from 'class-transformer';
+import { IsInt, IsString, Length, Matches, Min, ValidateNested, validateSync } from 'class-validator';
+import { FreshnessChanged, ID_PATTERN, subjects, type Commands, type Refusal } from '@buckets/contracts';
+import { answer } from '@buckets/log';
+import { toProblem, type Logger } from '@buckets/service';
+import { Rejection } from '../decisions/rejection.js';
+import type { ProjectCommands } from '../projects/project-commands.js';
+
+class RequestBackupBody {
+  @Matches(ID_PATTERN) projectId!: string;
+  @IsString() @Length(1, 255) key!: string;
+}
+
+class StateFreshnessBody {
+  @Matches(ID_PATTERN) projectId!: string;
+  @IsInt() @Min(1) generation!: number;
+  @ValidateNested() @Type(() => FreshnessChanged) freshness!: FreshnessChanged;
+}
+
+const AT_ONCE = 500;
+
+/** Answers the process managers: their commands are decided like anybody's. */
+export class CommandDesk {
+  private subscription: Subscription | undefined;
+
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly commands: ProjectCommands,
+    private readonly log: Logger,
+  ) {}
+
+  open(): void {
+    const options = { queue: 'api', atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
+    this.subscription = answer(this.nats, subjects.allCommands, options, ({ name, body }) => this.carryOut(name, body));
+  }
+
+  async close(): Promise<void> {
+    await this.subscription?.drain();
+  }
+
+  private async carryOut(name: string, body: unknown): Promise<Commands[keyof Commands]['result']> {
+    switch (name) {
+      case 'request-backup': {
+        const { projectId, key } = read(RequestBackupBody, body);
+        return { operationId: await this.commands.requestFor('scheduler', projectId, 'backup', key) };
+      }
+      case 'state-freshness': {
+        const { projectId, generation, freshness } = read(StateFreshnessBody, body);
+        return { position: await this.commands.stateFreshness(projectId, generation, freshness) };
+      }
+      default:
+        throw new Rejection('bad-command', `Nothing answers to the command "${name}".`, 404);
+    }
+  }
+
+  private refusal(error: unknown): Refusal {
+    const problem = toProblem(error);
+    if (!(error instanceof Rejection)) this.log.warn({ error }, 'A command could not be carried out');
+    const retry = problem === undefined || problem.status >= 500;
+    return {
+      code: problem?.code ?? 'internal-error',
+      detail: problem?.detail ?? 'It could not be carried out.',
+      retry,
+    };
+  }
+}
+
+function read<T extends object>(type: new () => T, body: unknown): T {
+  const instance = plainToInstance(type, body ?? {});
+  const [error] = validateSync(instance, { whitelist: true, forbidUnknownValues: true });
+  if (error === undefined) return instance;
+  throw new Rejection('bad-command', `The command is not understood: ${error.property}.`, 400);
+}

@@ -1,0 +1,126 @@
+import { Body, Controller, Get, HttpCode, Patch, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { IsOptional, IsString, Length, Matches } from 'class-validator';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { ID_PATTERN } from '@buckets/contracts';
+import { provisionHostConsumers } from '@buckets/log';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { Inject } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
+import { Decider } from '../decisions/decider.js';
+import { Rejection } from '../decisions/rejection.js';
+import { createFixture } from '../fixtures/create-fixture.js';
+import { ApiProblems } from '../http/api-problem.js';
+import { Id } from '../http/identifiers.js';
+import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { HostRow, RegionRow } from '../tables/entities.js';
+import { NATS } from '../wiring/tokens.js';
+import { HostCredentials } from './host-credentials.js';
+
+export class CreateHost {
+  @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
+  @ApiProperty() @IsString() @Length(1, 200) name!: string;
+  @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
+}
+
+export class UpdateHost {
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) name?: string;
+}
+
+export class HostView {
+  @ApiProperty() id!: string;
+  @ApiProperty() name!: string;
+  @ApiProperty() regionId!: string;
+  @ApiProperty({ format: 'date-time' }) createdAt!: string;
+}
+
+export class CredentialsView {
+  @ApiProperty({ description: "A NATS credentials file for that host's worker; shown once, stored nowhere" })
+  credentials!: string;
+}
+
+@ApiTags('hosts')
+@Controller('v1/hosts')
+export class HostsController {
+  constructor(
+    private readonly decider: Decider,
+    private readonly data: DataSource,
+    private readonly hostCredentials: HostCredentials,
+    @Inject(NATS) private readonly nats: NatsConnection,
+  ) {}
+
+  @Get()
+  @Needs('hosts:read')
+  @ApiPage(HostView)
+  @ApiProblems()
+  async list(@Query() query: PageQuery): Promise<Page<HostView>> {
+    const page = await pageOf(this.data.getRepository(HostRow).createQueryBuilder('host'), query, 'oldest-first');
+    return { ...page, items: page.items.map(viewOf) };
+  }
+
+  @Get(':id')
+  @Needs('hosts:read')
+  @ApiOkResponse({ type: HostView })
+  @ApiProblems(404)
+  async get(@Id('host') id: string): Promise<HostView> {
+    return viewOf(await this.row(id));
+  }
+
+  /** Makes the host and the queue of its intents. */
+  @Post()
+  @Needs('hosts:write')
+  @ApiCreatedResponse({ type: HostView })
+  @ApiProblems(404, 409)
+  async create(@Body() body: CreateHost, @Repetition() repetition: Repeatable): Promise<HostView> {
+    const { name, regionId } = body;
+    if (!(await this.data.getRepository(RegionRow).existsBy({ id: regionId }))) {
+      throw new Rejection('region-not-found', `There is no region ${regionId}.`, 404);
+    }
+    const id = body.id ?? repetition.idFor('host');
+    await provisionHostConsumers(await jetstreamManager(this.nats), id);
+    const { requestedBy, requestHash } = repetition;
+    const data = { name, regionId, requestedBy, ...(requestHash === undefined ? {} : { requestHash }) };
+    await createFixture(this.decider, id, { thing: 'host', type: 'created', data }, repetition);
+    return viewOf(await this.row(id));
+  }
+
+  @Patch(':id')
+  @Needs('hosts:write')
+  @ApiOkResponse({ type: HostView })
+  @ApiProblems(404)
+  async update(@Id('host') id: string, @Body() body: UpdateHost, @CurrentCaller() caller: Caller): Promise<HostView> {
+    await this.decider.decide('host', id, (state) => {
+      if (state === null) throw notFound(id);
+      const data = { ...body, requestedBy: caller.name };
+      return { events: body.name === undefined ? [] : [{ thing: 'host' as const, type: 'updated' as const, data }] };
+    });
+    return viewOf(await this.row(id));
+  }
+
+  /** New credentials for the host's worker. Those given before stay valid. */
+  @Post(':id/credentials')
+  @HttpCode(201)
+  @Needs('hosts:write')
+  @ApiCreatedResponse({ type: CredentialsView })
+  @ApiProblems(404)
+  async credentials(@Id('host') id: string): Promise<CredentialsView> {
+    await this.row(id);
+    return { credentials: await this.hostCredentials.issue(id) };
+  }
+
+  private async row(id: string): Promise<HostRow> {
+    const row = await this.data.getRepository(HostRow).findOneBy({ id });
+    if (row === null) throw notFound(id);
+    return row;
+  }
+}
+
+function notFound(id: string): Rejection {
+  return new Rejection('host-not-found', `There is no host ${id}.`, 404);
+}
+
+function viewOf({ id, name, region_id, created_at }: HostRow): HostView {
+  return { id, name, regionId: region_id, createdAt: created_at };
+}

@@ -1,0 +1,36 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiExtraModels, ApiProperty, ApiPropertyOptional, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+
+/** RFC 9457. */
+export class ProblemAnswer {
+  @ApiProperty() type!: string;
+  @ApiProperty() title!: string;
+  @ApiProperty({ minimum: 400, maximum: 599 }) status!: number;
+  @ApiProperty({ description: 'Stable: programs decide by it', example: 'project-not-found' }) code!: string;
+  @ApiProperty({ description: 'For people: what is wrong and what to do next' }) detail!: string;
+  @ApiPropertyOptional() instance?: string;
+}
+
+const MEANING: Record<number, string> = {
+  400: 'The request is not understood',
+  401: 'No token, or a wrong one',
+  403: 'The token may not do that',
+  404: 'There is no such thing',
+  409: 'Not as things stand',
+  413: 'Too large',
+  429: 'Too many at once',
+  503: 'A part of the system is out of reach',
+};
+
+/** Describes the ways in which a route says no; every route may answer 400, 401, 403 and 503. */
+export const ApiProblems = (...statuses: number[]) =>
+  applyDecorators(
+    ApiExtraModels(ProblemAnswer),
+    ...[...new Set([400, 401, 403, ...statuses, 503])].map((status) =>
+      ApiResponse({
+        status,
+        description: MEANING[status] ?? 'Refused',
+        content: { 'application/problem+json': { schema: { $ref: getSchemaPath(ProblemAnswer) } } },
+      }),
+    ),
+  );

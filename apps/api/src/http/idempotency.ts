@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { idFromKey, newId } from '@buckets/contracts';
+import { Problem } from '@buckets/service';
+import { Rejection } from '../decisions/rejection.js';
+import type { CalledRequest } from '../access/caller.js';
+
+/** How a request is told from its repetition. */
+export interface Repeatable {
+  requestedBy: string;
+  /** SHA-256 of what was asked for; only where the caller has sent an Idempotency-Key. */
+  requestHash?: string;
+  /** The id of what the request makes: the same for every copy of the API, and for every repetition with the key. */
+  idFor: (purpose: string) => string;
+}
+
+/** Reads the optional Idempotency-Key of a POST. */
+export const Repetition = createParamDecorator((_: unknown, context: ExecutionContext): Repeatable => {
+  const request = context.switchToHttp().getRequest<CalledRequest>();
+  const requestedBy = request.caller.name;
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return { requestedBy, idFor: () => newId() };
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new Problem({
+      code: 'invalid-idempotency-key',
+      status: 400,
+      detail: 'An Idempotency-Key has 1 to 255 visible ASCII characters.',
+    });
+  }
+  const asked = JSON.stringify([request.method, request.path, sorted(request.body)]);
+  return {
+    requestedBy,
+    requestHash: createHash('sha256').update(asked).digest('hex'),
+    idFor: (purpose) => idFromKey(purpose, requestedBy, key),
+  };
+});
+
+/** @throws {Rejection} when a key comes again with another request */
+export function sameRequest(first: string | null | undefined, again: string | undefined): void {
+  if (first === again) return;
+  throw new Rejection(
+    'idempotency-key-reused',
+    'This Idempotency-Key was used for another request. Take a new key for a new request.',
+    409,
+  );
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
+}

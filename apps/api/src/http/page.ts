@@ -1,0 +1,78 @@
+import { Transform } from 'class-transformer';
+import { IsInt, IsOptional, IsString, Length, Max, Min } from 'class-validator';
+import { applyDecorators, type Type } from '@nestjs/common';
+import { ApiExtraModels, ApiOkResponse, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
+import { Problem } from '@buckets/service';
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+
+/** Which part of a list is wanted. */
+export class PageQuery {
+  @ApiPropertyOptional({ minimum: 1, maximum: 500, default: 50, description: 'How many at most' })
+  @IsOptional()
+  @Transform(({ value }) => (typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : (value as unknown)))
+  @IsInt({ message: 'limit must be a whole number' })
+  @Min(1)
+  @Max(500)
+  limit?: number;
+
+  @ApiPropertyOptional({ description: 'nextCursor of the page before' })
+  @IsOptional()
+  @IsString()
+  @Length(1, 200)
+  cursor?: string;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  nextCursor?: string;
+}
+
+const DEFAULT_LIMIT = 50;
+
+/** One page of rows in the order of their positions in the log; cursors stay valid while rows are added. */
+export async function pageOf<Row extends ObjectLiteral & { position: number }>(
+  rows: SelectQueryBuilder<Row>,
+  { limit = DEFAULT_LIMIT, cursor }: PageQuery,
+  order: 'oldest-first' | 'newest-first',
+): Promise<Page<Row>> {
+  const { alias } = rows;
+  if (cursor !== undefined) {
+    rows.andWhere(`${alias}.position ${order === 'oldest-first' ? '>' : '<'} :cursor`, { cursor: positionOf(cursor) });
+  }
+  const found = await rows
+    .orderBy(`${alias}.position`, order === 'oldest-first' ? 'ASC' : 'DESC')
+    .limit(limit + 1)
+    .getMany();
+  const items = found.slice(0, limit);
+  return { items, ...(found.length > limit ? { nextCursor: cursorAt(items.at(-1)!.position) } : {}) };
+}
+
+function cursorAt(position: number): string {
+  return Buffer.from(`p${position}`).toString('base64url');
+}
+
+function positionOf(cursor: string): number {
+  const match = /^p(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  if (match !== null) return Number(match[1]);
+  throw new Problem({
+    code: 'invalid-cursor',
+    status: 400,
+    detail: 'This cursor is none of ours. Take nextCursor of the page before, or begin without one.',
+  });
+}
+
+/** Describes an answer that is a page. */
+export const ApiPage = (item: Type) =>
+  applyDecorators(
+    ApiExtraModels(item),
+    ApiOkResponse({
+      schema: {
+        type: 'object',
+        required: ['items'],
+        properties: {
+          items: { type: 'array', items: { $ref: getSchemaPath(item) } },
+          nextCursor: { type: 'string', description: 'There is more: give it back as cursor' },
+        },
+      },
+    }),
+  );

@@ -1,0 +1,78 @@
+import { S3ObjectStore } from '@buckets/object-storage';
+import type { BucketAccess, RepositoryAccess } from '@buckets/contracts';
+import { BucketCredentials, PostgresCredentialRows, PostgresKeyRows, Vault, type PlatformKeys } from '@buckets/vault';
+import { createRepositoryKey } from '@buckets/repository';
+import type { DataSource } from 'typeorm';
+import { Rejection } from '../decisions/rejection.js';
+import { BucketRow } from '../tables/entities.js';
+import type { ProjectKeys, ProjectKeySet, TextPlace } from './project-keys.js';
+
+/** The vault, with the buckets that hold its second copies. */
+export class VaultKeys implements ProjectKeys {
+  private readonly vault: Vault;
+  private readonly credentials: BucketCredentials;
+  private readonly stores = new Map<string, S3ObjectStore>();
+
+  constructor(
+    private readonly data: DataSource,
+    platformKeys: PlatformKeys,
+  ) {
+    this.vault = new Vault({
+      rows: new PostgresKeyRows(data),
+      platformKeys,
+      createRepositoryKey: () => JSON.parse(createRepositoryKey()) as RepositoryAccess['masterKey'],
+    });
+    this.credentials = new BucketCredentials(new PostgresCredentialRows(data), platformKeys);
+  }
+
+  async ensure(projectId: string, bucketId: string): Promise<ProjectKeySet> {
+    const { repositoryKey, recoveryPassword, dataKey } = await this.vault.ensure(projectId, await this.store(bucketId));
+    return { masterKey: repositoryKey, recoveryPassword, dataKey };
+  }
+
+  async get(projectId: string): Promise<ProjectKeySet> {
+    const { repositoryKey, recoveryPassword, dataKey } = await this.vault.get(projectId);
+    return { masterKey: repositoryKey, recoveryPassword, dataKey };
+  }
+
+  async bucketAccess(bucketId: string): Promise<BucketAccess> {
+    const row = await this.data.getRepository(BucketRow).findOneBy({ id: bucketId });
+    if (row === null) throw new Rejection('bucket-not-found', `There is no bucket ${bucketId}.`, 404);
+    const { endpoint, s3_region: region, bucket } = row;
+    return { endpoint, region, bucket, ...(await this.credentials.read(bucketId)) };
+  }
+
+  async storeBucketAccess(bucketId: string, { accessKeyId, secretAccessKey }: BucketAccess): Promise<void> {
+    await this.credentials.store(bucketId, { accessKeyId, secretAccessKey });
+  }
+
+  async seal({ projectId, field }: TextPlace, text: string): Promise<string> {
+    return this.vault.seal(projectId, text, { thing: 'project', id: projectId, field });
+  }
+
+  async open({ projectId, field }: TextPlace, sealed: string): Promise<string> {
+    return this.vault.open(projectId, sealed, { thing: 'project', id: projectId, field });
+  }
+
+  /** Is every bucket there is within reach? For the health of the service. */
+  async checkBuckets(signal: AbortSignal): Promise<void> {
+    const rows = await this.data.getRepository(BucketRow).find({ order: { position: 'ASC' }, take: MAX_CHECKED });
+    await Promise.all(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+  }
+
+  close(): void {
+    for (const store of this.stores.values()) store.destroy();
+  }
+
+  private async store(bucketId: string): Promise<S3ObjectStore> {
+    const known = this.stores.get(bucketId);
+    if (known !== undefined) return known;
+    const store = new S3ObjectStore(await this.bucketAccess(bucketId), PATIENCE);
+    this.stores.set(bucketId, store);
+    return store;
+  }
+}
+
+/** Somebody waits for the answer: better a 503 within seconds. */
+const PATIENCE = { connectMs: 1_500, answerMs: 3_000, attempts: 2 };
+const MAX_CHECKED = 20;

@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { Controller, Delete, Get, HttpCode, Put, Query, Req, Res } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiConsumes,
+  ApiExtraModels,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } from 'class-validator';
+import type { Request, Response } from 'express';
+import {
+  LIVE_CHUNK_BYTES,
+  MAX_LIVE_FILE_BYTES,
+  type LiveChunk,
+  type LiveEntry,
+  type LiveListing,
+} from '@buckets/contracts';
+import { Needs } from '../access/caller.js';
+import { Rejection } from '../decisions/rejection.js';
+import { ApiProblems } from '../http/api-problem.js';
+import { Id } from '../http/identifiers.js';
+import { ProjectCommands } from '../projects/project-commands.js';
+import type { ProjectRow } from '../tables/entities.js';
+import { HostFiles } from './host-files.js';
+import { readBody } from './read-body.js';
+
+const ENTRY_TYPES = ['file', 'dir', 'symlink', 'fifo', 'socket', 'chardev', 'dev', 'other'] as const;
+
+export class LiveEntryView implements LiveEntry {
+  @ApiProperty({ description: 'Bytes that are no UTF-8 are written \\xNN, a backslash \\\\' }) name!: string;
+  @ApiProperty({ enum: ENTRY_TYPES }) type!: LiveEntry['type'];
+  @ApiProperty() size!: number;
+  @ApiProperty({ format: 'date-time' }) mtime!: string;
+  @ApiProperty({ example: '0644' }) mode!: string;
+}
+
+export class LiveFolderView {
+  @ApiProperty({ type: [LiveEntryView] }) entries!: LiveEntryView[];
+  @ApiPropertyOptional() nextCursor?: string;
+}
+
+export class PathQuery {
+  @ApiProperty({ example: 'project/notes/today.md', description: 'Begins with project/ or persist/' })
+  @IsString()
+  @Length(1, 8192)
+  path!: string;
+}
+
+export class ReadQuery {
+  @ApiPropertyOptional({ description: 'A folder is listed, a file is read; without it, both roots are listed' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(8192)
+  path?: string;
+
+  @ApiPropertyOptional({ minimum: 1, maximum: 1000, default: 500 })
+  @IsOptional()
+  @Transform(({ value }) => (typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : (value as unknown)))
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  limit?: number;
+
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 2000) cursor?: string;
+}
+
+export class RemoveQuery extends PathQuery {
+  @ApiPropertyOptional({ description: 'Remove a folder with all that is in it' })
+  @IsOptional()
+  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : (value as unknown)))
+  @IsBoolean()
+  recursive?: boolean;
+}
+
+/** Times a file may change while it is read before the reader is told. */
+const READ_TRIES = 3;
+
+@ApiTags('live files')
+@ApiExtraModels(LiveFolderView)
+@Controller('v1/projects/:id/files')
+export class LiveFilesController {
+  constructor(
+    private readonly commands: ProjectCommands,
+    private readonly files: HostFiles,
+  ) {}
+
+  /** Lists a folder, or reads a file of 8 MiB at most, as it is on the host. */
+  @Get()
+  @Needs('files:read')
+  @ApiOkResponse({
+    content: {
+      'application/json': { schema: { $ref: getSchemaPath(LiveFolderView) } },
+      'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+    },
+  })
+  @ApiProblems(404, 409, 413)
+  async read(@Id('project') id: string, @Query() query: ReadQuery, @Res() response: Response): Promise<void> {
+    const project = await this.commands.existing(id);
+    const { path = '', limit = 500, cursor } = query;
+    const stat = path === '' ? null : await this.files.step<LiveEntry>(project, { do: 'stat', path });
+    if (stat === null || stat.type === 'dir') {
+      const page = { path, limit, ...(cursor === undefined ? {} : { cursor }) };
+      response.json(await this.files.step<LiveListing>(project, { do: 'list', ...page }));
+      return;
+    }
+    const bytes = await this.content(project, path);
+    // A file of a user is never shown as a page of this origin.
+    response.set({ 'Content-Type': 'application/octet-stream', 'X-Content-Type-Options': 'nosniff' });
+    response.set({ 'Content-Disposition': 'attachment', 'Last-Modified': new Date(stat.mtime).toUTCString() });
+    response.send(bytes);
+  }
+
+  /** Writes a file of 8 MiB at most; it appears whole or not at all. */
+  @Put()
+  @HttpCode(204)
+  @Needs('files:write')
+  @ApiConsumes('application/octet-stream')
+  @ApiBody({ schema: { type: 'string', format: 'binary' } })
+  @ApiNoContentResponse()
+  @ApiProblems(404, 409, 413)
+  async write(@Id('project') id: string, @Query() { path }: PathQuery, @Req() request: Request): Promise<void> {
+    const project = await this.commands.existing(id);
+    const bytes = await readBody(request, MAX_LIVE_FILE_BYTES);
+    const { uploadId } = await this.files.step<{ uploadId: string }>(project, {
+      do: 'begin-write',
+      path,
+      size: bytes.length,
+    });
+    try {
+      for (let offset = 0; offset < bytes.length; offset += LIVE_CHUNK_BYTES) {
+        const chunk = bytes.subarray(offset, offset + LIVE_CHUNK_BYTES).toString('base64');
+        await this.files.step(project, { do: 'write-chunk', uploadId, offset, bytes: chunk });
+      }
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      await this.files.step(project, { do: 'commit-write', uploadId, sha256 });
+    } catch (error) {
+      // The host sweeps what is left over, should this not get through either.
+      await this.files.step(project, { do: 'abort-write', uploadId }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Removes a file, a link, or a folder. */
+  @Delete()
+  @HttpCode(204)
+  @Needs('files:write')
+  @ApiNoContentResponse()
+  @ApiProblems(404, 409)
+  async remove(@Id('project') id: string, @Query() { path, recursive = false }: RemoveQuery): Promise<void> {
+    await this.files.step(await this.commands.existing(id), { do: 'remove', path, recursive });
+  }
+
+  private async content(project: ProjectRow, path: string): Promise<Buffer> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.readOnce(project, path);
+      } catch (error) {
+        const changed = error instanceof Rejection && error.code === 'changed-while-reading';
+        if (!changed || attempt === READ_TRIES) throw error;
+      }
+    }
+  }
+
+  private async readOnce(project: ProjectRow, path: string): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    let offset = 0;
+    let expect: string | undefined;
+    for (;;) {
+      const step = { path, offset, length: LIVE_CHUNK_BYTES, ...(expect === undefined ? {} : { expect }) };
+      const chunk = await this.files.step<LiveChunk>(project, { do: 'read', ...step });
+      if (chunk.size > MAX_LIVE_FILE_BYTES) {
+        throw new Rejection(
+          'file-too-large',
+          'Files of up to 8 MiB can be read here; take a backup of larger ones.',
+          413,
+        );
+      }
+      const bytes = Buffer.from(chunk.bytes, 'base64');
+      chunks.push(bytes);
+      offset += bytes.length;
+      expect = chunk.token;
+      if (chunk.eof || bytes.length === 0) return Buffer.concat(chunks);
+    }
+  }
+}

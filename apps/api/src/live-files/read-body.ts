@@ -1,0 +1,17 @@
+import type { Request } from 'express';
+import { Problem } from '@buckets/service';
+
+/** The bytes of a request's body. @throws {Problem} `body-too-large` as soon as there are more than `maxBytes` */
+export async function readBody(request: Request, maxBytes: number): Promise<Buffer> {
+  const tooLarge = () =>
+    new Problem({ code: 'body-too-large', status: 413, detail: `The body may have ${maxBytes} bytes at most.` });
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

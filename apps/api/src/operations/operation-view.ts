@@ -1,0 +1,134 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import {
+  OPERATION_KINDS,
+  OPERATION_STATES,
+  PHASES,
+  ROOTS,
+  type FileProblems,
+  type OperationKind,
+  type OperationResult,
+  type OperationState,
+  type Phase,
+  type Progress,
+  type Root,
+} from '@buckets/contracts';
+import type { ProjectKeys } from '../keys/project-keys.js';
+import type { OperationRow } from '../tables/entities.js';
+
+export class FileProblemView {
+  @ApiProperty() path!: string;
+  @ApiProperty() reason!: string;
+}
+
+export class FileProblemsView {
+  @ApiProperty() total!: number;
+  @ApiProperty({ type: [FileProblemView], description: 'The first hundred' }) first!: FileProblemView[];
+}
+
+export class RestoreResultView {
+  @ApiProperty({ description: 'The backup that was applied' }) backupId!: string;
+  @ApiProperty({ format: 'date-time' }) backupBeganAt!: string;
+  @ApiProperty({ enum: ROOTS, isArray: true }) roots!: Root[];
+  @ApiProperty() files!: number;
+  @ApiProperty() bytes!: number;
+  @ApiProperty({ type: FileProblemsView, description: 'What could not be restored as it was' })
+  problems!: FileProblemsView;
+  @ApiProperty({ type: FileProblemsView, description: 'What the backup itself lacks' }) lacks!: FileProblemsView;
+}
+
+export class HookResultView {
+  @ApiProperty() exitCode!: number;
+  @ApiProperty({ description: 'The end of what the command printed' }) output!: string;
+}
+
+export class OperationResultView {
+  @ApiPropertyOptional({ description: 'The backup that was made' }) backupId?: string;
+  @ApiPropertyOptional({ type: RestoreResultView }) restore?: RestoreResultView;
+  @ApiPropertyOptional({ type: HookResultView }) hook?: HookResultView;
+  @ApiPropertyOptional({ enum: ROOTS, isArray: true, description: 'Made empty' }) createdRoots?: Root[];
+}
+
+export class ProgressView {
+  @ApiProperty({ enum: PHASES }) phase!: Phase;
+  @ApiProperty() attempt!: number;
+  @ApiProperty() bytesDone!: number;
+  @ApiPropertyOptional() bytesTotal?: number;
+  @ApiPropertyOptional() filesDone?: number;
+  @ApiPropertyOptional() filesTotal?: number;
+  @ApiPropertyOptional({ description: 'Bytes per second' }) rate?: number;
+  @ApiPropertyOptional() secondsRemaining?: number;
+  @ApiProperty({ description: 'Milliseconds since 1970' }) at!: number;
+}
+
+export class OperationView {
+  @ApiProperty() id!: string;
+  @ApiProperty({ enum: OPERATION_KINDS }) kind!: OperationKind;
+  @ApiProperty({ enum: OPERATION_STATES }) state!: OperationState;
+  @ApiProperty() projectId!: string;
+  @ApiProperty() hostId!: string;
+  @ApiProperty() attempts!: number;
+  @ApiProperty() requestedBy!: string;
+  @ApiProperty({ format: 'date-time' }) requestedAt!: string;
+  @ApiPropertyOptional({ format: 'date-time' }) beganAt?: string;
+  @ApiPropertyOptional({ format: 'date-time' }) endedAt?: string;
+  @ApiProperty({ type: 'object', additionalProperties: true }) params!: Record<string, unknown>;
+  @ApiPropertyOptional({ type: OperationResultView }) result?: OperationResultView;
+  @ApiPropertyOptional({ description: 'Why it did not succeed: stable, for programs' }) code?: string;
+  @ApiPropertyOptional({ description: 'Why it did not succeed, and what to do next' }) reason?: string;
+  @ApiPropertyOptional({ type: ProgressView, description: 'The latest that is known while it runs' })
+  progress?: ProgressView;
+}
+
+/** Opens what is sealed. */
+export async function operationView(row: OperationRow, keys: ProjectKeys, progress?: Progress): Promise<OperationView> {
+  const projectId = row.project_id;
+  return {
+    id: row.id,
+    kind: row.kind,
+    state: row.state,
+    projectId,
+    hostId: row.host_id,
+    attempts: row.attempts,
+    requestedBy: row.requested_by,
+    requestedAt: row.requested_at,
+    ...(row.began_at === null ? {} : { beganAt: row.began_at }),
+    ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),
+    params: row.params,
+    ...(row.result === null ? {} : { result: await opened(row.result, projectId, keys) }),
+    ...(row.code === null ? {} : { code: row.code }),
+    ...(row.reason === null ? {} : { reason: await keys.open({ projectId, field: 'reason' }, row.reason) }),
+    ...(progress === undefined ? {} : { progress }),
+  };
+}
+
+async function opened(result: OperationResult, projectId: string, keys: ProjectKeys): Promise<OperationResultView> {
+  const { restore, hook } = result;
+  return {
+    ...result,
+    ...(restore === undefined
+      ? {}
+      : {
+          restore: {
+            ...restore,
+            problems: await openProblems(restore.problems, projectId, keys),
+            lacks: await openProblems(restore.lacks, projectId, keys),
+          },
+        }),
+    ...(hook === undefined
+      ? {}
+      : { hook: { ...hook, output: await keys.open({ projectId, field: 'output' }, hook.output) } }),
+  } as OperationResultView;
+}
+
+/** The names of files are people's text. */
+export async function openProblems(
+  problems: FileProblems,
+  projectId: string,
+  keys: ProjectKeys,
+): Promise<FileProblemsView> {
+  const open = async ({ path, reason }: FileProblems['first'][number]) => ({
+    path: await keys.open({ projectId, field: 'path' }, path),
+    reason: await keys.open({ projectId, field: 'path' }, reason),
+  });
+  return { total: problems.total, first: await Promise.all(problems.first.map(open)) };
+}

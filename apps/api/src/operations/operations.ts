@@ -1,0 +1,42 @@
+import type { Response } from 'express';
+import type { DataSource } from 'typeorm';
+import { isEnded } from '@buckets/contracts';
+import { Rejection } from '../decisions/rejection.js';
+import type { ProjectKeys } from '../keys/project-keys.js';
+import { OperationRow } from '../tables/entities.js';
+import { operationView, type OperationView } from './operation-view.js';
+import type { ProgressBoard } from './progress-board.js';
+
+/** Reads operations for people. */
+export class Operations {
+  constructor(
+    private readonly data: DataSource,
+    private readonly keys: ProjectKeys,
+    private readonly board: ProgressBoard,
+  ) {}
+
+  async row(id: string): Promise<OperationRow> {
+    const row = await this.data.getRepository(OperationRow).findOneBy({ id });
+    if (row === null) throw new Rejection('operation-not-found', `There is no operation ${id}.`, 404);
+    return row;
+  }
+
+  async get(id: string): Promise<OperationView> {
+    return this.view(await this.row(id));
+  }
+
+  async view(row: OperationRow): Promise<OperationView> {
+    const progress = row.state === 'running' ? await this.board.of(row.host_id, row.id) : undefined;
+    return operationView(row, this.keys, progress);
+  }
+
+  /** The body and headers of a 202. */
+  async accepted(id: string, response: Response): Promise<OperationView> {
+    response.location(`/v1/operations/${id}`);
+    return operationView(await this.row(id), this.keys);
+  }
+
+  static ended(row: Pick<OperationRow, 'state'>): boolean {
+    return isEnded(row.state);
+  }
+}

@@ -1,0 +1,72 @@
+import { EventEmitter } from 'node:events';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { decode, parseSubject, Progress, readData, STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
+import type { Logger } from '@buckets/service';
+
+/** The latest progress of running operations. Best effort: that there is none never matters. */
+export class ProgressBoard {
+  private subscription: Subscription | undefined;
+  private readonly changes = new EventEmitter().setMaxListeners(0);
+  private readonly latest = new Map<string, Progress>();
+
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly jsm: JetStreamManager,
+    private readonly log: Logger,
+  ) {}
+
+  open(): void {
+    this.subscription = this.nats.subscribe(subjects.allProgress, {
+      callback: (error, message) => {
+        if (error === null) this.take(message.subject, message.data);
+      },
+    });
+  }
+
+  close(): void {
+    this.subscription?.unsubscribe();
+  }
+
+  /** What is known of an operation, from memory or from the stream of latest progress. */
+  async of(hostId: string, operationId: string): Promise<Progress | undefined> {
+    const known = this.latest.get(`${hostId}/${operationId}`);
+    if (known !== undefined) return known;
+    try {
+      const last = await this.jsm.streams.getMessage(STREAM.progress, {
+        last_by_subj: subjects.progress(hostId, operationId),
+      });
+      return last === null ? undefined : readData(Progress, decode(last.subject, last.data).data, last.subject);
+    } catch (error) {
+      this.log.debug({ error, operationId }, 'No progress is known');
+      return undefined;
+    }
+  }
+
+  /** Calls back for each progress of an operation, told by its own host, until the returned function is called. */
+  watch(hostId: string, operationId: string, hear: (progress: Progress) => void): () => void {
+    const key = `${hostId}/${operationId}`;
+    this.changes.on(key, hear);
+    return () => this.changes.off(key, hear);
+  }
+
+  private take(subject: string, bytes: Uint8Array): void {
+    const parsed = parseSubject(subject);
+    if (parsed?.family !== 'progress') return;
+    try {
+      const progress = readData(Progress, decode(subject, bytes).data, subject);
+      const key = `${parsed.hostId}/${parsed.operationId}`;
+      this.latest.delete(key);
+      this.latest.set(key, progress);
+      for (const oldest of this.latest.keys()) {
+        if (this.latest.size <= MAX_KNOWN) break;
+        this.latest.delete(oldest);
+      }
+      this.changes.emit(key, progress);
+    } catch (error) {
+      if (!(error instanceof UnreadableMessage)) throw error;
+      this.log.warn({ error: error.message }, 'A progress report cannot be read');
+    }
+  }
+}
+const MAX_KNOWN = 10_000;

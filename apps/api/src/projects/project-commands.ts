@@ -1,0 +1,159 @@
+import {
+  idFromKey,
+  type FreshnessChanged,
+  type OperationKind,
+  type ProjectCreated,
+  type ProjectUpdated,
+} from '@buckets/contracts';
+import type { DataSource } from 'typeorm';
+import type { Decider } from '../decisions/decider.js';
+import { Rejection } from '../decisions/rejection.js';
+import { sameRequest, type Repeatable } from '../http/idempotency.js';
+import type { ProjectKeys } from '../keys/project-keys.js';
+import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
+import {
+  createProject,
+  reportChange,
+  requestOperation,
+  stateFreshness,
+  updateProject,
+  type OperationRequest,
+} from './decide.js';
+
+export interface NewProject {
+  id?: string;
+  ownerId?: string;
+  title?: string;
+  description?: string;
+  hostId: string;
+  bucketId?: string;
+  backupIntervalMinutes?: number;
+  adopt?: boolean;
+}
+
+const DEFAULT_INTERVAL_MINUTES = 60;
+
+/** Carries out what is asked of projects, whoever asks: HTTP, or a process manager. */
+export class ProjectCommands {
+  constructor(
+    private readonly decider: Decider,
+    private readonly data: DataSource,
+    private readonly keys: ProjectKeys,
+  ) {}
+
+  async create(project: NewProject, repetition: Repeatable): Promise<string> {
+    const projectId = project.id ?? repetition.idFor('project');
+    const host = await this.data.getRepository(HostRow).findOneBy({ id: project.hostId });
+    if (host === null) throw new Rejection('host-not-found', `There is no host ${project.hostId}.`, 404);
+    const bucket = await this.bucketFor(project, host.region_id);
+    // Refused before keys are made for it; what still slips through is refused again by the decision.
+    const existing = await this.decider.stateOf('project', projectId);
+    if (existing.state === null) await this.keys.ensure(projectId, bucket.id);
+    const { requestedBy, requestHash } = repetition;
+    const data: ProjectCreated = {
+      ownerId: project.ownerId ?? requestedBy,
+      ...(await this.sealed(projectId, project)),
+      regionId: bucket.region_id,
+      bucketId: bucket.id,
+      hostId: project.hostId,
+      generation: 1,
+      backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
+      requestedBy,
+      ...(requestHash === undefined ? {} : { requestHash }),
+    };
+    const operationId = idFromKey('provision', projectId, projectId);
+    const command = { projectId, data, operationId, adopt: project.adopt ?? false, at: new Date().toISOString() };
+    await this.decider.decide('project', projectId, (state) => createProject(state, command));
+    return projectId;
+  }
+
+  async update(
+    projectId: string,
+    change: { title?: string; description?: string; backupIntervalMinutes?: number },
+    requestedBy: string,
+  ): Promise<void> {
+    await this.existing(projectId);
+    const { backupIntervalMinutes } = change;
+    const data: ProjectUpdated = {
+      ...(await this.sealed(projectId, change)),
+      ...(backupIntervalMinutes === undefined ? {} : { backupIntervalMinutes }),
+      requestedBy,
+    };
+    if (Object.keys(change).length === 0) return;
+    await this.decider.decide('project', projectId, (state) => updateProject(state, projectId, data));
+  }
+
+  /** @returns the operation's id; a repeated request gives the same one */
+  async request(
+    projectId: string,
+    kind: OperationRequest['kind'],
+    params: Record<string, unknown>,
+    repetition: Repeatable,
+  ): Promise<string> {
+    const { requestedBy, requestHash } = repetition;
+    const operationId = repetition.idFor('operation');
+    const request: OperationRequest = {
+      operationId,
+      kind,
+      params,
+      at: new Date().toISOString(),
+      by: { requestedBy, ...(requestHash === undefined ? {} : { requestHash }) },
+    };
+    await this.decider.decide('project', projectId, async (state) => {
+      const known = await this.data.getRepository(OperationRow).findOneBy({ id: operationId });
+      if (known === null) return requestOperation(state, projectId, request);
+      sameRequest(known.request_hash, requestHash);
+      return { events: [], intents: [] };
+    });
+    return operationId;
+  }
+
+  async reportChange(projectId: string, source: string): Promise<void> {
+    const change = { source, at: new Date().toISOString() };
+    await this.decider.decide('project', projectId, (state) => reportChange(state, projectId, change));
+  }
+
+  async stateFreshness(projectId: string, generation: number, data: FreshnessChanged): Promise<number> {
+    const { position } = await this.decider.decide('project', projectId, (state) =>
+      stateFreshness(state, projectId, generation, data),
+    );
+    return position;
+  }
+
+  /** What a process manager asks for under a key of its own. */
+  async requestFor(manager: string, projectId: string, kind: OperationKind & 'backup', key: string): Promise<string> {
+    const idFor = (purpose: string) => idFromKey(purpose, manager, key);
+    return this.request(projectId, kind, {}, { requestedBy: manager, idFor });
+  }
+
+  async existing(projectId: string): Promise<ProjectRow> {
+    const row = await this.data.getRepository(ProjectRow).findOneBy({ id: projectId });
+    if (row === null) throw new Rejection('project-not-found', `There is no project ${projectId}.`, 404);
+    return row;
+  }
+
+  private async bucketFor({ bucketId }: NewProject, regionId: string): Promise<BucketRow> {
+    const buckets = this.data.getRepository(BucketRow);
+    if (bucketId !== undefined) {
+      const bucket = await buckets.findOneBy({ id: bucketId });
+      if (bucket === null) throw new Rejection('bucket-not-found', `There is no bucket ${bucketId}.`, 404);
+      return bucket;
+    }
+    const [bucket] = await buckets.find({ where: { region_id: regionId }, order: { position: 'ASC' }, take: 1 });
+    if (bucket !== undefined) return bucket;
+    const detail = `The region ${regionId} of the host has no bucket. Name a bucketId, or add a bucket to the region.`;
+    throw new Rejection('no-bucket-in-region', detail, 409);
+  }
+
+  private async sealed(
+    projectId: string,
+    texts: { title?: string; description?: string },
+  ): Promise<{ title?: string; description?: string }> {
+    const { title, description } = texts;
+    const seal = (field: string, text: string) => this.keys.seal({ projectId, field }, text);
+    return {
+      ...(title === undefined ? {} : { title: await seal('title', title) }),
+      ...(description === undefined ? {} : { description: await seal('description', description) }),
+    };
+  }
+}

@@ -1,0 +1,57 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { FRESHNESS_STATES, type FreshnessState } from '@buckets/contracts';
+import type { ProjectRow } from '../tables/entities.js';
+
+export class FreshnessView {
+  @ApiProperty({ enum: FRESHNESS_STATES }) freshness!: FreshnessState;
+  @ApiPropertyOptional({ format: 'date-time', description: 'Since when there are changes that no backup covers' })
+  staleSince?: string;
+  @ApiProperty({ description: 'For people' }) reason!: string;
+  @ApiPropertyOptional({ description: 'The backup that covers everything' }) coveredBy?: string;
+  @ApiPropertyOptional({ format: 'date-time', description: 'When this was stated' }) statedAt?: string;
+}
+
+export class ProjectView {
+  @ApiProperty() id!: string;
+  @ApiProperty() ownerId!: string;
+  @ApiPropertyOptional() title?: string;
+  @ApiPropertyOptional() description?: string;
+  @ApiProperty({ description: 'The region of its backups' }) regionId!: string;
+  @ApiProperty() bucketId!: string;
+  @ApiProperty() hostId!: string;
+  @ApiProperty({ description: 'Grows by one each time the project gets another host' }) generation!: number;
+  @ApiProperty() backupIntervalMinutes!: number;
+  @ApiProperty({ description: 'Whether its data are on its host' }) provisioned!: boolean;
+  @ApiProperty() running!: boolean;
+  @ApiProperty({ type: FreshnessView }) freshness!: FreshnessView;
+  @ApiProperty({ format: 'date-time' }) createdAt!: string;
+  @ApiPropertyOptional({ description: 'The operation that makes its folders' }) provisionOperationId?: string;
+}
+
+export function freshnessView(row: ProjectRow): FreshnessView {
+  return {
+    freshness: row.freshness,
+    ...(row.stale_since === null ? {} : { staleSince: row.stale_since }),
+    reason: row.freshness_reason,
+    ...(row.covered_by === null ? {} : { coveredBy: row.covered_by }),
+    ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
+  };
+}
+
+export function projectView(row: ProjectRow, texts: { title?: string; description?: string }): ProjectView {
+  return {
+    id: row.id,
+    ownerId: row.owner_id,
+    ...texts,
+    regionId: row.region_id,
+    bucketId: row.bucket_id,
+    hostId: row.host_id,
+    generation: row.generation,
+    backupIntervalMinutes: row.backup_interval_minutes,
+    provisioned: row.provisioned,
+    running: row.running,
+    freshness: freshnessView(row),
+    createdAt: row.created_at,
+    ...(row.provision_operation_id === null ? {} : { provisionOperationId: row.provision_operation_id }),
+  };
+}

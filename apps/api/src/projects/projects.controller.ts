@@ -1,0 +1,203 @@
+import { Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiCreatedResponse,
+  ApiOkResponse,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsBoolean, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import type { Response } from 'express';
+import { ID_PATTERN } from '@buckets/contracts';
+import { DataSource } from 'typeorm';
+import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
+import { ApiProblems } from '../http/api-problem.js';
+import { Id } from '../http/identifiers.js';
+import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
+import { OperationView } from '../operations/operation-view.js';
+import { Operations } from '../operations/operations.js';
+import { ProjectRow } from '../tables/entities.js';
+import { ProjectCommands } from './project-commands.js';
+import { openTexts } from './project-texts.js';
+import { FreshnessView, freshnessView, ProjectView, projectView } from './project-view.js';
+
+const MAX_INTERVAL_MINUTES = 525_600;
+
+export class CreateProject {
+  @ApiPropertyOptional({ pattern: ID_PATTERN.source, description: "The platform's own name for it" })
+  @IsOptional()
+  @Matches(ID_PATTERN)
+  id?: string;
+
+  @ApiProperty() @Matches(ID_PATTERN) hostId!: string;
+
+  @ApiPropertyOptional({ description: "Where its backups go; without it, the first bucket of the host's region" })
+  @IsOptional()
+  @Matches(ID_PATTERN)
+  bucketId?: string;
+
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) ownerId?: string;
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
+  @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
+
+  @ApiPropertyOptional({ minimum: 1, maximum: MAX_INTERVAL_MINUTES, default: 60 })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_INTERVAL_MINUTES)
+  backupIntervalMinutes?: number;
+
+  @ApiPropertyOptional({ description: 'Take what already stands in the folders on the host as its data' })
+  @IsOptional()
+  @IsBoolean()
+  adopt?: boolean;
+}
+
+export class UpdateProject {
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
+  @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
+  @ApiPropertyOptional({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_INTERVAL_MINUTES)
+  backupIntervalMinutes?: number;
+}
+
+export class StartProject {
+  @ApiPropertyOptional({
+    description: 'Start with empty folders where the data are lost and no backup can be restored',
+  })
+  @IsOptional()
+  @IsBoolean()
+  allowEmpty?: boolean;
+}
+
+export class StopProject {}
+
+export class ReportChange {
+  @ApiProperty({ example: 'agent-edit', description: 'What made the change' })
+  @IsString()
+  @Matches(/^[a-z0-9][a-z0-9-]{0,62}$/)
+  source!: string;
+}
+
+export class ProjectsQuery extends PageQuery {
+  @ApiPropertyOptional() @IsOptional() @Matches(ID_PATTERN) hostId?: string;
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) ownerId?: string;
+}
+
+@ApiTags('projects')
+@Controller('v1/projects')
+export class ProjectsController {
+  constructor(
+    private readonly commands: ProjectCommands,
+    private readonly operations: Operations,
+    private readonly data: DataSource,
+    @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
+  ) {}
+
+  @Get()
+  @Needs('projects:read')
+  @ApiPage(ProjectView)
+  @ApiProblems()
+  async list(@Query() query: ProjectsQuery): Promise<Page<ProjectView>> {
+    const { hostId, ownerId } = query;
+    const rows = this.data.getRepository(ProjectRow).createQueryBuilder('project').where('true');
+    if (hostId !== undefined) rows.andWhere('project.host_id = :hostId', { hostId });
+    if (ownerId !== undefined) rows.andWhere('project.owner_id = :ownerId', { ownerId });
+    const page = await pageOf(rows, query, 'oldest-first');
+    return { ...page, items: await Promise.all(page.items.map((row) => this.view(row))) };
+  }
+
+  @Get(':id')
+  @Needs('projects:read')
+  @ApiOkResponse({ type: ProjectView })
+  @ApiProblems(404)
+  async get(@Id('project') id: string): Promise<ProjectView> {
+    return this.view(await this.commands.existing(id));
+  }
+
+  /** Makes a project, and has its folders made on its host: see provisionOperationId. */
+  @Post()
+  @Needs('projects:write')
+  @ApiCreatedResponse({ type: ProjectView })
+  @ApiProblems(404, 409)
+  async create(
+    @Body() body: CreateProject,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<ProjectView> {
+    const id = await this.commands.create(body, repetition);
+    response.location(`/v1/projects/${id}`);
+    return this.get(id);
+  }
+
+  @Patch(':id')
+  @Needs('projects:write')
+  @ApiOkResponse({ type: ProjectView })
+  @ApiProblems(404)
+  async update(
+    @Id('project') id: string,
+    @Body() body: UpdateProject,
+    @CurrentCaller() caller: Caller,
+  ): Promise<ProjectView> {
+    await this.commands.update(id, { ...body }, caller.name);
+    return this.get(id);
+  }
+
+  /** Starts the project; where its data are missing, its newest backup is restored first. */
+  @Post(':id/start')
+  @HttpCode(202)
+  @Needs('projects:write')
+  @ApiAcceptedResponse({ type: OperationView })
+  @ApiProblems(404, 409)
+  async start(
+    @Id('project') id: string,
+    @Body() body: StartProject,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    return this.operations.accepted(await this.commands.request(id, 'start', { ...body }, repetition), response);
+  }
+
+  @Post(':id/stop')
+  @HttpCode(202)
+  @Needs('projects:write')
+  @ApiAcceptedResponse({ type: OperationView })
+  @ApiProblems(404, 409)
+  async stop(
+    @Id('project') id: string,
+    @Body() _body: StopProject,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    return this.operations.accepted(await this.commands.request(id, 'stop', {}, repetition), response);
+  }
+
+  /** Tells that the project's data may have changed in a way that its host cannot see. */
+  @Post(':id/changes')
+  @HttpCode(200)
+  @Needs('projects:write')
+  @ApiOkResponse({ type: FreshnessView })
+  @ApiProblems(404)
+  async change(@Id('project') id: string, @Body() { source }: ReportChange): Promise<FreshnessView> {
+    await this.commands.reportChange(id, source);
+    return this.freshness(id);
+  }
+
+  @Get(':id/freshness')
+  @Needs('projects:read')
+  @ApiOkResponse({ type: FreshnessView })
+  @ApiProblems(404)
+  async freshness(@Id('project') id: string): Promise<FreshnessView> {
+    return freshnessView(await this.commands.existing(id));
+  }
+
+  private async view(row: ProjectRow): Promise<ProjectView> {
+    return projectView(row, await openTexts(this.keys, row));
+  }
+}

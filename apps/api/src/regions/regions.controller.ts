@@ -1,0 +1,102 @@
+import { Body, Controller, Get, Post, Query, Req } from '@nestjs/common';
+import { ApiCreatedResponse, ApiHeader, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsLatitude, IsLongitude, IsNumber, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+import { ID_PATTERN } from '@buckets/contracts';
+import type { Request } from 'express';
+import { DataSource } from 'typeorm';
+import { Needs } from '../access/caller.js';
+import { Decider } from '../decisions/decider.js';
+import { createFixture } from '../fixtures/create-fixture.js';
+import { ApiProblems } from '../http/api-problem.js';
+import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { RegionRow } from '../tables/entities.js';
+import { distanceKm, placeOfCaller } from './distance.js';
+
+export class CreateRegion {
+  @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
+  @ApiProperty() @IsString() @Length(1, 200) name!: string;
+  @ApiProperty({ minimum: -90, maximum: 90 }) @IsNumber() @IsLatitude() latitude!: number;
+  @ApiProperty({ minimum: -180, maximum: 180 }) @IsNumber() @IsLongitude() longitude!: number;
+}
+
+export class RegionView {
+  @ApiProperty() id!: string;
+  @ApiProperty() name!: string;
+  @ApiProperty() latitude!: number;
+  @ApiProperty() longitude!: number;
+  @ApiPropertyOptional({ description: 'From the caller, where it is known' }) distanceKm?: number;
+}
+
+const toNumber = ({ value }: { value: unknown }): unknown =>
+  typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+
+export class RegionsQuery extends PageQuery {
+  @ApiPropertyOptional({ minimum: -90, maximum: 90 })
+  @IsOptional()
+  @Transform(toNumber)
+  @IsNumber()
+  @Min(-90)
+  @Max(90)
+  latitude?: number;
+
+  @ApiPropertyOptional({ minimum: -180, maximum: 180 })
+  @IsOptional()
+  @Transform(toNumber)
+  @IsNumber()
+  @Min(-180)
+  @Max(180)
+  longitude?: number;
+}
+
+@ApiTags('regions')
+@Controller('v1/regions')
+export class RegionsController {
+  constructor(
+    private readonly decider: Decider,
+    private readonly data: DataSource,
+  ) {}
+
+  /** Regions, nearest to the caller first where it is known where the caller is. */
+  @Get()
+  @Needs('regions:read')
+  @ApiHeader({ name: 'CF-IPLatitude', required: false })
+  @ApiHeader({ name: 'CF-IPLongitude', required: false })
+  @ApiPage(RegionView)
+  @ApiProblems()
+  async list(@Query() query: RegionsQuery, @Req() request: Request): Promise<Page<RegionView>> {
+    const { latitude, longitude } = query;
+    const caller =
+      latitude !== undefined && longitude !== undefined ? { latitude, longitude } : placeOfCaller(request.headers);
+    const rows = this.data.getRepository(RegionRow).createQueryBuilder('region');
+    const page = await pageOf(
+      rows,
+      { limit: query.limit ?? 500, ...(query.cursor ? { cursor: query.cursor } : {}) },
+      'oldest-first',
+    );
+    const items = page.items.map((row) => ({
+      ...viewOf(row),
+      ...(caller === null ? {} : { distanceKm: Math.round(distanceKm(caller, row)) }),
+    }));
+    items.sort((a, b) => (a.distanceKm ?? 0) - (b.distanceKm ?? 0));
+    return { ...page, items };
+  }
+
+  @Post()
+  @Needs('regions:write')
+  @ApiCreatedResponse({ type: RegionView })
+  @ApiProblems(409)
+  async create(@Body() body: CreateRegion, @Repetition() repetition: Repeatable): Promise<RegionView> {
+    const id = body.id ?? repetition.idFor('region');
+    const { name, latitude, longitude } = body;
+    const { requestedBy, requestHash } = repetition;
+    const data = { name, latitude, longitude, requestedBy, ...(requestHash === undefined ? {} : { requestHash }) };
+    await createFixture(this.decider, id, { thing: 'region', type: 'created', data }, repetition);
+    return viewOf(await this.data.getRepository(RegionRow).findOneByOrFail({ id }));
+  }
+}
+
+function viewOf({ id, name, latitude, longitude }: RegionRow): RegionView {
+  return { id, name, latitude, longitude };
+}
