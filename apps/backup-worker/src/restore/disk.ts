@@ -1,0 +1,99 @@
+import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DamagedRecordError } from './errors.js';
+
+/** Told after each step that changed the disk; tests end the process there. */
+export type StepHook = (step: string) => void | Promise<void>;
+
+/** Changes to folders and records that are on disk, not just in memory, when they return. */
+export class Disk {
+  constructor(private readonly afterStep: StepHook = () => undefined) {}
+
+  /** Creates a folder and its parents; what was there already stays as it is. */
+  async makeFolder(folder: string, mode = 0o700): Promise<void> {
+    const firstCreated = await mkdir(folder, { recursive: true, mode });
+    if (firstCreated === undefined) return;
+    await this.afterStep(`made ${folder}`);
+    for (let made = folder; ; made = dirname(made)) {
+      await this.flushFolder(dirname(made));
+      if (made === firstCreated) return;
+    }
+  }
+
+  /** Renames; whoever calls flushes both folders, so that several renames share one flush. */
+  async move(from: string, to: string): Promise<void> {
+    await rename(from, to);
+    await this.afterStep(`moved ${from} to ${to}`);
+  }
+
+  async flushFolder(folder: string): Promise<void> {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await this.afterStep(`flushed ${folder}`);
+  }
+
+  /** Replaces a JSON file as a whole: after a crash it holds either the old value or the new one. */
+  async writeRecord(file: string, value: object): Promise<void> {
+    await this.makeFolder(dirname(file));
+    const temporary = `${file}.tmp`;
+    await rm(temporary, { force: true });
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await this.afterStep(`wrote ${temporary}`);
+    await this.move(temporary, file);
+    await this.flushFolder(dirname(file));
+  }
+
+  /** The value of a record, undefined when there is none. @throws DamagedRecordError when it is not JSON. */
+  async readRecord(file: string): Promise<unknown> {
+    let text: string;
+    try {
+      text = await readFile(file, 'utf8');
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw error;
+    }
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      throw new DamagedRecordError(file, { cause: error });
+    }
+  }
+
+  async removeRecord(file: string): Promise<void> {
+    await rm(file, { force: true });
+    await this.afterStep(`removed ${file}`);
+    await this.flushFolder(dirname(file));
+  }
+}
+
+/** True when something stands at the path, be it a link that leads nowhere. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw error;
+  }
+}
+
+/** True for the error that says that nothing is there. */
+export function isAbsence(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT';
+}
+
+/** The system's name of an error (ENOENT, EACCES, …), undefined when it has none. */
+export function errorCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}

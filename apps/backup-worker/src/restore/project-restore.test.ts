@@ -1,0 +1,224 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Disk } from './disk.js';
+import {
+  NotEnoughSpaceError,
+  NothingMissingError,
+  RestoreDiffersError,
+  SwapNotConfirmedError,
+  SwitchPendingError,
+  SwitchStuckError,
+  UnrecordedDataError,
+} from './errors.js';
+import { ROOT_NAMES } from './host-folders.js';
+import { ProjectRestore } from './project-restore.js';
+import type { RestorableBackup, RestoreOrder } from './project-restore.js';
+import { Staging } from './staging.js';
+import { asSource, snapshotOf } from './testing/tree-snapshot.js';
+import { fill, OPERATION, PROJECT, TemporaryHost, untilStep } from './testing/temporary-host.js';
+import { Trash } from './trash.js';
+
+let host: TemporaryHost;
+let source: string;
+let backup: RestorableBackup;
+
+beforeEach(async () => {
+  host = new TemporaryHost();
+  source = await mkdtemp(join(tmpdir(), 'buckets-source-'));
+  for (const root of ROOT_NAMES) await fill(join(source, root), 'backed up');
+  backup = {
+    id: 'b'.repeat(64),
+    need: { bytes: 1_000, entries: 8 },
+    entries: asSource(snapshotOf(source)),
+    restoreInto: async (folder, roots) => {
+      // Rustic, too, leaves an empty folder for a root that was left out.
+      for (const root of ROOT_NAMES) await mkdir(join(folder, root));
+      for (const root of roots) execFileSync('cp', ['-a', join(source, root), folder]);
+      return { warnings: [] };
+    },
+  };
+});
+afterEach(async () => {
+  host.remove();
+  await rm(source, { recursive: true });
+});
+
+function restorer(disk = new Disk(), onLeftover: (error: Error) => void = fail): ProjectRestore {
+  const { records, swap } = host.worker(disk);
+  const staging = new Staging(host.folders, disk, { reserveBytes: 0 });
+  return new ProjectRestore(records, staging, swap, new Trash(host.folders), onLeftover);
+}
+
+function fail(error: Error): void {
+  throw error;
+}
+
+function order(changes: Partial<RestoreOrder> = {}): RestoreOrder {
+  return {
+    operationId: OPERATION,
+    projectId: PROJECT,
+    generation: 1,
+    backup,
+    what: 'missing',
+    content: true,
+    confirm: async () => true,
+    signal: AbortSignal.timeout(30_000),
+    ...changes,
+  };
+}
+
+const inspect = () => host.worker().records.inspect(PROJECT);
+
+describe('a restore', () => {
+  it('brings a missing project back and names the backup that was applied', async () => {
+    const phases: string[] = [];
+    const result = await restorer().restore(order({ onPhase: (phase) => phases.push(phase) }));
+    expect(result).toEqual({
+      backupId: backup.id,
+      roots: ['project', 'persist'],
+      entries: 8,
+      bytes: 18,
+      problems: [],
+      problemCount: 0,
+    });
+    expect(phases).toEqual(['preparing', 'restoring', 'checking', 'swapping']);
+    expect(await host.contentOf('project')).toBe('backed up');
+    expect(await inspect()).toMatchObject({ state: 'provisioned', record: { by: 'restored', restore: { result } } });
+    expect([...(await host.list('staging')), ...(await host.list('switch'))]).toEqual([]);
+  });
+
+  it('restores over empty folders that somebody made', async () => {
+    for (const root of ROOT_NAMES) await mkdir(host.folders.root(PROJECT, root), { recursive: true });
+    await restorer().restore(order());
+    expect(await host.contentOf('persist')).toBe('backed up');
+  });
+
+  it('restores the one root that is missing, leaves the other one alone, and says so', async () => {
+    await host.provision('living');
+    await rm(host.folders.root(PROJECT, 'persist'), { recursive: true });
+    const result = await restorer().restore(order());
+    expect(result).toMatchObject({ roots: ['persist'], entries: 4 });
+    expect([await host.contentOf('project'), await host.contentOf('persist')]).toEqual(['living', 'backed up']);
+    expect((await inspect()).state).toBe('provisioned');
+  });
+
+  it('of everything replaces what is here and keeps it in the trash until the operation has ended', async () => {
+    await host.provision('living');
+    const restore = restorer();
+    await restore.restore(order({ what: 'everything' }));
+    expect(await host.contentOf('project')).toBe('backed up');
+    expect((await restore.emptyTrash([OPERATION])).removed).toEqual([]);
+    expect((await restore.emptyTrash([])).removed).toEqual([OPERATION]);
+    expect(await host.list('trash')).toEqual([]);
+  });
+
+  it('of what is missing is refused when nothing is, not skipped', async () => {
+    await host.provision('living');
+    await expect(restorer().restore(order())).rejects.toThrow(NothingMissingError);
+  });
+
+  it('is refused where files stand that nobody recorded', async () => {
+    await fill(host.folders.root(PROJECT, 'project'), 'unknown');
+    for (const what of ['missing', 'everything'] as const) {
+      await expect(restorer().restore(order({ what }))).rejects.toThrow(UnrecordedDataError);
+    }
+    expect(await host.contentOf('project')).toBe('unknown');
+  });
+
+  it('is done once: the same order again returns the first result', async () => {
+    const restore = restorer();
+    const first = await restore.restore(order({ what: 'everything' }));
+    await writeFile(join(host.folders.root(PROJECT, 'project'), 'below', 'file'), 'work since then');
+    const neverAgain = async () => Promise.reject(new Error('restored again'));
+    expect(
+      await restore.restore(order({ what: 'everything', backup: { ...backup, restoreInto: neverAgain } })),
+    ).toEqual(first);
+    expect(await host.contentOf('project')).toBe('work since then');
+  });
+
+  it('says what the backup lacks', async () => {
+    expect((await restorer().restore(order({ backup: { ...backup, lacks: ['project/locked'] } }))).lacks).toEqual([
+      'project/locked',
+    ]);
+  });
+});
+
+describe('a restore that goes wrong', () => {
+  const failures: [string, Partial<RestorableBackup> | undefined, Partial<RestoreOrder>, unknown][] = [
+    ['differs from the backup', { restoreInto: async (folder) => spoil(folder) }, {}, RestoreDiffersError],
+    ['fails to restore', { restoreInto: async () => Promise.reject(new Error('no repository')) }, {}, 'no repository'],
+    ['does not fit', { need: { bytes: Number.MAX_SAFE_INTEGER, entries: 1 } }, {}, NotEnoughSpaceError],
+    ['is not confirmed', undefined, { confirm: async () => false }, SwapNotConfirmedError],
+    ['is cancelled', undefined, { signal: AbortSignal.abort(new Error('cancelled')) }, 'cancelled'],
+    ['cannot read the snapshot', { entries: brokenSource }, {}, 'no tree'],
+  ];
+
+  it.each(failures)('changes nothing and leaves nothing behind when it %s', async (_, changed, more, error) => {
+    await host.provision('living');
+    const wrong = order({ what: 'everything', backup: { ...backup, ...changed }, ...more });
+    await expect(restorer().restore(wrong)).rejects.toThrow(error as string);
+    expect([await host.contentOf('project'), await host.contentOf('persist')]).toEqual(['living', 'living']);
+    expect(await inspect()).toMatchObject({ state: 'provisioned', record: { by: 'created' } });
+    expect([...(await host.list('staging')), ...(await host.list('switch')), ...(await host.list('trash'))]).toEqual(
+      [],
+    );
+  });
+
+  it('is refused because of a warning as root, and names it as a problem otherwise', async () => {
+    const warned = {
+      ...backup,
+      restoreInto: async (...args: Parameters<typeof backup.restoreInto>) => ({
+        ...(await backup.restoreInto(...args)),
+        warnings: ['setting times failed'],
+      }),
+    };
+    const restored = restorer().restore(order({ backup: warned }));
+    if (process.geteuid?.() === 0) await expect(restored).rejects.toThrow('setting times failed');
+    else
+      expect((await restored).problems).toContainEqual({ kind: 'warning', path: '', detail: 'setting times failed' });
+  });
+
+  it('leaves the project locked when it died after the point of no return, and the next start finishes it', async () => {
+    await host.provision('living');
+    for (let step = 1; !(await host.worker().swap.hasPendingSwitch(PROJECT)); step += 1) {
+      await untilStep(step, (disk) => restorer(disk).restore(order({ what: 'everything' })));
+    }
+    const restarted = restorer();
+    await expect(restarted.restore(order({ what: 'everything' }))).rejects.toThrow(SwitchPendingError);
+    expect(await restarted.sweep([])).toEqual([]);
+    expect((await restarted.emptyTrash([])).removed).toEqual([]);
+
+    const { finished } = await host.worker().swap.rollForward();
+    expect(finished.map(({ provisioned }) => provisioned.restore?.result.backupId)).toEqual([backup.id]);
+    expect(await restarted.sweep([])).toEqual([OPERATION]);
+    expect(await host.contentOf('project')).toBe('backed up');
+    expect(await restarted.restore(order({ what: 'everything' }))).toMatchObject({ backupId: backup.id, entries: 8 });
+  });
+
+  it('keeps the staged roots when the swap got stuck', async () => {
+    await host.provision('living');
+    const broken = new (class extends Disk {
+      override async move(from: string, to: string): Promise<void> {
+        if (to === host.folders.root(PROJECT, 'persist')) throw new Error('input/output error');
+        await super.move(from, to);
+      }
+    })();
+    await expect(restorer(broken).restore(order({ what: 'everything' }))).rejects.toThrow(SwitchStuckError);
+    expect(await host.list('staging')).toContain(`${OPERATION}/persist/below/file`);
+    expect((await host.worker().swap.rollForward()).stuck).toEqual([]);
+    expect([await host.contentOf('project'), await host.contentOf('persist')]).toEqual(['backed up', 'backed up']);
+  });
+
+  async function spoil(folder: string): Promise<{ warnings: string[] }> {
+    const done = await backup.restoreInto(folder, ROOT_NAMES, AbortSignal.timeout(30_000));
+    await writeFile(join(folder, 'persist', 'below', 'file'), 'backed uP');
+    return done;
+  }
+
+  async function* brokenSource(): AsyncGenerator<never> {
+    throw new Error('no tree');
+  }
+});

@@ -1,0 +1,160 @@
+import { NothingMissingError, RestoreDiffersError, SwitchPendingError, UnrecordedDataError } from './errors.js';
+import { flushFileSystem } from './flush.js';
+import { FindingList } from './findings.js';
+import type { Finding } from './findings.js';
+import { ROOT_NAMES } from './host-folders.js';
+import type { RootName } from './host-folders.js';
+import type { Inspection } from './inspection.js';
+import type { ProvisionedRecords } from './provisioned-records.js';
+import type { RestoreResult } from './restore-result.js';
+import type { SnapshotEntry } from './snapshot-entry.js';
+import type { SpaceNeed, Staging } from './staging.js';
+import type { Swap, SwapRequest } from './swap.js';
+import type { Trash } from './trash.js';
+import { checkTree, toleratedFindings } from './tree-check.js';
+
+/** One backup, as the restore needs it. */
+export interface RestorableBackup {
+  /** The rustic snapshot id. */
+  id: string;
+  need: SpaceNeed;
+  /** What the backup is known to lack. */
+  lacks?: string[];
+  /** All entries of the snapshot, in any order; may be asked for twice. */
+  entries: () => AsyncIterable<SnapshotEntry>;
+  /**
+   * Writes these roots with owners, times and all into the folder, which is empty and fresh, and returns what it
+   * warned about. Anything else that it leaves in the folder is ignored and removed.
+   */
+  restoreInto: (folder: string, roots: readonly RootName[], signal: AbortSignal) => Promise<{ warnings: string[] }>;
+}
+
+export interface RestoreOrder {
+  operationId: string;
+  projectId: string;
+  generation: number;
+  backup: RestorableBackup;
+  /** `missing`: the roots that are not here; `everything`: both, and what stands there goes to trash. */
+  what: 'missing' | 'everything';
+  /** Prove every byte too: wherever the source is deleted afterwards. */
+  content: boolean;
+  confirm: SwapRequest['confirm'];
+  onPhase?: (phase: RestorePhase) => void;
+  /** Cancels; once the swap has begun it has no effect. */
+  signal: AbortSignal;
+}
+
+export type RestorePhase = 'preparing' | 'restoring' | 'checking' | 'swapping';
+
+export interface RestoreLimits {
+  /** For flushing the file system to disk, in milliseconds. */
+  flushTimeoutMs: number;
+}
+
+/** Brings a backup's roots to their place: staged, checked, flushed, swapped in. */
+export class ProjectRestore {
+  constructor(
+    private readonly records: ProvisionedRecords,
+    private readonly staging: Staging,
+    private readonly swap: Swap,
+    private readonly trash: Trash,
+    /** Told of what is left behind; a later sweep takes it away. */
+    private readonly onLeftover: (error: Error) => void,
+    private readonly limits: RestoreLimits = { flushTimeoutMs: 30 * 60_000 },
+  ) {}
+
+  /**
+   * Restores; an order that was carried out already returns its first result.
+   * @throws RestoreError, or the error of `restoreInto`; unless it is a SwitchStuckError, nothing changed
+   */
+  async restore(order: RestoreOrder): Promise<RestoreResult> {
+    const { operationId, projectId, signal } = order;
+    if (await this.swap.hasPendingSwitch(projectId)) throw new SwitchPendingError(projectId);
+    const inspection = await this.records.inspect(projectId);
+    const done = resultOf(inspection, operationId);
+    if (done) return done;
+    const roots = rootsToRestore(projectId, inspection, order.what);
+    try {
+      const result = await this.#stage(order, roots);
+      signal.throwIfAborted();
+      order.onPhase?.('swapping');
+      await this.swap.swap({ ...order, result });
+      return result;
+    } finally {
+      await this.#discardStaging(projectId, operationId);
+    }
+  }
+
+  /** Removes what crashed restores left in staging. To be called after a roll-forward. */
+  async sweep(activeOperations: Iterable<string>, signal?: AbortSignal): Promise<string[]> {
+    return this.staging.sweep(await this.#inUse(activeOperations), signal);
+  }
+
+  /** Removes the data that ended restores have replaced, once they have been kept for long enough. */
+  async emptyTrash(activeOperations: Iterable<string>, signal?: AbortSignal): ReturnType<Trash['empty']> {
+    return this.trash.empty(await this.#inUse(activeOperations), signal);
+  }
+
+  async #stage(order: RestoreOrder, roots: RootName[]): Promise<RestoreResult> {
+    const { operationId, projectId, backup, content, signal } = order;
+    order.onPhase?.('preparing');
+    const folder = await this.staging.prepare(operationId, projectId, backup.need, signal);
+    order.onPhase?.('restoring');
+    const { warnings } = await backup.restoreInto(folder, roots, signal);
+    order.onPhase?.('checking');
+    const [flushed, checked] = await Promise.allSettled([
+      flushFileSystem(folder, { timeoutMs: this.limits.flushTimeoutMs, signal }),
+      checkTree(folder, backup.entries, { roots, content, signal }),
+    ]);
+    if (checked.status === 'rejected') throw checked.reason;
+    if (flushed.status === 'rejected') throw flushed.reason;
+    const { entries, bytes, differences, problems } = checked.value;
+    addWarnings(warnings, toleratedFindings().has('warning') ? problems : differences);
+    if (differences.count > 0) throw new RestoreDiffersError(differences.count, differences.first.map(inWords));
+    const lacks = backup.lacks && { lacks: backup.lacks };
+    return {
+      backupId: backup.id,
+      roots,
+      entries,
+      bytes,
+      problems: problems.first,
+      problemCount: problems.count,
+      ...lacks,
+    };
+  }
+
+  async #discardStaging(projectId: string, operationId: string): Promise<void> {
+    try {
+      // After a swap that got stuck the staged roots are the only ones.
+      if (!(await this.swap.hasPendingSwitch(projectId))) await this.staging.discard(operationId);
+    } catch (error) {
+      this.onLeftover(error as Error);
+    }
+  }
+
+  async #inUse(activeOperations: Iterable<string>): Promise<Set<string>> {
+    return (await this.swap.pendingOperations()).union(new Set(activeOperations));
+  }
+}
+
+/** Which roots a restore puts in place. @throws UnrecordedDataError, NothingMissingError */
+export function rootsToRestore(projectId: string, inspection: Inspection, what: RestoreOrder['what']): RootName[] {
+  if (inspection.state === 'unrecorded-data') throw new UnrecordedDataError(projectId, inspection.found);
+  if (what === 'everything' || inspection.state === 'missing' || inspection.state === 'empty-unrecorded')
+    return [...ROOT_NAMES];
+  if (inspection.state === 'provisioned') throw new NothingMissingError(projectId);
+  return inspection.missing;
+}
+
+function resultOf(inspection: Inspection, operationId: string): RestoreResult | undefined {
+  if (inspection.state !== 'provisioned' || inspection.record.restore?.operationId !== operationId) return undefined;
+  return inspection.record.restore.result;
+}
+
+function addWarnings(warnings: readonly string[], list: FindingList): void {
+  for (const detail of warnings) list.add({ kind: 'warning', path: '', detail });
+}
+
+function inWords({ kind, path, detail }: Finding): string {
+  return [path, `${kind}: ${detail}`].filter(Boolean).join(' ');
+}

@@ -1,0 +1,60 @@
+import { transformFile } from '@swc/core';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OPERATION, PROJECT, resultFor } from './temporary-host.js';
+
+/** Carries out one order, and kills itself right after a given number of steps have changed the disk. */
+const WORKER = `
+import { Disk, HostFolders, ProvisionedRecords, Swap } from './index.js';
+const [dataRoot, order, last, request] = process.argv.slice(2);
+let steps = 0;
+const disk = new Disk(() => {
+  steps += 1;
+  if (steps === Number(last)) process.kill(process.pid, 'SIGKILL');
+});
+const folders = new HostFolders(dataRoot);
+const swap = new Swap(folders, disk, new ProvisionedRecords(folders, disk));
+if (order === 'swap') await swap.swap({ ...JSON.parse(request), confirm: async () => true });
+else await swap.rollForward();
+`;
+
+/** A worker in a process of its own, from the same sources, that can be killed in earnest. */
+export class KillableWorker {
+  readonly #program = mkdtempSync(join(tmpdir(), 'buckets-killable-'));
+
+  /** Builds the sources of the restore; they need nothing but Node. */
+  async build(): Promise<void> {
+    const sources = join(import.meta.dirname, '..');
+    await writeFile(join(this.#program, 'package.json'), '{"type":"module"}');
+    await writeFile(join(this.#program, 'worker.js'), WORKER);
+    await mkdir(this.#program, { recursive: true });
+    for (const name of await readdir(sources)) {
+      if (!name.endsWith('.ts') || name.endsWith('.test.ts')) continue;
+      const { code } = await transformFile(join(sources, name), { sourceMaps: false });
+      await writeFile(join(this.#program, name.replace(/ts$/, 'js')), code);
+    }
+  }
+
+  async run(order: 'swap' | 'roll-forward', dataRoot: string, killedAfter: number): Promise<'ended' | 'killed'> {
+    const request = { operationId: OPERATION, projectId: PROJECT, generation: 2, result: resultFor() };
+    const args = [join(this.#program, 'worker.js'), dataRoot, order, String(killedAfter), JSON.stringify(request)];
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'] },
+    });
+    const complaints: string[] = [];
+    child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk.toString()));
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+    if (signal === 'SIGKILL') return 'killed';
+    if (code === 0) return 'ended';
+    throw new Error(`the worker failed: ${complaints.join('')}`);
+  }
+
+  remove(): void {
+    rmSync(this.#program, { recursive: true });
+  }
+}

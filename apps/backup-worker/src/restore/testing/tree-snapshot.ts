@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { joined } from '../tree-walk.js';
+import { typeOf } from '../entry-comparison.js';
+import type { ContentPiece, SnapshotEntry, Xattr } from '../snapshot-entry.js';
+
+const PIECE_BYTES = 100_000;
+
+/** What a snapshot of these roots would hold, read by means of its own. */
+export function snapshotOf(folder: string, roots: readonly string[] = ['project', 'persist']): SnapshotEntry[] {
+  const entries = roots.flatMap((root) => entriesBelow(Buffer.from(folder), Buffer.from(root)));
+  if (hasPython) addXattrs(folder, entries);
+  return entries;
+}
+
+/** Hands out entries as a repository would. */
+export function asSource(entries: readonly SnapshotEntry[]): () => AsyncIterable<SnapshotEntry> {
+  return async function* () {
+    yield* entries;
+  };
+}
+
+export const hasPython = (() => {
+  try {
+    execFileSync('python3', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+export function setXattr(path: string, name: string, value: string): void {
+  execFileSync('python3', [
+    '-c',
+    'import os,sys; os.setxattr(sys.argv[1], sys.argv[2], os.fsencode(sys.argv[3]))',
+    path,
+    name,
+    value,
+  ]);
+}
+
+function entriesBelow(base: Buffer, path: Buffer): SnapshotEntry[] {
+  const full = joined(base, path);
+  const stats = lstatSync(full, { bigint: true });
+  const type = typeOf(stats);
+  const entry: SnapshotEntry = {
+    path,
+    type,
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    mtimeNs: stats.mtimeNs,
+    size: stats.size,
+    inode: stats.ino,
+    deviceId: stats.dev,
+    links: Number(stats.nlink),
+    rdev: stats.rdev,
+  };
+  if (type === 'symlink') entry.linkTarget = readlinkSync(full, { encoding: 'buffer' });
+  if (type === 'file') entry.content = piecesOf(readFileSync(full));
+  const names = type === 'dir' ? readdirSync(full, { encoding: 'buffer' }) : [];
+  return [entry, ...names.flatMap((name) => entriesBelow(base, joined(path, name)))];
+}
+
+function piecesOf(content: Buffer): ContentPiece[] {
+  const pieces: ContentPiece[] = [];
+  for (let at = 0; at < content.length; at += PIECE_BYTES) {
+    const piece = content.subarray(at, at + PIECE_BYTES);
+    pieces.push({ id: createHash('sha256').update(piece).digest('hex'), length: piece.length });
+  }
+  return pieces;
+}
+
+const LIST_XATTRS = `
+import os, sys, json
+def xattrs(path):
+    return [[name, os.getxattr(path, name, follow_symlinks=False).hex()] for name in os.listxattr(path, follow_symlinks=False)]
+os.chdir(sys.argv[1])
+print(json.dumps([xattrs(path) for path in sys.stdin.buffer.read().split(b'\\0')]))
+`;
+
+function addXattrs(folder: string, entries: readonly SnapshotEntry[]): void {
+  const input = Buffer.concat(entries.flatMap(({ path }) => [Buffer.from([0]), path]).slice(1));
+  const answer = execFileSync('python3', ['-I', '-S', '-c', LIST_XATTRS, folder], { input, encoding: 'utf8' });
+  (JSON.parse(answer) as [string, string][][]).forEach((xattrs, index) => {
+    const entry = entries[index];
+    if (entry) entry.xattrs = xattrs.map(([name, value]) => ({ name, value: Buffer.from(value, 'hex') }));
+  });
+}

@@ -1,0 +1,197 @@
+import { lstat, readlink } from 'node:fs';
+import { promisify } from 'node:util';
+import { ContentCheck } from './content-check.js';
+import { errorCode, isAbsence } from './disk.js';
+import { compareEntry } from './entry-comparison.js';
+import { FindingList, shownBytes } from './findings.js';
+import type { FindingKind } from './findings.js';
+import { HardLinks } from './hard-links.js';
+import type { RootName } from './host-folders.js';
+import type { SnapshotEntry } from './snapshot-entry.js';
+import { joined, walkTree } from './tree-walk.js';
+import { XattrCheck } from './xattr-check.js';
+
+// Twice as fast as their namesakes in fs/promises, which counts with a million entries.
+const lookAt = promisify(lstat);
+const targetOf = promisify(readlink);
+
+const ENTRIES_AT_ONCE = 128;
+/** What an ordinary user cannot make as root would; the result names it, and the restore goes on. */
+const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'unchecked', 'warning'];
+/** What rustic never makes. */
+const BEYOND_RUSTIC: readonly FindingKind[] = ['special-hard-link'];
+
+export interface CheckOptions {
+  /** The roots that were restored; whatever else the snapshot has is left out. */
+  roots: readonly RootName[];
+  /** Compare every byte of every file with the hashes in the snapshot too. */
+  content: boolean;
+  /** Kinds that are named as problems instead of differences. By default what this user or rustic cannot make. */
+  tolerated?: ReadonlySet<FindingKind>;
+  /** For reading the extended attributes, in milliseconds. */
+  xattrTimeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface CheckReport {
+  entries: number;
+  /** Of the files' contents, each name of a hard-linked file counted. */
+  bytes: number;
+  /** In any of these the tree is not the snapshot's. */
+  differences: FindingList;
+  /** Tolerated differences, and what could not be checked. */
+  problems: FindingList;
+}
+
+/** What is tolerated of the kinds of differences, if nothing else is said. */
+export function toleratedFindings(asRoot = process.geteuid?.() === 0): Set<FindingKind> {
+  return new Set([...BEYOND_RUSTIC, ...(asRoot ? [] : BEYOND_AN_ORDINARY_USER)]);
+}
+
+/**
+ * Compares a restored tree with the snapshot: type, size and metadata of every entry, nothing missing and nothing extra.
+ * @param entries the snapshot's entries in any order, each path once; asked for again only to name what is extra
+ */
+export async function checkTree(
+  folder: string,
+  entries: () => AsyncIterable<SnapshotEntry>,
+  options: CheckOptions,
+): Promise<CheckReport> {
+  return new TreeCheck(folder, entries, options).run();
+}
+
+class TreeCheck {
+  readonly #base: Buffer;
+  readonly #tolerated: ReadonlySet<FindingKind>;
+  readonly #report: CheckReport = { entries: 0, bytes: 0, differences: new FindingList(), problems: new FindingList() };
+  readonly #hardLinks = new HardLinks();
+  readonly #content = new ContentCheck();
+  readonly #xattrs = new XattrCheck(process.geteuid?.() === 0);
+
+  constructor(
+    folder: string,
+    private readonly entries: () => AsyncIterable<SnapshotEntry>,
+    private readonly options: CheckOptions,
+  ) {
+    this.#base = Buffer.from(folder);
+    this.#tolerated = options.tolerated ?? toleratedFindings();
+  }
+
+  async run(): Promise<CheckReport> {
+    const present = await this.#compareEntries();
+    if ((await this.#countStanding()) !== present) await this.#nameExtras();
+    const { xattrTimeoutMs: timeoutMs = 30 * 60_000, signal, roots } = this.options;
+    await this.#xattrs.compare(this.#base.toString(), roots, { timeoutMs, signal }, ({ kind, path, detail }) =>
+      this.#add(kind, path, detail),
+    );
+    return this.#report;
+  }
+
+  /** Compares each of the snapshot's entries; returns how many of them are there. */
+  async #compareEntries(): Promise<number> {
+    let present = 0;
+    let batch: SnapshotEntry[] = [];
+    const compareBatch = async () => {
+      const compared = await Promise.allSettled(batch.map((entry) => this.#compare(entry)));
+      for (const outcome of compared) {
+        if (outcome.status === 'rejected') throw outcome.reason;
+        if (outcome.value) present += 1;
+      }
+      this.options.signal?.throwIfAborted();
+      batch = [];
+    };
+    for await (const entry of this.#expected()) {
+      batch.push(entry);
+      if (batch.length === ENTRIES_AT_ONCE) await compareBatch();
+    }
+    await compareBatch();
+    return present;
+  }
+
+  /** True if the entry is there, whatever it looks like. */
+  async #compare(entry: SnapshotEntry): Promise<boolean> {
+    const path = joined(this.#base, entry.path);
+    this.#report.entries += 1;
+    if (entry.type === 'file') this.#report.bytes += Number(entry.size);
+    try {
+      const stats = await lookAt(path, { bigint: true });
+      this.#xattrs.expect(entry);
+      const target = stats.isSymbolicLink() ? await targetOf(path, { encoding: 'buffer' }) : undefined;
+      const differences = [...compareEntry(entry, stats, target), ...this.#hardLinks.compare(entry, stats)];
+      for (const { kind, detail } of differences) this.#add(kind, entry.path, detail);
+      const comparable = !differences.some(({ kind }) => kind === 'type' || kind === 'size');
+      if (this.options.content && entry.type === 'file' && comparable) await this.#compareContent(path, entry);
+      return true;
+    } catch (error) {
+      if (isGone(error)) {
+        const device = entry.type === 'chardev' || entry.type === 'blockdev';
+        this.#add(device ? 'device' : 'missing', entry.path, `a ${entry.type} in the backup, not on disk`);
+        return false;
+      }
+      if (!isDenial(error)) throw error;
+      this.#add('unchecked', entry.path, error.message);
+      return false;
+    }
+  }
+
+  async #compareContent(path: Buffer, entry: SnapshotEntry): Promise<void> {
+    try {
+      const difference = entry.content
+        ? await this.#content.compare(path, entry.content, this.options.signal)
+        : 'the backup does not say what it consists of';
+      if (difference !== undefined) this.#add('content', entry.path, difference);
+    } catch (error) {
+      // Bytes that were to be proven and cannot be read are not proven.
+      if (!isDenial(error)) throw error;
+      this.#add('content', entry.path, error.message);
+    }
+  }
+
+  /** How many entries stand in the folder. */
+  async #countStanding(): Promise<number> {
+    let count = 0;
+    const report = (path: Buffer, error: Error) => this.#add('unchecked', path, error.message);
+    for await (const _ of this.#standing(report)) count += 1;
+    return count;
+  }
+
+  async #nameExtras(): Promise<void> {
+    const expected = new Set<string>();
+    for await (const { path } of this.#expected()) expected.add(path.toString('latin1'));
+    for await (const path of this.#standing()) {
+      if (!expected.has(path.toString('latin1'))) this.#add('extra', path, 'on disk, not in the backup');
+    }
+  }
+
+  async *#standing(onDenied: (path: Buffer, error: Error) => void = () => undefined): AsyncGenerator<Buffer> {
+    for (const root of this.options.roots) {
+      yield* walkTree(this.#base, Buffer.from(root), (path, error) => {
+        if (isDenial(error)) onDenied(path, error);
+        else if (!isGone(error)) throw error;
+      });
+    }
+  }
+
+  async *#expected(): AsyncGenerator<SnapshotEntry> {
+    const roots = new Set<string>(this.options.roots);
+    for await (const entry of this.entries()) {
+      const end = entry.path.indexOf('/');
+      const root = entry.path.toString('latin1', 0, end < 0 ? undefined : end);
+      if (roots.has(root)) yield entry;
+    }
+  }
+
+  #add(kind: FindingKind, path: Buffer | string, detail: string): void {
+    const list = this.#tolerated.has(kind) ? this.#report.problems : this.#report.differences;
+    list.add({ kind, path: typeof path === 'string' ? path : shownBytes(path), detail });
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return isAbsence(error) || errorCode(error) === 'ENOTDIR';
+}
+
+function isDenial(error: unknown): error is Error {
+  const code = errorCode(error);
+  return code === 'EACCES' || code === 'EPERM';
+}
