@@ -1,0 +1,170 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ChangeReport } from '@buckets/contracts';
+import { freshnessOf, type ExistingBackup, type FreshnessFacts } from './freshness-of.js';
+
+const NOW = Date.parse('2031-05-06T12:00:00.000Z');
+const MINUTE = 60_000;
+const at = (minutes: number) => NOW + minutes * MINUTE;
+const rfc = (minutes: number) => new Date(at(minutes)).toISOString();
+
+const backup = (n: number, beganMinutes: number, more: Partial<ExistingBackup> = {}): ExistingBackup => ({
+  backupId: String(n).padStart(64, '0'),
+  beganAt: at(beganMinutes),
+  beganPosition: 1000 + beganMinutes,
+  counter: { generation: 1, epoch: 'dawn', n },
+  partialBecause: [],
+  ...more,
+});
+
+const report = (n: number, more: Partial<ChangeReport> = {}): ChangeReport => ({
+  counter: { generation: 1, epoch: 'dawn', n },
+  sameAs: [],
+  firstChanges: [],
+  epochBeganAt: at(-500),
+  watched: true,
+  running: false,
+  at: NOW,
+  ...more,
+});
+
+const facts = (more: Partial<FreshnessFacts>): FreshnessFacts => ({
+  generation: 1,
+  provisioned: true,
+  createdAt: at(-600),
+  backups: [],
+  outsideChanges: [],
+  report: report(7),
+  hostSeenAt: NOW,
+  silenceLimitMs: MINUTE,
+  ...more,
+});
+
+describe('a project is fresh', () => {
+  it('when a backup began at the counter that its host reports', () => {
+    expect(freshnessOf(facts({ backups: [backup(7, -5)] }), NOW)).toEqual({
+      freshness: 'fresh',
+      reason: 'A backup holds everything.',
+      coveredBy: backup(7, -5).backupId,
+      counter: { generation: 1, epoch: 'dawn', n: 7 },
+    });
+  });
+
+  it('when a scan in a new epoch has shown that nothing changed since a backup', () => {
+    const scanned = report(0, {
+      counter: { generation: 1, epoch: 'noon', n: 0 },
+      sameAs: [{ generation: 1, epoch: 'dawn', n: 7 }],
+    });
+    expect(freshnessOf(facts({ backups: [backup(7, -5)], report: scanned }), NOW).freshness).toBe('fresh');
+  });
+
+  it('by an older backup when the newest one is partial but nothing changed in between', () => {
+    const partial = backup(7, -1, { backupId: 'f'.repeat(64), partialBecause: ['unreadable-files'] });
+    const { freshness, coveredBy } = freshnessOf(facts({ backups: [partial, backup(7, -5)] }), NOW);
+    expect({ freshness, coveredBy }).toEqual({ freshness: 'fresh', coveredBy: backup(7, -5).backupId });
+  });
+});
+
+describe('a project is stale', () => {
+  it('since the first change after its newest backup began', () => {
+    const changed = report(9, {
+      firstChanges: [
+        { n: 3, at: at(-60) },
+        { n: 7, at: at(-4) },
+      ],
+    });
+    const result = freshnessOf(facts({ backups: [backup(3, -90), backup(7, -5)], report: changed }), NOW);
+    expect(result).toMatchObject({
+      freshness: 'stale',
+      staleSince: rfc(-4),
+      reason: 'Changed since its newest backup began.',
+    });
+  });
+
+  it('since an earlier change once its newest backup is deleted', () => {
+    const changed = report(9, {
+      firstChanges: [
+        { n: 3, at: at(-60) },
+        { n: 7, at: at(-4) },
+      ],
+    });
+    expect(freshnessOf(facts({ backups: [backup(3, -90)], report: changed }), NOW).staleSince).toBe(rfc(-60));
+  });
+
+  it('since its newest backup began when nobody remembers the first change after it', () => {
+    expect(freshnessOf(facts({ backups: [backup(3, -90)] }), NOW).staleSince).toBe(rfc(-90));
+  });
+
+  it('since its newest backup began when the worker restarted and no scan has shown that nothing changed', () => {
+    const restarted = report(0, { counter: { generation: 1, epoch: 'noon', n: 0 }, firstChanges: [{ n: 7, at: NOW }] });
+    expect(freshnessOf(facts({ backups: [backup(7, -5)], report: restarted }), NOW)).toMatchObject({
+      freshness: 'stale',
+      staleSince: rfc(-5),
+      reason:
+        'The host began to watch it anew after its newest backup, and no scan has shown yet that nothing changed.',
+    });
+  });
+
+  it('by a change from outside that the log had after its backup was allowed to begin', () => {
+    const outsideChanges = [
+      { position: 990, at: at(-10), source: 'agent-edit' },
+      { position: 996, at: at(-3), source: 'fs-api' },
+      { position: 998, at: at(-2), source: 'agent-edit' },
+    ];
+    expect(freshnessOf(facts({ backups: [backup(7, -5)], outsideChanges }), NOW)).toMatchObject({
+      freshness: 'stale',
+      staleSince: rfc(-3),
+      reason: 'Changed by fs-api since its newest backup began.',
+    });
+  });
+
+  it('with a partial backup only, since it was created', () => {
+    const partial = backup(7, -5, { partialBecause: ['unreadable-files', 'shrunken'] });
+    expect(freshnessOf(facts({ backups: [partial] }), NOW)).toMatchObject({
+      freshness: 'stale',
+      staleSince: rfc(-600),
+      reason: 'The newest backup is partial: some files could not be read, the project had suddenly shrunken.',
+    });
+  });
+
+  it('after it came to another host, though the counters look alike', () => {
+    const elsewhere = report(7, { counter: { generation: 2, epoch: 'dawn', n: 7 } });
+    expect(freshnessOf(facts({ generation: 2, backups: [backup(7, -5)], report: elsewhere }), NOW)).toMatchObject({
+      freshness: 'stale',
+      staleSince: rfc(-5),
+      reason: 'It came to its host after its newest backup, and has had no backup there yet.',
+    });
+  });
+
+  it('until its host has reported from after the beginning of its backup', () => {
+    expect(freshnessOf(facts({ backups: [backup(8, -5)] }), NOW)).toMatchObject({
+      freshness: 'stale',
+      reason: 'Its host has not reported on it since its newest backup began.',
+    });
+  });
+});
+
+describe('a project is unknown', () => {
+  it('while its host is silent, whatever was reported before', () => {
+    expect(freshnessOf(facts({ backups: [backup(7, -5)], hostSeenAt: at(-1) - 1 }), NOW)).toEqual({
+      freshness: 'unknown',
+      reason: 'Its host is silent.',
+    });
+  });
+
+  it.each([
+    ['nobody has reported on it', undefined],
+    ['only the host that had it before has', report(7)],
+  ])('while %s', (_, earlier) => {
+    const { freshness } = freshnessOf(facts({ generation: 2, backups: [backup(7, -5)], report: earlier }), NOW);
+    expect(freshness).toBe('unknown');
+  });
+
+  it('while its data are not on its host', () => {
+    expect(freshnessOf(facts({ backups: [backup(7, -5)], provisioned: false }), NOW).freshness).toBe('unknown');
+  });
+});
+
+it('a project without any backup is never backed up, silent host or not', () => {
+  const { hostSeenAt: _, ...silent } = facts({});
+  expect(freshnessOf(silent, NOW)).toEqual({ freshness: 'never', reason: 'No backup of it exists.' });
+});

@@ -1,0 +1,140 @@
+import type { ChangeCounter, ChangeReport, FreshnessState, PartialReason } from '@buckets/contracts';
+import { covers } from './covers.js';
+
+/** A backup that has not been deleted. */
+export interface ExistingBackup {
+  backupId: string;
+  /** Before its counter was read; milliseconds since 1970. */
+  beganAt: number;
+  /** The position in the log at which it was first allowed to begin; 0 when that is not known. */
+  beganPosition: number;
+  counter: ChangeCounter;
+  /** Empty when it holds all that there was. */
+  partialBecause: readonly PartialReason[];
+}
+
+/** A change that was reported from outside the project's host. */
+export interface OutsideChange {
+  position: number;
+  /** Milliseconds since 1970. */
+  at: number;
+  source: string;
+}
+
+/** All that freshness depends on. */
+export interface FreshnessFacts {
+  generation: number;
+  /** Whether the data are on the host of this generation. */
+  provisioned: boolean;
+  /** Milliseconds since 1970. */
+  createdAt: number;
+  backups: readonly ExistingBackup[];
+  outsideChanges: readonly OutsideChange[];
+  /** The latest one; of another generation it counts for nothing. */
+  report?: ChangeReport;
+  /** When the worker process that made the report was last heard of, by the clock that `now` is of. */
+  hostSeenAt?: number;
+  silenceLimitMs: number;
+}
+
+export interface Freshness {
+  freshness: FreshnessState;
+  /** RFC 3339; only of what is stale. Changes that no backup holds began then or later, never earlier. */
+  staleSince?: string;
+  /** A sentence for people, without times and counts: it changes when the case does. */
+  reason: string;
+  /** The newest of the backups that hold everything; only of what is fresh. */
+  coveredBy?: string;
+  /** How far the changes had come that were looked at. */
+  counter?: ChangeCounter;
+}
+
+/**
+ * Whether some backup holds all that the project holds. May be too careful, never wrong, as far as the host has told.
+ *
+ * @param now milliseconds since 1970
+ */
+export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
+  if (facts.backups.length === 0) return { freshness: 'never', reason: 'No backup of it exists.' };
+  if (!facts.provisioned) return unknown('Its data are not on its host yet.');
+  const { hostSeenAt = Number.NEGATIVE_INFINITY, report } = facts;
+  if (report === undefined || report.counter.generation !== facts.generation) {
+    return unknown('Its host has not reported on it yet.');
+  }
+  if (now - hostSeenAt > facts.silenceLimitMs) return unknown('Its host is silent.');
+
+  const newestFirst = facts.backups.toSorted((a, b) => b.beganPosition - a.beganPosition || b.beganAt - a.beganAt);
+  const complete = newestFirst.filter(isComplete);
+  const covering = complete.find((backup) => firstLacking(backup, report, facts) === undefined);
+  const { counter } = report;
+  if (covering !== undefined) {
+    return { freshness: 'fresh', reason: 'A backup holds everything.', coveredBy: covering.backupId, counter };
+  }
+  // Each backup gives a moment before which nothing happened that it lacks; the latest such moment says most.
+  const since = complete.map((backup) => firstLacking(backup, report, facts)!);
+  return {
+    freshness: 'stale',
+    staleSince: new Date(Math.max(facts.createdAt, ...since)).toISOString(),
+    reason: reasonOfStale(newestFirst[0]!, report, facts),
+    counter,
+  };
+}
+
+function unknown(reason: string): Freshness {
+  return { freshness: 'unknown', reason };
+}
+
+/** The earliest moment at which something can have changed that a backup lacks; undefined when it lacks nothing. */
+function firstLacking(backup: ExistingBackup, report: ChangeReport, facts: FreshnessFacts): number | undefined {
+  const changes = [firstReported(backup, report), outsideChangeSince(backup, facts)?.at];
+  const known = changes.filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}
+
+function firstReported(backup: ExistingBackup, report: ChangeReport): number | undefined {
+  if (covers(backup.counter, report)) return undefined;
+  const first = isOfEpoch(backup, report) && report.firstChanges.find(({ n }) => n === backup.counter.n);
+  // Nobody who is still there watched from its beginning on: it can have changed at once.
+  return first ? first.at : backup.beganAt;
+}
+
+/** What was reported from outside is in a backup only if it was there before the backup was allowed to begin. */
+function outsideChangeSince(backup: ExistingBackup, { outsideChanges }: FreshnessFacts): OutsideChange | undefined {
+  return outsideChanges
+    .filter(({ position }) => position > backup.beganPosition)
+    .toSorted((a, b) => a.at - b.at)
+    .at(0);
+}
+
+function reasonOfStale(newest: ExistingBackup, report: ChangeReport, facts: FreshnessFacts): string {
+  if (!isComplete(newest)) {
+    return `The newest backup is partial: ${newest.partialBecause.map((reason) => PARTIAL[reason]).join(', ')}.`;
+  }
+  const outside = outsideChangeSince(newest, facts);
+  if (outside !== undefined) return `Changed by ${outside.source} since its newest backup began.`;
+  if (newest.counter.generation !== report.counter.generation) {
+    return 'It came to its host after its newest backup, and has had no backup there yet.';
+  }
+  if (isOfEpoch(newest, report)) {
+    return newest.counter.n > report.counter.n
+      ? 'Its host has not reported on it since its newest backup began.'
+      : 'Changed since its newest backup began.';
+  }
+  return report.counter.n > 0
+    ? 'Changed since the host began to watch it anew, after its newest backup.'
+    : 'The host began to watch it anew after its newest backup, and no scan has shown yet that nothing changed.';
+}
+
+const PARTIAL: Record<PartialReason, string> = {
+  'unreadable-files': 'some files could not be read',
+  empty: 'the project was suddenly empty',
+  shrunken: 'the project had suddenly shrunken',
+};
+
+function isComplete(backup: ExistingBackup): boolean {
+  return backup.partialBecause.length === 0;
+}
+
+function isOfEpoch({ counter }: ExistingBackup, report: ChangeReport): boolean {
+  return counter.generation === report.counter.generation && counter.epoch === report.counter.epoch;
+}
