@@ -1,4 +1,7 @@
-import type { OperationEndedClaim, ReceivedClaim } from '@buckets/contracts';
+import { jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { STREAM, type OperationEndedClaim, type ReceivedClaim } from '@buckets/contracts';
+import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
 import { endOperation } from '../projects/decide.js';
@@ -7,6 +10,7 @@ import { endOperation } from '../projects/decide.js';
 export class ClaimDesk {
   constructor(
     private readonly decider: Decider,
+    private readonly nats: NatsConnection,
     private readonly log: Logger,
   ) {}
 
@@ -21,5 +25,18 @@ export class ClaimDesk {
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');
+  }
+
+  /** A host cannot write dead letters itself: it tells where the intent stands, and the intent is kept from there. */
+  async unreadableIntent(claim: Extract<ReceivedClaim, { type: 'unreadable-intent' }>): Promise<void> {
+    const { position, intentSubject, reason } = claim.data;
+    this.log.error({ hostId: claim.hostId, position, reason }, 'A host cannot read an intent');
+    await keepDeadLetter(jetstream(this.nats), `host-${claim.hostId}`, {
+      stream: STREAM.log,
+      position,
+      subject: intentSubject,
+      reason,
+      bytes: Buffer.alloc(0),
+    });
   }
 }

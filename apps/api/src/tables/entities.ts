@@ -63,7 +63,7 @@ export class HostRow {
 export class ApiKeyRow {
   @PrimaryColumn({ type: 'text' }) id!: string;
   @Column({ type: 'text' }) name!: string;
-  @Index({ unique: true }) @Column({ type: 'text' }) token_hash!: string;
+  @Index('api_key_token_hash', { unique: true }) @Column({ type: 'text' }) token_hash!: string;
   @Column({ type: 'jsonb' }) scopes!: Scope[];
   @Column({ type: 'text', nullable: true }) expires_at!: string | null;
   @Column({ type: 'text', nullable: true }) revoked_at!: string | null;
@@ -81,7 +81,7 @@ export class ProjectRow {
   @Column({ type: 'text', nullable: true }) description!: string | null;
   @Column({ type: 'text' }) region_id!: string;
   @Column({ type: 'text' }) bucket_id!: string;
-  @Index() @Column({ type: 'text' }) host_id!: string;
+  @Index('project_host') @Column({ type: 'text' }) host_id!: string;
   @Column({ type: 'int' }) generation!: number;
   @Column({ type: 'int' }) backup_interval_minutes!: number;
   @Column({ type: 'boolean' }) provisioned!: boolean;
@@ -94,11 +94,11 @@ export class ProjectRow {
   @Column({ type: 'text' }) created_at!: string;
   /** The operation that makes its data. */
   @Column({ type: 'text', nullable: true }) provision_operation_id!: string | null;
-  @Index() @Column(position) position!: number;
+  @Index('project_position') @Column(position) position!: number;
 }
 
 @Entity({ schema: 'api', name: 'backup' })
-@Index(['project_id', 'position'])
+@Index('backup_project_position', ['project_id', 'position'])
 export class BackupRow {
   @PrimaryColumn({ type: 'text' }) project_id!: string;
   @PrimaryColumn({ type: 'text' }) id!: string;
@@ -108,8 +108,8 @@ export class BackupRow {
 }
 
 @Entity({ schema: 'api', name: 'operation' })
-@Index(['project_id', 'position'])
-@Index(['host_id', 'position'])
+@Index('operation_project_position', ['project_id', 'position'])
+@Index('operation_host_position', ['host_id', 'position'])
 export class OperationRow {
   @PrimaryColumn({ type: 'text' }) id!: string;
   @Column({ type: 'text' }) project_id!: string;
@@ -128,7 +128,7 @@ export class OperationRow {
   @Column({ type: 'text' }) requested_at!: string;
   @Column({ type: 'text', nullable: true }) began_at!: string | null;
   @Column({ type: 'text', nullable: true }) ended_at!: string | null;
-  @Index() @Column(position) position!: number;
+  @Index('operation_position') @Column(position) position!: number;
   /** Of its latest event. */
   @Column(position) changed_position!: number;
 }

@@ -1,0 +1,205 @@
+import { APP_GUARD } from '@nestjs/core';
+import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
+import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { connectToNats, Log, Projector, provisionStreams } from '@buckets/log';
+import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
+import { PlatformKeys } from '@buckets/vault';
+import { DataSource } from 'typeorm';
+import { TokenGuard } from './access/token-guard.js';
+import { ApiKeysController } from './api-keys/api-keys.controller.js';
+import { AskDesk } from './asks/ask-desk.js';
+import { BackupsController } from './backups/backups.controller.js';
+import { BucketsController } from './buckets/buckets.controller.js';
+import { ClaimDesk } from './claims/claim-desk.js';
+import { ClaimsController } from './claims/claims.controller.js';
+import { CommandDesk } from './commands/command-desk.js';
+import { Decider } from './decisions/decider.js';
+import { HostCredentials } from './hosts/host-credentials.js';
+import { HostsController } from './hosts/hosts.controller.js';
+import { PROJECT_KEYS, type ProjectKeys } from './keys/project-keys.js';
+import { VaultKeys } from './keys/vault-keys.js';
+import { HostFiles } from './live-files/host-files.js';
+import { LiveFilesController } from './live-files/live-files.controller.js';
+import { OperationStream } from './operations/operation-stream.js';
+import { Operations } from './operations/operations.js';
+import { OperationsController } from './operations/operations.controller.js';
+import { ProgressBoard } from './operations/progress-board.js';
+import { ProjectCommands } from './projects/project-commands.js';
+import { ProjectsController } from './projects/projects.controller.js';
+import { RegionsController } from './regions/regions.controller.js';
+import type { ApiSettings } from './settings.js';
+import { TablesProjection } from './tables/tables-projection.js';
+import { openDatabase } from './wiring/database.js';
+import { JETSTREAM, NATS } from './wiring/tokens.js';
+
+/** The API, put together: edges first, what decides on top of them, then the ways in. */
+@Module({})
+export class ApiModule {
+  static with(settings: ApiSettings): DynamicModule {
+    return {
+      module: ApiModule,
+      controllers: [
+        RegionsController,
+        BucketsController,
+        HostsController,
+        ApiKeysController,
+        ProjectsController,
+        BackupsController,
+        OperationsController,
+        LiveFilesController,
+        ClaimsController,
+      ],
+      providers: [...edges(settings), ...decisions(), ...waysIn(settings)],
+    };
+  }
+}
+
+function edges(settings: ApiSettings): Provider[] {
+  const { natsUrl, natsCredsFile, natsReplicas, logBytes, postgresUrl, postgresConnections } = settings;
+  return [
+    {
+      provide: NATS,
+      useFactory: () => connectToNats({ url: natsUrl, credsFile: natsCredsFile, name: 'buckets-api' }),
+    },
+    {
+      provide: JETSTREAM,
+      useFactory: async (nats: NatsConnection) => {
+        const manager = await jetstreamManager(nats);
+        await provisionStreams(manager, { replicas: natsReplicas, logBytes });
+        return manager;
+      },
+      inject: [NATS],
+    },
+    { provide: DataSource, useFactory: () => openDatabase(postgresUrl.reveal(), postgresConnections) },
+    {
+      provide: PROJECT_KEYS,
+      useFactory: (data: DataSource) => new VaultKeys(data, new PlatformKeys(settings.platformKey.reveal())),
+      inject: [DataSource],
+    },
+  ];
+}
+
+function decisions(): Provider[] {
+  return [
+    {
+      provide: Log,
+      useFactory: (nats: NatsConnection, jsm: JetStreamManager) => new Log(nats, jsm, 'buckets/api'),
+      inject: [NATS, JETSTREAM],
+    },
+    {
+      provide: Projector,
+      useFactory: (nats: NatsConnection, jsm: JetStreamManager, data: DataSource, log: Logger) =>
+        new Projector(jetstream(nats), jsm, data, new TablesProjection(), log),
+      inject: [NATS, JETSTREAM, DataSource, LOGGER],
+    },
+    {
+      provide: Decider,
+      useFactory: (log: Log, jsm: JetStreamManager, data: DataSource, projector: Projector) =>
+        new Decider(log, jsm, data, projector),
+      inject: [Log, JETSTREAM, DataSource, Projector],
+    },
+    {
+      provide: ProjectCommands,
+      useFactory: (decider: Decider, data: DataSource, keys: ProjectKeys) => new ProjectCommands(decider, data, keys),
+      inject: [Decider, DataSource, PROJECT_KEYS],
+    },
+  ];
+}
+
+function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Provider[] {
+  return [
+    {
+      provide: APP_GUARD,
+      useFactory: (data: DataSource) => new TokenGuard(adminToken, data),
+      inject: [DataSource],
+    },
+    { provide: HostCredentials, useFactory: () => new HostCredentials(hostsSigningKey, hostsAccount) },
+    { provide: HostFiles, useFactory: (nats: NatsConnection) => new HostFiles(nats), inject: [NATS] },
+    {
+      provide: ProgressBoard,
+      useFactory: (nats: NatsConnection, jsm: JetStreamManager, log: Logger) => new ProgressBoard(nats, jsm, log),
+      inject: [NATS, JETSTREAM, LOGGER],
+    },
+    {
+      provide: Operations,
+      useFactory: (data: DataSource, keys: ProjectKeys, board: ProgressBoard) => new Operations(data, keys, board),
+      inject: [DataSource, PROJECT_KEYS, ProgressBoard],
+    },
+    {
+      provide: OperationStream,
+      useFactory: (operations: Operations, board: ProgressBoard) => new OperationStream(operations, board),
+      inject: [Operations, ProgressBoard],
+    },
+    {
+      provide: AskDesk,
+      useFactory: (nats: NatsConnection, decider: Decider, data: DataSource, keys: ProjectKeys, log: Logger) =>
+        new AskDesk(nats, decider, data, keys, log),
+      inject: [NATS, Decider, DataSource, PROJECT_KEYS, LOGGER],
+    },
+    {
+      provide: CommandDesk,
+      useFactory: (nats: NatsConnection, commands: ProjectCommands, log: Logger) =>
+        new CommandDesk(nats, commands, log),
+      inject: [NATS, ProjectCommands, LOGGER],
+    },
+    {
+      provide: ClaimDesk,
+      useFactory: (decider: Decider, nats: NatsConnection, log: Logger) => new ClaimDesk(decider, nats, log),
+      inject: [Decider, NATS, LOGGER],
+    },
+    {
+      provide: Lifecycle,
+      useFactory: Lifecycle.start,
+      inject: [NATS, DataSource, Projector, ProgressBoard, AskDesk, CommandDesk, PROJECT_KEYS, HealthChecks],
+    },
+  ];
+}
+
+/** Begins and ends what works by itself: tables first, then whoever reads them. */
+class Lifecycle implements OnApplicationShutdown {
+  private constructor(
+    private readonly nats: NatsConnection,
+    private readonly data: DataSource,
+    private readonly projector: Projector,
+    private readonly board: ProgressBoard,
+    private readonly asks: AskDesk,
+    private readonly commands: CommandDesk,
+    private readonly keys: VaultKeys,
+  ) {}
+
+  static async start(
+    this: void,
+    nats: NatsConnection,
+    data: DataSource,
+    projector: Projector,
+    board: ProgressBoard,
+    asks: AskDesk,
+    commands: CommandDesk,
+    keys: VaultKeys,
+    health: HealthChecks,
+  ): Promise<Lifecycle> {
+    await projector.start();
+    board.open();
+    asks.open();
+    commands.open();
+    health.register({ name: 'nats', check: async () => void (await nats.rtt()) });
+    health.register({ name: 'postgres', check: async () => void (await data.query('SELECT 1')) });
+    health.register({ name: 's3', check: (signal) => keys.checkBuckets(signal) });
+    health.register({
+      name: 'projection',
+      check: () => (projector.failure === undefined ? Promise.resolve() : Promise.reject(projector.failure)),
+    });
+    return new Lifecycle(nats, data, projector, board, asks, commands, keys);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.asks.close();
+    await this.commands.close();
+    this.board.close();
+    await this.projector.stop();
+    this.keys.close();
+    await this.data.destroy();
+    await this.nats.drain();
+  }
+}

@@ -1,0 +1,50 @@
+import { serviceSettings } from '@buckets/service';
+import {
+  defineSettings,
+  integer,
+  secret,
+  secretUrl,
+  string,
+  bytes,
+  filePath,
+  type SettingsOf,
+} from '@buckets/settings';
+
+export const apiSettings = defineSettings({
+  ...serviceSettings,
+  natsUrl: string('BUCKETS_NATS_URL', { default: 'nats://127.0.0.1:4222', describe: 'Where NATS listens' }),
+  natsCredsFile: filePath('BUCKETS_NATS_CREDS_FILE', {
+    describe: "NATS credentials of a user in the control plane's account",
+  }),
+  postgresUrl: secretUrl('BUCKETS_POSTGRES_URL', {
+    protocols: ['postgres:', 'postgresql:'],
+    describe: 'The database that holds the tables, the journal and the vault',
+  }),
+  postgresConnections: integer('BUCKETS_POSTGRES_CONNECTIONS', {
+    default: 12,
+    min: 4,
+    max: 200,
+    describe: 'Connections to Postgres at most',
+  }),
+  platformKey: secret('BUCKETS_PLATFORM_KEY', {
+    describe: 'The key that wraps all others: 32 random bytes in base64. Without it no backup can be read',
+  }),
+  adminToken: secret('BUCKETS_ADMIN_TOKEN', { describe: 'The token that may do everything, to begin with' }),
+  hostsSigningKey: secret('BUCKETS_HOSTS_SIGNING_KEY', {
+    describe: "The seed of the signing key of the hosts' NATS account",
+  }),
+  hostsAccount: string('BUCKETS_HOSTS_ACCOUNT', { describe: "The public key of the hosts' NATS account" }),
+  natsReplicas: integer('BUCKETS_NATS_REPLICAS', {
+    default: 1,
+    min: 1,
+    max: 5,
+    describe: 'Copies of each stream: 3 in a cluster',
+  }),
+  logBytes: bytes('BUCKETS_LOG_BYTES', {
+    default: '50GiB',
+    min: '64MiB',
+    describe: 'What the log may take on disk; new facts are refused beyond',
+  }),
+});
+
+export type ApiSettings = SettingsOf<typeof apiSettings>;
