@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { removeTree } from '@buckets/trees';
+import fc from 'fast-check';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { openRepository } from './index.js';
+import { MemoryStore } from './testing/memory-store.js';
+import { RusticRepository } from './testing/rustic-repository.js';
+
+jest.setTimeout(120_000);
+
+let work: string;
+let store: MemoryStore;
+let masterKey: string;
+let whole: string;
+/** The objects that reading everything depends on. */
+let names: string[];
+
+beforeAll(async () => {
+  work = await mkdtemp(join(tmpdir(), 'buckets-damage-'));
+  const tree = join(work, 'tree');
+  await mkdir(join(tree, 'folder/below'), { recursive: true });
+  await writeFile(join(tree, 'text'), 'compressible '.repeat(500));
+  await writeFile(join(tree, 'folder/random'), randomBytes(3000));
+  await writeFile(join(tree, 'folder/below/more'), randomBytes(100));
+  const repository = await RusticRepository.init(work);
+  await repository.backup(tree);
+  await writeFile(join(tree, 'text'), 'another text');
+  await repository.backup(tree);
+  store = await MemoryStore.from(repository.folder);
+  masterKey = repository.masterKey;
+  whole = await readEverything(store);
+  names = [...store.objects.keys()].filter((name) => !name.startsWith('keys/')).sort();
+});
+
+afterAll(async () => {
+  if (work) await removeTree(work);
+});
+
+/** A hash of all snapshots, entries and bytes. */
+async function readEverything(from: MemoryStore): Promise<string> {
+  const repository = await openRepository({ store: from, masterKey });
+  const hash = createHash('sha256');
+  for (const snapshot of await repository.snapshots()) {
+    hash.update(JSON.stringify(snapshot, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)));
+    for await (const { path, entry } of repository.walk(snapshot)) {
+      hash.update(path).update(`${entry.type} ${entry.mode} ${entry.mtimeNs} ${entry.size}`);
+      if (entry.type === 'file') for await (const bytes of repository.readFile(entry)) hash.update(bytes);
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** The end of a pack repeats its index, sealed, and says how long that is; a reader that has the index does not need it. */
+function neededBytes(name: string): number {
+  const bytes = store.objects.get(name)!;
+  return name.startsWith('data/') ? bytes.length - 4 - bytes.readUInt32LE(bytes.length - 4) : bytes.length;
+}
+
+const anObject = () => fc.constantFrom(...names);
+
+describe('damage', () => {
+  it('of one bit, anywhere in any object, is always told and never read as data', async () => {
+    await fc.assert(
+      fc.asyncProperty(anObject(), fc.nat(), fc.nat(7), async (name, position, bit) => {
+        const bytes = Buffer.from(store.objects.get(name)!);
+        const at = position % neededBytes(name);
+        bytes[at]! ^= 1 << bit;
+        const reading = readEverything(store.with(name, bytes));
+        await expect(reading).rejects.toMatchObject({ code: 'repository-corrupt' });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('by which an object ends early is always told', async () => {
+    await fc.assert(
+      fc.asyncProperty(anObject(), fc.nat(), async (name, position) => {
+        const bytes = store.objects.get(name)!.subarray(0, position % neededBytes(name));
+        await expect(readEverything(store.with(name, bytes))).rejects.toMatchObject({ code: 'repository-corrupt' });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('in the part of a pack that nobody reads does not matter', async () => {
+    const name = names.find((candidate) => candidate.startsWith('data/'))!;
+    const bytes = Buffer.from(store.objects.get(name)!);
+    bytes[neededBytes(name)]! ^= 1;
+    expect(await readEverything(store.with(name, bytes))).toBe(whole);
+  });
+
+  it('names the object', async () => {
+    for (const name of names) {
+      const bytes = Buffer.from(store.objects.get(name)!);
+      bytes[20]! ^= 1;
+      const reading = readEverything(store.with(name, bytes));
+      await expect(reading).rejects.toMatchObject({ object: expect.stringContaining(name) });
+    }
+  });
+
+  it('by which a pack or index file is gone is told', async () => {
+    for (const name of names.filter((candidate) => /^(data|index)/.test(candidate))) {
+      await expect(readEverything(store.with(name, undefined))).rejects.toMatchObject({ code: 'repository-corrupt' });
+    }
+  });
+
+  it('by which two objects were exchanged is told', async () => {
+    const [a, b] = names.filter((name) => name.startsWith('snapshots/'));
+    const exchanged = store.with(a!, store.objects.get(b!)).with(b!, store.objects.get(a!));
+    await expect(readEverything(exchanged)).rejects.toMatchObject({ code: 'repository-corrupt' });
+  });
+});

@@ -1,0 +1,139 @@
+import { ObjectNotFound } from '@buckets/object-storage';
+
+import type { BlobLocation } from './blob-index.js';
+import type { PackReader } from './pack-reader.js';
+import { plainLength } from './repository-objects.js';
+
+/** Neighbours in a pack are read with one request, up to this size… */
+const RUN_BYTES = 8 * 1024 * 1024;
+/** …and with as much as this between them that nobody asked for. */
+const GAP_BYTES = 64 * 1024;
+const RUNS_AHEAD = 2;
+
+export interface ContentOptions {
+  /** First byte, counted from 0. Default 0. */
+  offset?: number;
+  /** Number of bytes. Default: all that follow. */
+  length?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * The bytes of a file in pieces, each proven before it is given out. Only the blobs that cover the range are read, some
+ * ahead: about 25 MiB are in memory at most, more only where single blobs are larger than 8 MiB.
+ */
+export async function* readContent(
+  reader: PackReader,
+  content: readonly string[],
+  { offset = 0, length = Number.POSITIVE_INFINITY, signal }: ContentOptions = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const runs = runsOf(piecesOf(reader, content, offset, offset + length));
+  const ahead: Promise<Fetched | undefined>[] = [];
+  // A file of holes repeats one blob many times.
+  let last: { id: string; bytes: Buffer } | undefined;
+  try {
+    for (;;) {
+      while (ahead.length <= RUNS_AHEAD) ahead.push(fetchNext(reader, runs, either));
+      const fetched = await ahead.shift();
+      if (!fetched) return;
+      for (const { id, location, start, end } of fetched.run.pieces) {
+        if (last?.id !== id) last = { id, bytes: await provenBlob(reader, fetched, id, location, either) };
+        yield last.bytes.subarray(start, end);
+      }
+    }
+  } finally {
+    stop.abort();
+  }
+}
+
+/** The number of bytes that the blobs of a file hold together. */
+export async function contentLength(reader: PackReader, content: readonly string[]): Promise<number> {
+  let length = 0;
+  for (const id of content) length += plainLength(await reader.locate(id));
+  return length;
+}
+
+/** What is wanted of one blob. */
+interface Piece {
+  id: string;
+  location: BlobLocation;
+  start: number;
+  end: number;
+}
+
+/** Pieces that one request fetches. */
+interface Run {
+  pieces: Piece[];
+  pack: string;
+  offset: number;
+  end: number;
+}
+
+interface Fetched {
+  run: Run;
+  /** Undefined when the pack is gone. */
+  bytes: Buffer | undefined;
+}
+
+async function* piecesOf(
+  reader: PackReader,
+  content: readonly string[],
+  offset: number,
+  end: number,
+): AsyncGenerator<Piece, void, undefined> {
+  let at = 0;
+  for (const id of content) {
+    if (at >= end) return;
+    const location = await reader.locate(id);
+    const length = plainLength(location);
+    const piece = { id, location, start: Math.max(0, offset - at), end: Math.min(length, end - at) };
+    if (piece.start < piece.end) yield piece;
+    at += length;
+  }
+}
+
+async function* runsOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Run, void, undefined> {
+  let run: Run | undefined;
+  for await (const piece of pieces) {
+    const { pack, offset, length } = piece.location;
+    const end = offset + length;
+    if (run?.pack === pack && offset >= run.offset && offset <= run.end + GAP_BYTES && end - run.offset <= RUN_BYTES) {
+      run.pieces.push(piece);
+      run.end = Math.max(run.end, end);
+    } else {
+      if (run) yield run;
+      run = { pieces: [piece], pack, offset, end };
+    }
+  }
+  if (run) yield run;
+}
+
+function fetchNext(reader: PackReader, runs: AsyncGenerator<Run>, signal: AbortSignal): Promise<Fetched | undefined> {
+  const fetching = (async () => {
+    const { value: run, done } = await runs.next();
+    if (done) return undefined;
+    try {
+      return { run, bytes: await reader.objects.packBytes(run.pack, run.offset, run.end - run.offset, signal) };
+    } catch (error) {
+      if (error instanceof ObjectNotFound) return { run, bytes: undefined };
+      throw error;
+    }
+  })();
+  // Whoever comes to it gets the failure; a reader who stops before does not care.
+  fetching.catch(() => undefined);
+  return fetching;
+}
+
+async function provenBlob(
+  reader: PackReader,
+  { run, bytes }: Fetched,
+  id: string,
+  location: BlobLocation,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (!bytes) return reader.dataBlob(id, signal);
+  const start = location.offset - run.offset;
+  return reader.objects.blob(id, location, bytes.subarray(start, start + location.length));
+}

@@ -1,0 +1,12 @@
+export type { ContentOptions } from './file-content.js';
+export type { EntryType } from './file-mode.js';
+export { FolderStore } from './folder-store.js';
+export * from './repository-error.js';
+export { createRepositoryKey } from './repository-key.js';
+export type { RepositoryStore } from './repository-store.js';
+export { Repository, createTreeCache, openRepository } from './repository.js';
+export type { OpenRepositoryOptions, RepositoryConfig, TreeCache } from './repository.js';
+export type { Snapshot } from './snapshot.js';
+export type { ExtendedAttribute, TreeEntry } from './tree-entry.js';
+export type { TreePath } from './tree-path.js';
+export type { WalkedEntry } from './walk-tree.js';

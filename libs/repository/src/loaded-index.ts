@@ -1,0 +1,61 @@
+import { ObjectNotFound } from '@buckets/object-storage';
+
+import { BlobIndex } from './blob-index.js';
+import type { BlobLocation } from './blob-index.js';
+import { inParallel } from './in-parallel.js';
+import type { RepositoryObjects } from './repository-objects.js';
+
+const MAX_BLOBS = 8_000_000;
+const AT_ONCE = 4;
+const MAX_ROUNDS = 3;
+
+/** The index of a repository, read when it is first needed and again when another process has changed it. */
+export class LoadedIndex {
+  #blobs: BlobIndex | undefined;
+  #loaded = new Set<string>();
+  #loading: Promise<boolean> | undefined;
+
+  constructor(readonly objects: RepositoryObjects) {}
+
+  /** Where the blob lies. An id that is not known yet makes it look for new index files first. */
+  async find(id: string): Promise<BlobLocation | undefined> {
+    // A reading that somebody else began may have listed the files before the one with this blob was there.
+    for (let readings = 0; readings < 2; readings++) {
+      const location = this.#blobs?.find(id);
+      if (location) return location;
+      await this.refresh();
+    }
+    return this.#blobs?.find(id);
+  }
+
+  /** Reads what is new in `index/`; false when nothing has changed. Callers at the same time share one reading. */
+  async refresh(): Promise<boolean> {
+    this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  async #load(): Promise<boolean> {
+    for (let round = 1; ; round++) {
+      const ids = new Set(await this.objects.ids('index'));
+      const isGrown = [...this.#loaded].every((id) => ids.has(id));
+      if (this.#blobs && isGrown && ids.size === this.#loaded.size) return false;
+      try {
+        await this.#read(ids, isGrown);
+        return true;
+      } catch (error) {
+        // A prune replaces index files: one that was listed may be gone.
+        if (!(error instanceof ObjectNotFound) || round === MAX_ROUNDS) throw error;
+      }
+    }
+  }
+
+  async #read(ids: Set<string>, isGrown: boolean): Promise<void> {
+    const blobs = (isGrown && this.#blobs) || new BlobIndex(MAX_BLOBS);
+    const missing = [...ids].filter((id) => !isGrown || !this.#loaded.has(id));
+    await inParallel(missing, AT_ONCE, (id) =>
+      this.objects.document(`index/${id}`, (document) => blobs.add(id, document)),
+    );
+    this.#blobs = blobs;
+    this.#loaded = ids;
+  }
+}

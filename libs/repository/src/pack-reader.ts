@@ -1,0 +1,72 @@
+import { ObjectNotFound } from '@buckets/object-storage';
+
+import type { BlobLocation } from './blob-index.js';
+import { BoundedCache } from './bounded-cache.js';
+import type { LoadedIndex } from './loaded-index.js';
+import { RepositoryCorrupt } from './repository-error.js';
+import { checkLocation, packName } from './repository-objects.js';
+import type { RepositoryObjects } from './repository-objects.js';
+
+/**
+ * Trees are small and lie together in packs of their own, in the order of the folders: reading them in segments of packs
+ * asks the store once for some hundred of them.
+ */
+const SEGMENT = 256 * 1024;
+const MAX_SEGMENTS = 4;
+const CACHE_BYTES = 8 * 1024 * 1024;
+
+/** Finds blobs through the index, reads their bytes from the packs and proves them. */
+export class PackReader {
+  readonly #segments = new BoundedCache<Buffer>(CACHE_BYTES);
+
+  constructor(
+    readonly objects: RepositoryObjects,
+    readonly index: LoadedIndex,
+  ) {}
+
+  async locate(id: string): Promise<BlobLocation> {
+    const location = await this.index.find(id);
+    if (!location) throw new RepositoryCorrupt(`blob ${id}`, 'no index file knows it');
+    checkLocation(id, location);
+    return location;
+  }
+
+  async dataBlob(id: string, signal?: AbortSignal): Promise<Buffer> {
+    return this.#read(id, ({ pack, offset, length }) => this.objects.packBytes(pack, offset, length, signal));
+  }
+
+  async treeBlob(id: string): Promise<Buffer> {
+    return this.#read(id, async ({ pack, offset, length }) => {
+      const first = Math.floor(offset / SEGMENT);
+      const count = Math.floor((offset + length - 1) / SEGMENT) - first + 1;
+      if (count > MAX_SEGMENTS) return this.objects.packBytes(pack, offset, length);
+      const segments = await Promise.all(
+        Array.from({ length: count }, (_, index) => this.#segment(pack, first + index)),
+      );
+      const start = offset - first * SEGMENT;
+      return (count === 1 ? segments[0]! : Buffer.concat(segments)).subarray(start, start + length);
+    });
+  }
+
+  /** A prune may have moved the blob since the index was read: then the index is read again, once. */
+  async #read(id: string, bytesAt: (location: BlobLocation) => Promise<Buffer>): Promise<Buffer> {
+    for (let attempt = 1; ; attempt++) {
+      const location = await this.locate(id);
+      try {
+        return this.objects.blob(id, location, await bytesAt(location));
+      } catch (error) {
+        if (!(error instanceof ObjectNotFound)) throw error;
+        if (attempt === 2 || !(await this.index.refresh())) {
+          throw new RepositoryCorrupt(packName(location.pack), 'it is missing');
+        }
+      }
+    }
+  }
+
+  #segment(pack: string, number: number): Promise<Buffer> {
+    return this.#segments.get(`${pack}:${number}`, async () => {
+      const value = await this.objects.packBytes(pack, number * SEGMENT, SEGMENT);
+      return { value, bytes: value.length };
+    });
+  }
+}

@@ -1,0 +1,31 @@
+import { describe, expect, it } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+
+import { RepositoryKey, createRepositoryKey } from './repository-key.js';
+
+interface MasterKey {
+  mac: { k: string; r: string };
+  encrypt: string;
+}
+
+describe('a new repository key', () => {
+  it('has the sizes and the clamped bits that restic asks for, and is never the same', () => {
+    const keys = Array.from({ length: 50 }, () => JSON.parse(createRepositoryKey()) as MasterKey);
+    for (const { mac, encrypt } of keys) {
+      const r = Buffer.from(mac.r, 'base64');
+      expect([r.length, Buffer.from(mac.k, 'base64').length, Buffer.from(encrypt, 'base64').length]).toEqual([
+        16, 16, 32,
+      ]);
+      expect([3, 7, 11, 15].map((index) => r[index]! & 0xf0)).toEqual([0, 0, 0, 0]);
+      expect([4, 8, 12].map((index) => r[index]! & 0x03)).toEqual([0, 0, 0]);
+    }
+    expect(new Set(keys.map(({ encrypt }) => encrypt)).size).toBe(50);
+  });
+});
+
+describe('opening', () => {
+  it('gives nothing for what is too short, or not sealed with this key', () => {
+    const key = new RepositoryKey(createRepositoryKey());
+    for (const length of [0, 15, 16, 31, 32, 33, 500]) expect(key.open(randomBytes(length))).toBeUndefined();
+  });
+});
