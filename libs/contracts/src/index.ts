@@ -1,3 +1,5 @@
+import 'reflect-metadata';
+
 export * from './asks.js';
 export * from './backup.js';
 export * from './claims.js';
