@@ -1,3 +1,4 @@
+export * from './activity.js';
 import 'reflect-metadata';
 
 export * from './asks.js';
