@@ -1,6 +1,6 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 
 /** How the names of what is not finished end. */
 export const UNFINISHED = '.unfinished';
@@ -21,4 +21,11 @@ export function writeAtomically(file, content, options = {}) {
 /** A name in the same folder that nobody else uses. */
 export function besides(path) {
   return join(dirname(path), `.${randomBytes(6).toString('hex')}${UNFINISHED}`);
+}
+
+/** The SHA-256 of a file, in hex. */
+export async function sha256Of(file) {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file, { highWaterMark: 1024 ** 2 })) hash.update(chunk);
+  return hash.digest('hex');
 }

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 /** What a program needs to use a running stack: `.data/access.json`. Other people's programs read it. */
 export interface Access {
   apiUrl: string;
@@ -18,4 +20,8 @@ export interface Access {
   rusticPath: string;
   hosts: { hostId: string; dataRoot: string; pid: number | null }[];
   services: { name: string; pid: number | null }[];
+}
+
+export function accessFileIn(dataDir: string): string {
+  return join(dataDir, 'access.json');
 }

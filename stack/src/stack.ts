@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Access } from './access.js';
+import { accessFileIn, type Access } from './access.js';
 import { tool } from './clone.js';
 import { Fleet, HOSTS, REGIONS, type LocalHost } from './fleet.js';
 import { createBuckets, infrastructureIn, type Infrastructure } from './infrastructure.js';
@@ -31,6 +31,8 @@ export interface StackOptions {
   /** More settings for the services, over those of this process's environment. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly log?: StackLog;
+  /** Gives the start up. A stack that is up is stopped by `stop`. */
+  readonly signal?: AbortSignal;
 }
 
 export interface StackLog {
@@ -52,13 +54,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   await mkdir(dataDir, { recursive: true });
   const record = await SupervisorRecord.claim(dataDir);
   const stack = new Stack({ ...options, dataDir }, record);
+  const giveUp = () => void stack.stopProcesses();
+  options.signal?.addEventListener('abort', giveUp);
   try {
     await stack.bringUp();
+    options.signal?.throwIfAborted();
+    return stack;
   } catch (error) {
     await stack.stop();
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp);
   }
-  return stack;
 }
 
 /** A running stack. */
@@ -70,6 +77,8 @@ export class Stack {
   /** The end of the last write of what runs. */
   #written: Promise<void> = Promise.resolve();
 
+  /** Only then is there an access.json: who finds one can use what it names. */
+  #isUp = false;
   #ports!: Ports;
   #infrastructure!: Infrastructure;
 
@@ -127,6 +136,7 @@ export class Stack {
   /** @internal */
   async bringUp(): Promise<void> {
     const { services = ALL_SERVICES } = this.options;
+    await rm(this.#accessFile, { force: true }); // Left by one that was killed.
     this.#ports = await choosePortsOf(this.dataDir, this.options);
     const { infrastructure, parts } = await infrastructureIn(this.dataDir, this.#ports);
     this.#infrastructure = infrastructure;
@@ -148,6 +158,8 @@ export class Stack {
         ]);
       })(),
     ]);
+    this.#isUp = true;
+    this.#writeDown();
     await this.#written;
   }
 
@@ -160,13 +172,19 @@ export class Stack {
     await this.#startWorker(host, credentials);
   }
 
-  /** Stops the services, then what they stand on. */
+  /** Stops everything and lets go of the folder. */
   async stop(): Promise<void> {
+    this.#isUp = false;
+    await this.stopProcesses();
+    await this.#written;
+    await rm(this.#accessFile, { force: true });
+    this.record.release();
+  }
+
+  /** @internal Stops the services, then what they stand on. */
+  async stopProcesses(): Promise<void> {
     await Promise.all([...this.#services.values()].map((process) => process.stop()));
     await Promise.all([...this.#infrastructureParts.values()].map((process) => process.stop()));
-    await this.#written;
-    await rm(join(this.dataDir, 'access.json'), { force: true });
-    this.record.release();
   }
 
   /** Ends one process with a signal; it stays down until `restart`. */
@@ -281,6 +299,10 @@ export class Stack {
     return new Fleet(loopback(this.#ports.api), this.#infrastructure.adminToken);
   }
 
+  get #accessFile(): string {
+    return accessFileIn(this.dataDir);
+  }
+
   #dataRoot(hostId: string): string {
     return join(this.dataDir, 'hosts', hostId);
   }
@@ -289,7 +311,7 @@ export class Stack {
     this.#written = this.#written
       .then(async () => {
         await this.record.write(this.#all().flatMap(({ pid }) => pid ?? []));
-        await writePrivately(join(this.dataDir, 'access.json'), `${JSON.stringify(this.access, null, 2)}\n`);
+        if (this.#isUp) await writePrivately(this.#accessFile, `${JSON.stringify(this.access, null, 2)}\n`);
       })
       .catch((error: unknown) =>
         this.#said.note('stack', `could not write down what runs: ${(error as Error).message}`),

@@ -37,6 +37,7 @@ export function supervisorOf(dataDir: string): ProcessIdentity | undefined {
 /** One process's claim to be the supervisor of a data folder. */
 export class SupervisorRecord {
   readonly #file: string;
+  #isOurs = true;
 
   private constructor(file: string) {
     this.#file = file;
@@ -56,6 +57,11 @@ export class SupervisorRecord {
     return new SupervisorRecord(file);
   }
 
+  /** Waits for the end of what a killed supervisor has left, and clears its record away. */
+  static async releaseWhatIsLeft(dataDir: string): Promise<void> {
+    if (readLock(fileIn(dataDir)) !== undefined) (await SupervisorRecord.claim(dataDir)).release();
+  }
+
   async write(pids: readonly number[]): Promise<void> {
     const processes = pids.map(identityOf).filter((identity) => identity !== undefined);
     const record: Record = { holder: identityOf(process.pid)!, processes };
@@ -63,7 +69,8 @@ export class SupervisorRecord {
   }
 
   release(): void {
-    dropLock(this.#file);
+    if (this.#isOurs) dropLock(this.#file);
+    this.#isOurs = false;
   }
 }
 

