@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { readActivity, writeActivity, type NewActivity } from './activity.js';
 import { UnreadableMessage } from './envelope.js';
