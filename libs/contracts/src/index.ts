@@ -1,6 +1,6 @@
-export * from './activity.js';
 import 'reflect-metadata';
 
+export * from './activity.js';
 export * from './asks.js';
 export * from './backup.js';
 export * from './claims.js';
