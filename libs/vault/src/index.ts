@@ -1,0 +1,17 @@
+export { BucketCredentials } from './bucket-credentials.js';
+export type { CredentialRows, Credentials } from './bucket-credentials.js';
+export * from './errors.js';
+export type { CopyStore } from './key-copies.js';
+export type { KeyRow, KeyRows } from './key-rows.js';
+export { PlatformKeys } from './platform-keys.js';
+export type { WrapContext } from './platform-keys.js';
+export { CreateVault1760000000000 } from './postgres/create-vault.migration.js';
+export { BucketCredentialsRow, ProjectKeysRow } from './postgres/entities.js';
+export { PostgresCredentialRows, PostgresKeyRows } from './postgres/postgres-rows.js';
+export { ProjectKeys } from './project-keys.js';
+export type { RepositoryKey } from './project-keys.js';
+export { createRecoveryPassword } from './recovery-password.js';
+export { ERASED, isSealed, open, seal } from './sealing.js';
+export type { TextPlace } from './sealing.js';
+export { Vault } from './vault.js';
+export type { RestoredVault, VaultOptions } from './vault.js';
