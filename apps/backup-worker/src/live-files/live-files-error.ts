@@ -2,6 +2,7 @@ export type LiveFilesErrorCode =
   | 'access-denied'
   | 'bad-cursor'
   | 'bad-path'
+  | 'bad-project-id'
   | 'bad-range'
   | 'changed-while-reading'
   | 'disk-full'
@@ -24,6 +25,7 @@ const WHAT_TO_DO: Record<LiveFilesErrorCode, string> = {
   'bad-cursor': 'The cursor is not one that a listing gave. List from the beginning.',
   'bad-path':
     'Give a path such as project/notes/a.txt: below project/ or persist/, without "..", as a listing shows it.',
+  'bad-project-id': 'A project id has 1 to 63 lower-case letters, digits and dashes, and does not begin with a dash.',
   'bad-range': 'Give an offset and a length in whole bytes, within the limits.',
   'changed-while-reading': 'The file changed while it was being read. Read it again from the beginning.',
   'disk-full': 'The disk or the quota of the host is full. Remove something first.',

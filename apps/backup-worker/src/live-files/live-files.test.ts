@@ -11,6 +11,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   rename,
   rm,
   symlink,
@@ -28,7 +29,7 @@ import {
   PART_BYTES,
   type LiveFilesErrorCode,
 } from './index.js';
-import { OPEN_UPLOADS, UPLOAD_REST_MS } from './limits.js';
+import { CALLS_AT_ONCE, OPEN_UPLOADS, UPLOAD_REST_MS } from './limits.js';
 import { Removals } from './removals.js';
 
 const run = promisify(execFile);
@@ -163,7 +164,7 @@ describe('listing', () => {
     expect(await refused(files.list('p1', 'project/file/below'))).toBe('not-a-folder');
     expect(await refused(files.list('p2', ''))).toBe('project-folder-missing');
     for (const id of ['', '.', '..', '../p1', '.buckets', 'P1', 'p1/project', 'x'.repeat(64), 'p1\n']) {
-      expect(await refused(files.list(id, 'project'))).toBe('bad-path');
+      expect(await refused(files.list(id, 'project'))).toBe('bad-project-id');
     }
   });
 });
@@ -501,4 +502,36 @@ describe('removing', () => {
     expect(await files.sweep()).toEqual({ uploadsRemoved: 0, removalsLeft: [] });
     expect(await readdir(uploads)).toEqual([]);
   });
+});
+
+describe('many calls', () => {
+  it('at once are bounded: those beyond the limit are refused, and the next ones get through', async () => {
+    const calls = Array.from({ length: CALLS_AT_ONCE + 10 }, () => refused(files.list('p1', '')));
+    const answers = await Promise.all(calls);
+    expect(answers.filter((answer) => answer === 'too-busy')).toHaveLength(10);
+    expect(await refused(files.list('p1', ''))).toBe('nothing');
+  });
+
+  it('leave no file open, whether they succeed or fail', async () => {
+    await writeFile(`${home}/file`, 'x');
+    await symlink('file', `${home}/link`);
+    const round = async () => {
+      await files.list('p1', 'project');
+      await files.read('p1', 'project/file', { offset: 0, length: 1 });
+      await write('project/a/b', 'x', { createFolders: true });
+      await files.remove('p1', 'project/a', { recursive: true });
+      for (const path of ['link', 'link/a', 'file/a', 'nothing/a'])
+        await refused(files.remove('p1', `project/${path}`));
+    };
+    await round();
+    const before = await openBelow(place);
+    for (let index = 0; index < 20; index += 1) await round();
+    expect(await openBelow(place)).toEqual(before);
+  });
+
+  async function openBelow(folder: string): Promise<string[]> {
+    const open = await readdir('/proc/self/fd');
+    const targets = await Promise.all(open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    return targets.filter((target) => target.startsWith(folder));
+  }
 });

@@ -110,9 +110,10 @@ export class LiveFiles {
   }
 
   /** Announces a file. @returns the upload's id, for writeChunk and commitWrite */
-  beginWrite(projectId: string, path: string, { size, mode = 0o644, createFolders = false }: WriteOptions) {
-    return this.#call(async (): Promise<string> => {
+  beginWrite(projectId: string, path: string, options: WriteOptions): Promise<string> {
+    return this.#call(async () => {
       const names = parseLivePath(path);
+      const { size, mode = 0o644, createFolders = false } = options;
       if (!isCount(mode) || mode > 0o777) throw new LiveFilesError('bad-range');
       // What can be refused now need not be uploaded first.
       await this.#projects.inParent(projectId, names, replaceableFile).catch((error: unknown) => {
@@ -157,12 +158,10 @@ export class LiveFiles {
         const stats = await statsWithin(parent, name);
         if (!stats) throw new LiveFilesError('file-not-found');
         if (stats.isDirectory() && !recursive) throw new LiveFilesError('is-a-folder');
-        await this.#makeUploadsFolder();
         const taken = await this.#changing(projectId, async () => {
-          const path = within(parent, name);
-          const taken = stats.isDirectory() ? await this.#removals.takeAway(path) : await unlink(path);
+          const removed = stats.isDirectory() ? await this.#takeAway(parent, name) : await unlink(within(parent, name));
           await syncFolder(parent);
-          return taken;
+          return removed;
         });
         // It is gone from the project. What cannot be removed for good now stays for the sweep, which tells why.
         if (taken) await this.#removals.finish(taken).catch(() => false);
@@ -176,6 +175,11 @@ export class LiveFiles {
       await this.#makeUploadsFolder();
       return { uploadsRemoved: await this.#uploads.sweep(), removalsLeft: await this.#removals.sweep() };
     });
+  }
+
+  async #takeAway(parent: FileHandle, name: Buffer): Promise<string> {
+    await this.#makeUploadsFolder();
+    return await this.#removals.takeAway(within(parent, name));
   }
 
   /** One writer at a time, as placing a folder replaces an empty one, which another may just have made to write in. */

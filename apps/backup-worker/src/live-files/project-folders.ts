@@ -19,10 +19,10 @@ export class ProjectFolders {
   /**
    * Goes down from the project's folder one name at a time, holding each folder while looking in it.
    *
-   * @throws LiveFilesError bad-path, path-is-a-link, project-folder-missing; Error of the file system
+   * @throws LiveFilesError bad-project-id, path-is-a-link, project-folder-missing; Error of the file system
    */
   async pin(projectId: string, names: LivePath): Promise<PinnedEntry> {
-    if (!PROJECT_ID.test(projectId)) throw new LiveFilesError('bad-path');
+    if (!PROJECT_ID.test(projectId)) throw new LiveFilesError('bad-project-id');
     await using top = await this.#openDataRoot();
     let at = await pinWithin(top, Buffer.from(projectId)).catch((error: unknown) => {
       throw errnoOf(error) === 'ENOENT' ? new LiveFilesError('project-folder-missing') : error;

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 /** Tries of each kind: at least so many, and at most so many until both the entry and the link have been met. */
 const TRIES = 300;
-const MOST_TRIES = 20_000;
+const MOST_TRIES = 5_000;
 const DEADLINE_MS = 120_000;
 
 /** What a call may say instead of touching the outside: a rename shows as a change of the file too. */
@@ -81,7 +81,6 @@ async function duringTheSwaps(call: (index: number) => Promise<unknown>): Promis
       if (error.code === 'path-is-a-link') met.link += 1;
     }
   }
-  expect(met).toEqual({ through: expect.any(Number), link: expect.any(Number) });
   expect(Math.min(met.through, met.link)).toBeGreaterThan(0);
 }
 
