@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { changesOf, opens } from './testing/tampering.js';
 import { PlatformKeyInvalid, PlatformKeys, PlatformKeyUnknown, VaultUnreadable } from './index.js';
 import type { WrapContext } from './index.js';
 
@@ -26,15 +27,8 @@ describe('a wrapped value', () => {
 
   it('does not open when any of its characters is another, more or less', () => {
     const wrapped = keys.wrap(Buffer.from('some bytes'), context);
-    for (let i = 0; i < wrapped.length; i++) {
-      for (const other of ['A', 'B', 'a', '0', '-', '_', ':', '=', ' ', '']) {
-        if (wrapped[i] === other) continue;
-        expect(() => keys.unwrap(wrapped.slice(0, i) + other + wrapped.slice(i + 1), context)).toThrow();
-      }
-    }
-    for (const changed of ['', wrapped + 'A', wrapped + '\n', `${wrapped}=`, wrapped.slice(0, -1)]) {
-      expect(() => keys.unwrap(changed, context)).toThrow(VaultUnreadable);
-    }
+    const changed = [...changesOf(wrapped), '', `${wrapped}A`, `${wrapped}\n`, `${wrapped}=`];
+    expect(changed.filter((value) => opens(() => keys.unwrap(value, context)))).toEqual([]);
   });
 
   it('is never the same twice', () => {

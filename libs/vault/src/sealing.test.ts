@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { changesOf, opens } from './testing/tampering.js';
 import { createRecoveryPassword, isSealed, open, seal, VaultUnreadable } from './index.js';
 import type { TextPlace } from './index.js';
 
@@ -16,6 +17,7 @@ describe('a sealed text', () => {
         expect(isSealed(sealed)).toBe(true);
         expect(open(dataKey, sealed, place)).toBe(text.toWellFormed());
       }),
+      { numRuns: 50 },
     );
   });
 
@@ -33,15 +35,8 @@ describe('a sealed text', () => {
 
   it('does not open when any of its characters is another', () => {
     const sealed = seal(dataKey, 'Diary', place);
-    for (let i = 0; i < sealed.length; i++) {
-      for (const other of ['A', 'b', '1', '-', '=', '']) {
-        if (sealed[i] === other) continue;
-        expect(() => open(dataKey, sealed.slice(0, i) + other + sealed.slice(i + 1), place)).toThrow(VaultUnreadable);
-      }
-    }
-    for (const never of ['Diary', 'sealed:1:', 'sealed:1:AAAA']) {
-      expect(() => open(dataKey, never, place)).toThrow(VaultUnreadable);
-    }
+    const changed = [...changesOf(sealed), 'Diary', 'sealed:1:', 'sealed:1:AAAA'];
+    expect(changed.filter((text) => opens(() => open(dataKey, text, place)))).toEqual([]);
   });
 });
 

@@ -47,7 +47,7 @@ function* invalidParts(
   part: InvalidPart['in'],
   parent = '',
 ): Generator<InvalidPart> {
-  for (const { property, constraints = {}, children = [] } of errors) {
+  for (const { property = '', constraints = {}, children = [] } of errors) {
     const name = property.length > 100 ? `${property.slice(0, 100)}…` : property;
     const pointer = `${parent}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     const { whitelistValidation, ...others } = constraints;
