@@ -62,6 +62,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return stack;
   } catch (error) {
     await stack.stop();
+    options.signal?.throwIfAborted();
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', giveUp);
@@ -190,6 +191,7 @@ export class Stack {
   /** Ends one process with a signal; it stays down until `restart`. */
   async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await this.#named(name).kill(signal);
+    await this.#written;
   }
 
   /** Starts one process, stopping it first when it runs, and resolves when it is ready. */
@@ -197,6 +199,7 @@ export class Stack {
     const process = this.#named(name);
     await process.stop();
     await process.start();
+    await this.#written;
   }
 
   /** Stops one process in its tracks (SIGSTOP), as on a machine that hangs, until `resume`. */

@@ -1,5 +1,6 @@
 import { encodeUser, fmtCreds, type User } from '@nats-io/jwt';
-import { createUser, fromPublic, fromSeed, type KeyPair } from '@nats-io/nkeys';
+import { Prefix, fromPublic } from '@nats-io/nkeys';
+import { SigningKey } from './signing-key.js';
 
 /**
  * A credentials file (JWT and seed of a new user) for the worker of one host. What it may do stands in the hosts'
@@ -9,22 +10,22 @@ import { createUser, fromPublic, fromSeed, type KeyPair } from '@nats-io/nkeys';
  * @param hostsAccount the public key of the hosts' account
  */
 export async function hostCredentials(signingSeed: string, hostsAccount: string, hostId: string): Promise<string> {
-  const user = createUser();
-  const signer = fromSeed(new TextEncoder().encode(signingSeed.trim()));
+  const user = SigningKey.create(Prefix.User);
+  const signer = SigningKey.fromSeed(signingSeed);
   const jwt = await encodeUser(hostId, user, fromPublic(hostsAccount), {}, { signer, scopedUser: true });
   return credentialsText(jwt, user);
 }
 
 /** A credentials file for a user of an account whose own key is at hand. */
 export async function accountCredentials(
-  account: KeyPair,
+  account: SigningKey,
   name: string,
   permissions: Partial<User> = {},
 ): Promise<string> {
-  const user = createUser();
+  const user = SigningKey.create(Prefix.User);
   return credentialsText(await encodeUser(name, user, account, permissions), user);
 }
 
-function credentialsText(jwt: string, user: KeyPair): string {
+function credentialsText(jwt: string, user: SigningKey): string {
   return new TextDecoder().decode(fmtCreds(jwt, user));
 }

@@ -2,12 +2,12 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decode, encodeAccount, encodeOperator, type Account } from '@nats-io/jwt';
-import type { KeyPair } from '@nats-io/nkeys';
+import { encodeAccount, encodeOperator, type Account } from '@nats-io/jwt';
 import type { Part } from '../processes/supervised.js';
 import { privateFolder, writePrivately } from '../private-files.js';
 import { controlAccount, hostsAccount, systemAccount } from './accounts.js';
 import type { Keys } from './keys.js';
+import type { SigningKey } from './signing-key.js';
 
 export interface NatsServerOptions {
   /** The program. */
@@ -82,7 +82,8 @@ async function writeAccounts(folder: string, keys: Keys): Promise<void> {
 
 async function presentAccount(file: string): Promise<Partial<Account> | undefined> {
   try {
-    return decode<Account>(await readFile(file, 'utf8')).nats;
+    const [, claims] = (await readFile(file, 'utf8')).split('.');
+    return (JSON.parse(Buffer.from(claims!, 'base64url').toString()) as { nats: Partial<Account> }).nats;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
@@ -95,7 +96,7 @@ function sameDefinition(present: Partial<Account>, wanted: Partial<Account>): bo
   );
 }
 
-function signedAccount(name: string, key: KeyPair, account: Partial<Account>, keys: Keys): Promise<string> {
+function signedAccount(name: string, key: SigningKey, account: Partial<Account>, keys: Keys): Promise<string> {
   return encodeAccount(name, key, account, { signer: keys.operator });
 }
 

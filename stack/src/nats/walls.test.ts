@@ -118,6 +118,7 @@ describe('between the control plane and the hosts', () => {
     const asks = control.subscribe(subjects.allAsks, {
       callback: (_, message) => void message.respond(`${message.subject}: granted`),
     });
+    await control.flush();
     const answer = await hostA.request(subjects.ask('a', 'grant'), 'please');
     expect(answer.string()).toBe('buckets.ask.a.grant: granted');
     asks.unsubscribe();
@@ -184,6 +185,7 @@ describe('between the control plane and the hosts', () => {
 
     it('have the control plane act for it, by naming an address in the control plane for the answer', async () => {
       const asks = control.subscribe(subjects.allAsks, { callback: (__, message) => void message.respond('{}') });
+      await control.flush();
       const before = await stateOfLog();
       for (const reply of ['$JS.API.STREAM.PURGE.BUCKETS', subjects.intent('b', 'p', 'backup')]) {
         hostA.publish(subjects.ask('a', 'grant'), '{}', { reply });
