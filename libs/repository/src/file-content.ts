@@ -5,7 +5,7 @@ import type { PackReader } from './pack-reader.js';
 import { plainLength } from './repository-objects.js';
 
 /** Neighbours in a pack are read with one request, up to this size… */
-const RUN_BYTES = 8 * 1024 * 1024;
+const RUN_BYTES = 4 * 1024 * 1024;
 /** …and with as much as this between them that nobody asked for. */
 const GAP_BYTES = 64 * 1024;
 const RUNS_AHEAD = 2;
@@ -19,8 +19,8 @@ export interface ContentOptions {
 }
 
 /**
- * The bytes of a file in pieces, each proven before it is given out. Only the blobs that cover the range are read, some
- * ahead: about 25 MiB are in memory at most, more only where single blobs are larger than 8 MiB.
+ * The bytes of a file in pieces, each proven before it is given out. Only the blobs that cover the range are read, up to
+ * three requests of 4 MiB ahead (one blob, where blobs are larger).
  */
 export async function* readContent(
   reader: PackReader,

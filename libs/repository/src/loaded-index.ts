@@ -13,7 +13,7 @@ const MAX_ROUNDS = 3;
 export class LoadedIndex {
   #blobs: BlobIndex | undefined;
   #loaded = new Set<string>();
-  #loading: Promise<boolean> | undefined;
+  #loading: Promise<void> | undefined;
 
   constructor(readonly objects: RepositoryObjects) {}
 
@@ -28,20 +28,19 @@ export class LoadedIndex {
     return this.#blobs?.find(id);
   }
 
-  /** Reads what is new in `index/`; false when nothing has changed. Callers at the same time share one reading. */
-  async refresh(): Promise<boolean> {
+  /** Reads what is new in `index/`. Callers at the same time share one reading. */
+  async refresh(): Promise<void> {
     this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
     return this.#loading;
   }
 
-  async #load(): Promise<boolean> {
+  async #load(): Promise<void> {
     for (let round = 1; ; round++) {
       const ids = new Set(await this.objects.ids('index'));
       const isGrown = [...this.#loaded].every((id) => ids.has(id));
-      if (this.#blobs && isGrown && ids.size === this.#loaded.size) return false;
+      if (this.#blobs && isGrown && ids.size === this.#loaded.size) return;
       try {
-        await this.#read(ids, isGrown);
-        return true;
+        return await this.#read(ids, isGrown);
       } catch (error) {
         // A prune replaces index files: one that was listed may be gone.
         if (!(error instanceof ObjectNotFound) || round === MAX_ROUNDS) throw error;

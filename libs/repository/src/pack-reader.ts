@@ -2,6 +2,7 @@ import { ObjectNotFound } from '@buckets/object-storage';
 
 import type { BlobLocation } from './blob-index.js';
 import { BoundedCache } from './bounded-cache.js';
+import { isId } from './json-fields.js';
 import type { LoadedIndex } from './loaded-index.js';
 import { RepositoryCorrupt } from './repository-error.js';
 import { checkLocation, packName } from './repository-objects.js';
@@ -25,7 +26,7 @@ export class PackReader {
   ) {}
 
   async locate(id: string): Promise<BlobLocation> {
-    const location = await this.index.find(id);
+    const location = isId(id) ? await this.index.find(id) : undefined;
     if (!location) throw new RepositoryCorrupt(`blob ${id}`, 'no index file knows it');
     checkLocation(id, location);
     return location;
@@ -48,17 +49,18 @@ export class PackReader {
     });
   }
 
-  /** A prune may have moved the blob since the index was read: then the index is read again, once. */
+  /** A prune may have moved the blob since the index was read: then it is looked for once more. */
   async #read(id: string, bytesAt: (location: BlobLocation) => Promise<Buffer>): Promise<Buffer> {
+    let location = await this.locate(id);
     for (let attempt = 1; ; attempt++) {
-      const location = await this.locate(id);
       try {
         return this.objects.blob(id, location, await bytesAt(location));
       } catch (error) {
         if (!(error instanceof ObjectNotFound)) throw error;
-        if (attempt === 2 || !(await this.index.refresh())) {
-          throw new RepositoryCorrupt(packName(location.pack), 'it is missing');
-        }
+        await this.index.refresh();
+        const { pack } = location;
+        location = await this.locate(id);
+        if (location.pack === pack || attempt === 2) throw new RepositoryCorrupt(packName(pack), 'it is missing');
       }
     }
   }

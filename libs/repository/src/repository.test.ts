@@ -207,7 +207,9 @@ describe('the content of a file', () => {
   it('is there blob by blob', async () => {
     const { content } = await repository.entry(snapshot, 'media/recording-0.raw');
     expect(sha256(await repository.blob(content[1]!))).toBe(content[1]);
-    await expect(repository.blob('0'.repeat(64))).rejects.toMatchObject({ code: 'repository-corrupt' });
+    for (const id of ['0'.repeat(64), 'no id', `../${content[1]}`]) {
+      await expect(repository.blob(id)).rejects.toMatchObject({ code: 'repository-corrupt' });
+    }
   });
 });
 
