@@ -242,6 +242,11 @@ describe('a request that is not valid is answered with what is wrong with it', (
     expect(JSON.stringify(details).length).toBeLessThan(10_000);
   });
 
+  it('a body of more values than anybody sends at once', async () => {
+    const places = Array.from({ length: 20_001 }, () => ({}));
+    expect((await problemOf(await post(JSON.stringify({ name: 'a', places }))))['detail']).toContain('20000 values');
+  });
+
   it('a body of another type', async () => {
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/octet-stream']) {
       const response = await post('name=a', type);

@@ -11,6 +11,8 @@ export interface BodyOptions {
 
 const JSON_TYPES = ['application/json', 'application/*+json'];
 const MAX_DEPTH = 32;
+const MAX_FIELDS = 1_000;
+const MAX_VALUES = 20_000;
 const PROTOTYPE_NAMES = ['__proto__', 'constructor'];
 
 /** Reads JSON bodies of requests and refuses all others, before any route is looked for. */
@@ -43,15 +45,24 @@ function hasBody({ headers }: Request): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Looks at what validation cannot see: it recurses, and it drops names that would change an object's prototype. */
+/**
+ * Looks at what validation cannot bear or see: it recurses, its time grows with the square of an object's fields (50,000
+ * of them hold the process up for seconds), and it drops names that would change an object's prototype.
+ */
 function whatIsWrongWithTheShape(body: unknown): string | undefined {
   let level = [body];
+  let values = 0;
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) return `the body is nested more than ${MAX_DEPTH} levels deep`;
     const objects = level.filter((item) => typeof item === 'object' && item !== null);
     const name = PROTOTYPE_NAMES.find((name) => objects.some((object) => Object.hasOwn(object, name)));
     if (name !== undefined) return `there is no field "${name}" anywhere: remove it`;
+    if (objects.some((object) => !Array.isArray(object) && Object.keys(object).length > MAX_FIELDS)) {
+      return `an object in the body has more than ${MAX_FIELDS} fields`;
+    }
     level = objects.flatMap((object) => Object.values(object) as unknown[]);
+    values += level.length;
+    if (values > MAX_VALUES) return `the body holds more than ${MAX_VALUES} values: send less at once`;
   }
   return undefined;
 }
