@@ -38,7 +38,8 @@ async function install(root) {
     const heartbeat = setInterval(() => showProgress(`packages: ${duration(Date.now() - startedAt)}`), 1000);
     try {
       const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts=false'];
-      await run('npm', ['ci', ...quiet], { cwd: root, env: environment });
+      // When it refuses, npm says why and then explains itself at length.
+      await run('npm', ['ci', ...quiet], { cwd: root, env: environment, tell: (lines) => lines.slice(0, 12) });
     } finally {
       clearInterval(heartbeat);
     }
@@ -52,8 +53,8 @@ function isInstalled(root) {
   return Object.entries(wanted)
     .filter(([path]) => path.startsWith('node_modules/'))
     .every(([path, { version, optional, link }]) => {
-      const present = installed[path];
-      return present ? link || present.version === version : optional;
+      if (link) return existsSync(join(root, path));
+      return path in installed ? installed[path].version === version : optional;
     });
 }
 

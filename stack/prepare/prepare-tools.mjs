@@ -90,7 +90,7 @@ async function makeInCache(tool, cache) {
 async function versionOf(tool, program) {
   try {
     const output = await run(program, tool.versionArgs);
-    return (/\b(\d+\.\d+(\.\d+)?)\b/.exec(output)?.[1] ?? '').split('.').map(Number);
+    return (/\d+\.\d+(\.\d+)?/.exec(output)?.[0] ?? '').split('.').map(Number);
   } catch {
     return []; // A program that cannot say its version is not used.
   }

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { Advice } from './say.mjs';
 
 /**
  * Runs a program to its end and returns what it printed.
  *
- * @throws an error with the end of its output when it fails
+ * @throws {Advice} with the end of its output when it fails, or what `tell` makes of its lines
  */
-export function run(program, args, { env, cwd, onLine = () => undefined } = {}) {
+export function run(program, args, { env, cwd, onLine = () => undefined, tell = theEnd } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const end = () => child.kill();
@@ -29,6 +30,10 @@ export function run(program, args, { env, cwd, onLine = () => undefined } = {}) 
       );
     });
   });
+}
+
+function theEnd(lines) {
+  return lines.slice(-15);
 }
 
 /** The path of a program on PATH. */
