@@ -11,7 +11,7 @@ const project: NewActivity = {
     incarnation: 'first',
     counter: { generation: 1, epoch: 'dawn', n: 7 },
     sameAs: [{ generation: 1, epoch: 'dusk', n: 3 }],
-    firstChanges: [{ n: 6, at: 1_900_000_000_000 }],
+    firstChanges: [{ epoch: 'dawn', n: 6, at: 1_900_000_000_000 }],
     epochBeganAt: 1_800_000_000_000,
     watched: true,
     running: false,

@@ -8,8 +8,9 @@ export class ChangeCounter {
   @IsInt() @Min(0) @Max(Number.MAX_SAFE_INTEGER) n!: number;
 }
 
-/** When the counter first went past `n`; times are for people, counters decide. */
+/** When the counter of an epoch first went past `n`; times are for people, counters decide. */
 export class FirstChange {
+  @IsString() @Length(1, 64) epoch!: string;
   @IsInt() @Min(0) n!: number;
   /** Milliseconds since 1970, by the host's clock. */
   @IsInt() at!: number;
@@ -20,10 +21,12 @@ export class ChangeReport {
   @ValidateNested() @Type(() => ChangeCounter) counter!: ChangeCounter;
   /** Counters of earlier epochs whose content a scan has shown to equal the present one. */
   @IsArray() @ValidateNested({ each: true }) @Type(() => ChangeCounter) sameAs!: ChangeCounter[];
-  /** For the most recent backups that began in this epoch, the first change after each. */
+  /** For the most recent backups, the first change after each. */
   @IsArray() @ValidateNested({ each: true }) @Type(() => FirstChange) firstChanges!: FirstChange[];
   @IsInt() epochBeganAt!: number;
   @IsOptional() @IsInt() lastChangeAt?: number;
+  /** What told of the last change: `watcher`, `scan`, `fs-api`, … */
+  @IsOptional() @IsString() @Length(1, 64) lastChangeSource?: string;
   /** Whether a watcher sees the project's folders. */
   @IsBoolean() watched!: boolean;
   @IsBoolean() running!: boolean;

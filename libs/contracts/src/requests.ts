@@ -12,9 +12,12 @@ export type FilesRequest = { projectId: string; generation: number } & (
   | { do: 'remove'; path: string; recursive: boolean }
 );
 
+export const LIVE_ENTRY_TYPES = ['file', 'folder', 'link', 'fifo', 'socket', 'device'] as const;
+export type LiveEntryType = (typeof LIVE_ENTRY_TYPES)[number];
+
 export interface LiveEntry {
   name: string;
-  type: 'file' | 'dir' | 'symlink' | 'fifo' | 'socket' | 'chardev' | 'dev' | 'other';
+  type: LiveEntryType;
   size: number;
   /** RFC 3339. */
   mtime: string;

@@ -93,7 +93,9 @@ function firstLacking(backup: ExistingBackup, report: ChangeReport, facts: Fresh
 
 function firstReported(backup: ExistingBackup, report: ChangeReport): number | undefined {
   if (covers(backup.counter, report)) return undefined;
-  const first = isOfEpoch(backup, report) && report.firstChanges.find(({ n }) => n === backup.counter.n);
+  const first =
+    isOfEpoch(backup, report) &&
+    report.firstChanges.find(({ epoch, n }) => epoch === backup.counter.epoch && n === backup.counter.n);
   // Nobody who is still there watched from its beginning on: it can have changed at once.
   return first ? first.at : backup.beganAt;
 }

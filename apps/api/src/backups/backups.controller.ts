@@ -8,6 +8,7 @@ import { Needs } from '../access/caller.js';
 import { Rejection } from '../decisions/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { BackupId, Id } from '../http/identifiers.js';
+import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
@@ -26,8 +27,6 @@ export class CreateBackup {
   @IsIn(CONSISTENCY_MODES)
   consistency?: ConsistencyMode;
 }
-
-export class RestoreBackup {}
 
 @ApiTags('backups')
 @Controller('v1/projects/:id/backups')
@@ -102,7 +101,7 @@ export class BackupsController {
   async restore(
     @Id('project') id: string,
     @BackupId() backupId: string,
-    @Body() _body: RestoreBackup,
+    @Body(NoFields) _none: unknown,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {

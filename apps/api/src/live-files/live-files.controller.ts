@@ -16,6 +16,7 @@ import { IsBoolean, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } f
 import type { Request, Response } from 'express';
 import {
   LIVE_CHUNK_BYTES,
+  LIVE_ENTRY_TYPES,
   MAX_LIVE_FILE_BYTES,
   type LiveChunk,
   type LiveEntry,
@@ -30,11 +31,9 @@ import type { ProjectRow } from '../tables/entities.js';
 import { HostFiles } from './host-files.js';
 import { readBody } from './read-body.js';
 
-const ENTRY_TYPES = ['file', 'dir', 'symlink', 'fifo', 'socket', 'chardev', 'dev', 'other'] as const;
-
 export class LiveEntryView implements LiveEntry {
   @ApiProperty({ description: 'Bytes that are no UTF-8 are written \\xNN, a backslash \\\\' }) name!: string;
-  @ApiProperty({ enum: ENTRY_TYPES }) type!: LiveEntry['type'];
+  @ApiProperty({ enum: LIVE_ENTRY_TYPES }) type!: LiveEntry['type'];
   @ApiProperty() size!: number;
   @ApiProperty({ format: 'date-time' }) mtime!: string;
   @ApiProperty({ example: '0644' }) mode!: string;
@@ -104,7 +103,7 @@ export class LiveFilesController {
     const project = await this.commands.existing(id);
     const { path = '', limit = 500, cursor } = query;
     const stat = path === '' ? null : await this.files.step<LiveEntry>(project, { do: 'stat', path });
-    if (stat === null || stat.type === 'dir') {
+    if (stat === null || stat.type === 'folder') {
       const page = { path, limit, ...(cursor === undefined ? {} : { cursor }) };
       response.json(await this.files.step<LiveListing>(project, { do: 'list', ...page }));
       return;

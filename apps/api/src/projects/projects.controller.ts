@@ -14,6 +14,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
+import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
@@ -75,8 +76,6 @@ export class StartProject {
   @IsBoolean()
   allowEmpty?: boolean;
 }
-
-export class StopProject {}
 
 export class ReportChange {
   @ApiProperty({ example: 'agent-edit', description: 'What made the change' })
@@ -171,7 +170,7 @@ export class ProjectsController {
   @ApiProblems(404, 409)
   async stop(
     @Id('project') id: string,
-    @Body() _body: StopProject,
+    @Body(NoFields) _none: unknown,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {

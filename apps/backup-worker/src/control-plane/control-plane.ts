@@ -6,10 +6,11 @@ import {
   encode,
   envelope,
   newMessageId,
-  NO_PROJECT,
   subjects,
+  writeActivity,
   type Asks,
   type AskName,
+  type NewActivity,
   type NewClaim,
   type Progress,
 } from '@buckets/contracts';
@@ -62,7 +63,7 @@ export class ControlPlane {
     const message = envelope(
       {
         id: newMessageId(),
-        source: 'buckets/backup-worker',
+        source: SOURCE,
         type: claimTypeName(type),
         subject: `host/${this.hostId}/project/${projectId}`,
         ...('operationId' in data ? { operationId: data.operationId } : {}),
@@ -83,19 +84,19 @@ export class ControlPlane {
 
   /** Best effort: whoever misses it asks for the operation. */
   progress(projectId: string, operationId: string, progress: Progress): void {
-    this.send(subjects.progress(this.hostId, operationId), 'buckets.progress.v1', projectId, progress, operationId);
-  }
-
-  /** A report on one project's changes, or on the host itself. The latest one counts, and it is repeated. */
-  activity(projectId: string | null, type: string, report: object): void {
-    const about = projectId ?? NO_PROJECT;
-    this.send(subjects.activity(this.hostId, about), type, about, report);
-  }
-
-  private send(subject: string, type: string, projectId: string, data: object, operationId?: string): void {
     if (this.nats.isClosed()) return;
-    const fields = { source: 'buckets/backup-worker', type, subject: `host/${this.hostId}/project/${projectId}` };
-    const message = envelope({ ...fields, ...(operationId === undefined ? {} : { operationId }) }, data);
-    this.nats.publish(subject, encode(message));
+    const subject = `host/${this.hostId}/project/${projectId}`;
+    const message = envelope({ source: SOURCE, type: 'buckets.progress.v1', subject, operationId }, progress);
+    this.nats.publish(subjects.progress(this.hostId, operationId), encode(message));
+  }
+
+  /** What the host tells over and over: the latest one counts, and a lost one is repeated. */
+  activity(activity: Told): void {
+    if (this.nats.isClosed()) return;
+    const { subject, bytes } = writeActivity({ ...activity, hostId: this.hostId } as NewActivity, SOURCE);
+    this.nats.publish(subject, bytes);
   }
 }
+
+const SOURCE = 'buckets/backup-worker';
+type Told = NewActivity extends infer A ? (A extends NewActivity ? Omit<A, 'hostId'> : never) : never;

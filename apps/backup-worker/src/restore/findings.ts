@@ -18,7 +18,9 @@ export type FindingKind =
   /** Something that could not be looked at. */
   | 'unchecked'
   /** Something that the restoring program complained about. */
-  | 'warning';
+  | 'warning'
+  /** Something without a record that came up in a root's place during the swap, and where it is now. */
+  | 'kept';
 
 export interface Finding {
   kind: FindingKind;

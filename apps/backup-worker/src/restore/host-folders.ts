@@ -13,6 +13,7 @@ export class HostFolders {
   readonly states: string;
   readonly stagings: string;
   readonly trashes: string;
+  readonly keeps: string;
   readonly switches: string;
 
   constructor(readonly dataRoot: string) {
@@ -21,6 +22,7 @@ export class HostFolders {
     this.states = join(this.own, 'state');
     this.stagings = join(this.own, 'staging');
     this.trashes = join(this.own, 'trash');
+    this.keeps = join(this.own, 'kept');
     this.switches = join(this.own, 'switch');
   }
 
@@ -46,6 +48,11 @@ export class HostFolders {
 
   trash(operationId: string): string {
     return join(this.trashes, checkedId(operationId));
+  }
+
+  /** What a swap found in its way and no record accounts for: a person decides what becomes of it. */
+  kept(operationId: string): string {
+    return join(this.keeps, checkedId(operationId));
   }
 }
 

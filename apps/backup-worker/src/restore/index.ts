@@ -17,8 +17,7 @@ export type { ContentPiece, EntryType, SnapshotEntry, Xattr } from './snapshot-e
 export { Staging } from './staging.js';
 export type { SpaceNeed, StagingOptions } from './staging.js';
 export { Swap } from './swap.js';
-export type { RollForward, SwapRequest } from './swap.js';
-export type { SwitchRecord } from './switch-record.js';
+export type { FinishedSwap, RollForward, SwapRequest } from './swap.js';
 export { Trash } from './trash.js';
 export type { TrashOptions } from './trash.js';
 export { checkTree, toleratedFindings } from './tree-check.js';

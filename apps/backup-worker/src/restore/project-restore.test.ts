@@ -192,7 +192,7 @@ describe('a restore that goes wrong', () => {
     expect((await restarted.emptyTrash([])).removed).toEqual([]);
 
     const { finished } = await host.worker().swap.rollForward();
-    expect(finished.map(({ provisioned }) => provisioned.restore?.result.backupId)).toEqual([backup.id]);
+    expect(finished.map(({ result }) => result.backupId)).toEqual([backup.id]);
     expect(await restarted.sweep([])).toEqual([OPERATION]);
     expect(await host.contentOf('project')).toBe('backed up');
     expect(await restarted.restore(order({ what: 'everything' }))).toMatchObject({ backupId: backup.id, entries: 8 });

@@ -78,8 +78,7 @@ export class ProjectRestore {
       const result = await this.#stage(order, roots);
       signal.throwIfAborted();
       order.onPhase?.('swapping');
-      await this.swap.swap({ ...order, result });
-      return result;
+      return await this.swap.swap({ ...order, result });
     } finally {
       await this.#discardStaging(projectId, operationId);
     }

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   DamagedRecordError,
+  RootBusyError,
   RootNotCoveredError,
   StagedRootMissingError,
   SwapNotConfirmedError,
@@ -16,7 +17,10 @@ import type { RootName } from './host-folders.js';
 import { ProvisionedRecords } from './provisioned-records.js';
 import { Swap } from './swap.js';
 import type { SwapRequest } from './swap.js';
+import { itWhereMountable, mountOn } from './testing/mounts.js';
 import { fill, OPERATION, PROJECT, resultFor, TemporaryHost, untilStep } from './testing/temporary-host.js';
+
+const itAsOrdinaryUser = process.geteuid?.() === 0 ? it.skip : it;
 
 let host: TemporaryHost;
 beforeEach(() => (host = new TemporaryHost()));
@@ -120,6 +124,26 @@ describe('a swap', () => {
     expect(await contents()).toEqual(['old', 'old']);
   });
 
+  itWhereMountable('does not begin while something is mounted in a root', async () => {
+    await host.provision('old');
+    await host.stage('new');
+    const unmount = mountOn(join(host.folders.root(PROJECT, 'project'), 'below'));
+    try {
+      await expect(host.worker().swap.swap(request())).rejects.toThrow(RootBusyError);
+    } finally {
+      unmount();
+    }
+    expect(await contents()).toEqual(['old', 'old']);
+  });
+
+  itAsOrdinaryUser('does not begin with a root that this user may not move', async () => {
+    await host.provision('old');
+    await host.stage('new');
+    await chmod(join(host.folders.staging(OPERATION), 'persist'), 0o555);
+    await expect(host.worker().swap.swap(request())).rejects.toThrow(RootBusyError);
+    expect(await contents()).toEqual(['old', 'old']);
+  });
+
   it('excludes a second one in the same project', async () => {
     await host.stage('new');
     const { swap } = host.worker();
@@ -193,19 +217,29 @@ describe('a swap that broke off', () => {
     );
   }, 60_000);
 
-  it('moves to trash what came up in a place that was empty for a moment', async () => {
+  it.each([
+    ['files', 'kept', async (place: string) => fill(place, 'made by a browser')],
+    ['a link', 'kept', async (place: string) => symlink('/', place)],
+    ['an empty folder', 'trash', async (place: string) => mkdir(place)],
+  ] as const)("moves %s that came up in a root's place to %s", async (_, area, make) => {
     await host.provision('old');
     await host.stage('new');
     await cutOffOncePending();
     for (let step = 1; (await host.contentOf('project')) === 'old'; step += 1) {
       await untilStep(step, (disk) => host.worker(disk).swap.rollForward());
     }
-    await fill(host.folders.root(PROJECT, 'project'), 'made by a browser');
-    await host.worker().swap.rollForward();
+    await make(host.folders.root(PROJECT, 'project'));
+    const { finished } = await host.worker().swap.rollForward();
     await expectAllNew();
-    const trash = host.folders.trash(OPERATION);
-    expect(await readFile(join(trash, 'project', 'below', 'file'), 'utf8')).toBe('old');
-    expect(await readFile(join(trash, 'project-2', 'below', 'file'), 'utf8')).toBe('made by a browser');
+    expect(await host.list('trash')).toContain(`${OPERATION}/project/below/file`);
+    expect(await host.list(area)).toContain(area === 'kept' ? `${OPERATION}/project` : `${OPERATION}/project-2`);
+
+    const problems = area === 'kept' ? [expect.objectContaining({ kind: 'kept', path: 'project' })] : [];
+    expect(finished).toMatchObject([{ result: { problems } }]);
+    expect((await host.worker().records.read(PROJECT))?.restore?.result).toMatchObject({
+      problems,
+      problemCount: problems.length,
+    });
   });
 
   it('stays locked and does not hold up others when it cannot be finished', async () => {

@@ -16,7 +16,6 @@ import { ROOT_NAMES } from './host-folders.js';
 import type { HostFolders, RootName } from './host-folders.js';
 import type { Inspection } from './inspection.js';
 import { mountPointsWithin } from './mount-points.js';
-import type { ProvisionedRecord } from './provisioned-record.js';
 import type { ProvisionedRecords } from './provisioned-records.js';
 import type { RestoreResult } from './restore-result.js';
 import { identityOf, isSameRoot, lookAt } from './roots.js';
@@ -34,9 +33,16 @@ export interface SwapRequest {
   confirm: (signal: AbortSignal) => Promise<boolean>;
 }
 
+export interface FinishedSwap {
+  operationId: string;
+  projectId: string;
+  generation: number;
+  result: RestoreResult;
+}
+
 export interface RollForward {
   /** Swaps that were finished now: the claims for them are still to be made. */
-  finished: SwitchRecord[];
+  finished: FinishedSwap[];
   /** Projects whose swap could not be finished; they stay locked. */
   stuck: { projectId: string; error: Error }[];
 }
@@ -56,11 +62,12 @@ export class Swap {
   ) {}
 
   /**
-   * Swaps the staged roots in; what stood in their place goes to the operation's trash.
+   * Swaps the staged roots in; the roots that stood in their place go to the operation's trash.
+   * @returns the result with what came to light meanwhile
    * @throws before anything changed: UnrecordedDataError, RootNotCoveredError, StagedRootMissingError, RootBusyError,
    * SwapNotConfirmedError, SwitchPendingError; after that: SwitchStuckError, and the switch record stays
    */
-  async swap(request: SwapRequest): Promise<void> {
+  async swap(request: SwapRequest): Promise<RestoreResult> {
     const { projectId } = request;
     if (this.#inHand.has(projectId)) throw new SwitchPendingError(projectId);
     this.#inHand.add(projectId);
@@ -69,7 +76,7 @@ export class Swap {
       const record = await this.#prepare(request);
       await this.#confirm(request);
       await this.disk.writeRecord(this.folders.switchRecord(projectId), record);
-      await this.#finish(record);
+      return (await this.#finish(record)).result;
     } finally {
       this.#inHand.delete(projectId);
     }
@@ -87,9 +94,7 @@ export class Swap {
       if (this.#inHand.has(projectId)) continue;
       this.#inHand.add(projectId);
       try {
-        const record = await this.#read(projectId);
-        await this.#finish(record);
-        outcome.finished.push(record);
+        outcome.finished.push(await this.#finish(await this.#read(projectId)));
       } catch (error) {
         outcome.stuck.push({ projectId, error: error as Error });
       } finally {
@@ -113,12 +118,13 @@ export class Swap {
     if (uncovered.length > 0) throw new RootNotCoveredError(projectId, uncovered);
 
     await assertMovable(this.folders.project(projectId));
-    const roots: Partial<Record<RootName, RootIdentity>> = 'record' in inspection ? { ...inspection.record.roots } : {};
+    const replaces = 'record' in inspection ? inspection.record.roots : undefined;
+    const roots: Partial<Record<RootName, RootIdentity>> = { ...replaces };
     for (const root of result.roots) {
-      roots[root] = await this.#staged(operationId, root);
       await assertMovable(this.folders.root(projectId, root));
+      roots[root] = await this.#staged(operationId, root);
     }
-    const provisioned: ProvisionedRecord = {
+    const provisioned: SwitchRecord['provisioned'] = {
       version: 1,
       projectId,
       generation,
@@ -128,15 +134,20 @@ export class Swap {
       by: 'restored',
       restore: { operationId, result },
     };
-    return { version: 1, operationId, projectId, roots: result.roots, provisioned };
+    return { version: 1, operationId, projectId, roots: result.roots, replaces, provisioned };
   }
 
   async #staged(operationId: string, root: RootName): Promise<RootIdentity> {
     const path = join(this.folders.staging(operationId), root);
-    const sight = await lookAt(path, (await stat(this.folders.dataRoot, { bigint: true })).dev);
+    const sight = await lookAt(path, await this.#device());
     if (sight.kind !== 'folder') throw new StagedRootMissingError(root);
     await assertMovable(path);
     return sight.identity;
+  }
+
+  /** The file system on which all of it has to be. */
+  async #device(): Promise<bigint> {
+    return (await stat(this.folders.dataRoot, { bigint: true })).dev;
   }
 
   async #confirm({ projectId, confirm }: SwapRequest): Promise<void> {
@@ -153,36 +164,57 @@ export class Swap {
   }
 
   /** Does what is left to do. Every step can be repeated; only the folders tell which ones were done. */
-  async #finish(record: SwitchRecord): Promise<void> {
+  async #finish(record: SwitchRecord): Promise<FinishedSwap> {
+    const { projectId, operationId, provisioned } = record;
     try {
       await this.#putInPlace(record);
-      await this.records.write(record.provisioned);
-      await this.disk.removeRecord(this.folders.switchRecord(record.projectId));
+      const result = await this.#withKept(operationId, provisioned.restore.result);
+      await this.records.write({ ...provisioned, restore: { operationId, result } });
+      await this.disk.removeRecord(this.folders.switchRecord(projectId));
+      return { operationId, projectId, generation: provisioned.generation, result };
     } catch (error) {
       if (error instanceof SwitchStuckError) throw error;
-      throw new SwitchStuckError(record.projectId, (error as Error).message, { cause: error });
+      throw new SwitchStuckError(projectId, (error as Error).message, { cause: error });
     }
   }
 
-  async #putInPlace({ operationId, projectId, roots, provisioned }: SwitchRecord): Promise<void> {
+  async #putInPlace(record: SwitchRecord): Promise<void> {
+    const { operationId, projectId, provisioned } = record;
     const [project, staging] = [this.folders.project(projectId), this.folders.staging(operationId)];
     const isIn = (folder: string, root: RootName) => hasIdentity(join(folder, root), provisioned.roots[root]);
 
     const open: RootName[] = [];
-    for (const root of roots) if (!(await isIn(project, root))) open.push(root);
+    for (const root of record.roots) if (!(await isIn(project, root))) open.push(root);
     for (const root of open) {
       if (!(await isIn(staging, root))) throw new SwitchStuckError(projectId, `${root} is no longer in ${staging}`);
     }
     await this.disk.makeFolder(project, 0o755);
-    const trash = this.folders.trash(operationId);
-    for (const root of open) {
-      if (!(await exists(join(project, root)))) continue;
-      await this.disk.makeFolder(trash);
-      await this.disk.move(join(project, root), await freeName(join(trash, root)));
-    }
-    await this.#flush(trash, project);
+    for (const root of open) await this.#moveAway(record, root);
+    await this.#flush(this.folders.trash(operationId), this.folders.kept(operationId), project);
     for (const root of open) await this.disk.move(join(staging, root), join(project, root));
     await this.#flush(project, staging);
+  }
+
+  /** To trash goes what the restore was asked to replace, and an empty folder; anything else is kept for a person. */
+  async #moveAway({ operationId, projectId, replaces }: SwitchRecord, root: RootName): Promise<void> {
+    const place = this.folders.root(projectId, root);
+    const sight = await lookAt(place, await this.#device());
+    if (sight.kind === 'absent') return;
+    const expendable =
+      sight.kind === 'folder' && (sight.empty || (replaces && isSameRoot(sight.identity, replaces[root])));
+    const away = expendable ? this.folders.trash(operationId) : this.folders.kept(operationId);
+    await this.disk.makeFolder(away);
+    await this.disk.move(place, await freeName(join(away, root)));
+  }
+
+  async #withKept(operationId: string, result: RestoreResult): Promise<RestoreResult> {
+    const folder = this.folders.kept(operationId);
+    if (!(await exists(folder))) return result;
+    const kept = (await readdir(folder)).map((name) => {
+      const detail = `came up in its place during the swap and is kept in ${join(folder, name)}`;
+      return { kind: 'kept' as const, path: name, detail };
+    });
+    return { ...result, problems: [...result.problems, ...kept], problemCount: result.problemCount + kept.length };
   }
 
   /** What an earlier attempt moved is flushed too; it may not have come to that. */
@@ -232,7 +264,7 @@ async function hasIdentity(path: string, identity: RootIdentity): Promise<boolea
   }
 }
 
-/** Twice in the trash of one operation: the first was there before the swap, a later one came up in the middle of it. */
+/** A roll-forward may find the same place taken again. */
 async function freeName(path: string): Promise<string> {
   for (let number = 1; number < 100; number += 1) {
     const name = number === 1 ? path : `${path}-${number}`;

@@ -2,6 +2,7 @@ import { ROOT_NAMES } from './host-folders.js';
 import type { RootName } from './host-folders.js';
 import { isProvisionedRecord } from './provisioned-record.js';
 import type { ProvisionedRecord } from './provisioned-record.js';
+import type { RootIdentity } from './roots.js';
 
 /**
  * Says that a swap has begun. From the moment it is on disk the swap is only ever finished, never taken back; which
@@ -13,8 +14,10 @@ export interface SwitchRecord {
   projectId: string;
   /** Which staged roots take their place; their identities are in `provisioned`. */
   roots: RootName[];
+  /** The recorded roots whose place they take; with anything else that stands there by then, nobody has agreed to part. */
+  replaces?: Record<RootName, RootIdentity>;
   /** The record that holds as soon as they have. */
-  provisioned: ProvisionedRecord;
+  provisioned: ProvisionedRecord & Required<Pick<ProvisionedRecord, 'restore'>>;
 }
 
 export function isSwitchRecord(value: unknown, projectId: string): value is SwitchRecord {
@@ -26,6 +29,7 @@ export function isSwitchRecord(value: unknown, projectId: string): value is Swit
     typeof record.operationId === 'string' &&
     Array.isArray(record.roots) &&
     record.roots.every((root) => ROOT_NAMES.includes(root)) &&
-    isProvisionedRecord(record.provisioned, projectId)
+    isProvisionedRecord(record.provisioned, projectId) &&
+    record.provisioned.restore?.operationId === record.operationId
   );
 }

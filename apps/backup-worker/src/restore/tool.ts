@@ -37,20 +37,17 @@ export async function runTool(
   if (onOutput) child.stdout?.on('data', onOutput);
 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let notStarted: Error | undefined;
-  child.on('error', (error) => (notStarted = error));
+  child.on('error', (error) => {
+    // One that runs and has to be killed ends with `close`; one that never ran may not.
+    if (child.pid !== undefined) return;
+    const absent = errorCode(error) === 'ENOENT';
+    reject(new ToolFailedError(command, absent ? 'is not installed' : 'did not start', absent, { cause: error }));
+  });
   child.on('close', (code, signal) => {
-    if (limits.signal?.aborted) reject(limits.signal.reason as Error);
-    else if (notStarted) {
-      const absent = errorCode(notStarted) === 'ENOENT';
-      reject(
-        new ToolFailedError(command, absent ? 'is not installed' : 'did not start', absent, { cause: notStarted }),
-      );
-    } else if (code === 0) resolve();
-    else {
-      const end = signal ? `was ended by ${signal} (limit: ${limits.timeoutMs} ms)` : `failed with exit code ${code}`;
-      reject(new ToolFailedError(command, `${end}: ${complaint.trim()}`, false));
-    }
+    if (limits.signal?.aborted) return reject(limits.signal.reason as Error);
+    if (code === 0) return resolve();
+    const end = signal ? `was ended by ${signal} (limit: ${limits.timeoutMs} ms)` : `failed with exit code ${code}`;
+    reject(new ToolFailedError(command, `${end}: ${complaint.trim()}`, false));
   });
   return promise;
 }

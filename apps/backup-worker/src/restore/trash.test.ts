@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { itWhereMountable, mountOn } from './testing/mounts.js';
 import { fill, TemporaryHost } from './testing/temporary-host.js';
 import { RootBusyError } from './errors.js';
 import { mountPointsWithin } from './mount-points.js';
@@ -79,30 +79,19 @@ describe('the trash', () => {
 });
 
 describe('something mounted below a folder', () => {
-  /** A mount needs root and the right to mount, which containers often lack. */
-  function mounted(at: string): boolean {
-    try {
-      execFileSync('mount', ['--bind', host.folders.dataRoot, at], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  it('is found, and keeps the folder from being removed, alone', async () => {
+  itWhereMountable('is found, and keeps that folder from being removed, and no other', async () => {
     await replaced('mounted', 0);
     await replaced('plain', 0);
     const inside = join(host.folders.trash('mounted'), 'project', 'a mount');
     await mkdir(inside);
-    if (!mounted(inside)) return;
+    const unmount = mountOn(inside);
     try {
       expect(await mountPointsWithin(host.folders.trash('mounted'))).toEqual([inside]);
       const { removed, failures } = await new Trash(host.folders).empty(new Set());
       expect(removed).toEqual(['plain']);
       expect(failures.map((error) => error.constructor)).toEqual([RootBusyError]);
     } finally {
-      const moved = (await mountPointsWithin(host.folders.trashes))[0];
-      if (moved) execFileSync('umount', [moved]);
+      unmount();
     }
   });
 

@@ -227,6 +227,24 @@ describe('a restored tree', () => {
     expect(await differences()).toEqual(expected);
   });
 
+  it('is accepted with its extended attributes unchecked where nothing can read them, which is named', async () => {
+    const path = process.env['PATH'];
+    process.env['PATH'] = '/nowhere';
+    try {
+      const value = Buffer.from('blue');
+      const report = await check(
+        {},
+        entries.map((entry) => ({ ...entry, xattrs: [{ name: 'user.colour', value }] })),
+      );
+      expect(report.differences.first).toEqual([]);
+      expect(report.problems.first).toMatchObject([
+        { kind: 'unchecked', detail: expect.stringContaining('not installed') },
+      ]);
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
   it('has its bytes compared only when asked for', async () => {
     change('project/large', (full) => changeByte(full, 150_000));
     expect(await differences({ content: false })).toEqual([]);

@@ -129,21 +129,23 @@ class TreeCheck {
         return false;
       }
       if (!isDenial(error)) throw error;
-      this.#add('unchecked', entry.path, error.message);
+      const unproven = this.options.content && entry.type === 'file';
+      this.#add(unproven ? 'content' : 'unchecked', entry.path, error.message);
       return false;
     }
   }
 
-  async #compareContent(path: Buffer, entry: SnapshotEntry): Promise<void> {
+  async #compareContent(path: Buffer, { path: shown, size, content }: SnapshotEntry): Promise<void> {
+    if (!content || content.reduce((sum, { length }) => sum + length, 0) !== Number(size)) {
+      return this.#add('content', shown, 'the backup does not say what it consists of');
+    }
     try {
-      const difference = entry.content
-        ? await this.#content.compare(path, entry.content, this.options.signal)
-        : 'the backup does not say what it consists of';
-      if (difference !== undefined) this.#add('content', entry.path, difference);
+      const difference = await this.#content.compare(path, content, this.options.signal);
+      if (difference !== undefined) this.#add('content', shown, difference);
     } catch (error) {
       // Bytes that were to be proven and cannot be read are not proven.
       if (!isDenial(error)) throw error;
-      this.#add('content', entry.path, error.message);
+      this.#add('content', shown, error.message);
     }
   }
 

@@ -42,7 +42,7 @@ export class TemporaryHost {
   }
 
   /** Every path below a folder of the worker's own, such as `trash`. */
-  async list(own: 'staging' | 'switch' | 'trash'): Promise<string[]> {
+  async list(own: 'staging' | 'switch' | 'trash' | 'kept'): Promise<string[]> {
     const folder = join(this.folders.own, own);
     return (await exists(folder)) ? (await readdir(folder, { recursive: true })).sort() : [];
   }

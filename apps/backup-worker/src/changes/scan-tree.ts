@@ -1,0 +1,228 @@
+import { execFile } from 'node:child_process';
+import { type BigIntStats, lstatSync, opendirSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { EntrySum } from './entry-sum.js';
+import { Pace } from './pace.js';
+
+export interface TreeScan {
+  /** Hex. Equal for two scans only if nothing happened to any entry in between (see `settled`). */
+  fingerprint: string;
+  entries: number;
+  /**
+   * Whether every later change is sure to give another fingerprint. It is not for an entry that changed so recently
+   * that a second change may get the same ctime, nor for a file that may have a dirty memory-mapped page: the kernel
+   * stamps the first store into a page, and none after it until the page has been written back.
+   */
+  settled: boolean;
+}
+
+export interface ScanOptions {
+  /** Absolute paths. A missing root is part of the fingerprint. */
+  roots: readonly string[];
+  pace?: Pace;
+  /** Writes back the file system's dirty pages (`flushFileSystem`). Without it, a young file leaves the scan unsettled. */
+  flush?: (root: string) => Promise<void>;
+  /** Asked at each rest: a scan that is no longer wanted ends with `undefined`. */
+  wanted?: () => boolean;
+}
+
+/** A file untouched for so long has no dirty pages: the kernel writes them back after 35 s unless told otherwise. */
+const WRITTEN_BACK_AFTER_MS = 600_000;
+/** Clock ticks of file systems: up to 10 ms, or a second (ext3, small inodes). With a margin. */
+const TICK_MS = 50;
+const COARSE_TICK_MS = 2_000;
+/** How often one scan waits for entries that have just changed. */
+const SETTLE_ATTEMPTS = 6;
+const FLUSH_LIMIT_MS = 60_000;
+const FOLDER_BATCH = 64;
+
+/** A backup can read no more of such an entry than a scan can. */
+const OUT_OF_REACH = new Set(['EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG']);
+const GONE = new Set(['ENOENT', 'ENOTDIR']);
+
+/** The tree cannot be looked at now: an I/O error, no free file descriptors. */
+export class ScanFailed extends Error {
+  readonly code = 'scan-failed';
+  constructor(path: string, cause: unknown) {
+    super(
+      `Cannot look at ${JSON.stringify(path)}: ${(cause as Error).message}. Check the disk and the open-files limit.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/**
+ * Takes the fingerprint of a tree: of the path and metadata of every entry, ctime and inode above all. Links are not followed,
+ * contents not read. Memory stays flat: a folder of a million names is neither held nor sorted.
+ *
+ * Left out: atime (reading is no change), the number of links and the allocated blocks (file systems change the latter on
+ * their own, later; all that people do to them changes ctime too). Not seen: a mount over a folder that comes and goes, a clock
+ * set back to the very nanosecond, stores into mapped files on tmpfs (its pages are never written back).
+ *
+ * @throws {ScanFailed}
+ */
+export async function scanTree(options: ScanOptions): Promise<TreeScan | undefined> {
+  return await new Scan(options).run();
+}
+
+/** `sync --file-system`: writes the dirty pages of the file system that holds `root`; the next store into each is stamped. */
+export async function flushFileSystem(root: string): Promise<void> {
+  await promisify(execFile)('sync', ['-f', root], { timeout: FLUSH_LIMIT_MS });
+}
+
+class Scan {
+  readonly #pace: Pace;
+  readonly #sum = new EntrySum();
+  readonly #longAgo = BigInt(Date.now() - WRITTEN_BACK_AFTER_MS) * 1_000_000n;
+  /** Paths are Latin-1 strings: a character for each byte, so that names in any encoding, or none, survive. */
+  readonly #folders: string[] = [];
+  #settled = true;
+  #attemptsLeft = SETTLE_ATTEMPTS;
+
+  constructor(private readonly options: ScanOptions) {
+    this.#pace = options.pace ?? new Pace();
+  }
+
+  async run(): Promise<TreeScan | undefined> {
+    for (const [index, root] of this.options.roots.entries()) {
+      const path = Buffer.from(root).toString('latin1');
+      const look = lookAt(path);
+      const top = { index, root, pathLength: path.length, device: look?.stat?.dev, flushedAt: 0 };
+      this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
+      for (let folder = this.#folders.pop(); folder !== undefined; folder = this.#folders.pop()) {
+        if (!(await this.#list(top, folder))) return undefined;
+      }
+    }
+    return { fingerprint: this.#sum.hex(), entries: this.#sum.entries, settled: this.#settled };
+  }
+
+  /** Returns whether the scan is still wanted. Awaits only where it has to: an await for each entry costs as much as the look. */
+  async #list(top: Top, folder: string): Promise<boolean> {
+    const opened = attempt(folder, () => opendirSync(bytes(folder), LISTING));
+    if (opened?.outOfReach) this.#add(top, `${folder}/`, { at: 0, ...opened });
+    const listing = opened?.result;
+    try {
+      for (let path = nextPath(folder, listing); path !== undefined; path = nextPath(folder, listing)) {
+        const look = lookAt(path);
+        this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
+        if (this.#pace.spent() && !(await this.#rest())) return false;
+      }
+    } finally {
+      listing?.closeSync();
+    }
+    return !this.#pace.spent() || (await this.#rest());
+  }
+
+  async #rest(): Promise<boolean> {
+    await this.#pace.rest();
+    return this.options.wanted?.() !== false;
+  }
+
+  /** Whether any change after the look is certain to show. */
+  #isSettled(top: Top, { stat, at }: Look): boolean {
+    if (!stat || stat.ctimeNs < this.#longAgo) return true;
+    // A flush does not reach another file system that is mounted inside.
+    const moment = !stat.isFile() ? at : stat.dev === top.device ? top.flushedAt : 0;
+    // A ctime from the future is one from before the clock was set back.
+    return moment > 0 && (nextTick(stat) < moment || milliseconds(stat.ctimeNs) > Date.now() + COARSE_TICK_MS);
+  }
+
+  /** Looks again until the entry is settled; gives that up for one that never rests. */
+  async #settle(top: Top, path: string, first: Look): Promise<Look | undefined> {
+    let look: Look | undefined = first;
+    while (look?.stat && !this.#isSettled(top, look)) {
+      if (!this.options.flush || this.#attemptsLeft === 0) {
+        this.#settled = false;
+        break;
+      }
+      this.#attemptsLeft -= 1;
+      await delay(Math.max(0, Math.min(nextTick(look.stat) - Date.now(), COARSE_TICK_MS)));
+      if (look.stat.isFile()) await this.#flush(top);
+      look = lookAt(path);
+    }
+    return look;
+  }
+
+  async #flush(top: Top): Promise<void> {
+    const began = Date.now();
+    try {
+      await this.options.flush?.(top.root);
+      top.flushedAt = began;
+    } catch {
+      this.#attemptsLeft = 0; // Which leaves the scan unsettled: no reference for a backup, and so it is raised.
+    }
+  }
+
+  #add(top: Top, path: string, look: Look | undefined): void {
+    if (!look) return;
+    const { stat, outOfReach } = look;
+    const link = stat?.isSymbolicLink() ? attempt(path, () => readlinkSync(bytes(path), 'latin1')) : undefined;
+    this.#sum.add({
+      root: top.index,
+      path: path.slice(top.pathLength),
+      stat,
+      device: path.length === top.pathLength ? stat?.dev : undefined,
+      note: outOfReach ?? link?.outOfReach ?? link?.result ?? '',
+    });
+    if (stat?.isDirectory()) this.#folders.push(path);
+  }
+}
+
+/** One of the roots. `flushedAt`: when the last flush of its file system began, in milliseconds since 1970, or 0. */
+interface Top {
+  index: number;
+  root: string;
+  pathLength: number;
+  device: bigint | undefined;
+  flushedAt: number;
+}
+
+/** What an entry looked like; `at` is before the look, in milliseconds since 1970. */
+interface Look {
+  at: number;
+  stat?: BigIntStats;
+  outOfReach?: string;
+}
+
+function lookAt(path: string): Look | undefined {
+  const at = Date.now();
+  const seen = attempt(path, () => lstatSync(bytes(path), { bigint: true }));
+  return seen && { at, stat: seen.result, outOfReach: seen.outOfReach };
+}
+
+function nextTick({ ctimeNs }: BigIntStats): number {
+  return milliseconds(ctimeNs) + (ctimeNs % 1_000_000_000n === 0n ? COARSE_TICK_MS : TICK_MS);
+}
+
+function milliseconds(ns: bigint): number {
+  return Number(ns / 1_000_000n);
+}
+
+const bytes = (path: string): Buffer => Buffer.from(path, 'latin1');
+
+/** Names as buffers, which Node's types know for `readdir` only. */
+const LISTING = { encoding: 'buffer' as BufferEncoding, bufferSize: FOLDER_BATCH };
+
+function nextPath(folder: string, listing: ReturnType<typeof opendirSync> | undefined): string | undefined {
+  try {
+    const entry = listing?.readSync();
+    return entry ? `${folder}/${(entry.name as unknown as Buffer).toString('latin1')}` : undefined;
+  } catch (error) {
+    throw new ScanFailed(folder, error);
+  }
+}
+
+/** What `look` gives, or the error if the entry is out of reach; nothing if it is gone. */
+function attempt<T>(path: string, look: () => T): { result?: T; outOfReach?: string } | undefined {
+  try {
+    return { result: look() };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (OUT_OF_REACH.has(code)) return { outOfReach: code };
+    if (GONE.has(code)) return undefined;
+    throw new ScanFailed(path, error);
+  }
+}

@@ -1,0 +1,49 @@
+import { statfs } from 'node:fs/promises';
+import { newId } from '@buckets/contracts';
+import type { Logger } from '@buckets/service';
+import type { ControlPlane } from './control-plane/control-plane.js';
+import type { LocalProjects } from './local-projects/local-projects.js';
+import type { Operations } from './operations/operations.js';
+import { VERSION } from './repository/snapshot-description.js';
+
+/** Changes when the process does: what an earlier one reported tells nothing of what happened after its end. */
+export const INCARNATION = newId();
+
+/** The host's signs of life. */
+export class Heartbeat {
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly everyMs: number,
+    private readonly dataRoot: string,
+    private readonly controlPlane: ControlPlane,
+    private readonly projects: LocalProjects,
+    private readonly operations: Operations,
+    private readonly log: Logger,
+  ) {}
+
+  begin(): void {
+    const beat = () => void this.beat().catch((error: unknown) => this.log.warn({ error }, 'No sign of life was sent'));
+    beat();
+    this.timer = setInterval(beat, this.everyMs);
+  }
+
+  end(): void {
+    clearInterval(this.timer);
+  }
+
+  private async beat(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.dataRoot);
+    this.controlPlane.activity({
+      name: 'host',
+      data: {
+        at: Date.now(),
+        version: VERSION,
+        incarnation: INCARNATION,
+        projects: this.projects.count,
+        runningOperations: this.operations.runningCount,
+        freeBytes: bavail * bsize,
+      },
+    });
+  }
+}

@@ -1,0 +1,158 @@
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { plainToInstance } from 'class-transformer';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  MaxLength,
+  Min,
+  validateSync,
+} from 'class-validator';
+import {
+  ID_PATTERN,
+  LIVE_CHUNK_BYTES,
+  subjects,
+  type FilesRequest,
+  type LiveChunk,
+  type LiveEntry as EntryMessage,
+  type LiveListing,
+  type Refusal,
+} from '@buckets/contracts';
+import { answer } from '@buckets/log';
+import type { Logger } from '@buckets/service';
+import type { LiveEntry } from './folder-page.js';
+import type { LiveFiles } from './live-files.js';
+import { LiveFilesError } from './live-files-error.js';
+
+const AT_ONCE = 32;
+const STEPS = ['list', 'stat', 'read', 'begin-write', 'write-chunk', 'commit-write', 'abort-write', 'remove'] as const;
+
+/** Any step's request; which fields it needs is up to the step. */
+class FilesRequestBody {
+  @IsIn(STEPS) do!: (typeof STEPS)[number];
+  @Matches(ID_PATTERN) projectId!: string;
+  @IsInt() @Min(1) generation!: number;
+  @IsOptional() @IsString() @MaxLength(16_384) path?: string;
+  @IsOptional() @IsInt() @Min(1) limit?: number;
+  @IsOptional() @IsString() @Length(1, 4000) cursor?: string;
+  @IsOptional() @IsInt() @Min(0) offset?: number;
+  @IsOptional() @IsInt() @Min(0) length?: number;
+  @IsOptional() @IsString() @Length(1, 200) expect?: string;
+  @IsOptional() @IsInt() @Min(0) size?: number;
+  @IsOptional() @IsString() @Length(1, 100) uploadId?: string;
+  @IsOptional() @IsString() @MaxLength(LIVE_CHUNK_BYTES * 2) bytes?: string;
+  @IsOptional() @Matches(/^[0-9a-f]{64}$/) sha256?: string;
+  @IsOptional() @IsBoolean() recursive?: boolean;
+}
+
+class RequestRefused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Answers the API's steps on the live files of this host's projects. */
+export class LiveFilesDesk {
+  private subscription: Subscription | undefined;
+
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly hostId: string,
+    private readonly files: LiveFiles,
+    private readonly mayTouch: (projectId: string, generation: number) => Promise<boolean>,
+    private readonly log: Logger,
+  ) {}
+
+  open(): void {
+    const options = { atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
+    this.subscription = answer(this.nats, subjects.request(this.hostId, 'files'), options, ({ body }) =>
+      this.step(body),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.subscription?.drain();
+  }
+
+  private async step(
+    body: unknown,
+  ): Promise<LiveListing | LiveChunk | EntryMessage | { uploadId: string } | undefined> {
+    const request = read(body);
+    const { projectId, generation } = request;
+    if (!(await this.mayTouch(projectId, generation))) {
+      throw new RequestRefused(
+        'project-not-here',
+        'The files of the project cannot be used on this host now: it is elsewhere, or its data are being replaced.',
+      );
+    }
+    switch (request.do) {
+      case 'list': {
+        const { limit, cursor } = request;
+        const page = await this.files.list(projectId, request.path, {
+          limit,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        return { ...page, entries: page.entries.map(entryMessage) };
+      }
+      case 'stat':
+        return entryMessage(await this.files.stat(projectId, request.path));
+      case 'read': {
+        const part = await this.files.read(projectId, request.path, request);
+        return { ...part, bytes: part.bytes.toString('base64') };
+      }
+      case 'begin-write': {
+        const options = { size: request.size, createFolders: true };
+        return { uploadId: await this.files.beginWrite(projectId, request.path, options) };
+      }
+      case 'write-chunk':
+        return void (await this.files.writeChunk(
+          request.uploadId,
+          request.offset,
+          Buffer.from(request.bytes, 'base64'),
+        ));
+      case 'commit-write':
+        return entryMessage(await this.files.commitWrite(request.uploadId, request));
+      case 'abort-write':
+        return void (await this.files.abortWrite(request.uploadId));
+      case 'remove':
+        return void (await this.files.remove(projectId, request.path, { recursive: request.recursive }));
+    }
+  }
+
+  private refusal(error: unknown): Refusal {
+    if (error instanceof LiveFilesError || error instanceof RequestRefused) {
+      return { code: error.code, detail: error.message, retry: false };
+    }
+    this.log.error({ error }, 'A step on live files has failed');
+    return { code: 'storage-failed', detail: "The host could not do it. Look at the worker's log.", retry: true };
+  }
+}
+
+function read(body: unknown): FilesRequest {
+  const instance = plainToInstance(FilesRequestBody, body ?? {});
+  const [error] = validateSync(instance, { whitelist: true, forbidUnknownValues: true });
+  const needed: Record<(typeof STEPS)[number], (keyof FilesRequestBody)[]> = {
+    list: ['path', 'limit'],
+    stat: ['path'],
+    read: ['path', 'offset', 'length'],
+    'begin-write': ['path', 'size'],
+    'write-chunk': ['uploadId', 'offset', 'bytes'],
+    'commit-write': ['uploadId', 'sha256'],
+    'abort-write': ['uploadId'],
+    remove: ['path', 'recursive'],
+  };
+  const missing = error?.property ?? needed[instance.do].find((field) => instance[field] === undefined);
+  if (missing === undefined) return instance as FilesRequest;
+  throw new RequestRefused('bad-request', `The request's field ${missing} is missing or wrong.`);
+}
+
+function entryMessage({ name, type, size, mtime, mode }: LiveEntry): EntryMessage {
+  return { name, type, size, mtime, mode: `0${(mode & 0o7777).toString(8).padStart(3, '0')}` };
+}

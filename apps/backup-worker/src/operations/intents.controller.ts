@@ -1,0 +1,18 @@
+import { Controller } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { WORK_KINDS, type OperationKind, type ReceivedIntent } from '@buckets/contracts';
+import { Delivery } from '@buckets/log';
+import { Operations } from './operations.js';
+
+type WorkIntent = Extract<ReceivedIntent, { kind: OperationKind }>;
+
+/** Where this host's intents come in. The project's queue gives them their order; each kind has a work of its own. */
+@Controller()
+export class IntentsController {
+  constructor(private readonly operations: Operations) {}
+
+  @EventPattern<readonly string[]>([...WORK_KINDS])
+  async work(@Payload() intent: WorkIntent, @Ctx() delivery: Delivery): Promise<void> {
+    await this.operations.carryOut(intent, delivery.position);
+  }
+}

@@ -1,0 +1,84 @@
+import type { Grant } from '@buckets/contracts';
+import { S3ObjectStore } from '@buckets/object-storage';
+import { openRepository, RepositoryNotFound, type Repository, type Snapshot } from '@buckets/repository';
+import { AttemptFailed } from '../operations/operation.js';
+import type { Call, RepositoryAccess, Rustic } from '../rustic/index.js';
+
+/** One project's repository, as a grant opens it: for rustic to write, for the reader to prove. */
+export class ProjectRepository implements AsyncDisposable {
+  readonly access: RepositoryAccess;
+  private readonly store: S3ObjectStore;
+  private opened: Repository | undefined;
+
+  constructor(
+    private readonly grant: Pick<Grant, 'bucket' | 'repository'>,
+    private readonly rustic: Rustic,
+  ) {
+    const { bucket, repository } = grant;
+    this.store = new S3ObjectStore(bucket);
+    this.access = {
+      kind: 's3',
+      ...bucket,
+      root: repository.prefix.replace(/\/$/, ''),
+      masterKey: JSON.stringify(repository.masterKey),
+    };
+  }
+
+  /**
+   * Opens the repository and compares it with the one that it must be.
+   *
+   * @throws {AttemptFailed} `repository-mismatch` when it is another one, `repository-missing` when it is gone
+   */
+  async open(expectedConfigId: string | undefined = this.grant.repository.configId): Promise<Repository> {
+    if (this.opened !== undefined) return this.opened;
+    const { prefix } = this.grant.repository;
+    const repository = await openRepository({ store: this.store, prefix, masterKey: this.access.masterKey }).catch(
+      (error: unknown) => {
+        if (!(error instanceof RepositoryNotFound)) throw error;
+        throw new AttemptFailed('repository-missing', 'The repository of this project is not in its bucket.');
+      },
+    );
+    if (expectedConfigId !== undefined && repository.config.id !== expectedConfigId) {
+      throw new AttemptFailed(
+        'repository-mismatch',
+        'The repository in the bucket is not the one that was initialised for this project. ' +
+          'Nothing was written. Find out who has replaced it before you go on.',
+      );
+    }
+    return (this.opened = repository);
+  }
+
+  /**
+   * Makes the repository if it is not there. `config` is what makes it a repository, and is stored only where there
+   * is none: whoever comes second adopts what the first has stored, and no key is ever paired with another's config.
+   *
+   * @returns the id in its config
+   */
+  async initialise(call: Call): Promise<string> {
+    const { prefix, recoveryPassword } = this.grant.repository;
+    if ((await this.store.head(`${prefix}config`)) === undefined) {
+      const { objects } = await this.rustic.initialise(this.access.masterKey, recoveryPassword, call);
+      for (const { path, bytes } of objects) {
+        await this.store.put(`${prefix}${path}`, bytes, { ifNoneMatch: path === 'config' });
+      }
+    }
+    return (await this.open(undefined)).config.id;
+  }
+
+  /** The snapshot that an earlier attempt of the operation has made, if any. */
+  async madeBy(operationId: string): Promise<Snapshot | undefined> {
+    const repository = await this.open();
+    const [snapshot] = await repository.findSnapshots(({ tags }) => tags.includes(operationTag(operationId)));
+    return snapshot;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.store.destroy();
+    return Promise.resolve();
+  }
+}
+
+/** Ties a snapshot to the operation that made it. */
+export function operationTag(operationId: string): string {
+  return `operation:${operationId}`;
+}

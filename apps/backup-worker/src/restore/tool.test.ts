@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import { tmpdir } from 'node:os';
+import { ToolFailedError } from './errors.js';
+import { flushFileSystem } from './flush.js';
+import { runTool } from './tool.js';
+
+const LIMITS = { timeoutMs: 30_000 };
+
+describe('a program of the system', () => {
+  it('hands over what it says', async () => {
+    const said: Buffer[] = [];
+    await runTool('echo', ['$HOME; ls'], LIMITS, (chunk) => said.push(chunk));
+    expect(Buffer.concat(said).toString()).toBe('$HOME; ls\n');
+  });
+
+  it('is named with its complaint when it fails', async () => {
+    await expect(runTool('rm', ['/nowhere/at all'], LIMITS)).rejects.toThrow(/rm failed with exit code 1: .*nowhere/);
+  });
+
+  it('is named when it is not installed', async () => {
+    const failure = runTool('buckets-no-such-tool', [], LIMITS);
+    await expect(failure).rejects.toThrow(ToolFailedError);
+    await expect(failure).rejects.toMatchObject({ absent: true });
+  });
+
+  it('is killed at its limit', async () => {
+    await expect(runTool('sleep', ['60'], { timeoutMs: 20 })).rejects.toThrow(
+      'sleep was ended by SIGKILL (limit: 20 ms)',
+    );
+  });
+
+  it('is killed when what it works for is cancelled', async () => {
+    const cancel = new AbortController();
+    const running = runTool('sleep', ['60'], { ...LIMITS, signal: cancel.signal });
+    const reason = new Error('cancelled');
+    cancel.abort(reason);
+    await expect(running).rejects.toBe(reason);
+  });
+});
+
+describe('flushing to disk', () => {
+  it('covers the file system of a folder', async () => {
+    await expect(flushFileSystem(tmpdir(), LIMITS)).resolves.toBeUndefined();
+  });
+
+  it('fails rather than doing nothing when the folder is not there', async () => {
+    await expect(flushFileSystem('/nowhere/at all', LIMITS)).rejects.toThrow(ToolFailedError);
+  });
+});

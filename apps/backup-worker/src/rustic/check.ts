@@ -1,0 +1,42 @@
+import type { BoundedList } from './bounded-list.js';
+import { failed, stoppedOrFailed, type Failed, type Stopped } from './outcome.js';
+import type { EndedProcess } from './run-process.js';
+import type { Transcript } from './transcript.js';
+
+export interface CheckOrder {
+  /** Reads every pack and proves every blob, which transfers the whole repository. */
+  readData?: boolean;
+  /** Only what these snapshots need; all snapshots otherwise. */
+  snapshotIds?: readonly string[];
+}
+
+export interface CheckSound {
+  outcome: 'sound';
+  /** Strange, but nothing is lost. */
+  warnings: BoundedList<string>;
+}
+
+export interface CheckDamaged {
+  outcome: 'damaged';
+  errors: BoundedList<string>;
+  warnings: BoundedList<string>;
+}
+
+export type CheckOutcome = CheckSound | CheckDamaged | Failed | Stopped;
+
+export function checkArguments(order: CheckOrder): string[] {
+  return ['check', ...(order.readData ? ['--read-data'] : []), ...(order.snapshotIds ?? [])];
+}
+
+export function checkOutcome(
+  ended: EndedProcess,
+  transcript: Transcript,
+  access: { temporary: boolean },
+): CheckOutcome {
+  const { errors, warnings } = transcript;
+  const cut = stoppedOrFailed(ended, transcript, access);
+  if (cut?.outcome === 'failed' && cut.class === 'repository-damaged') return { outcome: 'damaged', errors, warnings };
+  if (cut) return cut;
+  // A listing that failed is an error with exit code 0: the check then saw less than there is.
+  return errors.total === 0 ? { outcome: 'sound', warnings } : failed(ended, transcript, access);
+}

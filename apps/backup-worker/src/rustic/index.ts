@@ -1,0 +1,23 @@
+export type { LocalAccess, RepositoryAccess, S3Access } from './access.js';
+export type {
+  BackupMade,
+  BackupOrder,
+  BackupOutcome,
+  BackupPartial,
+  BackupSucceeded,
+  BackupSummary,
+} from './backup.js';
+export { SNAPSHOT_LABEL } from './backup.js';
+export type { BoundedList } from './bounded-list.js';
+export type { CheckDamaged, CheckOrder, CheckOutcome, CheckSound } from './check.js';
+export type { RusticLimits } from './environment.js';
+export { FAILURES, RusticFailure, type Failure, type FailureClass } from './failure.js';
+export type { Failed, Stopped } from './outcome.js';
+export type { OnProgress, RusticProgress } from './progress.js';
+export type { PruneOrder, PruneReport } from './prune.js';
+export type { RestoreOutcome, RestorePartial, RestoreProblem, RestoreSucceeded } from './restore.js';
+export type { Reaped } from './run-folders.js';
+export type { Patience, StopReason } from './run-process.js';
+export { Rustic, RusticStopped, type Call, type NewRepository, type RusticSettings } from './rustic.js';
+export type { Snapshot } from './snapshots.js';
+export type { UnreadableFile } from './unreadable-file.js';

@@ -1,0 +1,115 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { identify, isAlive, signalGroup, type ProcessIdentity } from './system-process.js';
+
+const PREFIX = 'run-';
+const PROFILE = 'profile.toml';
+const PROCESS = 'process.json';
+/** How long a killed process may take to be gone. */
+const GONE_WITHIN_MS = 10_000;
+
+/** What was found of an earlier worker, which was killed. */
+export interface Reaped {
+  /** The processes that still ran, and were ended. */
+  ended: number[];
+  /** The processes that could not be ended in time; their folders are kept for the next attempt. */
+  stillRunning: number[];
+  /** The folders, with their secrets, that were removed. */
+  removed: number;
+}
+
+/** The private folders of runs: each holds its profile with the secrets, is its process's home, and dies with it. */
+export class RunFolders {
+  private readonly inUse = new Set<string>();
+
+  constructor(private readonly workFolder: string) {}
+
+  /** @param profileOf the profile's text, for the folder that was made */
+  async open(profileOf: (folder: string) => string): Promise<RunFolder> {
+    await this.ensureWorkFolder();
+    const path = await mkdtemp(join(this.workFolder, PREFIX));
+    this.inUse.add(basename(path));
+    const folder = new RunFolder(path, () => this.inUse.delete(basename(path)));
+    try {
+      await writeFile(folder.profile, profileOf(path), { mode: 0o600, flag: 'wx' });
+      return folder;
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Ends what an earlier worker left running and removes its secrets. For the start of a worker: whoever else runs
+   * rustic with the same work folder at that time loses its processes.
+   */
+  async reap(): Promise<Reaped> {
+    await this.ensureWorkFolder();
+    const reaped: Reaped = { ended: [], stillRunning: [], removed: 0 };
+    for (const name of await readdir(this.workFolder)) {
+      if (!name.startsWith(PREFIX) || this.inUse.has(name)) continue;
+      const path = join(this.workFolder, name);
+      await rm(join(path, PROFILE), { force: true });
+      const orphan = await processOf(path);
+      if (orphan && isAlive(orphan)) {
+        const gone = await end(orphan);
+        reaped[gone ? 'ended' : 'stillRunning'].push(orphan.pid);
+        if (!gone) continue;
+      }
+      await rm(path, { recursive: true, force: true });
+      reaped.removed += 1;
+    }
+    return reaped;
+  }
+
+  private async ensureWorkFolder(): Promise<void> {
+    await mkdir(this.workFolder, { recursive: true, mode: 0o700 });
+    await chmod(this.workFolder, 0o700);
+  }
+}
+
+export class RunFolder {
+  processWouldNotEnd = false;
+
+  constructor(
+    readonly path: string,
+    private readonly closed: () => void,
+  ) {}
+
+  get profile(): string {
+    return join(this.path, PROFILE);
+  }
+
+  /** Notes which process uses the folder, so that a later worker can end it should this one be killed. */
+  async recordProcess(pid: number): Promise<void> {
+    const identity = identify(pid);
+    if (!identity) return;
+    const draft = join(this.path, `${PROCESS}.new`);
+    await writeFile(draft, JSON.stringify(identity), { mode: 0o600 });
+    await rename(draft, join(this.path, PROCESS));
+  }
+
+  /** Removes the folder and what is in it; of a process that would not end, the note stays for the next worker. */
+  async close(): Promise<void> {
+    await rm(this.processWouldNotEnd ? this.profile : this.path, { recursive: true, force: true });
+    this.closed();
+  }
+}
+
+async function processOf(folder: string): Promise<ProcessIdentity | undefined> {
+  try {
+    const identity = JSON.parse(await readFile(join(folder, PROCESS), 'utf8')) as ProcessIdentity;
+    return Number.isSafeInteger(identity.pid) && identity.pid > 1 ? identity : undefined;
+  } catch {
+    // The worker was killed before it had started a process, or had noted it.
+    return undefined;
+  }
+}
+
+async function end(orphan: ProcessIdentity): Promise<boolean> {
+  signalGroup(orphan.pid, 'SIGKILL');
+  const until = performance.now() + GONE_WITHIN_MS;
+  while (isAlive(orphan) && performance.now() < until) await delay(20);
+  return !isAlive(orphan);
+}

@@ -1,0 +1,60 @@
+import type { Logger } from '@buckets/service';
+import type { LiveFiles } from './live-files/index.js';
+import type { EndingNotes } from './operations/ending-notes.js';
+import type { Operations } from './operations/operations.js';
+import type { ProjectRestore, Swap } from './restore/index.js';
+import type { Rustic } from './rustic/index.js';
+
+const EVERY_MS = 10 * 60_000;
+const KEEP_NOTES_MS = 7 * 24 * 3_600_000;
+
+/** Cleans up after a worker that died, and after restores that are over. */
+export class Tidying {
+  private timer: NodeJS.Timeout | undefined;
+  private readonly ending = new AbortController();
+
+  constructor(
+    private readonly rustic: Rustic,
+    private readonly swap: Swap,
+    private readonly projectRestore: ProjectRestore,
+    private readonly notes: EndingNotes,
+    private readonly files: LiveFiles,
+    private readonly log: Logger,
+  ) {}
+
+  /** Before anything else touches a project: ends what an earlier worker left running, finishes its swaps. */
+  async afterStart(): Promise<void> {
+    const { ended, stillRunning } = await this.rustic.reapOrphans();
+    if (ended.length + stillRunning.length > 0) this.log.warn({ ended, stillRunning }, 'Ended what a dead worker left');
+    const { finished, stuck } = await this.swap.rollForward();
+    for (const { projectId, operationId } of finished) this.log.warn({ projectId, operationId }, 'Finished a restore');
+    for (const { projectId, error } of stuck) this.log.error({ projectId, error }, 'A restore cannot be finished');
+    const swept = await this.projectRestore.sweep([]);
+    if (swept.length > 0) this.log.info({ swept }, 'Removed what unfinished restores had staged');
+    await this.notes.sweep(KEEP_NOTES_MS);
+  }
+
+  begin(operations: Operations): void {
+    const tidy = () => void this.tidy(operations);
+    tidy();
+    this.timer = setInterval(tidy, EVERY_MS);
+  }
+
+  end(): void {
+    clearInterval(this.timer);
+    this.ending.abort();
+  }
+
+  private async tidy(operations: Operations): Promise<void> {
+    try {
+      const { removalsLeft } = await this.files.sweep();
+      if (removalsLeft.length > 0)
+        this.log.warn({ removalsLeft }, 'Removed files that are still there are tried again');
+      const { removed, failures } = await this.projectRestore.emptyTrash(operations.runningIds, this.ending.signal);
+      if (removed.length > 0) this.log.info({ removed }, 'Removed data that restores had replaced');
+      for (const error of failures) this.log.warn({ error }, 'Data that a restore had replaced cannot be removed');
+    } catch (error) {
+      if (!this.ending.signal.aborted) this.log.warn({ error }, 'Tidying up has failed; it is tried again');
+    }
+  }
+}

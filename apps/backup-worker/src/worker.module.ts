@@ -1,0 +1,151 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { ChangeReport } from '@buckets/contracts';
+import { connectToNats } from '@buckets/log';
+import { HealthChecks, LOGGER, Stopping, type Logger } from '@buckets/service';
+import { BackupWork } from './backup/backup.js';
+import { ChangeTracker } from './changes/index.js';
+import { ControlPlane } from './control-plane/control-plane.js';
+import { ForgetWork } from './forget/forget.js';
+import { Heartbeat, INCARNATION } from './heartbeat.js';
+import { LiveFiles } from './live-files/index.js';
+import { LiveFilesDesk } from './live-files/live-files-desk.js';
+import { LocalProjects } from './local-projects/local-projects.js';
+import { EndingNotes } from './operations/ending-notes.js';
+import { IntentsController } from './operations/intents.controller.js';
+import { Operations } from './operations/operations.js';
+import { ProvisionWork } from './provision/provision.js';
+import { Budget } from './queue/budget.js';
+import { Disk, HostFolders, ProjectRestore, ProvisionedRecords, Staging, Swap, Trash } from './restore/index.js';
+import { RestoreWork } from './restoring/restore.js';
+import { Restoring } from './restoring/restoring.js';
+import { Rustic } from './rustic/index.js';
+import type { WorkerSettings } from './settings.js';
+import { StartWork } from './start/start.js';
+import { StopWork } from './stop/stop.js';
+import { Tidying } from './tidying.js';
+
+/** The connection to NATS, as this host. */
+export const NATS = Symbol('the connection to NATS');
+
+/** The worker of one host, put together. */
+@Module({})
+export class WorkerModule {
+  static with(settings: WorkerSettings): DynamicModule {
+    return {
+      module: WorkerModule,
+      controllers: [IntentsController],
+      providers: [
+        nats(settings),
+        worker(settings),
+        { provide: Operations, useFactory: (all: Worker) => all.operations, inject: [Worker] },
+      ],
+    };
+  }
+}
+
+function nats({ natsUrl, natsCredsFile, hostId }: WorkerSettings): Provider {
+  const [url, credsFile] = [natsUrl, natsCredsFile];
+  const inboxPrefix = `_INBOX.host-${hostId}`;
+  return {
+    provide: NATS,
+    useFactory: () => connectToNats({ url, credsFile, name: `buckets-worker-${hostId}`, inboxPrefix }),
+  };
+}
+
+function worker(settings: WorkerSettings): Provider {
+  return {
+    provide: Worker,
+    useFactory: (connection: NatsConnection, log: Logger, health: HealthChecks, stopping: Stopping) =>
+      Worker.start(settings, connection, log, health, stopping),
+    inject: [NATS, LOGGER, HealthChecks, Stopping],
+  };
+}
+
+/** Everything that lives as long as the process, in the order in which it has to begin and to end. */
+class Worker implements OnApplicationShutdown {
+  private constructor(
+    readonly operations: Operations,
+    private readonly connection: NatsConnection,
+    private readonly changes: ChangeTracker,
+    private readonly desk: LiveFilesDesk,
+    private readonly heartbeat: Heartbeat,
+    private readonly tidying: Tidying,
+  ) {}
+
+  static async start(
+    settings: WorkerSettings,
+    connection: NatsConnection,
+    log: Logger,
+    health: HealthChecks,
+    { signal }: Stopping,
+  ): Promise<Worker> {
+    const { hostId, dataRoot, cpus, memoryBytes, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
+    await mkdir(dataRoot, { recursive: true });
+    const folders = new HostFolders(dataRoot);
+    const disk = new Disk();
+    const records = new ProvisionedRecords(folders, disk);
+    const swap = new Swap(folders, disk, records);
+    const trash = new Trash(folders, { keepHours: trashKeepMs / 3_600_000 });
+    const projectRestore = new ProjectRestore(records, new Staging(folders, disk), swap, trash, (error) =>
+      log.warn({ error }, 'What a restore has left behind is removed later'),
+    );
+    const rustic = new Rustic({
+      binary: settings.rusticPath,
+      workFolder: join(folders.own, 'run'),
+      cacheFolder: join(folders.own, 'cache'),
+    });
+    const notes = new EndingNotes(join(folders.own, 'endings'), disk);
+
+    const controlPlane = new ControlPlane(connection, hostId, log);
+    const changes = new ChangeTracker({
+      stateFolder: join(folders.own, 'changes'),
+      report: (projectId, report: ChangeReport) =>
+        controlPlane.activity({ name: 'project', projectId, data: { ...report, incarnation: INCARNATION } }),
+      problem: (projectId, error) =>
+        log.warn({ projectId, error }, 'Changes of a project cannot be seen as they should'),
+      scanEveryMs,
+    });
+    const projects = new LocalProjects(controlPlane, folders, records, changes, log);
+    const budget = new Budget({ cpus, memoryBytes });
+    const restoring = new Restoring(settings, projectRestore, rustic, budget);
+    const works = {
+      provision: new ProvisionWork(records, projects).work,
+      backup: new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget).work,
+      restore: new RestoreWork(restoring, projects).work,
+      start: new StartWork(settings, folders, records, restoring, projects).work,
+      stop: new StopWork(settings, folders, projects).work,
+      forget: new ForgetWork(settings, rustic).work,
+    };
+    const files = new LiveFiles({
+      dataRoot,
+      uploadsFolder: join(folders.own, 'uploads'),
+      onChange: (projectId) => changes.raise(projectId, 'fs-api'),
+    });
+    const tidying = new Tidying(rustic, swap, projectRestore, notes, files, log);
+    await tidying.afterStart();
+    const operations = new Operations(controlPlane, works, notes, log, signal, projects.learned);
+    const mayTouch = async (projectId: string, generation: number) =>
+      projects.isHere(projectId, generation) && !(await swap.hasPendingSwitch(projectId));
+    const desk = new LiveFilesDesk(connection, hostId, files, mayTouch, log);
+    const heartbeat = new Heartbeat(heartbeatMs, dataRoot, controlPlane, projects, operations, log);
+
+    health.register({ name: 'nats', check: async () => void (await connection.rtt()) });
+    health.register({ name: 'assignments', check: () => projects.checkLearned() });
+    projects.keepLearning(connection, signal);
+    desk.open();
+    heartbeat.begin();
+    tidying.begin(operations);
+    return new Worker(operations, connection, changes, desk, heartbeat, tidying);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.heartbeat.end();
+    this.tidying.end();
+    await this.desk.close();
+    await this.changes.stopAll();
+    await this.connection.drain();
+  }
+}
