@@ -4,6 +4,7 @@ const common = {
   transform: { '^.+\\.ts$': '@swc/jest' },
   moduleNameMapper: {
     '^@buckets/([a-z-]+)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@buckets/([a-z-]+)/([a-z-]+)$': '<rootDir>/libs/$1/src/$2.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   modulePathIgnorePatterns: ['<rootDir>/\\.data', '<rootDir>/\\.tools', '/dist/'],

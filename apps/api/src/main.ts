@@ -17,8 +17,8 @@ await runService({
   module: (settings) => ApiModule.with(settings),
   translate: problemOf,
   bodies: { isRaw: ({ method, path }) => method === 'PUT' && /^\/v1\/projects\/[^/]+\/files\/?$/.test(path) },
-  prepare: (app) => {
-    mountOpenApi(app, {
+  prepare: async (app) => {
+    await mountOpenApi(app, {
       title: 'Buckets',
       version: '1',
       description: 'Keeps the projects of a fleet of hosts safe in object storage.',

@@ -1,5 +1,5 @@
 import { MAX_LISTED, type FileProblems, type OperationEndedClaim } from '@buckets/contracts';
-import { seal } from '@buckets/vault';
+import { seal } from '@buckets/vault/sealing';
 import type { Ending } from './operation.js';
 
 const MAX_REASON = 2_000;
