@@ -1,0 +1,12 @@
+import { benchBackup } from './backup/bench-backup.js';
+
+const BENCHES: Record<string, (args: string[]) => Promise<void>> = { backup: benchBackup };
+
+const [name = '', ...args] = process.argv.slice(2);
+const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+if (bench === undefined) {
+  console.error(`Say which benchmark: npm run bench -- ${Object.keys(BENCHES).join(' | ')}`);
+  process.exitCode = 2;
+} else {
+  await bench(args);
+}
