@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from './prepare/build.mjs';
 import { nodeOf, preparePackages } from './prepare/prepare-packages.mjs';
 import { prepareTools } from './prepare/prepare-tools.mjs';
+import { heedSignals, Interruption } from './prepare/run.mjs';
 import { Advice, say } from './prepare/say.mjs';
 
 /*
@@ -28,15 +29,12 @@ const TASKS = {
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.once(signal, () => process.exit(128 + constants.signals[signal]));
-}
-
+const ignoreSignals = heedSignals();
 try {
   process.exitCode = await main(process.argv[2], process.argv.slice(3));
 } catch (error) {
-  say(error instanceof Advice ? error.message : (error.stack ?? error));
-  process.exitCode = 1;
+  if (!(error instanceof Interruption)) say(error instanceof Advice ? error.message : (error.stack ?? error));
+  process.exitCode = error.exitCode ?? 1;
 }
 
 async function main(name, args) {
@@ -60,8 +58,8 @@ function handOver(program, args) {
     // It is told by the channel's end when this process has been killed.
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
+  ignoreSignals();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.removeAllListeners(signal);
     process.on(signal, () => child.kill(signal));
   }
   if (process.env.npm_lifecycle_event) followParent(child);

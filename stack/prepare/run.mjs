@@ -1,7 +1,11 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
+import { constants as os } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Advice } from './say.mjs';
+
+const children = new Set();
+let interruption;
 
 /**
  * Runs a program to its end and returns what it printed.
@@ -10,9 +14,15 @@ import { Advice } from './say.mjs';
  */
 export function run(program, args, { env, cwd, onLine = () => undefined, tell = theEnd } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    const end = () => child.kill();
-    process.once('exit', end);
+    if (interruption) return reject(interruption);
+    // In a group of its own, so that Ctrl-C reaches it once, from us: npm tidies up after the first one.
+    const child = spawn(program, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    children.add(child);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
@@ -20,16 +30,54 @@ export function run(program, args, { env, cwd, onLine = () => undefined, tell = 
         for (const line of text.split('\n')) if (line !== '') onLine(line);
       });
     }
-    child.once('error', reject);
+    child.once('error', (error) => {
+      children.delete(child);
+      reject(error);
+    });
     child.once('close', (code, signal) => {
-      process.off('exit', end);
+      children.delete(child);
+      if (interruption) return reject(interruption);
       if (code === 0) return resolve(output);
-      const last = output.trimEnd().split('\n').slice(-15).join('\n  ');
-      reject(
-        new Error(`${program} ${args.slice(0, 3).join(' ')} failed (${signal ?? `exit code ${code}`}):\n  ${last}`),
-      );
+      const told = tell(output.trimEnd().split('\n')).join('\n  ');
+      reject(new Advice(`${program} ${args[0]} failed (${signal ?? `exit code ${code}`}):\n  ${told}`));
     });
   });
+}
+
+/** The person does not want it any more, or the machine. */
+export class Interruption extends Error {
+  constructor(signal) {
+    super(`Interrupted by ${signal}`);
+    this.exitCode = 128 + os.signals[signal];
+  }
+}
+
+const TIDY_UP_MS = 3_000;
+
+/** From now on a signal ends what is running, gives it a moment to tidy up, and lets nothing new begin. */
+export function heedSignals() {
+  const heed = (signal) => {
+    if (interruption) return;
+    interruption = new Interruption(signal);
+    if (children.size === 0) process.exit(interruption.exitCode);
+    endChildren(signal);
+    setTimeout(() => {
+      endChildren('SIGKILL');
+      process.exit(interruption.exitCode);
+    }, TIDY_UP_MS).unref();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, heed);
+  return () => ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((signal) => process.off(signal, heed));
+}
+
+function endChildren(signal) {
+  for (const { pid } of children) {
+    try {
+      process.kill(-pid, signal);
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error;
+    }
+  }
 }
 
 function theEnd(lines) {
