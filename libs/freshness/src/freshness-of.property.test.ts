@@ -168,7 +168,7 @@ class World {
     if (this.worker === undefined || !this.connected || this.reading !== undefined) return;
     const beganPosition = (this.lastBegan = ++this.position);
     this.reading = {
-      ...this.worker.beginBackup(),
+      ...this.worker.beginBackup(this.now),
       backupId: String(beganPosition),
       beganAt: this.now,
       beganPosition,
@@ -210,7 +210,7 @@ class World {
 
 /** What a worker knows: its counter, and what a scan last saw with the backups that began on just that. */
 class ModelWorker {
-  private readonly firstChanges = new Map<number, number | undefined>();
+  private marks: { counter: ChangeCounter; changedAt?: number }[] = [];
   private lookedAt: number;
   reference: Reference | undefined;
 
@@ -225,7 +225,7 @@ class ModelWorker {
 
   raise(at: number): void {
     this.counter.n++;
-    for (const [n, changedAt] of this.firstChanges) this.firstChanges.set(n, changedAt ?? at);
+    for (const mark of this.marks) mark.changedAt ??= at;
   }
 
   /** A change that only a scan finds happened after the look before it. */
@@ -234,6 +234,7 @@ class ModelWorker {
     this.lookedAt = now;
     if (reference?.content === content) {
       reference.n = this.counter.n;
+      this.unchangedSince(reference.backups);
       return 'same';
     }
     const missed = reference !== undefined && reference.n === this.counter.n;
@@ -242,22 +243,28 @@ class ModelWorker {
     return missed ? 'missed' : 'first-look';
   }
 
-  beginBackup(): { counter: ChangeCounter; quiet: boolean } {
+  /** Without a scan to compare with later, nobody could tell what was missed: such a backup is never enough. */
+  beginBackup(now: number): { counter: ChangeCounter; quiet: boolean } {
     const counter = { ...this.counter };
     const quiet = this.reference?.n === counter.n;
-    this.firstChanges.set(counter.n, undefined);
+    this.unchangedSince([counter]);
     if (quiet) this.reference!.backups = [...this.reference!.backups, counter];
-    else this.counter.n++;
+    else this.raise(now);
     return { counter, quiet };
   }
 
   report(at: number): ChangeReport {
-    const firstChanges = [...this.firstChanges].flatMap(([n, first]) =>
-      first === undefined ? [] : [{ n, at: first }],
+    const firstChanges = this.marks.flatMap(({ counter: { epoch, n }, changedAt }) =>
+      changedAt === undefined ? [] : [{ epoch, n, at: changedAt }],
     );
     const sameAs = this.reference?.n === this.counter.n ? this.reference.backups : [];
     const counter = { ...this.counter };
     return { counter, sameAs, firstChanges, epochBeganAt: this.beganAt, watched: true, running: true, at };
+  }
+
+  private unchangedSince(backups: ChangeCounter[]): void {
+    const others = this.marks.filter(({ counter }) => !backups.some((backup) => sameCounter(backup, counter)));
+    this.marks = [...others, ...backups.map((counter) => ({ counter }))];
   }
 }
 

@@ -68,8 +68,8 @@ describe('a project is stale', () => {
   it('since the first change after its newest backup began', () => {
     const changed = report(9, {
       firstChanges: [
-        { n: 3, at: at(-60) },
-        { n: 7, at: at(-4) },
+        { epoch: 'dawn', n: 3, at: at(-60) },
+        { epoch: 'dawn', n: 7, at: at(-4) },
       ],
     });
     const result = freshnessOf(facts({ backups: [backup(3, -90), backup(7, -5)], report: changed }), NOW);
@@ -83,8 +83,8 @@ describe('a project is stale', () => {
   it('since an earlier change once its newest backup is deleted', () => {
     const changed = report(9, {
       firstChanges: [
-        { n: 3, at: at(-60) },
-        { n: 7, at: at(-4) },
+        { epoch: 'dawn', n: 3, at: at(-60) },
+        { epoch: 'dawn', n: 7, at: at(-4) },
       ],
     });
     expect(freshnessOf(facts({ backups: [backup(3, -90)], report: changed }), NOW).staleSince).toBe(rfc(-60));
@@ -94,8 +94,19 @@ describe('a project is stale', () => {
     expect(freshnessOf(facts({ backups: [backup(3, -90)] }), NOW).staleSince).toBe(rfc(-90));
   });
 
+  it('since the first change after a backup that a scan in a new epoch had still found to be right', () => {
+    const changed = report(1, {
+      counter: { generation: 1, epoch: 'noon', n: 1 },
+      firstChanges: [{ epoch: 'dawn', n: 7, at: at(-2) }],
+    });
+    expect(freshnessOf(facts({ backups: [backup(7, -5)], report: changed }), NOW).staleSince).toBe(rfc(-2));
+  });
+
   it('since its newest backup began when the worker restarted and no scan has shown that nothing changed', () => {
-    const restarted = report(0, { counter: { generation: 1, epoch: 'noon', n: 0 }, firstChanges: [{ n: 7, at: NOW }] });
+    const restarted = report(0, {
+      counter: { generation: 1, epoch: 'noon', n: 0 },
+      firstChanges: [{ epoch: 'noon', n: 7, at: NOW }],
+    });
     expect(freshnessOf(facts({ backups: [backup(7, -5)], report: restarted }), NOW)).toMatchObject({
       freshness: 'stale',
       staleSince: rfc(-5),

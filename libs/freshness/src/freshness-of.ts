@@ -32,7 +32,7 @@ export interface FreshnessFacts {
   outsideChanges: readonly OutsideChange[];
   /** The latest one; of another generation it counts for nothing. */
   report?: ChangeReport;
-  /** When the worker process that made the report was last heard of, by the clock that `now` is of. */
+  /** When the worker process that made the report was last heard of, or the host; by the clock that `now` is of. */
   hostSeenAt?: number;
   silenceLimitMs: number;
 }
@@ -58,10 +58,10 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   if (facts.backups.length === 0) return { freshness: 'never', reason: 'No backup of it exists.' };
   if (!facts.provisioned) return unknown('Its data are not on its host yet.');
   const { hostSeenAt = Number.NEGATIVE_INFINITY, report } = facts;
+  if (now - hostSeenAt > facts.silenceLimitMs) return unknown('Its host is silent.');
   if (report === undefined || report.counter.generation !== facts.generation) {
     return unknown('Its host has not reported on it yet.');
   }
-  if (now - hostSeenAt > facts.silenceLimitMs) return unknown('Its host is silent.');
 
   const newestFirst = facts.backups.toSorted((a, b) => b.beganPosition - a.beganPosition || b.beganAt - a.beganAt);
   const complete = newestFirst.filter(isComplete);
@@ -93,10 +93,11 @@ function firstLacking(backup: ExistingBackup, report: ChangeReport, facts: Fresh
 
 function firstReported(backup: ExistingBackup, report: ChangeReport): number | undefined {
   if (covers(backup.counter, report)) return undefined;
+  const { generation, epoch, n } = backup.counter;
   const first =
-    isOfEpoch(backup, report) &&
-    report.firstChanges.find(({ epoch, n }) => epoch === backup.counter.epoch && n === backup.counter.n);
-  // Nobody who is still there watched from its beginning on: it can have changed at once.
+    generation === report.counter.generation &&
+    report.firstChanges.find((change) => change.epoch === epoch && change.n === n);
+  // Nobody who remembers watched from its beginning on: it can have changed at once.
   return first ? first.at : backup.beganAt;
 }
 

@@ -1,0 +1,102 @@
+import type { ProjectReport, ReceivedActivity } from '@buckets/contracts';
+
+/** When a message was heard, in milliseconds of the scheduler's own clock; no host's clock has a say. */
+export interface Heard {
+  at: number;
+  /** Whether it came just now, or was kept by the stream from before. */
+  live: boolean;
+}
+
+/** What a message was news of. */
+export interface News {
+  hostId: string;
+  /** The project that was reported on, if one was. */
+  projectId?: string;
+  /** Another process speaks for the host than before. */
+  newProcess: boolean;
+}
+
+/** What is known of a project from its present host and generation. */
+export interface KnownReport {
+  report: ProjectReport;
+  /** The last sign of life of the process that made it; undefined when it ended longer ago than anybody remembers. */
+  vouchedAt?: number;
+  /** Made by the process that now speaks for the host. */
+  current: boolean;
+}
+
+/** Reports of one host that are kept at most: a host that invents projects takes no more memory than this. */
+export const MAX_REPORTS_OF_A_HOST = 50_000;
+
+/**
+ * The latest word of every host. A report counts only as long as the worker process that made it lives: what happens
+ * while no process watches is in no report.
+ */
+export class ActivityBoard {
+  private readonly hosts = new Map<string, Host>();
+
+  hear(activity: ReceivedActivity, { at, live }: Heard): News {
+    const { hostId, data } = activity;
+    const host = this.hosts.get(hostId) ?? newHost(data.incarnation, at);
+    this.hosts.set(hostId, host);
+    const newProcess = host.process.incarnation !== data.incarnation;
+    if (newProcess) {
+      host.earlier = host.process;
+      host.process = { incarnation: data.incarnation, seenAt: at };
+    }
+    host.process.seenAt = Math.max(host.process.seenAt, at);
+    host.live ||= live;
+    if (activity.name === 'host') return { hostId, newProcess };
+    keep(host.reports, activity.projectId, activity.data);
+    return { hostId, newProcess, projectId: activity.projectId };
+  }
+
+  /** The last sign of life of a host. */
+  seenAt(hostId: string): number | undefined {
+    return this.hosts.get(hostId)?.process.seenAt;
+  }
+
+  /** Whether the host has been heard by this process of the scheduler, not just by the stream before it. */
+  isHeardLive(hostId: string): boolean {
+    return this.hosts.get(hostId)?.live ?? false;
+  }
+
+  reportOf(project: { id: string; hostId: string; generation: number }): KnownReport | undefined {
+    const host = this.hosts.get(project.hostId);
+    const report = host?.reports.get(project.id);
+    if (host === undefined || report === undefined || report.counter.generation !== project.generation)
+      return undefined;
+    const maker = [host.process, host.earlier].find((process) => process?.incarnation === report.incarnation);
+    return { report, vouchedAt: maker?.seenAt, current: maker === host.process };
+  }
+
+  /** Hosts that were seen within `limitMs` before `now`, and those that were not. */
+  count(now: number, limitMs: number): { heard: number; silent: number } {
+    const heard = [...this.hosts.values()].filter(({ process }) => now - process.seenAt <= limitMs).length;
+    return { heard, silent: this.hosts.size - heard };
+  }
+}
+
+interface Process {
+  incarnation: string;
+  seenAt: number;
+}
+
+interface Host {
+  process: Process;
+  earlier?: Process;
+  live: boolean;
+  reports: Map<string, ProjectReport>;
+}
+
+function newHost(incarnation: string, seenAt: number): Host {
+  return { process: { incarnation, seenAt }, live: false, reports: new Map() };
+}
+
+function keep(reports: Map<string, ProjectReport>, projectId: string, report: ProjectReport): void {
+  reports.delete(projectId);
+  reports.set(projectId, report);
+  if (reports.size <= MAX_REPORTS_OF_A_HOST) return;
+  const [oldest] = reports.keys();
+  reports.delete(oldest!);
+}

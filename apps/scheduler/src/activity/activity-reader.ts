@@ -1,0 +1,98 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  type ConsumerMessages,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import { readActivity, STREAM, subjects, UnreadableMessage, type ReceivedActivity } from '@buckets/contracts';
+import type { Logger } from '@buckets/service';
+import type { Clock } from './clock.js';
+import type { Heard } from './activity-board.js';
+
+export interface ActivityListener {
+  /** From now on everything is heard that hosts say; before, it may have been missed. */
+  listening(): void;
+  hear(activity: ReceivedActivity, heard: Heard): void;
+}
+
+const MAX_BATCH = 500;
+const FETCH_EXPIRES_MS = 5_000;
+const INACTIVE_MS = 60_000;
+const RETRY_PAUSE_MS = 500;
+
+/**
+ * Listens to what hosts tell: first the latest message on each subject, then each as it comes. Whenever something may
+ * have been lost it begins again, which repeats what was heard and harms nothing.
+ */
+export class ActivityReader {
+  constructor(
+    private readonly js: JetStreamClient,
+    private readonly jsm: JetStreamManager,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+  ) {}
+
+  /** Until the signal. */
+  async run(listener: ActivityListener, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.listen(listener, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.log.warn({ error }, 'Listening to the hosts stopped; trying again');
+        await pause(RETRY_PAUSE_MS);
+      }
+    }
+  }
+
+  private async listen(listener: ActivityListener, signal: AbortSignal): Promise<void> {
+    const consumer = await this.jsm.consumers.add(STREAM.activity, {
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.LastPerSubject,
+      filter_subject: subjects.allActivity,
+      inactive_threshold: nanos(INACTIVE_MS),
+      mem_storage: true,
+      num_replicas: 1,
+    });
+    const reader = await this.js.consumers.get(STREAM.activity, consumer.name);
+    listener.listening();
+    const kept = consumer.num_pending;
+    let delivered = 0;
+    while (!signal.aborted) {
+      const messages = await reader.fetch({ max_messages: MAX_BATCH, expires: FETCH_EXPIRES_MS });
+      for await (const message of untilAborted(messages, signal)) {
+        if (message.info.deliverySequence !== ++delivered) throw new Error('A message of a host was lost.');
+        this.pass(message, delivered > kept, listener);
+      }
+    }
+  }
+
+  private pass(message: JsMsg, live: boolean, listener: ActivityListener): void {
+    let activity: ReceivedActivity;
+    try {
+      activity = readActivity(message.subject, message.data);
+    } catch (error) {
+      if (!(error instanceof UnreadableMessage)) throw error;
+      // The next one from there may be readable again. It says nothing until then, and what is unsaid is unknown.
+      this.log.warn({ error }, 'What a host tells is left out');
+      return;
+    }
+    const ageMs = live ? 0 : Math.max(0, Date.now() - message.time.getTime());
+    listener.hear(activity, { at: this.clock.now() - ageMs, live });
+  }
+}
+
+async function* untilAborted(messages: ConsumerMessages, signal: AbortSignal): AsyncGenerator<JsMsg> {
+  const close = (): void => void messages.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    if (!signal.aborted) yield* messages;
+  } finally {
+    signal.removeEventListener('abort', close);
+    await messages.close();
+  }
+}

@@ -1,0 +1,204 @@
+import { describe, expect, it } from '@jest/globals';
+import type { BackupRecorded, LoggedEvent } from '@buckets/contracts';
+import { evolve, REMEMBERED_BACKUPS, type ProjectRows } from './evolve.js';
+import { MAX_OUTSIDE_CHANGES } from './outside-changes.js';
+
+type ProjectEvent = LoggedEvent<'project'>;
+type EventOf<T> = Extract<ProjectEvent, { type: T }>['data'];
+
+const BEGAN = Date.parse('2031-05-06T12:00:00.000Z');
+const moment = (position: number) => new Date(BEGAN + position * 1000).toISOString();
+
+/** The rows after these events; positions count from 1, and each is a second later. */
+function after(...events: [type: ProjectEvent['type'], data?: object][]): ProjectRows {
+  const [...all] = [['created', project] as const, ...events];
+  const rows = all.reduce<ProjectRows | null>(
+    (rows, [type, data = {}], index) => evolve(rows, logged(type, data, index + 1)),
+    null,
+  );
+  return rows!;
+}
+
+function logged(type: ProjectEvent['type'], data: object, position: number): ProjectEvent {
+  return { thing: 'project', id: 'atlas', type, data, position, messageId: '', time: moment(position) } as ProjectEvent;
+}
+
+const project: EventOf<'created'> = {
+  requestedBy: 'admin',
+  ownerId: 'ada',
+  regionId: 'north',
+  bucketId: 'north',
+  hostId: 'host-1',
+  generation: 1,
+  backupIntervalMinutes: 60,
+};
+const requested = (operationId: string): EventOf<'backup-requested'> => ({
+  operationId,
+  hostId: 'host-1',
+  generation: 1,
+  params: {},
+  requestedBy: 'admin',
+});
+const began = (operationId: string, attempt = 1): EventOf<'backup-began'> => ({
+  operationId,
+  hostId: 'host-1',
+  attempt,
+  attemptId: `${operationId}-${attempt}`,
+});
+const recorded = (operationId: string, backupId = 'b1'): Partial<BackupRecorded> => ({
+  backupId,
+  operationId,
+  beganAt: moment(3),
+  counter: { generation: 1, epoch: 'dawn', n: 7 },
+  partialBecause: [],
+});
+
+describe('a project', () => {
+  it('begins without data, backups and statements', () => {
+    expect(after().project).toMatchObject({
+      host_id: 'host-1',
+      generation: 1,
+      created_at: BEGAN + 1000,
+      provisioned_at: null,
+      freshness: null,
+      position: 1,
+    });
+  });
+
+  it('is provisioned by a fact of its own generation only', () => {
+    expect(after(['provisioned', { generation: 2 }]).project.provisioned_at).toBeNull();
+    expect(after(['provisioned', { generation: 1 }]).project.provisioned_at).toBe(BEGAN + 2000);
+  });
+
+  it('gets another interval, and keeps it when something else is updated', () => {
+    const rows = after(['updated', { backupIntervalMinutes: 5 }], ['updated', { title: 'sealed' }]);
+    expect(rows.project.backup_interval_minutes).toBe(5);
+  });
+
+  it('remembers what was stated last of its freshness', () => {
+    const rows = after(
+      ['freshness-changed', { freshness: 'fresh', reason: 'All held.', coveredBy: 'b1' }],
+      [
+        'freshness-changed',
+        {
+          freshness: 'stale',
+          reason: 'Changed.',
+          staleSince: moment(2),
+          counter: { generation: 1, epoch: 'dawn', n: 8 },
+        },
+      ],
+    );
+    expect(rows.project).toMatchObject({
+      freshness: 'stale',
+      freshness_reason: 'Changed.',
+      stale_since: BEGAN + 2000,
+      covered_by: null,
+      stated_epoch: 'dawn',
+      stated_at: BEGAN + 3000,
+    });
+  });
+
+  it('takes note of whether it runs', () => {
+    const rows = after(['start-requested', requested('s')], ['start-succeeded', { operationId: 's', running: true }]);
+    expect(rows.project.running).toBe(true);
+    expect(rows.operations).toEqual([]);
+  });
+
+  it('that nobody created has no rows', () => {
+    expect(evolve(null, logged('changed', { source: 'fs-api', at: moment(1) }, 5))).toBeNull();
+  });
+});
+
+describe('changes from outside', () => {
+  it('are kept with their positions', () => {
+    expect(after(['changed', { source: 'fs-api', at: moment(0) }]).project.outside_changes).toEqual([
+      { position: 2, at: BEGAN, source: 'fs-api' },
+    ]);
+  });
+
+  it('are bounded, and none that a backup may lack seems later than it was', () => {
+    const changes = Array.from({ length: MAX_OUTSIDE_CHANGES + 2 }, (_, index) => {
+      return ['changed', { source: 'fs-api', at: moment(index) }] as ['changed', object];
+    });
+    const { outside_changes } = after(...changes).project;
+    expect(outside_changes).toHaveLength(MAX_OUTSIDE_CHANGES);
+    expect(outside_changes[0]).toEqual({ position: 4, at: BEGAN, source: 'fs-api' });
+    expect(outside_changes[1]).toEqual({ position: 5, at: BEGAN + 3000, source: 'fs-api' });
+  });
+});
+
+describe('a backup', () => {
+  const made = [
+    ['backup-requested', requested('o1')],
+    ['backup-began', began('o1')],
+    ['backup-recorded', recorded('o1')],
+    ['backup-succeeded', { operationId: 'o1' }],
+  ] as [ProjectEvent['type'], object][];
+
+  it('is known with the position at which it was allowed to begin', () => {
+    expect(after(...made).backups.get('b1')).toEqual({
+      project_id: 'atlas',
+      id: 'b1',
+      began_at: BEGAN + 3000,
+      began_position: 3,
+      counter: { generation: 1, epoch: 'dawn', n: 7 },
+      partial_because: [],
+    });
+  });
+
+  it('that a later attempt claims may have been made by the first one', () => {
+    const rows = after(
+      ['backup-requested', requested('o1')],
+      ['backup-began', began('o1', 1)],
+      ['changed', { source: 'fs-api', at: moment(0) }],
+      ['backup-began', began('o1', 2)],
+      ['backup-recorded', recorded('o1')],
+    );
+    expect(rows.backups.get('b1')?.began_position).toBe(3);
+  });
+
+  it('is known with its beginning though its operation ended before its record', () => {
+    const rows = after(...made.slice(0, 2), ['backup-expired', { operationId: 'o1' }], made[2]!);
+    expect(rows.backups.get('b1')?.began_position).toBe(3);
+  });
+
+  it('of which nobody knows any more when it began has begun before everything', () => {
+    expect(after(['backup-recorded', recorded('o1')]).backups.get('b1')?.began_position).toBe(0);
+  });
+
+  it('is gone when it is deleted', () => {
+    expect(after(...made, ['backup-deleted', { backupId: 'b1', operationId: 'o2' }]).backups.get('b1')).toBeNull();
+  });
+});
+
+describe('backup operations', () => {
+  const failed = (operationId: string) =>
+    [
+      ['backup-requested', requested(operationId)],
+      ['backup-failed', { operationId }],
+    ] as [ProjectEvent['type'], object][];
+
+  it('count their failures until a backup is made', () => {
+    const twice = after(...failed('o1'), ...failed('o2'));
+    expect(twice.project).toMatchObject({
+      failed_backups: 2,
+      last_backup_operation_id: 'o2',
+      last_backup_ended_at: BEGAN + 5000,
+    });
+    const partial = after(
+      ...failed('o1'),
+      ['backup-requested', requested('o2')],
+      ['backup-partial', { operationId: 'o2' }],
+    );
+    expect(partial.project.failed_backups).toBe(0);
+  });
+
+  it('are open until they end, and then remembered for a while', () => {
+    const open = after(['backup-requested', requested('o1')]);
+    expect(open.operations).toMatchObject([{ id: 'o1', ended: false }]);
+    const many = after(...Array.from({ length: REMEMBERED_BACKUPS + 3 }, (_, index) => failed(`o${index}`)).flat());
+    expect(many.operations.map(({ id }) => id)).toEqual(
+      Array.from({ length: REMEMBERED_BACKUPS }, (_, index) => `o${index + 3}`),
+    );
+  });
+});

@@ -1,0 +1,179 @@
+import {
+  OPERATION_KINDS,
+  OUTCOMES,
+  type LoggedEvent,
+  type OperationBegan,
+  type OperationEnded,
+  type OperationKind,
+  type OperationRequested,
+  type Outcome,
+} from '@buckets/contracts';
+import { withOutsideChange } from './outside-changes.js';
+import type { BackupRow, OperationRow, ProjectRow } from './rows.js';
+
+/** One project's rows. Rows are never changed, only replaced: what is another object has to be written. */
+export interface ProjectRows {
+  project: ProjectRow;
+  operations: readonly OperationRow[];
+  /** The backups that became known or were deleted (null) since the rows were read. */
+  backups: ReadonlyMap<string, BackupRow | null>;
+}
+
+/** The backup operations that are remembered after their end: a late record says when the backup was allowed to begin. */
+export const REMEMBERED_BACKUPS = 20;
+
+/** A project's rows after one more of its events. Null for a project that does not exist. */
+export function evolve(rows: ProjectRows | null, event: LoggedEvent<'project'>): ProjectRows | null {
+  if (event.type === 'created') return created(event);
+  if (rows === null) return null;
+  const next = evolveKnown(rows, event);
+  return { ...next, project: { ...next.project, position: event.position } };
+}
+
+function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectRows {
+  const { project } = rows;
+  const operation = OPERATION_EVENTS.get(event.type);
+  if (operation !== undefined) return evolveOperation(rows, event, operation);
+  switch (event.type) {
+    case 'updated': {
+      const { backupIntervalMinutes } = event.data;
+      if (backupIntervalMinutes === undefined) return rows;
+      return { ...rows, project: { ...project, backup_interval_minutes: backupIntervalMinutes } };
+    }
+    case 'provisioned': {
+      if (event.data.generation !== project.generation) return rows;
+      return { ...rows, project: { ...project, provisioned_at: Date.parse(event.time) } };
+    }
+    case 'changed': {
+      const change = { position: event.position, at: Date.parse(event.data.at), source: event.data.source };
+      return { ...rows, project: { ...project, outside_changes: withOutsideChange(project.outside_changes, change) } };
+    }
+    case 'freshness-changed': {
+      const { freshness, staleSince, reason, coveredBy, counter } = event.data;
+      const stated = {
+        freshness,
+        stale_since: staleSince === undefined ? null : Date.parse(staleSince),
+        freshness_reason: reason,
+        covered_by: coveredBy ?? null,
+        stated_epoch: counter?.epoch ?? null,
+        stated_at: Date.parse(event.time),
+      };
+      return { ...rows, project: { ...project, ...stated } };
+    }
+    case 'backup-recorded': {
+      const { backupId, operationId, beganAt, counter, partialBecause } = event.data;
+      const row: BackupRow = {
+        project_id: project.id,
+        id: backupId,
+        began_at: Date.parse(beganAt),
+        began_position: rows.operations.find(({ id }) => id === operationId)?.began_position ?? 0,
+        counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
+        partial_because: partialBecause,
+      };
+      return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0 } };
+    }
+    case 'backup-deleted':
+      return withBackup(rows, event.data.backupId, null);
+    default:
+      return rows;
+  }
+}
+
+function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 'created' }): ProjectRows {
+  const project: ProjectRow = {
+    id,
+    host_id: data.hostId,
+    generation: data.generation,
+    backup_interval_minutes: data.backupIntervalMinutes,
+    created_at: Date.parse(time),
+    provisioned_at: null,
+    running: false,
+    outside_changes: [],
+    freshness: null,
+    stale_since: null,
+    freshness_reason: null,
+    covered_by: null,
+    stated_epoch: null,
+    stated_at: null,
+    last_backup_operation_id: null,
+    last_backup_ended_at: null,
+    failed_backups: 0,
+    position,
+  };
+  return { project, operations: [], backups: new Map() };
+}
+
+function evolveOperation(
+  rows: ProjectRows,
+  event: LoggedEvent<'project'>,
+  { kind, step }: OperationEvent,
+): ProjectRows {
+  const { operationId } = event.data as OperationRequested | OperationBegan | OperationEnded;
+  if (step === 'requested') {
+    const { hostId } = event.data as OperationRequested;
+    const row: OperationRow = {
+      id: operationId,
+      project_id: rows.project.id,
+      host_id: hostId,
+      kind,
+      requested_position: event.position,
+      began_position: null,
+      ended: false,
+    };
+    return { ...rows, operations: [...rows.operations, row] };
+  }
+  if (step === 'began') {
+    const operations = rows.operations.map((row) =>
+      row.id === operationId && row.began_position === null ? { ...row, began_position: event.position } : row,
+    );
+    return { ...rows, operations };
+  }
+  return ended(rows, event, { operationId, kind, outcome: step });
+}
+
+function ended(
+  rows: ProjectRows,
+  event: LoggedEvent<'project'>,
+  { operationId, kind, outcome }: { operationId: string; kind: OperationKind; outcome: Outcome },
+): ProjectRows {
+  const { running = rows.project.running } = event.data as OperationEnded;
+  const project = { ...rows.project, running };
+  if (kind !== 'backup') {
+    return { ...rows, project, operations: rows.operations.filter(({ id }) => id !== operationId) };
+  }
+  const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));
+  const failed = outcome !== 'succeeded' && outcome !== 'partial';
+  return {
+    ...rows,
+    project: {
+      ...project,
+      last_backup_operation_id: operationId,
+      last_backup_ended_at: Date.parse(event.time),
+      failed_backups: failed ? project.failed_backups + 1 : 0,
+    },
+    operations: withoutLongEnded(operations),
+  };
+}
+
+function withoutLongEnded(operations: readonly OperationRow[]): OperationRow[] {
+  const remembered = operations
+    .filter(({ ended }) => ended)
+    .toSorted((a, b) => b.requested_position - a.requested_position)
+    .slice(0, REMEMBERED_BACKUPS);
+  return operations.filter((row) => !row.ended || remembered.includes(row));
+}
+
+function withBackup(rows: ProjectRows, backupId: string, row: BackupRow | null): ProjectRows {
+  return { ...rows, backups: new Map(rows.backups).set(backupId, row) };
+}
+
+interface OperationEvent {
+  kind: OperationKind;
+  step: 'requested' | 'began' | Outcome;
+}
+
+const OPERATION_EVENTS: ReadonlyMap<string, OperationEvent> = new Map(
+  OPERATION_KINDS.flatMap((kind) =>
+    (['requested', 'began', ...OUTCOMES] as const).map((step) => [`${kind}-${step}`, { kind, step }] as const),
+  ),
+);

@@ -1,0 +1,78 @@
+import type { ChangeCounter, FreshnessState, OperationKind, PartialReason } from '@buckets/contracts';
+import type { OutsideChange } from '@buckets/freshness';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/** Positions come as text from Postgres; they stay far below 2^53. */
+const position = { type: 'bigint', transformer: { to: (value: number | null) => value, from: numberOrNull } } as const;
+/** Milliseconds since 1970 in the code. */
+const moment = { type: 'timestamptz', transformer: { to: dateOrNull, from: millisecondsOrNull } } as const;
+
+/** A project, as far as its freshness and its schedule go. */
+@Entity({ schema: 'scheduler', name: 'project' })
+export class ProjectRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) host_id!: string;
+  @Column({ type: 'int' }) generation!: number;
+  @Column({ type: 'int' }) backup_interval_minutes!: number;
+  @Column(moment) created_at!: number;
+  /** When its data were on the host of this generation; null while they are not. */
+  @Column({ ...moment, nullable: true }) provisioned_at!: number | null;
+  @Column({ type: 'boolean' }) running!: boolean;
+  /** Oldest first, bounded. */
+  @Column({ type: 'jsonb' }) outside_changes!: OutsideChange[];
+
+  /** What was stated last; null before the first statement. */
+  @Column({ type: 'text', nullable: true }) freshness!: FreshnessState | null;
+  @Column({ ...moment, nullable: true }) stale_since!: number | null;
+  @Column({ type: 'text', nullable: true }) freshness_reason!: string | null;
+  @Column({ type: 'text', nullable: true }) covered_by!: string | null;
+  @Column({ type: 'text', nullable: true }) stated_epoch!: string | null;
+  @Column({ ...moment, nullable: true }) stated_at!: number | null;
+
+  /** The backup operation that ended last, and how many have ended in a row without any backup. */
+  @Column({ type: 'text', nullable: true }) last_backup_operation_id!: string | null;
+  @Column({ ...moment, nullable: true }) last_backup_ended_at!: number | null;
+  @Column({ type: 'int' }) failed_backups!: number;
+
+  /** Of the project's last event. */
+  @Column(position) position!: number;
+}
+
+/** A backup that has not been deleted. */
+@Entity({ schema: 'scheduler', name: 'backup' })
+export class BackupRow {
+  @PrimaryColumn({ type: 'text' }) project_id!: string;
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column(moment) began_at!: number;
+  /** Where its operation was first allowed to begin; 0 when that is not known any more. */
+  @Column(position) began_position!: number;
+  @Column({ type: 'jsonb' }) counter!: ChangeCounter;
+  @Column({ type: 'jsonb' }) partial_because!: PartialReason[];
+}
+
+/** An operation that has not ended, or one of the project's last backups: its record may come after its end. */
+@Entity({ schema: 'scheduler', name: 'operation' })
+export class OperationRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) project_id!: string;
+  @Column({ type: 'text' }) host_id!: string;
+  @Column({ type: 'text' }) kind!: OperationKind;
+  @Column(position) requested_position!: number;
+  /** Of its first attempt: a later one may find and claim what that one has made. */
+  @Column({ ...position, nullable: true }) began_position!: number | null;
+  @Column({ type: 'boolean' }) ended!: boolean;
+}
+
+export const SCHEDULER_ENTITIES = [ProjectRow, BackupRow, OperationRow] as const;
+
+function numberOrNull(value: string | null): number | null {
+  return value === null ? null : Number(value);
+}
+
+function dateOrNull(value: number | null): Date | null {
+  return value === null ? null : new Date(value);
+}
+
+function millisecondsOrNull(value: Date | null): number | null {
+  return value === null ? null : value.getTime();
+}

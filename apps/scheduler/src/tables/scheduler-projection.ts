@@ -1,0 +1,70 @@
+import type { LoggedEvent } from '@buckets/contracts';
+import type { Projection, ProjectionBatch } from '@buckets/log';
+import { In, type EntityManager } from 'typeorm';
+import { evolve, type ProjectRows } from './evolve.js';
+import { BackupRow, OperationRow, ProjectRow, SCHEDULER_ENTITIES } from './rows.js';
+
+/** What freshness and schedules need to know of the log. */
+export class SchedulerProjection implements Projection {
+  readonly name = 'projects';
+  readonly schema = 'scheduler';
+
+  async apply({ events }: ProjectionBatch, manager: EntityManager): Promise<void> {
+    const ofProjects = events.filter((event): event is LoggedEvent<'project'> => event.thing === 'project');
+    const before = await read([...new Set(ofProjects.map(({ id }) => id))], manager);
+    const after = new Map<string, ProjectRows | null>(before);
+    for (const event of ofProjects) after.set(event.id, evolve(after.get(event.id) ?? null, event));
+    await write(before, after, manager);
+  }
+
+  async clear(manager: EntityManager): Promise<void> {
+    for (const entity of SCHEDULER_ENTITIES) await manager.clear(entity);
+  }
+}
+
+async function read(ids: string[], manager: EntityManager): Promise<Map<string, ProjectRows>> {
+  if (ids.length === 0) return new Map();
+  const projects = await manager.findBy(ProjectRow, { id: In(ids) });
+  const operations = await manager.find(OperationRow, {
+    where: { project_id: In(ids) },
+    order: { requested_position: 'ASC' },
+  });
+  const byProject = Map.groupBy(operations, ({ project_id }) => project_id);
+  return new Map(
+    projects.map((project) => [
+      project.id,
+      { project, operations: byProject.get(project.id) ?? [], backups: new Map() },
+    ]),
+  );
+}
+
+async function write(
+  before: ReadonlyMap<string, ProjectRows>,
+  after: ReadonlyMap<string, ProjectRows | null>,
+  manager: EntityManager,
+): Promise<void> {
+  const rows = [...after.values()].filter((each) => each !== null);
+  await manager.upsert(
+    ProjectRow,
+    rows.map(({ project }) => ({ ...project })),
+    ['id'],
+  );
+
+  const known = new Set([...before.values()].flatMap(({ operations }) => operations));
+  const kept = new Set(rows.flatMap(({ operations }) => operations));
+  const keptIds = new Set([...kept].map(({ id }) => id));
+  const gone = [...known].filter(({ id }) => !keptIds.has(id)).map(({ id }) => id);
+  await manager.upsert(
+    OperationRow,
+    [...kept].filter((row) => !known.has(row)),
+    ['id'],
+  );
+  if (gone.length > 0) await manager.delete(OperationRow, { id: In(gone) });
+
+  for (const { project, backups } of rows) {
+    const deleted = [...backups].filter(([, row]) => row === null).map(([id]) => id);
+    if (deleted.length > 0) await manager.delete(BackupRow, { project_id: project.id, id: In(deleted) });
+  }
+  const recorded = rows.flatMap(({ backups }) => [...backups.values()].filter((row) => row !== null));
+  await manager.upsert(BackupRow, recorded, ['project_id', 'id']);
+}
