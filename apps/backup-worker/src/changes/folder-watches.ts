@@ -65,6 +65,11 @@ export class FolderWatches {
   /** Ends all watches. */
   async close(): Promise<void> {
     for (const project of [...this.#projects]) project.close();
+    await this.idle();
+  }
+
+  /** Waits until nothing is left to be watched or closed. */
+  async idle(): Promise<void> {
     await this.#working;
   }
 
@@ -112,7 +117,8 @@ export class FolderWatches {
   }
 }
 
-function kernelQueueLimit(): number {
+/** Events that the kernel keeps for one process. */
+export function kernelQueueLimit(): number {
   try {
     return Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) || 16_384;
   } catch {
