@@ -50,13 +50,16 @@ export const FAILURES = {
   'out-of-memory': { canPass: true, advice: 'There was too little memory. Run fewer jobs at once, or add memory.' },
   killed: { canPass: true, advice: 'The process was killed, most often for want of memory. Run fewer jobs at once.' },
   interrupted: { canPass: true, advice: 'Somebody else ended the process before it was done. Try again.' },
-  crashed: { canPass: true, advice: 'rustic ended by a fault of its own. Try again, and report it if it stays.' },
+  crashed: { canPass: true, advice: 'A fault of its own ended rustic. Try again, and report it if it stays.' },
   'rustic-missing': { canPass: false, advice: 'The rustic program is not there or cannot be run. Install it.' },
   'rejected-arguments': {
     canPass: false,
-    advice: 'rustic did not accept its arguments. Check that its version is the one supported.',
+    advice: 'The arguments were not accepted. Check that this version of rustic is the supported one.',
   },
-  unknown: { canPass: true, advice: 'rustic failed for a reason that is not known here. Read its last messages.' },
+  unknown: {
+    canPass: true,
+    advice: 'The run failed for a reason that is not known here. Read the last messages of rustic.',
+  },
 } as const satisfies Record<string, { canPass: boolean; advice: string }>;
 
 export type FailureClass = keyof typeof FAILURES;

@@ -9,9 +9,9 @@ import { Transcript } from './transcript.js';
 const lasting = { temporary: false };
 const SUMMARY = { message_type: 'summary', snapshot_id: 'ab'.repeat(32), files_new: 2, dirs_new: 1, data_added: 10 };
 
-function backup(stderr: string, ended: EndedProcess, summary: Record<string, unknown> | undefined = SUMMARY) {
+function backup(stderr: string, ended: EndedProcess, summary: Record<string, unknown> | null = SUMMARY) {
   const warnings = new BackupWarnings('/data/p1');
-  return backupOutcome(ended, transcriptOf(stderr, warnings.take), warnings, summary, lasting);
+  return backupOutcome(ended, transcriptOf(stderr, warnings.take), warnings, summary ?? undefined, lasting);
 }
 
 function restore(stderr: string, ended: EndedProcess, ...stdout: string[]) {
@@ -39,7 +39,7 @@ describe('a backup', () => {
   });
 
   it('has not succeeded when rustic ends with 0 and tells of no snapshot', () => {
-    expect(backup('', { exitCode: 0 }, undefined)).toMatchObject({
+    expect(backup('', { exitCode: 0 }, null)).toMatchObject({
       outcome: 'failed',
       class: 'interrupted',
       canPass: true,

@@ -33,16 +33,25 @@ export interface ProcessToRun {
   onStart: (pid: number) => Promise<void>;
 }
 
-/** From the polite signal to the one that cannot be refused. */
-const GRACE_MS = 5_000;
-/** From the kill to giving the process up. */
-const KILL_TAKES_MS = 30_000;
+/** A timer that is set for longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+const ENDING_TIMES = {
+  /** From the polite signal to the one that cannot be refused. */
+  graceMs: 5_000,
+  /** From the kill to giving the process up. */
+  killTakesMs: 30_000,
+};
 
 /**
  * Runs a process in a group of its own until it has ended, by itself or because patience ran out.
  * It never rejects for what the process does.
  */
-export async function runProcess(run: ProcessToRun, patience: Patience): Promise<EndedProcess> {
+export async function runProcess(
+  run: ProcessToRun,
+  patience: Patience,
+  times: typeof ENDING_TIMES = ENDING_TIMES,
+): Promise<EndedProcess> {
   if (patience.signal?.aborted) return { stopped: 'cancelled' };
 
   const subprocess = execa(run.file, run.args, {
@@ -63,10 +72,11 @@ export async function runProcess(run: ProcessToRun, patience: Patience): Promise
 
   const stopping = new Stopping(
     pid,
+    times,
     () => subprocess.nodeChildProcess.exitCode === null && subprocess.nodeChildProcess.signalCode === null,
   );
   const watch = new StallWatch(pid, patience.stallMs, () => stopping.stop('stalled'));
-  const deadline = setTimeout(() => stopping.stop('timed-out'), patience.deadlineMs);
+  const deadline = setTimeout(() => stopping.stop('timed-out'), Math.min(patience.deadlineMs, LONGEST_TIMER_MS));
   const cancel = () => stopping.stop('cancelled');
   patience.signal?.addEventListener('abort', cancel, { once: true });
   subprocess.stdout.on('data', (chunk: Uint8Array) => {
@@ -103,6 +113,7 @@ class Stopping {
 
   constructor(
     private readonly pid: number,
+    private readonly times: typeof ENDING_TIMES,
     private readonly isRunning: () => boolean,
   ) {
     this.givenUp = new Promise((resolve) => (this.giveUp = resolve));
@@ -111,12 +122,12 @@ class Stopping {
   stop(reason: StopReason): void {
     if (this.reason !== undefined || !this.isRunning() || !signalGroup(this.pid, 'SIGTERM')) return;
     this.reason = reason;
-    this.timer = setTimeout(() => this.kill(), GRACE_MS);
+    this.timer = setTimeout(() => this.kill(), this.times.graceMs);
   }
 
   private kill(): void {
     if (this.isRunning()) signalGroup(this.pid, 'SIGKILL');
-    this.timer = setTimeout(() => this.giveUp({ leftBehind: this.pid }), KILL_TAKES_MS);
+    this.timer = setTimeout(() => this.giveUp({ leftBehind: this.pid }), this.times.killTakesMs);
   }
 
   close(): void {

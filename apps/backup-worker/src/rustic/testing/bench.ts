@@ -1,0 +1,121 @@
+import { createRepositoryKey } from '@buckets/repository';
+import { constants } from 'node:fs';
+import { access, chmod, glob, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { LocalAccess } from '../access.js';
+import type { BackupOrder } from '../backup.js';
+import { Rustic, type Call, type RusticSettings } from '../rustic.js';
+
+/** Patient enough for any machine. */
+export const PATIENT: Call = { stallMs: 60_000, deadlineMs: 120_000 };
+
+export const PASSWORD = 'correct horse battery staple';
+
+/** A temporary folder with all that a test of rustic needs: two roots to back up, repositories, runs. */
+export class TestBench implements AsyncDisposable {
+  private constructor(
+    readonly folder: string,
+    private readonly binary: string,
+  ) {}
+
+  static async make(): Promise<TestBench> {
+    const bench = new TestBench(await mkdtemp(join(tmpdir(), 'buckets-rustic-')), await findTool('rustic'));
+    await mkdir(join(bench.root, 'project'), { recursive: true });
+    await mkdir(join(bench.root, 'persist'));
+    return bench;
+  }
+
+  /** Holds `project/` and `persist/`. */
+  get root(): string {
+    return this.path('p1');
+  }
+
+  get workFolder(): string {
+    return this.path('run');
+  }
+
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  async write(path: string, content: string | Uint8Array): Promise<string> {
+    const file = join(this.root, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, content);
+    return file;
+  }
+
+  rustic(settings: Partial<RusticSettings> = {}): Rustic {
+    return new Rustic({
+      binary: this.binary,
+      workFolder: this.workFolder,
+      cacheFolder: this.path('cache'),
+      ...settings,
+    });
+  }
+
+  order(order: Partial<BackupOrder> = {}): BackupOrder {
+    const description = JSON.stringify({ layout: 'v2' });
+    return { root: this.root, projectId: 'p1', tags: ['test'], description, command: 'buckets backup', ...order };
+  }
+
+  /** An initialised repository in a folder. */
+  async repository(name = 'repository'): Promise<LocalAccess> {
+    const access: LocalAccess = { kind: 'local', folder: this.path(name), masterKey: createRepositoryKey() };
+    const { objects } = await this.rustic().initialise(access.masterKey, PASSWORD, PATIENT);
+    for (const folder of ['data', 'index', 'keys', 'snapshots'])
+      await mkdir(join(access.folder, folder), { recursive: true });
+    for (const { path, bytes } of objects) await writeFile(join(access.folder, path), bytes);
+    return access;
+  }
+
+  /** A rustic that is started through other programs, as one that takes away privileges. */
+  async through(...launcher: string[]): Promise<Rustic> {
+    const script = this.path(`rustic-${launcher.length}-${Math.random().toString(36).slice(2)}`);
+    await writeFile(
+      script,
+      `#!/bin/sh\nexec ${[...launcher, this.binary].map((word) => `'${word}'`).join(' ')} "$@"\n`,
+    );
+    await chmod(script, 0o755);
+    return this.rustic({ binary: script });
+  }
+
+  /** What runs have left behind. */
+  async leftOvers(): Promise<string[]> {
+    return readdir(this.workFolder).catch(() => []);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Waits for something to be there, until a deadline that only a fault meets. */
+export async function eventually<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  for (const until = performance.now() + 30_000; performance.now() < until; await delay(5)) {
+    const found = await look();
+    if (found !== undefined) return found;
+  }
+  throw new Error('What was waited for did not happen within 30 seconds.');
+}
+
+export async function findTool(name: string): Promise<string> {
+  const checkout = fileURLToPath(new URL('../../../../..', import.meta.url));
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
+  for (const candidate of [join(checkout, '.tools/bin', name), ...onPath])
+    if (await isProgram(candidate)) return candidate;
+  for await (const candidate of glob(`${homedir()}/.cache/buckets/tools/*/bin/${name}`)) {
+    if (await isProgram(candidate)) return candidate;
+  }
+  throw new Error(`${name} is not installed. Run "npm run demo" once: it installs what the tests need.`);
+}
+
+async function isProgram(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
