@@ -75,7 +75,7 @@ export class AskDesk {
         before = state;
         return beginAttempt(state, projectId, { hostId, generation, operationId, attemptId });
       },
-      { after: ask.position },
+      { after: ask.position, readable: false },
     );
     const state = before as ProjectState | null;
     const open = state?.operations[operationId];

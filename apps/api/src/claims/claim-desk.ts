@@ -21,7 +21,7 @@ export class ClaimDesk {
       'project',
       projectId,
       (state) => endOperation(state, projectId, hostId, data satisfies OperationEndedClaim),
-      { causationId: messageId },
+      { causationId: messageId, readable: false },
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');

@@ -21,6 +21,14 @@ export interface Outcome<V extends Decided> {
   position: number;
 }
 
+export interface DecideOptions {
+  /** A position that the state must have reached, such as that of the intent which an ask is about. */
+  after?: number;
+  causationId?: string;
+  /** Whether to wait until the tables show what was decided, for a caller who reads them next. Default true. */
+  readable?: boolean;
+}
+
 const MAX_TRIES = 6;
 const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
 
@@ -30,6 +38,8 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
  */
 export class Decider {
   private readonly tails = new Map<string, Promise<unknown>>();
+  /** Where this copy has last appended to things, as far as the tables may not show it yet: the next turn begins there. */
+  private readonly appended = new Map<string, number>();
 
   constructor(
     private readonly log: Log,
@@ -39,17 +49,17 @@ export class Decider {
   ) {}
 
   /**
-   * @param after a position that the state must have reached, such as that of the intent which a claim answers
    * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often
    */
   async decide<T extends EventThing, V extends Decided>(
     thing: T,
     id: string,
     decide: (state: ThingStates[T] | null) => V | Promise<V>,
-    { after = 0, causationId }: { after?: number; causationId?: string } = {},
+    { after = 0, causationId, readable = true }: DecideOptions = {},
   ): Promise<Outcome<V>> {
-    return this.inTurn(`${thing}/${id}`, async () => {
-      let known = after;
+    const key = `${thing}/${id}`;
+    return this.inTurn(key, async () => {
+      let known = Math.max(after, this.appended.get(key) ?? 0);
       for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
         await this.projector.waitFor(known);
         const { state, position } = await this.stateOf(thing, id);
@@ -65,7 +75,8 @@ export class Decider {
             ...(causationId === undefined ? {} : { causationId }),
           });
           const last = logged.at(-1)!.position;
-          await this.projector.waitFor(last);
+          this.remember(key, last);
+          if (readable) await this.projector.waitFor(last);
           return { verdict, logged, position: last };
         } catch (error) {
           if (!(error instanceof PositionMoved)) throw error;
@@ -101,6 +112,15 @@ export class Decider {
         throw error;
       });
     return last?.seq ?? 0;
+  }
+
+  private remember(key: string, position: number): void {
+    this.appended.delete(key);
+    this.appended.set(key, position);
+    for (const [oldest, shown] of this.appended) {
+      if (shown > this.projector.position) break;
+      this.appended.delete(oldest);
+    }
   }
 
   private async inTurn<R>(key: string, work: () => Promise<R>): Promise<R> {

@@ -42,16 +42,20 @@ export class BackupWork {
   private async make(attempt: Attempt<'backup'>, repository: ProjectRepository): Promise<Ending> {
     const { projectId, intent, grant, signal } = attempt;
     signal.throwIfAborted();
-    await this.prepareRepository(attempt, repository);
     const canSnapshot = this.settings.snapshotBefore !== undefined;
     const mode = consistencyOf(grant.running, canSnapshot, intent.consistency);
+    // The counter first: a change between it and a snapshot is in the backup and counted as not covered, never the
+    // other way round.
+    const [begun] = await Promise.all([
+      this.changes.beginBackup(projectId),
+      this.prepareRepository(attempt, repository),
+    ]);
     await using source = await openSource(this.settings, {
       projectId,
       folder: this.folders.project(projectId),
       mode,
       signal,
     });
-    const begun = await this.changes.beginBackup(projectId);
     const beganAt = new Date().toISOString();
     const outcome = await this.rustic.backup(
       repository.access,
