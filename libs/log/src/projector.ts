@@ -103,6 +103,8 @@ export class Projector {
   private async check(): Promise<void> {
     const info = await this.jsm.streams.info(STREAM.log);
     const stored = await this.stored(this.data.manager);
+    // Not only forwards: somebody may have emptied the tables for a rebuild.
+    this.reached = 0;
     if (stored === undefined) return;
     const { name } = this.projection;
     if (stored.identity !== logIdentity(info)) throw new LogMismatch(name, 'it is another log');
@@ -129,6 +131,8 @@ export class Projector {
           await this.read();
         } else {
           await pause(STANDBY_PAUSE_MS);
+          // A notification may have been lost with its connection.
+          this.advance((await this.stored(this.data.manager))?.position ?? 0);
         }
       } catch (error) {
         if (error instanceof UnreadableMessage || error instanceof LogMismatch) {
@@ -183,6 +187,8 @@ export class Projector {
         }
         await this.project(batch.map(asStored));
       }
+      const { position = 0 } = (await this.stored(this.data.manager)) ?? {};
+      if (position !== this.reached) throw new Error('the tables were emptied for a rebuild');
     }
   }
 
