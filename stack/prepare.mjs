@@ -21,7 +21,7 @@ const TASKS = {
   demo: { run: 'stack/dist/demo/main.js', needs: 'tools' },
   test: { run: 'stack/dist/test.js', needs: 'tools' },
   check: { run: 'stack/dist/check.js', needs: 'packages' },
-  format: { run: 'stack/dist/format.js', needs: 'packages' },
+  format: { run: 'stack/dist/check.js', args: ['--fix'], needs: 'packages' },
   build: { needs: 'packages' },
   bench: { run: 'bench/dist/main.js', needs: 'tools' },
   'rebuild-projections': { run: 'apps/api/dist/rebuild-projections.js', needs: 'packages' },
@@ -47,7 +47,7 @@ async function main(name, args) {
   await preparePackages(root);
   if (task.needs === 'tools') await prepareTools(root);
   await build(root);
-  return task.run ? handOver(join(root, task.run), args) : 0;
+  return task.run ? handOver(join(root, task.run), [...(task.args ?? []), ...args]) : 0;
 }
 
 /** Runs a compiled program in place of this one; resolves to its exit code. */
