@@ -44,6 +44,7 @@ export class BackupWork {
     signal.throwIfAborted();
     const canSnapshot = this.settings.snapshotBefore !== undefined;
     const mode = consistencyOf(grant.running, canSnapshot, intent.consistency);
+    const beganAt = new Date().toISOString();
     // The counter first: a change between it and a snapshot is in the backup and counted as not covered, never the
     // other way round.
     const [begun] = await Promise.all([
@@ -56,7 +57,6 @@ export class BackupWork {
       mode,
       signal,
     });
-    const beganAt = new Date().toISOString();
     const outcome = await this.rustic.backup(
       repository.access,
       {
