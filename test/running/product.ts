@@ -1,0 +1,121 @@
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { removeTree } from '@buckets/trees';
+import { startStack, until, type Stack } from '../../stack/src/index.js';
+import { Api, type Operation, type Project } from './api.js';
+
+export interface ProductOptions {
+  /** What runs beside NATS, Postgres and S3; default everything. */
+  services?: readonly string[];
+  settings?: Record<string, string>;
+}
+
+export const EU = 'eu-1';
+export const US = 'us-1';
+
+/** The whole product in a folder of its own, on real parts. Dispose of it: nothing is left then. */
+export class Product {
+  readonly api: Api;
+  /** All that its processes have printed. */
+  readonly lines: { part: string; line: string }[] = [];
+
+  private constructor(
+    readonly stack: Stack,
+    lines: Product['lines'],
+  ) {
+    this.lines = lines;
+    this.api = new Api(
+      () => stack.access.apiUrl,
+      () => stack.access.adminToken,
+    );
+  }
+
+  static async start({
+    services = ['api', 'share-server', 'worker-eu-1', 'worker-us-1'],
+    settings = {},
+  }: ProductOptions = {}): Promise<Product> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
+    const lines: Product['lines'] = [];
+    try {
+      const stack = await startStack({
+        dataDir,
+        ...(services === undefined ? {} : { services }),
+        settings,
+        log: { line: (part, line) => lines.push({ part, line }), note: (part, line) => lines.push({ part, line }) },
+      });
+      return new Product(stack, lines);
+    } catch (error) {
+      await removeTree(dataDir);
+      throw error;
+    }
+  }
+
+  get dataDir(): string {
+    return this.stack.dataDir;
+  }
+
+  dataRoot(hostId: string): string {
+    const host = this.stack.access.hosts.find((each) => each.hostId === hostId);
+    if (host === undefined) throw new RangeError(`The product has no host ${hostId}.`);
+    return host.dataRoot;
+  }
+
+  /** Where a project's two roots stand. */
+  folder(projectId: string, hostId: string = EU): string {
+    return join(this.dataRoot(hostId), projectId);
+  }
+
+  pid(service: string): number | null {
+    return this.stack.access.services.find(({ name }) => name === service)?.pid ?? null;
+  }
+
+  /** Makes a project and waits for its folders. */
+  async newProject(id: string, { hostId = EU, ...rest }: { hostId?: string } & object = {}): Promise<Project> {
+    const { provisionOperationId } = await this.api.post<Project>('/v1/projects', { id, hostId, ...rest });
+    const operation = await this.api.ended(provisionOperationId);
+    if (operation.state !== 'succeeded') throw new Error(`No project: ${JSON.stringify(operation)}`);
+    return this.api.project(id);
+  }
+
+  async backUp(projectId: string, body: object = {}): Promise<Operation> {
+    return this.api.done(`/v1/projects/${projectId}/backups`, body);
+  }
+
+  async start(projectId: string, body: object = {}): Promise<Operation> {
+    return this.api.done(`/v1/projects/${projectId}/start`, body);
+  }
+
+  async stop(projectId: string): Promise<Operation> {
+    return this.api.done(`/v1/projects/${projectId}/stop`);
+  }
+
+  async restore(projectId: string, backupId: string): Promise<Operation> {
+    return this.api.done(`/v1/projects/${projectId}/backups/${backupId}/restore`);
+  }
+
+  /** Ends everything. @throws Error when a process is left behind */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stack.stop();
+    await until(async () => (await processesOf(this.dataDir)).length === 0, { what: 'the end of all processes' });
+    await removeTree(this.dataDir);
+  }
+}
+
+/** Processes whose arguments or environment name the folder, this one aside. */
+export async function processesOf(folder: string): Promise<{ pid: number; command: string }[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const command = await textOf(`/proc/${pid}/cmdline`);
+      const names = `${command}\0${await textOf(`/proc/${pid}/environ`)}`.includes(folder);
+      return names ? [{ pid: Number(pid), command: command.replaceAll('\0', ' ') }] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** Empty for a process that has ended, or is another user's. */
+async function textOf(file: string): Promise<string> {
+  return readFile(file, 'latin1').catch(() => '');
+}
