@@ -30,6 +30,7 @@ export function natsServer({ program, folder, port, keys }: NatsServerOptions): 
       return { file: program, args: ['--config', configuration], env: { PATH: process.env.PATH } };
     },
     ready: () => greets(port),
+    worthSeeing: (line) => !line.includes('[INF]'),
     stopWith: 'SIGTERM',
   };
 }

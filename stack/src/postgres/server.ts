@@ -44,6 +44,7 @@ export function postgresServer(options: PostgresServerOptions): Part {
       return runAs.wrap({ file: postgres, args: ['-D', data, ...flags], cwd: '/', env: environment() });
     },
     ready: () => hasDatabase(options),
+    worthSeeing: (line) => /(WARNING|ERROR|FATAL|PANIC): /.test(line),
     // SIGINT: end the sessions, write all, stop. (SIGTERM would wait for the clients to leave.)
     stopWith: 'SIGINT',
   };

@@ -16,6 +16,8 @@ export interface Part {
   readonly stopsLate?: boolean;
   /** Milliseconds it may take to get ready; default 30,000. */
   readonly readyWithinMs?: number;
+  /** Which lines of its output are for people to see; default all. The rest is shown when it fails to start. */
+  readonly worthSeeing?: (line: string) => boolean;
   /** What is left to tidy up after its end. */
   readonly afterEnd?: () => Promise<void>;
 }
@@ -182,6 +184,6 @@ export class Supervised {
   #hear(line: string): void {
     this.#lastLines.push(line);
     if (this.#lastLines.length > LAST_LINES) this.#lastLines.shift();
-    this.#said.line(this.name, line);
+    if (this.#part.worthSeeing?.(line) ?? true) this.#said.line(this.name, line);
   }
 }

@@ -73,6 +73,8 @@ export function s3Server({ program, folder, ports, identities }: S3ServerOptions
       };
     },
     ready: async () => (await fetch(`http://127.0.0.1:${ports.s3}/status`, { signal: AbortSignal.timeout(1_000) })).ok,
+    // Its lines begin with their level. Of what it calls an error, much is the absence of what it was not given.
+    worthSeeing: (line) => line.startsWith('F'),
     // Asked to stop, it takes no more requests but waits 15 s for a connection to itself. All is written by then.
     stopWith: 'SIGTERM',
     stopWithinMs: 1_000,
