@@ -4,7 +4,7 @@ import { accessFileIn, type Access } from './access.js';
 import { printLine, printNote } from './printed-log.js';
 import { startStack } from './stack.js';
 import { stackSettings } from './stack-settings.js';
-import { AlreadyRunning } from './supervisor-record.js';
+import { AlreadyRunning, supervisorOf } from './supervisor-record.js';
 
 /** `npm start`: the whole stack, in the foreground until Ctrl-C, `npm stop` or the end of whoever has started it. */
 async function start(): Promise<void> {
@@ -15,7 +15,7 @@ async function start(): Promise<void> {
 
   const startedAt = performance.now();
   const log = { line: printLine, note: printNote };
-  printNote('stack', 'starting (usually 5 to 10 seconds) …');
+  if (supervisorOf(settings.dataDir) === undefined) printNote('stack', 'starting (usually 5 to 10 seconds) …');
   const stack = await startStack({ ...settings, usualPorts: true, log, signal: ending.signal });
   console.log(`\nBuckets is ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`);
   await printAddresses(settings.dataDir);
