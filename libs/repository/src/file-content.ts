@@ -112,8 +112,9 @@ async function* runsOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Run, void, 
 
 function fetchNext(reader: PackReader, runs: AsyncGenerator<Run>, signal: AbortSignal): Promise<Fetched | undefined> {
   const fetching = (async () => {
-    const { value: run, done } = await runs.next();
-    if (done) return undefined;
+    const next = await runs.next();
+    if (next.done === true) return undefined;
+    const run = next.value;
     try {
       return { run, bytes: await reader.objects.packBytes(run.pack, run.offset, run.end - run.offset, signal) };
     } catch (error) {

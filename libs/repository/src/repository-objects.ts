@@ -1,4 +1,4 @@
-import { ObjectNotFound, ObjectRangeInvalid, ObjectTooLarge } from '@buckets/object-storage';
+import { ObjectRangeInvalid, ObjectTooLarge } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
 

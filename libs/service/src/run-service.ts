@@ -4,7 +4,7 @@ import type { DynamicModule, Type } from '@nestjs/common';
 import type { DestinationStream } from 'pino';
 import { createLogger } from './logs/logger.js';
 import type { Logger } from './logs/logger.js';
-import { serviceSettings } from './service-settings.js';
+import { type serviceSettings } from './service-settings.js';
 import { startService } from './start-service.js';
 import type { RunningService, ServiceOptions } from './start-service.js';
 
