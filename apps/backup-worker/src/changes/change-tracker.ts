@@ -6,7 +6,7 @@ import { FolderWatches } from './folder-watches.js';
 import { Pace } from './pace.js';
 import type { ProjectWatch, WatchSource } from './project-watch.js';
 import { RememberedTrees } from './remembered-trees.js';
-import { flushFileSystem, scanTree } from './scan-tree.js';
+import { FLUSH, scanTree } from './scan-tree.js';
 
 export interface ChangeTrackerOptions {
   /** A folder of its own among the worker's state. */
@@ -29,7 +29,10 @@ export interface ChangeTrackerOptions {
   entriesPerSecond?: number;
   /** How long a backup waits for its scan before it begins without. Default 5 min. */
   referenceLimitMs?: number;
+  /** Over all projects. Default 30,000, which is some 60 MB. */
   maxWatchedFolders?: number;
+  /** How often to see what is due. Default 1 s. */
+  tickMs?: number;
 }
 
 export interface BegunBackup {
@@ -49,7 +52,6 @@ export class ProjectNotTracked extends Error {
   }
 }
 
-const TICK_MS = 1_000;
 /** Scans that a backup waits for while the project keeps changing. */
 const REFERENCE_ATTEMPTS = 2;
 /** The next scan after trouble with the watcher, or (doubled each time) after one that was disturbed. */
@@ -72,7 +74,7 @@ export class ChangeTracker {
     this.#options = { ...DEFAULTS, ...options };
     this.#watches = new FolderWatches({ maxFolders: options.maxWatchedFolders });
     this.#trees = new RememberedTrees(options.stateFolder, options.problem);
-    this.#ticking = setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#ticking = setInterval(() => this.#tick(), this.#options.tickMs).unref();
   }
 
   /**
@@ -273,7 +275,7 @@ export class ChangeTracker {
       const tree = await scanTree({
         roots,
         pace: new Pace(scan.speed === 'now' ? Infinity : entriesPerSecond),
-        flush: scan.speed === 'now' ? flushFileSystem : undefined,
+        flush: scan.speed === 'now' ? FLUSH : undefined,
         wanted: () => !scan.cancelled && equalCounters(ledger.counter, began) && performance.now() < limit,
       });
       await watch.settled();
@@ -304,6 +306,7 @@ const DEFAULTS = {
   raiseUnwatchedEveryMs: 60_000,
   entriesPerSecond: 10_000,
   referenceLimitMs: 300_000,
+  tickMs: 1_000,
 };
 
 /** `now`: as fast as it goes, and so that a backup may rely on it. */

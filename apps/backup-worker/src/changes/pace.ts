@@ -2,6 +2,8 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 
 /** Longest stretch of synchronous work between two turns of the event loop, in milliseconds. */
 const SLICE_MS = 2;
+/** Longest rest: a loop that is not wanted any more hears of it by then. A rate below some 2,000 a second is thus not kept. */
+const REST_LIMIT_MS = 100;
 
 /**
  * Keeps a long loop of small synchronous steps from holding up the process, and within a rate:
@@ -23,7 +25,7 @@ export class Pace {
   /** Lets everything else run; takes longer when the steps so far were faster than the rate. */
   async rest(): Promise<void> {
     const ahead = (this.#steps / this.stepsPerSecond) * 1000 - (performance.now() - this.#began);
-    await (ahead >= 1 ? delay(Math.min(ahead, 1000), undefined, { ref: false }) : nextTurn());
+    await (ahead >= 1 ? delay(Math.min(ahead, REST_LIMIT_MS)) : nextTurn());
     this.#sliceBegan = performance.now();
   }
 }

@@ -101,10 +101,7 @@ export class ProjectWatch {
     if (this.#pending === 0) return;
     const rested = new Promise<void>((resolve) => this.#wakeUp.push(resolve));
     const limit = new AbortController();
-    await Promise.race([
-      rested,
-      delay(SETTLE_LIMIT_MS, undefined, { signal: limit.signal, ref: false }).catch(() => {}),
-    ]);
+    await Promise.race([rested, delay(SETTLE_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => {})]);
     limit.abort();
   }
 

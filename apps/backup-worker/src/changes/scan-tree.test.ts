@@ -15,7 +15,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { type ScanOptions, type TreeScan, flushFileSystem, scanTree } from './scan-tree.js';
+import { FLUSH, type ScanOptions, type TreeScan, scanTree } from './scan-tree.js';
 import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;
@@ -31,7 +31,7 @@ beforeEach(() => {
 afterEach(() => trial[Symbol.dispose]());
 
 async function scan(options: Partial<ScanOptions> = {}): Promise<TreeScan> {
-  const result = await scanTree({ roots: trial.roots, flush: flushFileSystem, ...options });
+  const result = await scanTree({ roots: trial.roots, flush: FLUSH, ...options });
   if (!result) throw new Error('the scan ended early');
   return result;
 }
@@ -121,10 +121,23 @@ describe('a scan', () => {
     expect(await scan()).toMatchObject({ settled: true });
   });
 
-  it('is not settled when a file never rests, or its pages cannot be written back', async () => {
-    const restless = async () => appendFileSync(trial.path('file'), 'x');
-    expect(await scan({ flush: restless })).toMatchObject({ settled: false });
-    expect(await scan({ flush: () => Promise.reject(new Error('no such command')) })).toMatchObject({ settled: false });
+  it('is not settled when a file never rests', async () => {
+    const restless = async (): Promise<void> => appendFileSync(trial.path('file'), 'x');
+    expect(await scan({ flush: { file: restless, fileSystem: restless } })).toMatchObject({ settled: false });
+  });
+
+  it('is not settled when nothing can be written back', async () => {
+    const refuse = (): Promise<void> => Promise.reject(new Error('no'));
+    expect(await scan({ flush: { ...FLUSH, file: refuse } })).toMatchObject({ settled: true });
+    expect(await scan({ flush: { file: refuse, fileSystem: refuse } })).toMatchObject({ settled: false });
+  });
+
+  it('flushes the whole file system, once, when many files are young', async () => {
+    for (let i = 0; i < 100; i++) trial.write(trial.path(`many/${i}`));
+    const flushed: string[] = [];
+    const flush = { file: async () => {}, fileSystem: async (root: string) => void flushed.push(root) };
+    expect(await scan({ flush })).toMatchObject({ settled: true });
+    expect(flushed).toEqual([trial.roots[0]]);
   });
 
   const onDisk = temporaryFolderIsOnDisk ? it : it.skip;

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { type BigIntStats, lstatSync, opendirSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, constants, lstatSync, opendirSync, readlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { EntrySum } from './entry-sum.js';
@@ -21,10 +22,17 @@ export interface ScanOptions {
   /** Absolute paths. A missing root is part of the fingerprint. */
   roots: readonly string[];
   pace?: Pace;
-  /** Writes back the file system's dirty pages (`flushFileSystem`). Without it, a young file leaves the scan unsettled. */
-  flush?: (root: string) => Promise<void>;
+  /** Without it, a young file leaves the scan unsettled. */
+  flush?: Flush;
   /** Asked at each rest: a scan that is no longer wanted ends with `undefined`. */
   wanted?: () => boolean;
+}
+
+/** Writes dirty pages to the disk, after which the next store into each of them is stamped. */
+export interface Flush {
+  file(path: Buffer): Promise<void>;
+  /** Of the file system that holds `root`. */
+  fileSystem(root: string): Promise<void>;
 }
 
 /** A file untouched for so long has no dirty pages: the kernel writes them back after 35 s unless told otherwise. */
@@ -32,8 +40,9 @@ const WRITTEN_BACK_AFTER_MS = 600_000;
 /** Clock ticks of file systems: up to 10 ms, or a second (ext3, small inodes). With a margin. */
 const TICK_MS = 50;
 const COARSE_TICK_MS = 2_000;
-/** How often one scan waits for entries that have just changed. */
-const SETTLE_ATTEMPTS = 6;
+/** How often one scan looks again at entries that changed lately, and how often it flushes just that file for it. */
+const SETTLE_ATTEMPTS = 40;
+const FLUSHED_SINGLY = 32;
 const FLUSH_LIMIT_MS = 60_000;
 const FOLDER_BATCH = 64;
 
@@ -68,10 +77,16 @@ export async function scanTree(options: ScanOptions): Promise<TreeScan | undefin
   return await new Scan(options).run();
 }
 
-/** `sync --file-system`: writes the dirty pages of the file system that holds `root`; the next store into each is stamped. */
-export async function flushFileSystem(root: string): Promise<void> {
-  await promisify(execFile)('sync', ['-f', root], { timeout: FLUSH_LIMIT_MS });
-}
+export const FLUSH: Flush = {
+  async file(path) {
+    // Whatever has taken the file's place meanwhile: a link is not followed, a FIFO not waited for.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    await file.datasync();
+  },
+  async fileSystem(root) {
+    await promisify(execFile)('sync', ['-f', root], { timeout: FLUSH_LIMIT_MS });
+  },
+};
 
 class Scan {
   readonly #pace: Pace;
@@ -80,7 +95,7 @@ class Scan {
   /** Paths are Latin-1 strings: a character for each byte, so that names in any encoding, or none, survive. */
   readonly #folders: string[] = [];
   #settled = true;
-  #attemptsLeft = SETTLE_ATTEMPTS;
+  #attempts = 0;
 
   constructor(private readonly options: ScanOptions) {
     this.#pace = options.pace ?? new Pace();
@@ -91,7 +106,7 @@ class Scan {
       const path = Buffer.from(root).toString('latin1');
       const look = lookAt(path);
       const top = { index, root, pathLength: path.length, device: look?.stat?.dev, flushedAt: 0 };
-      this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
+      this.#add(top, path, look && !this.#isSettled(look, top.flushedAt) ? await this.#settle(top, path, look) : look);
       for (let folder = this.#folders.pop(); folder !== undefined; folder = this.#folders.pop()) {
         if (!(await this.#list(top, folder))) return undefined;
       }
@@ -107,7 +122,11 @@ class Scan {
     try {
       for (let path = nextPath(folder, listing); path !== undefined; path = nextPath(folder, listing)) {
         const look = lookAt(path);
-        this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
+        this.#add(
+          top,
+          path,
+          look && !this.#isSettled(look, top.flushedAt) ? await this.#settle(top, path, look) : look,
+        );
         if (this.#pace.spent() && !(await this.#rest())) return false;
       }
     } finally {
@@ -121,11 +140,10 @@ class Scan {
     return this.options.wanted?.() !== false;
   }
 
-  /** Whether any change after the look is certain to show. */
-  #isSettled(top: Top, { stat, at }: Look): boolean {
+  /** Whether any change after the look is certain to show. `flushedAt`: when the last flush of a file's pages began. */
+  #isSettled({ stat, at }: Look, flushedAt: number): boolean {
     if (!stat || stat.ctimeNs < this.#longAgo) return true;
-    // A flush does not reach another file system that is mounted inside.
-    const moment = !stat.isFile() ? at : stat.dev === top.device ? top.flushedAt : 0;
+    const moment = stat.isFile() ? flushedAt : at;
     // A ctime from the future is one from before the clock was set back.
     return moment > 0 && (nextTick(stat) < moment || milliseconds(stat.ctimeNs) > Date.now() + COARSE_TICK_MS);
   }
@@ -133,26 +151,34 @@ class Scan {
   /** Looks again until the entry is settled; gives that up for one that never rests. */
   async #settle(top: Top, path: string, first: Look): Promise<Look | undefined> {
     let look: Look | undefined = first;
-    while (look?.stat && !this.#isSettled(top, look)) {
-      if (!this.options.flush || this.#attemptsLeft === 0) {
+    for (
+      let flushedAt = 0;
+      look?.stat && !this.#isSettled(look, Math.max(flushedAt, top.flushedAt));
+      look = lookAt(path)
+    ) {
+      if (!this.options.flush || this.#attempts >= SETTLE_ATTEMPTS || this.options.wanted?.() === false) {
         this.#settled = false;
         break;
       }
-      this.#attemptsLeft -= 1;
-      await delay(Math.max(0, Math.min(nextTick(look.stat) - Date.now(), COARSE_TICK_MS)));
-      if (look.stat.isFile()) await this.#flush(top);
-      look = lookAt(path);
+      this.#attempts += 1;
+      await delay(Math.max(0, Math.min(nextTick(look.stat) + 1 - Date.now(), COARSE_TICK_MS)));
+      if (look.stat.isFile()) flushedAt = await this.#flush(this.options.flush, top, path, look.stat);
     }
     return look;
   }
 
-  async #flush(top: Top): Promise<void> {
+  /** A few files are flushed one by one, as others may be writing gigabytes to the file system. Returns when the flush began. */
+  async #flush(flush: Flush, top: Top, path: string, { dev }: BigIntStats): Promise<number> {
     const began = Date.now();
+    const single = this.#attempts <= FLUSHED_SINGLY || dev !== top.device;
     try {
-      await this.options.flush?.(top.root);
-      top.flushedAt = began;
+      await (single ? flush.file(bytes(path)) : flush.fileSystem(top.root));
+      if (!single) top.flushedAt = began;
+      return began;
     } catch {
-      this.#attemptsLeft = 0; // Which leaves the scan unsettled: no reference for a backup, and so it is raised.
+      // The next attempt is for the whole file system; with none left, the scan is unsettled, which says it all.
+      this.#attempts = single ? Math.max(this.#attempts, FLUSHED_SINGLY) : SETTLE_ATTEMPTS;
+      return 0;
     }
   }
 

@@ -1,0 +1,248 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { appendFileSync, linkSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
+import { type ChangeReport, type Counter, covers } from './covers.js';
+import { TrialProject, eventually, temporaryFolderIsOnDisk } from './trial-project.js';
+
+let trial: TrialProject;
+let tracker: ChangeTracker;
+let reports: ChangeReport[];
+let problems: Error[];
+
+beforeEach(() => {
+  trial = new TrialProject();
+  trial.write(trial.path('folder/file'));
+});
+afterEach(async () => {
+  await tracker.stopAll();
+  trial[Symbol.dispose]();
+});
+
+const stateFolder = (): string => trial.outside('state');
+
+/** A worker starts. Slow scans are as good as never unless the test asks for them. */
+async function start(
+  options: Partial<ChangeTrackerOptions> = {},
+  project: { generation?: number; running?: boolean } = {},
+) {
+  reports = [];
+  problems = [];
+  tracker = new ChangeTracker({
+    stateFolder: stateFolder(),
+    report: (_, report) => reports.push(report),
+    problem: (_, error) => problems.push(error),
+    tickMs: 5,
+    ...options,
+  });
+  await tracker.open('p1', trial.roots, project.generation ?? 1, { running: project.running });
+}
+
+async function restart(...how: Parameters<typeof start>): Promise<void> {
+  await tracker.stopAll();
+  await start(...how);
+}
+
+/** A backup that reads nothing: what counts is when it began. */
+async function backup(): Promise<Counter> {
+  const { counter, quiet } = await tracker.beginBackup('p1');
+  expect(quiet).toBe(true);
+  return counter;
+}
+
+const covered = (counter: Counter): boolean => covers(counter, tracker.reportOf('p1'));
+const lastReport = (): ChangeReport => reports.at(-1)!;
+
+describe('a backup', () => {
+  it('covers the project until something is written, and that is reported at once', async () => {
+    await start();
+    const counter = await backup();
+    expect(covered(counter)).toBe(true);
+    trial.write(trial.path('folder/new'));
+    await eventually(() => !covers(counter, lastReport()));
+    expect(lastReport().firstChanges).toEqual([{ epoch: counter.epoch, n: counter.n, at: expect.any(Number) }]);
+  });
+
+  it('still covers it after everything was read', async () => {
+    await start({}, { running: true });
+    const begun = await tracker.beginBackup('p1');
+    readdirSync(trial.path(''), { recursive: true });
+    readFileSync(trial.path('folder/file'));
+    expect(await begun.release()).toEqual({ moved: false });
+    expect(covered(begun.counter)).toBe(true);
+  });
+
+  it('knows whether the project changed while it read', async () => {
+    await start();
+    const begun = await tracker.beginBackup('p1');
+    trial.write(trial.path('folder/new'));
+    expect(await begun.release()).toEqual({ moved: true });
+  });
+
+  it('begins at once when the project has not changed since the last one', async () => {
+    await start();
+    const first = await backup();
+    expect(await backup()).toEqual(first);
+  });
+
+  it('is not quiet in a project that never rests, and never covers it', async () => {
+    await start();
+    const writing = new AbortController();
+    const restless = (async () => {
+      while (!writing.signal.aborted) {
+        appendFileSync(trial.path('folder/file'), 'x');
+        await delay(1);
+      }
+    })();
+    const begun = await tracker.beginBackup('p1');
+    writing.abort();
+    await restless;
+    expect(begun.quiet).toBe(false);
+    expect(await begun.release()).toEqual({ moved: true });
+    expect(covered(begun.counter)).toBe(false);
+  });
+
+  it('does not wait for a slow scan that is under way', async () => {
+    for (let i = 0; i < 600; i++) trial.write(trial.path(`many/${i}`));
+    await start({ entriesPerSecond: 1, tickMs: 1 });
+    await backup();
+  });
+});
+
+describe('a restarted worker', () => {
+  it('takes nothing for covered until its scan finds the tree as it was', async () => {
+    await start();
+    const counter = await backup();
+    await restart();
+    expect(covered(counter)).toBe(false);
+    await eventually(() => covers(counter, lastReport()));
+    expect(lastReport().counter.epoch).not.toBe(counter.epoch);
+  });
+
+  const losses: [string, () => unknown, number][] = [
+    ['something was written meanwhile', () => trial.write(trial.path('folder/new')), 1],
+    ['its state is lost', () => rmSync(stateFolder(), { recursive: true }), 1],
+    ['its state is not readable', () => writeFileSync(join(stateFolder(), 'p1.json'), '{"version":1,'), 1],
+    [
+      'its state is of another kind',
+      () => writeFileSync(join(stateFolder(), 'p1.json'), '{"version":1,"backups":[7]}'),
+      1,
+    ],
+    ['the project has another generation', () => {}, 2],
+  ];
+  it.each(losses)('takes nothing for covered if %s', async (_, happen, generation) => {
+    await start();
+    const counter = await backup();
+    await tracker.stopAll();
+    happen();
+    await start({}, { generation });
+    await eventually(() => tracker.reportOf('p1').scannedAt !== undefined);
+    expect(covered(counter)).toBe(false);
+  });
+});
+
+describe('a slow scan', () => {
+  const onDisk = temporaryFolderIsOnDisk ? it : it.skip;
+
+  onDisk('finds what was stored into a mapped file, which no watcher sees', async () => {
+    const store = await trial.mapped(trial.path('mapped'));
+    await start({ scanEveryMs: 100 });
+    const counter = await backup();
+    await store(7);
+    await eventually(() => !covers(counter, lastReport()));
+    expect(lastReport().lastChangeSource).toMatch(/scan|watcher-renewed/);
+  });
+
+  it('finds what was written through a hard link from outside, which no watcher sees', async () => {
+    linkSync(trial.path('folder/file'), trial.outside('linked'));
+    await start({ scanEveryMs: 100 });
+    const counter = await backup();
+    appendFileSync(trial.outside('linked'), 'more');
+    await eventually(() => !covers(counter, lastReport()));
+  });
+
+  it('finds changes of a project that cannot be watched', async () => {
+    await start({ maxWatchedFolders: 1, scanUnwatchedEveryMs: 100 });
+    const counter = await backup();
+    expect(tracker.reportOf('p1').watched).toBe(false);
+    expect(problems).toEqual([expect.objectContaining({ code: 'watch-limit-reached' })]);
+    trial.write(trial.path('folder/new'));
+    await eventually(() => !covers(counter, lastReport()));
+  });
+
+  it('takes back a needless raise', async () => {
+    await start({ scanEveryMs: 100 });
+    const counter = await backup();
+    tracker.raise('p1', 'agent-edit');
+    expect(covers(counter, lastReport())).toBe(false);
+    await eventually(() => covers(counter, lastReport()));
+  });
+});
+
+describe('a running project', () => {
+  it('counts as changed over and over if it cannot be watched, and no scan says otherwise', async () => {
+    await start({ maxWatchedFolders: 1, raiseUnwatchedEveryMs: 100, reportEveryMs: 100, scanUnwatchedEveryMs: 100 });
+    const counter = await backup();
+    tracker.setRunning('p1', true);
+    await eventually(() => lastReport().counter.n >= counter.n + 3);
+    expect(lastReport()).toMatchObject({ running: true, watched: false, lastChangeSource: 'running-unwatched' });
+    expect(covered(counter)).toBe(false);
+    tracker.setRunning('p1', false);
+    await eventually(() => covers(counter, lastReport()));
+  });
+});
+
+describe('reports', () => {
+  it('of many changes are few, and the last one is true', async () => {
+    await start({ reportEveryMs: 100 });
+    await backup();
+    reports = [];
+    for (let i = 0; i < 2_000; i++) tracker.raise('p1', 'fs-api');
+    const { n } = tracker.reportOf('p1').counter;
+    await eventually(() => lastReport().counter.n === n);
+    expect(reports.length).toBeLessThan(10);
+    expect(reports[0]!.counter.n).toBe(n - 1_999);
+  });
+
+  it('of all projects come again on request, and by themselves', async () => {
+    await start({ reportAllEveryMs: 100 });
+    reports = [];
+    tracker.reportAll();
+    expect(reports).toEqual([expect.objectContaining({ counter: tracker.reportOf('p1').counter, watched: true })]);
+    await eventually(() => reports.length >= 2);
+  });
+});
+
+describe('a new epoch', () => {
+  it.each([
+    ['a restore', () => tracker.restored('p1')],
+    ['a new generation', () => tracker.moveToGeneration('p1', 2)],
+    ['being opened for a new generation', () => tracker.open('p1', trial.roots, 2)],
+  ])('begins with %s, and no backup from before covers it', async (_, happen) => {
+    await start({ scanEveryMs: 100 });
+    const before = await backup();
+    await happen();
+    expect(lastReport().counter).not.toMatchObject({ epoch: before.epoch });
+    await eventually(() => (tracker.reportOf('p1').scannedAt ?? 0) > lastReport().epochBeganAt);
+    expect(covered(before)).toBe(false);
+    const after = await backup();
+    expect(covered(after)).toBe(true);
+    expect(tracker.reportOf('p1').sameAs).toEqual([]);
+  });
+});
+
+it('a project that is not open, or no longer, is refused', async () => {
+  await start();
+  expect(() => tracker.raise('p2', 'fs-api')).toThrow(expect.objectContaining({ code: 'project-not-tracked' }));
+  tracker.close('p1');
+  await expect(tracker.beginBackup('p1')).rejects.toMatchObject({ code: 'project-not-tracked' });
+});
+
+it('state that cannot be written is said, and keeps nothing else from working', async () => {
+  trial.write(stateFolder(), 'a file where the folder should be');
+  await start();
+  const counter = await backup();
+  await eventually(() => problems.length > 0);
+  expect(covered(counter)).toBe(true);
+});
