@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from './prepare/build.mjs';
+import { identityOf, isAlive } from './prepare/lock.mjs';
 import { nodeOf, preparePackages } from './prepare/prepare-packages.mjs';
 import { prepareTools } from './prepare/prepare-tools.mjs';
 import { heedSignals, Interruption } from './prepare/run.mjs';
@@ -62,7 +63,7 @@ function handOver(program, args) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.kill(signal));
   }
-  if (process.env.npm_lifecycle_event) followParent(child);
+  if (process.env.npm_lifecycle_event) followNpm(child);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
@@ -70,12 +71,22 @@ function handOver(program, args) {
 }
 
 /** When npm itself has been killed, nobody would end what it was asked to run. */
-function followParent(child) {
-  const parent = process.ppid;
+function followNpm(child) {
+  const npm = identityOf(npmAbove(process.ppid));
   const watch = setInterval(() => {
-    if (process.ppid === parent) return;
+    if (npm && isAlive(npm)) return;
     clearInterval(watch);
     child.kill('SIGTERM');
   }, 1000);
   watch.unref();
+}
+
+/** npm runs a script in a shell, which some shells leave to the script. */
+function npmAbove(pid) {
+  try {
+    const [, name, parent] = /\((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    return /sh$/.test(name) ? Number(parent) : pid;
+  } catch {
+    return pid; // Gone already.
+  }
 }
