@@ -1,7 +1,6 @@
 import { emptyList, joined, note, type BoundedList } from './bounded-list.js';
-import { failed, stoppedOrFailed, type Failed, type Stopped, type WithNotes } from './outcome.js';
-import type { EndedProcess } from './run-process.js';
-import type { Transcript } from './transcript.js';
+import { jsonLine } from './json-line.js';
+import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped, type WithNotes } from './outcome.js';
 import { unreadableFileOf, type UnreadableFile } from './unreadable-file.js';
 
 export interface BackupOrder {
@@ -79,14 +78,15 @@ export interface BackupPartial extends BackupMade {
 
 export type BackupOutcome = BackupSucceeded | BackupPartial | Failed | Stopped;
 
-/** Sorts the warnings of a backup: what could not be read, and what is no loss. The rest stays in the transcript. */
-export class BackupWarnings {
+/** Listens to a backup: what could not be read, what is no loss, and the summary. The rest stays in the transcript. */
+export class BackupReport {
   readonly unreadable: BoundedList<UnreadableFile> = emptyList();
   readonly notes: BoundedList<string> = emptyList();
+  summary: SummaryLine | undefined;
 
   constructor(private readonly root: string) {}
 
-  readonly take = (warning: string): boolean => {
+  readonly takeWarning = (warning: string): boolean => {
     if (NO_LOSS.test(warning)) {
       note(this.notes, warning);
       return true;
@@ -95,6 +95,11 @@ export class BackupWarnings {
     if (file) note(this.unreadable, file);
     return file !== undefined;
   };
+
+  takeLine(line: string): void {
+    const object = jsonLine(line);
+    if (object?.['message_type'] === 'summary') this.summary = object as unknown as SummaryLine;
+  }
 }
 
 /**
@@ -104,37 +109,46 @@ export class BackupWarnings {
 const NO_LOSS =
   /^(Error in cache backend |missing blobs in index for unchanged file |ignoring error when loading parent tree |error determining backup size: |ignoring error (?!: |obtaining |reading ))/;
 
-export function backupOutcome(
-  ended: EndedProcess,
-  transcript: Transcript,
-  { unreadable, notes }: BackupWarnings,
-  summaryLine: Record<string, unknown> | undefined,
-  access: { temporary: boolean },
-): BackupOutcome {
-  const snapshotId = typeof summaryLine?.['snapshot_id'] === 'string' ? summaryLine['snapshot_id'] : undefined;
-  const cut = stoppedOrFailed(ended, transcript, access);
+export function backupOutcome(ran: Ran, { unreadable, notes, summary }: BackupReport): BackupOutcome {
+  const snapshotId = summary?.snapshot_id;
+  const cut = stoppedOrFailed(ran);
   if (cut?.outcome === 'failed') return cut;
   if (cut) return { ...cut, snapshotId };
-  if (!summaryLine || snapshotId === undefined) return failed(ended, transcript, access);
+  if (!summary || snapshotId === undefined) return failed(ran);
 
-  const made: BackupMade = { snapshotId, summary: summaryOf(summaryLine), notes };
-  const warnings = joined(transcript.errors, transcript.warnings);
+  const made: BackupMade = { snapshotId, summary: summaryOf(summary), notes };
+  const warnings = joined(ran.transcript.errors, ran.transcript.warnings);
   if (unreadable.total + warnings.total === 0) return { outcome: 'succeeded', ...made };
   return { outcome: 'partial', ...made, unreadable, warnings };
 }
 
-function summaryOf(line: Record<string, unknown>): BackupSummary {
-  const number = (name: string) => Number(line[name] ?? 0);
+/** What rustic writes at the end; without a snapshot when it made none. */
+interface SummaryLine {
+  message_type: 'summary';
+  snapshot_id?: string;
+  files_new: number;
+  files_changed: number;
+  files_unmodified: number;
+  dirs_new: number;
+  dirs_changed: number;
+  dirs_unmodified: number;
+  total_bytes_processed: number;
+  data_added: number;
+  data_added_packed: number;
+  total_duration: number;
+}
+
+function summaryOf(line: SummaryLine): BackupSummary {
   return {
-    filesNew: number('files_new'),
-    filesChanged: number('files_changed'),
-    filesUnmodified: number('files_unmodified'),
-    foldersNew: number('dirs_new'),
-    foldersChanged: number('dirs_changed'),
-    foldersUnmodified: number('dirs_unmodified'),
-    bytesProcessed: number('total_bytes_processed'),
-    bytesAdded: number('data_added'),
-    bytesAddedPacked: number('data_added_packed'),
-    seconds: number('total_duration'),
+    filesNew: line.files_new,
+    filesChanged: line.files_changed,
+    filesUnmodified: line.files_unmodified,
+    foldersNew: line.dirs_new,
+    foldersChanged: line.dirs_changed,
+    foldersUnmodified: line.dirs_unmodified,
+    bytesProcessed: line.total_bytes_processed,
+    bytesAdded: line.data_added,
+    bytesAddedPacked: line.data_added_packed,
+    seconds: line.total_duration,
   };
 }

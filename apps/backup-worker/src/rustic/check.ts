@@ -1,7 +1,5 @@
 import type { BoundedList } from './bounded-list.js';
-import { failed, stoppedOrFailed, type Failed, type Stopped } from './outcome.js';
-import type { EndedProcess } from './run-process.js';
-import type { Transcript } from './transcript.js';
+import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped } from './outcome.js';
 
 export interface CheckOrder {
   /** Reads every pack and proves every blob, which transfers the whole repository. */
@@ -28,15 +26,11 @@ export function checkArguments(order: CheckOrder): string[] {
   return ['check', ...(order.readData ? ['--read-data'] : []), ...(order.snapshotIds ?? [])];
 }
 
-export function checkOutcome(
-  ended: EndedProcess,
-  transcript: Transcript,
-  access: { temporary: boolean },
-): CheckOutcome {
-  const { errors, warnings } = transcript;
-  const cut = stoppedOrFailed(ended, transcript, access);
+export function checkOutcome(ran: Ran): CheckOutcome {
+  const { errors, warnings } = ran.transcript;
+  const cut = stoppedOrFailed(ran);
   if (cut?.outcome === 'failed' && cut.class === 'repository-damaged') return { outcome: 'damaged', errors, warnings };
   if (cut) return cut;
   // A listing that failed is an error with exit code 0: the check then saw less than there is.
-  return errors.total === 0 ? { outcome: 'sound', warnings } : failed(ended, transcript, access);
+  return errors.total === 0 ? { outcome: 'sound', warnings } : failed(ran);
 }

@@ -1,32 +1,40 @@
 import { describe, expect, it } from '@jest/globals';
-import { backupOutcome, BackupWarnings } from './backup.js';
+import { backupOutcome, BackupReport } from './backup.js';
 import { checkOutcome } from './check.js';
 import { Messages } from './messages.js';
-import { restoreOutcome, RestoreReport, RestoreWarnings } from './restore.js';
+import type { Ran } from './outcome.js';
+import { restoreOutcome, RestoreReport } from './restore.js';
 import type { EndedProcess } from './run-process.js';
 import { Transcript } from './transcript.js';
 
-const lasting = { temporary: false };
-const SUMMARY = { message_type: 'summary', snapshot_id: 'ab'.repeat(32), files_new: 2, dirs_new: 1, data_added: 10 };
+const SUMMARY = {
+  message_type: 'summary',
+  snapshot_id: 'ab'.repeat(32),
+  files_new: 2,
+  files_changed: 0,
+  files_unmodified: 0,
+  dirs_new: 1,
+  data_added: 10,
+};
 
-function backup(stderr: string, ended: EndedProcess, summary: Record<string, unknown> | null = SUMMARY) {
-  const warnings = new BackupWarnings('/data/p1');
-  return backupOutcome(ended, transcriptOf(stderr, warnings.take), warnings, summary ?? undefined, lasting);
+function backup(stderr: string, ended: EndedProcess, summary: object | null = SUMMARY) {
+  const report = new BackupReport('/data/p1');
+  if (summary) report.takeLine(JSON.stringify(summary));
+  return backupOutcome(ranWith(stderr, ended, report.takeWarning), report);
 }
 
 function restore(stderr: string, ended: EndedProcess, ...stdout: string[]) {
-  const warnings = new RestoreWarnings();
   const report = new RestoreReport();
-  stdout.forEach((line) => report.takeLine(line));
-  return restoreOutcome(ended, transcriptOf(stderr, warnings.take), warnings, report, lasting);
+  stdout.forEach((line) => report.takeLine(line, undefined));
+  return restoreOutcome(ranWith(stderr, ended, report.takeWarning), report);
 }
 
-function transcriptOf(stderr: string, onWarning?: (text: string) => boolean): Transcript {
+function ranWith(stderr: string, ended: EndedProcess, onWarning?: (text: string) => boolean): Ran {
   const transcript = new Transcript(['s3cr3t'], onWarning);
   const messages = new Messages(transcript.take);
   messages.write(Buffer.from(stderr));
   messages.end();
-  return transcript;
+  return { ended, transcript, temporaryAccess: false };
 }
 
 describe('a backup', () => {
@@ -167,7 +175,7 @@ describe('a restore', () => {
 });
 
 describe('a check', () => {
-  const check = (stderr: string, ended: EndedProcess) => checkOutcome(ended, transcriptOf(stderr), lasting);
+  const check = (stderr: string, ended: EndedProcess) => checkOutcome(ranWith(stderr, ended));
 
   it('finds a repository sound, or damaged with what it found', () => {
     expect(check('', { exitCode: 0 })).toMatchObject({ outcome: 'sound' });

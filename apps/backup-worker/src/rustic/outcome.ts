@@ -1,7 +1,15 @@
 import type { BoundedList } from './bounded-list.js';
-import { classify, failure, type Failure } from './failure.js';
+import { classify, failure, RusticFailure, type Failure } from './failure.js';
 import type { EndedProcess, StopReason } from './run-process.js';
 import type { Transcript } from './transcript.js';
+
+/** A run that is over, whatever it came to. */
+export interface Ran {
+  ended: EndedProcess;
+  transcript: Transcript;
+  /** Whether the storage was reached with credentials that expire. */
+  temporaryAccess: boolean;
+}
 
 /** The run did not succeed, and we did not stop it. */
 export interface Failed extends Failure {
@@ -17,22 +25,38 @@ export interface Stopped {
   leftBehind?: number;
 }
 
-/** A warning that tells of nothing lost, as a cache that could not be written. */
+/** Warnings that tell of nothing lost, as of a cache that could not be written. */
 export interface WithNotes {
   notes: BoundedList<string>;
 }
 
-/** What every kind of run comes to before its own result is looked at: undefined when it ended well by its own word. */
-export function stoppedOrFailed(
-  ended: EndedProcess,
-  transcript: Transcript,
-  access: { temporary: boolean },
-): Stopped | Failed | undefined {
-  if (ended.stopped) return { outcome: ended.stopped, leftBehind: ended.leftBehind };
-  return ended.exitCode === 0 ? undefined : failed(ended, transcript, access);
+/** Thrown by the calls that return a value, when we stopped the run. */
+export class RusticStopped extends Error {
+  constructor(readonly code: StopReason) {
+    super(code === 'cancelled' ? 'The run was cancelled.' : `The run was ended: it had ${code}.`);
+    this.name = 'RusticStopped';
+  }
 }
 
-export function failed(ended: EndedProcess, transcript: Transcript, access: { temporary: boolean }): Failed {
-  const { errors, errorTail } = transcript;
-  return { outcome: 'failed', ...failure(classify(ended, errors.first, access), errorTail) };
+/** What every kind of run comes to before its own result is looked at: undefined when it ended well by its own word. */
+export function stoppedOrFailed(ran: Ran): Stopped | Failed | undefined {
+  const { stopped, leftBehind, exitCode } = ran.ended;
+  if (stopped) return { outcome: stopped, leftBehind };
+  return exitCode === 0 ? undefined : failed(ran);
+}
+
+export function failed({ ended, transcript, temporaryAccess }: Ran): Failed {
+  const failureClass = classify(ended, transcript.errors.first, { temporary: temporaryAccess });
+  return { outcome: 'failed', ...failure(failureClass, transcript.errorTail) };
+}
+
+/**
+ * For the commands that succeed or fail: any error is a failure, whatever the exit code.
+ *
+ * @throws RusticFailure, RusticStopped
+ */
+export function mustHaveSucceeded(ran: Ran): void {
+  const cut = stoppedOrFailed(ran) ?? (ran.transcript.errors.total > 0 ? failed(ran) : undefined);
+  if (cut?.outcome === 'failed') throw new RusticFailure(cut);
+  if (cut) throw new RusticStopped(cut.outcome);
 }

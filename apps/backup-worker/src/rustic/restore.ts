@@ -1,7 +1,6 @@
 import { emptyList, joined, note, type BoundedList } from './bounded-list.js';
-import { failed, stoppedOrFailed, type Failed, type Stopped, type WithNotes } from './outcome.js';
-import type { EndedProcess } from './run-process.js';
-import type { Transcript } from './transcript.js';
+import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped, type WithNotes } from './outcome.js';
+import type { RusticProgress } from './progress.js';
 
 /** Holes come back as holes, owners as numbers; what stands in the folder is never deleted. */
 export function restoreArguments(snapshotId: string, folder: string, paths: readonly string[] | undefined): string[] {
@@ -61,12 +60,16 @@ export interface RestorePartial extends Restored {
 
 export type RestoreOutcome = RestoreSucceeded | RestorePartial | Failed | Stopped;
 
-/** Sorts the warnings of a restore. The texts are those of rustic_core 0.13, `commands/restore.rs`. */
-export class RestoreWarnings {
+/** Listens to a restore. The texts are those of rustic 0.11.4 `commands/restore.rs`, and of the same in rustic_core. */
+export class RestoreReport {
   readonly problems: BoundedList<RestoreProblem> = emptyList();
   readonly notes: BoundedList<string> = emptyList();
+  files = 0;
+  folders = 0;
+  bytes = 0;
+  done = false;
 
-  readonly take = (warning: string): boolean => {
+  readonly takeWarning = (warning: string): boolean => {
     if (warning.startsWith('Error in cache backend ')) {
       note(this.notes, warning);
       return true;
@@ -76,6 +79,13 @@ export class RestoreWarnings {
     if (found && what) note(this.problems, { path: `/${found[1]}`, what });
     return what != null;
   };
+
+  takeLine(line: string, progress: RusticProgress | undefined): void {
+    this.bytes = progress?.bytesTotal ?? this.bytes;
+    const counts = /^(Files|Dirs): +(\d+) to restore/.exec(line);
+    if (counts) this[counts[1] === 'Files' ? 'files' : 'folders'] = Number(counts[2]);
+    if (line === 'restore done.') this.done = true;
+  }
 }
 
 const WHAT: Record<string, RestoreProblem['what'] | undefined> = {
@@ -87,32 +97,13 @@ const WHAT: Record<string, RestoreProblem['what'] | undefined> = {
   'setting file times': 'times',
 };
 
-/** What a restore tells on its way in plain text. */
-export class RestoreReport {
-  files = 0;
-  folders = 0;
-  bytes = 0;
-  done = false;
-
-  takeLine(line: string): void {
-    const counts = /^(Files|Dirs): +(\d+) to restore/.exec(line);
-    if (counts) this[counts[1] === 'Files' ? 'files' : 'folders'] = Number(counts[2]);
-    if (line === 'restore done.') this.done = true;
-  }
-}
-
-export function restoreOutcome(
-  ended: EndedProcess,
-  transcript: Transcript,
-  { problems, notes }: RestoreWarnings,
-  report: RestoreReport,
-  access: { temporary: boolean },
-): RestoreOutcome {
-  const cut = stoppedOrFailed(ended, transcript, access);
+export function restoreOutcome(ran: Ran, report: RestoreReport): RestoreOutcome {
+  const cut = stoppedOrFailed(ran);
   if (cut) return cut;
-  if (!report.done) return failed(ended, transcript, access);
-  const restored: Restored = { files: report.files, folders: report.folders, bytes: report.bytes, notes };
-  const warnings = joined(transcript.errors, transcript.warnings);
+  const { files, folders, bytes, problems, notes, done } = report;
+  if (!done) return failed(ran);
+  const restored: Restored = { files, folders, bytes, notes };
+  const warnings = joined(ran.transcript.errors, ran.transcript.warnings);
   if (problems.total + warnings.total === 0) return { outcome: 'succeeded', ...restored };
   return { outcome: 'partial', ...restored, problems, warnings };
 }

@@ -1,61 +1,26 @@
-import { constants } from 'node:fs';
-import { access as accessFile, lstat, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
-import { backupArguments, backupOutcome, BackupWarnings, type BackupOrder, type BackupOutcome } from './backup.js';
+import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
+import type { RepositoryAccess } from './access.js';
+import { backupArguments, backupOutcome, BackupReport, type BackupOrder, type BackupOutcome } from './backup.js';
 import { checkArguments, checkOutcome, type CheckOrder, type CheckOutcome } from './check.js';
-import { environmentOf, launcherOf, type RusticLimits } from './environment.js';
-import { failure, RusticFailure } from './failure.js';
-import { jsonLine } from './json-line.js';
-import { Lines } from './lines.js';
-import { Messages } from './messages.js';
-import { failed, stoppedOrFailed } from './outcome.js';
-import { progressOf, type OnProgress, type StatusLine } from './progress.js';
+import { failure, RusticFailure, type FailureClass } from './failure.js';
+import { makeRepository, type NewRepository } from './new-repository.js';
+import { failed, mustHaveSucceeded, type Failed } from './outcome.js';
+import { progressOf, type RusticProgress } from './progress.js';
 import { pruneArguments, readPruneReport, type PruneOrder, type PruneReport } from './prune.js';
-import { restoreArguments, restoreOutcome, RestoreReport, RestoreWarnings, type RestoreOutcome } from './restore.js';
-import { RunFolders, type Reaped, type RunFolder } from './run-folders.js';
-import { runProcess, type EndedProcess, type Patience, type StopReason } from './run-process.js';
+import { restoreArguments, restoreOutcome, RestoreReport, type RestoreOutcome } from './restore.js';
+import type { Reaped } from './run-folders.js';
+import { Runs, type Call, type RusticSettings } from './runs.js';
 import { readSnapshots, snapshotsArguments, type Snapshot } from './snapshots.js';
-import { Transcript } from './transcript.js';
-
-export interface RusticSettings {
-  /** The absolute path of rustic 0.11. */
-  binary: string;
-  /** A folder of this worker alone, for what lives as long as a run: profiles with secrets, notes of processes. */
-  workFolder: string;
-  /** Where rustic keeps what it read of repositories. Can be deleted at any time. */
-  cacheFolder: string;
-  limits?: RusticLimits;
-  /** What else rustic needs of the environment, as proxies or `SSL_CERT_FILE`. Nothing is inherited. */
-  environment?: Record<string, string>;
-}
-
-export interface Call extends Patience {
-  /** Called from rustic's own output, about twice a second; must not throw. */
-  onProgress?: OnProgress;
-}
-
-export interface NewRepository {
-  /** The id that the repository's `config` holds: it says whether a repository is the one that it was. */
-  configId: string;
-  /** To be stored in this order: the keys first, then `config`, which makes it a repository. */
-  objects: { path: string; bytes: Uint8Array }[];
-}
-
-/** Thrown by the calls that return a value, when we stopped the run. */
-export class RusticStopped extends Error {
-  constructor(readonly code: StopReason) {
-    super(`The run was ${code === 'cancelled' ? 'cancelled' : `ended, as it had ${code}`}.`);
-    this.name = 'RusticStopped';
-  }
-}
+import { WholeOutput } from './whole-output.js';
 
 /** The one place that runs rustic. Several runs may go on at once. */
 export class Rustic {
-  private readonly folders: RunFolders;
+  private readonly runs: Runs;
 
-  constructor(private readonly settings: RusticSettings) {
-    this.folders = new RunFolders(settings.workFolder);
+  constructor(settings: RusticSettings) {
+    this.runs = new Runs(settings);
   }
 
   /**
@@ -65,57 +30,29 @@ export class Rustic {
    * @throws RusticFailure, RusticStopped
    */
   async initialise(masterKey: string, recoveryPassword: string, call: Call): Promise<NewRepository> {
-    if (!/^[^\r\n\0]+$/.test(recoveryPassword)) throw new RangeError('A recovery password is one line of text.');
-    const repositoryIn = (folder: string) => join(folder, 'repository');
-    const access = (folder: string) => ({ kind: 'local', folder: repositoryIn(folder), masterKey }) as const;
-    const folder = await this.folders.open((path) => profileOf(access(path), { logLevel: 'warn' }));
-    return this.closing(folder, async () => {
-      const run = async (...args: string[]) => {
-        const output = new Text();
-        const command = { args, onLine: output.take, secrets: [masterKey, recoveryPassword] };
-        this.valueOf(access(folder.path), await this.runIn(folder, access(folder.path), command, call));
-        return output.text;
-      };
-      const passwordFile = join(folder.path, 'recovery-password');
-      await writeFile(passwordFile, `${recoveryPassword}\n`, { mode: 0o600 });
-      await run('init');
-      await run('key', 'add', `--new-password-file=${passwordFile}`);
-      const { id } = JSON.parse(await run('cat', 'config')) as { id: string };
-      const paths = [...(await readdir(join(repositoryIn(folder.path), 'keys'))).map((key) => `keys/${key}`), 'config'];
-      const objects = paths.map(async (path) => ({
-        path,
-        bytes: await readFile(join(repositoryIn(folder.path), path)),
-      }));
-      return { configId: id, objects: await Promise.all(objects) };
-    });
+    refusePassword(recoveryPassword);
+    return makeRepository(this.runs, masterKey, recoveryPassword, call);
   }
 
   /** Makes a snapshot of everything in a folder. */
   async backup(access: RepositoryAccess, order: BackupOrder, call: Call): Promise<BackupOutcome> {
-    for (const tag of order.tags) refuseTag(tag);
+    order.tags.forEach(refuseTag);
     if (order.parent !== undefined) refuseSnapshotId(order.parent);
     const root = await folderAt(order.root);
-    if (root === undefined) return { outcome: 'failed', ...failure('source-missing') };
-    return this.withSoundCache(access, call, async (attempt) => {
-      const warnings = new BackupWarnings(root);
-      let summary: Record<string, unknown> | undefined;
-      const ran = await this.run(
-        access,
-        {
-          args: backupArguments({ ...order, root }),
-          onWarning: warnings.take,
-          onLine: (line) => {
-            const object = jsonLine(line);
-            if (object?.['message_type'] === 'summary') summary = object;
-            if (object?.['message_type'] === 'status') {
-              attempt.onProgress?.(progressOf(object as unknown as StatusLine, 'uploading'));
-            }
-          },
+    if (root === undefined) return failedWith('source-missing');
+    let report = new BackupReport(root);
+    const command = () => {
+      report = new BackupReport(root);
+      return {
+        args: backupArguments({ ...order, root }),
+        onWarning: report.takeWarning,
+        onLine: (line: string) => {
+          tell(call, progressOf(line, 'uploading'));
+          report.takeLine(line);
         },
-        attempt,
-      );
-      return backupOutcome(ran.ended, ran.transcript, warnings, summary, storageOf(access));
-    });
+      };
+    };
+    return backupOutcome(await this.runs.run(access, command, call), report);
   }
 
   /**
@@ -133,42 +70,29 @@ export class Rustic {
   ): Promise<RestoreOutcome> {
     refuseSnapshotId(snapshotId);
     options.paths?.forEach(refusePath);
-    await mkdir(destination, { recursive: true, mode: 0o700 });
-    const folder = await folderAt(destination);
-    if (folder === undefined) return { outcome: 'failed', ...failure('destination-denied') };
-    if ((await readdir(folder)).length > 0) return { outcome: 'failed', ...failure('destination-not-empty') };
-    const outcome = await this.withSoundCache(
-      access,
-      call,
-      async (attempt) => {
-        const warnings = new RestoreWarnings();
-        const report = new RestoreReport();
-        const ran = await this.run(
-          access,
-          {
-            args: restoreArguments(snapshotId, folder, options.paths),
-            onWarning: warnings.take,
-            onLine: (line) => {
-              report.takeLine(line);
-              const object = jsonLine(line);
-              if (object?.['message_type'] !== 'status') return;
-              const status = object as unknown as StatusLine;
-              report.bytes = status.total_bytes ?? report.bytes;
-              attempt.onProgress?.(progressOf(status, 'restoring', report.files));
-            },
-          },
-          attempt,
-        );
-        return restoreOutcome(ran.ended, ran.transcript, warnings, report, storageOf(access));
-      },
-      () => empty(folder),
+    const folder = await emptyFolderAt(destination);
+    if (typeof folder !== 'string') return folder;
+    let report = new RestoreReport();
+    const command = () => {
+      report = new RestoreReport();
+      return {
+        args: restoreArguments(snapshotId, folder, options.paths),
+        onWarning: report.takeWarning,
+        onLine: (line: string) => {
+          const progress = progressOf(line, 'restoring', report.files);
+          tell(call, progress);
+          report.takeLine(line, progress);
+        },
+      };
+    };
+    const outcome = restoreOutcome(
+      await this.runs.run(access, command, call, { undo: () => removeContent(folder) }),
+      report,
     );
     if (outcome.outcome !== 'succeeded' && outcome.outcome !== 'partial') return outcome;
     // rustic takes a path that the snapshot does not hold for an order to restore nothing.
     for (const path of options.paths ?? []) {
-      if (!(await exists(join(folder, path)))) {
-        return { outcome: 'failed', ...failure('path-missing', `${path} is not in the backup.`) };
-      }
+      if (!(await exists(join(folder, path)))) return failedWith('path-missing', `${path} is not in the backup.`);
     }
     return outcome;
   }
@@ -180,9 +104,12 @@ export class Rustic {
    */
   async snapshots(access: RepositoryAccess, call: Call, filter: { tag?: string } = {}): Promise<Snapshot[]> {
     if (filter.tag !== undefined) refuseTag(filter.tag);
-    const output = new Text();
-    const command = { args: snapshotsArguments(filter.tag), onLine: output.take };
-    this.valueOf(access, await this.run(access, command, call));
+    let output = new WholeOutput();
+    const command = () => {
+      output = new WholeOutput();
+      return { args: snapshotsArguments(filter.tag), onLine: output.take };
+    };
+    mustHaveSucceeded(await this.runs.run(access, command, call));
     return readSnapshots(output.text);
   }
 
@@ -195,7 +122,7 @@ export class Rustic {
     snapshotIds.forEach(refuseSnapshotId);
     // Without ids rustic would choose snapshots by its rules of retention.
     if (snapshotIds.length === 0) return;
-    this.valueOf(access, await this.run(access, { args: ['forget', ...snapshotIds] }, call));
+    mustHaveSucceeded(await this.runs.run(access, () => ({ args: ['forget', ...snapshotIds] }), call));
   }
 
   /**
@@ -208,22 +135,11 @@ export class Rustic {
   async prune(access: RepositoryAccess, call: Call, order: PruneOrder = {}): Promise<PruneReport> {
     const run = async (dryRun: boolean) => {
       const args = pruneArguments(order, { dryRun });
-      const ran = await this.run(
-        access,
-        {
-          args,
-          logLevel: 'info',
-          onLine: (line) => {
-            const object = jsonLine(line);
-            if (object?.['message_type'] !== 'status') return;
-            call.onProgress?.(progressOf(object as unknown as StatusLine, 'pruning'));
-          },
-        },
-        call,
-      );
-      this.valueOf(access, ran);
+      const onLine = (line: string) => tell(call, progressOf(line, 'pruning'));
+      const ran = await this.runs.run(access, () => ({ args, onLine, logLevel: 'info' }), call);
+      mustHaveSucceeded(ran);
       const report = readPruneReport(ran.transcript.infos.first);
-      if (!report) throw new RusticFailure(failed(ran.ended, ran.transcript, storageOf(access)));
+      if (!report) throw new RusticFailure(failed(ran));
       return report;
     };
     await run(true);
@@ -233,173 +149,51 @@ export class Rustic {
   /** Whether the repository holds all that its snapshots need. Nothing is taken from the cache. */
   async check(access: RepositoryAccess, call: Call, order: CheckOrder = {}): Promise<CheckOutcome> {
     order.snapshotIds?.forEach(refuseSnapshotId);
-    const { ended, transcript } = await this.run(
-      access,
-      {
-        args: checkArguments(order),
-        ownCache: true,
-        onLine: (line) => {
-          const object = jsonLine(line);
-          if (object?.['message_type'] !== 'status') return;
-          call.onProgress?.(progressOf(object as unknown as StatusLine, 'verifying'));
-        },
-      },
-      call,
-    );
-    return checkOutcome(ended, transcript, storageOf(access));
+    const onLine = (line: string) => tell(call, progressOf(line, 'verifying'));
+    const command = () => ({ args: checkArguments(order), onLine });
+    return checkOutcome(await this.runs.run(access, command, call, { ownCache: true }));
   }
 
   /** For the start of a worker: ends what an earlier, killed one left running, and removes its secrets. */
   reapOrphans(): Promise<Reaped> {
-    return this.folders.reap();
+    return this.runs.folders.reap();
   }
 
   /** Forgets what was read of a repository, as when its project leaves the host. */
-  async dropCache(access: RepositoryAccess): Promise<void> {
-    await rm(this.cacheOf(access), { recursive: true, force: true });
-  }
-
-  private cacheOf(access: RepositoryAccess): string {
-    return join(this.settings.cacheFolder, cacheNameOf(access));
-  }
-
-  /**
-   * rustic writes its cache in place: after a crash of the machine it can hold rubbish of the right length, which then
-   * looks like a damaged repository. What still fails without the cache is damaged.
-   */
-  private async withSoundCache<O extends { outcome: string }>(
-    access: RepositoryAccess,
-    call: Call,
-    run: (attempt: Call) => Promise<O>,
-    undo: () => Promise<void> = async () => {},
-  ): Promise<O> {
-    const began = performance.now();
-    const first = await run(call);
-    if (!('class' in first) || first.class !== 'repository-damaged') return first;
-    await this.dropCache(access);
-    await undo();
-    return run({ ...call, deadlineMs: Math.max(1, call.deadlineMs - (performance.now() - began)) });
-  }
-
-  private async run(access: RepositoryAccess, command: Command, call: Call): Promise<Ran> {
-    const { storageRetries } = this.settings.limits ?? {};
-    const folder = await this.folders.open((path) =>
-      profileOf(access, {
-        cacheFolder: command.ownCache ? join(path, 'cache') : this.cacheOf(access),
-        logLevel: command.logLevel ?? 'warn',
-        storageRetries,
-      }),
-    );
-    return this.closing(folder, () => this.runIn(folder, access, command, call));
-  }
-
-  private async closing<T>(folder: RunFolder, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } finally {
-      await folder.close();
-    }
-  }
-
-  private async runIn(folder: RunFolder, access: RepositoryAccess, command: Command, call: Call): Promise<Ran> {
-    const transcript = new Transcript([...secretsOf(access), ...(command.secrets ?? [])], command.onWarning);
-    if (!(await isProgram(this.settings.binary))) return { ended: { startError: 'ENOENT' }, transcript };
-
-    call.onProgress?.({ phase: 'preparing', bytesDone: 0 });
-    const messages = new Messages(transcript.take);
-    const lines = new Lines(command.onLine ?? (() => {}));
-    const [file, ...args] = [...(await launcherOf(this.settings.limits)), this.settings.binary, ...command.args];
-    const ended = await runProcess(
-      {
-        file: file ?? this.settings.binary,
-        args,
-        env: environmentOf(folder, this.settings),
-        folder: folder.path,
-        onOutput: (chunk) => lines.write(chunk),
-        onErrorOutput: (chunk) => messages.write(chunk),
-        onStart: (pid) => folder.recordProcess(pid),
-      },
-      call,
-    );
-    lines.end();
-    messages.end();
-    folder.processWouldNotEnd = ended.leftBehind !== undefined;
-    return { ended, transcript };
-  }
-
-  /** For the commands that succeed or fail: any error or warning is a failure, whatever the exit code. */
-  private valueOf(access: RepositoryAccess, { ended, transcript }: Ran): void {
-    const cut = stoppedOrFailed(ended, transcript, storageOf(access));
-    if (cut?.outcome === 'failed') throw new RusticFailure(cut);
-    if (cut) throw new RusticStopped(cut.outcome);
-    if (transcript.errors.total > 0) throw new RusticFailure(failed(ended, transcript, storageOf(access)));
+  dropCache(access: RepositoryAccess): Promise<void> {
+    return this.runs.dropCache(access);
   }
 }
 
-interface Command {
-  args: readonly string[];
-  logLevel?: 'warn' | 'info';
-  /** A cache that lives as long as the run. */
-  ownCache?: boolean;
-  onLine?: (line: string) => void;
-  onWarning?: (warning: string) => boolean;
-  /** Secrets beyond those of the access. */
-  secrets?: readonly string[];
+function tell({ onProgress }: Call, progress: RusticProgress | undefined): void {
+  if (progress) onProgress?.(progress);
 }
 
-interface Ran {
-  ended: EndedProcess;
-  transcript: Transcript;
-}
-
-/** The whole of an output that is known to be small, and refused when it is not. */
-class Text {
-  text = '';
-
-  readonly take = (line: string): void => {
-    if (this.text.length > 64 * 1024 * 1024)
-      throw new RangeError('rustic wrote more than 64 MiB where a list was expected.');
-    this.text += `${line}\n`;
-  };
-}
-
-function storageOf(access: RepositoryAccess): { temporary: boolean } {
-  return { temporary: access.kind === 's3' && access.sessionToken !== undefined };
-}
-
-function refuseSnapshotId(id: string): void {
-  if (!/^[0-9a-f]{64}$/.test(id)) throw new RangeError('A snapshot is named by its whole id, 64 hexadecimal digits.');
-}
-
-function refuseTag(tag: string): void {
-  if (!/^[^,\s\0]+$/.test(tag)) throw new RangeError('A tag has no comma and no white space.');
-}
-
-function refusePath(path: string): void {
-  const parts = path.split('/').slice(1);
-  if (
-    !path.startsWith('/') ||
-    parts.some((part) => part === '' || part === '.' || part === '..') ||
-    path.includes('\0')
-  ) {
-    throw new RangeError('A path of a backup begins with a slash and has no empty, "." or ".." part.');
-  }
+function failedWith(failureClass: FailureClass, detail?: string): Failed {
+  return { outcome: 'failed', ...failure(failureClass, detail) };
 }
 
 async function folderAt(path: string): Promise<string | undefined> {
   try {
     return (await lstat(path)).isDirectory() ? await realpath(path) : undefined;
   } catch (error) {
-    if (/^(ENOENT|ENOTDIR)$/.test((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if (/^(ENOENT|ENOTDIR)$/.test(codeOf(error))) return undefined;
     throw error;
   }
 }
 
-async function isProgram(path: string): Promise<boolean> {
-  return accessFile(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+async function emptyFolderAt(path: string): Promise<string | Failed> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const folder = await folderAt(path);
+    if (folder === undefined) return failedWith('destination-denied', `${path} is no folder.`);
+    return (await readdir(folder)).length === 0 ? folder : failedWith('destination-not-empty');
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOSPC' || code === 'EDQUOT') return failedWith('disk-full', code);
+    if (/^(EACCES|EPERM|EROFS|EEXIST|ENOTDIR)$/.test(code)) return failedWith('destination-denied', code);
+    throw error;
+  }
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -409,6 +203,10 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function empty(folder: string): Promise<void> {
+async function removeContent(folder: string): Promise<void> {
   for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
 }

@@ -1,13 +1,14 @@
 import { createRepositoryKey } from '@buckets/repository';
 import { constants } from 'node:fs';
-import { access, chmod, glob, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, glob, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { LocalAccess } from '../access.js';
 import type { BackupOrder } from '../backup.js';
-import { Rustic, type Call, type RusticSettings } from '../rustic.js';
+import { Rustic } from '../rustic.js';
+import type { Call, RusticSettings } from '../runs.js';
 
 /** Patient enough for any machine. */
 export const PATIENT: Call = { stallMs: 60_000, deadlineMs: 120_000 };
@@ -81,6 +82,19 @@ export class TestBench implements AsyncDisposable {
     );
     await chmod(script, 0o755);
     return this.rustic({ binary: script });
+  }
+
+  /** The process of the one run that goes on, once it is rustic itself. */
+  async runningProcess(): Promise<number> {
+    return eventually(async () => {
+      for (const run of await this.leftOvers()) {
+        const note = await readFile(join(this.workFolder, run, 'process.json'), 'utf8').catch(() => undefined);
+        const pid = note === undefined ? undefined : (JSON.parse(note) as { pid: number }).pid;
+        // The programs that set it up come first.
+        if (pid !== undefined && (await readFile(`/proc/${pid}/comm`, 'utf8')) === 'rustic\n') return pid;
+      }
+      return undefined;
+    });
   }
 
   /** What runs have left behind. */

@@ -1,0 +1,142 @@
+import { constants } from 'node:fs';
+import { access as accessFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
+import { environmentOf, launcherOf, type RusticLimits } from './environment.js';
+import { Lines } from './lines.js';
+import { Messages } from './messages.js';
+import { failed, stoppedOrFailed, type Ran } from './outcome.js';
+import type { OnProgress } from './progress.js';
+import { RunFolders, type RunFolder } from './run-folders.js';
+import { runProcess, type EndedProcess, type Patience } from './run-process.js';
+import { Transcript } from './transcript.js';
+
+export interface RusticSettings {
+  /** The absolute path of rustic 0.11. */
+  binary: string;
+  /** A folder of this worker alone, for what lives as long as a run: profiles with secrets, notes of processes. */
+  workFolder: string;
+  /** Where rustic keeps what it read of repositories. Can be deleted at any time. */
+  cacheFolder: string;
+  limits?: RusticLimits;
+  /** What else rustic needs of the environment, as proxies or `SSL_CERT_FILE`. Nothing is inherited. */
+  environment?: Record<string, string>;
+}
+
+export interface Call extends Patience {
+  /** Called from rustic's own output, about twice a second; must not throw. */
+  onProgress?: OnProgress;
+}
+
+/** One order to rustic, and who listens to what it says. */
+export interface Command {
+  args: readonly string[];
+  logLevel?: 'warn' | 'info';
+  onLine?: (line: string) => void;
+  /** Takes a warning that it understands and answers true. */
+  onWarning?: (warning: string) => boolean;
+  /** Secrets beyond those of the access. */
+  secrets?: readonly string[];
+}
+
+export interface RunOptions {
+  /** A cache that lives as long as the run, in place of the repository's. */
+  ownCache?: boolean;
+  /** Takes back what a first attempt has done, before a second. */
+  undo?: () => Promise<void>;
+}
+
+/** Runs rustic, each time in a folder and with a profile of its own. */
+export class Runs {
+  readonly folders: RunFolders;
+
+  constructor(private readonly settings: RusticSettings) {
+    this.folders = new RunFolders(settings.workFolder);
+  }
+
+  /**
+   * Runs a command; for a second time without the cache, if the repository looks damaged. rustic writes its cache in
+   * place: after a crash of the machine it can hold rubbish of the right length. What is damaged without it, is.
+   *
+   * @param order makes the command, with listeners that have heard nothing yet
+   */
+  async run(access: RepositoryAccess, order: () => Command, call: Call, options: RunOptions = {}): Promise<Ran> {
+    const began = performance.now();
+    const first = await this.once(access, order(), call, options);
+    const cut = stoppedOrFailed(first);
+    if (options.ownCache || cut?.outcome !== 'failed' || cut.class !== 'repository-damaged') return first;
+    await this.dropCache(access);
+    await options.undo?.();
+    const deadlineMs = Math.max(1, call.deadlineMs - (performance.now() - began));
+    return this.once(access, order(), { ...call, deadlineMs }, options);
+  }
+
+  /** Runs several commands in one folder, which is removed at the end. */
+  async inFolder<T>(profile: (folder: string) => string, work: (folder: RunFolder) => Promise<T>): Promise<T> {
+    const folder = await this.folders.open(profile);
+    try {
+      return await work(folder);
+    } finally {
+      await folder.close();
+    }
+  }
+
+  async runIn(folder: RunFolder, access: RepositoryAccess, command: Command, call: Call): Promise<Ran> {
+    const transcript = new Transcript([...secretsOf(access), ...(command.secrets ?? [])], command.onWarning);
+    const temporaryAccess = access.kind === 's3' && access.sessionToken !== undefined;
+    const { binary, limits } = this.settings;
+    if (!(await isProgram(binary))) return { ended: { startError: 'ENOENT' }, transcript, temporaryAccess };
+
+    call.onProgress?.({ phase: 'preparing', bytesDone: 0 });
+    const messages = new Messages(transcript.take);
+    const lines = new Lines(command.onLine ?? (() => {}));
+    const [file = binary, ...args] = [...(await launcherOf(limits)), binary, ...command.args];
+    const ended = await runProcess(
+      {
+        file,
+        args,
+        env: environmentOf(folder, this.settings),
+        folder: folder.path,
+        onOutput: (chunk) => lines.write(chunk),
+        onErrorOutput: (chunk) => messages.write(chunk),
+        onStart: (pid) => folder.recordProcess(pid),
+      },
+      call,
+    );
+    lines.end();
+    messages.end();
+    folder.processWouldNotEnd = ended.leftBehind !== undefined;
+    return { ended, transcript, temporaryAccess };
+  }
+
+  async dropCache(access: RepositoryAccess): Promise<void> {
+    await rm(this.cacheOf(access), { recursive: true, force: true });
+  }
+
+  private async once(access: RepositoryAccess, command: Command, call: Call, { ownCache }: RunOptions): Promise<Ran> {
+    const profile = (folder: string) =>
+      profileOf(access, {
+        cacheFolder: ownCache ? join(folder, 'cache') : this.cacheOf(access),
+        logLevel: command.logLevel ?? 'warn',
+        storageRetries: this.settings.limits?.storageRetries,
+      });
+    try {
+      return await this.inFolder(profile, (folder) => this.runIn(folder, access, command, call));
+    } catch (error) {
+      const startError = (error as NodeJS.ErrnoException).code;
+      if (startError !== 'ENOSPC' && startError !== 'EDQUOT') throw error;
+      return { ended: { startError }, transcript: new Transcript([]), temporaryAccess: false };
+    }
+  }
+
+  private cacheOf(access: RepositoryAccess): string {
+    return join(this.settings.cacheFolder, cacheNameOf(access));
+  }
+}
+
+async function isProgram(path: string): Promise<boolean> {
+  return accessFile(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,1 @@
+export { startSeaweedFs, type SeaweedFs } from '../../../../../libs/object-storage/src/testing/seaweedfs.js';
