@@ -8,7 +8,8 @@ import { Api, type Operation, type Project } from './api.js';
 export interface ProductOptions {
   /** What runs beside NATS, Postgres and S3; default everything. */
   services?: readonly string[];
-  settings?: Record<string, string>;
+  /** More settings for the services, given the folder in which everything is. */
+  settings?: (dataDir: string) => Record<string, string>;
 }
 
 export const EU = 'eu-1';
@@ -33,7 +34,7 @@ export class Product {
 
   static async start({
     services = ['api', 'share-server', 'worker-eu-1', 'worker-us-1'],
-    settings = {},
+    settings,
   }: ProductOptions = {}): Promise<Product> {
     const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
     const lines: Product['lines'] = [];
@@ -41,7 +42,7 @@ export class Product {
       const stack = await startStack({
         dataDir,
         ...(services === undefined ? {} : { services }),
-        settings,
+        ...(settings === undefined ? {} : { settings: settings(dataDir) }),
         log: { line: (part, line) => lines.push({ part, line }), note: (part, line) => lines.push({ part, line }) },
       });
       return new Product(stack, lines);
@@ -71,7 +72,10 @@ export class Product {
   }
 
   /** Makes a project and waits for its folders. */
-  async newProject(id: string, { hostId = EU, ...rest }: { hostId?: string } & object = {}): Promise<Project> {
+  async newProject(
+    id: string,
+    { hostId = EU, ...rest }: { hostId?: string; adopt?: boolean; backupIntervalMinutes?: number } = {},
+  ): Promise<Project> {
     const { provisionOperationId } = await this.api.post<Project>('/v1/projects', { id, hostId, ...rest });
     const operation = await this.api.ended(provisionOperationId);
     if (operation.state !== 'succeeded') throw new Error(`No project: ${JSON.stringify(operation)}`);

@@ -1,0 +1,94 @@
+import { JetStreamApiError, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import {
+  idFromKey,
+  STREAM,
+  subjects,
+  type Commands,
+  type FreshnessChanged,
+  type LoggedEvent,
+  type NewEvent,
+} from '@buckets/contracts';
+import { answer, connectToNats, Log, PositionMoved, provisionStreams } from '@buckets/log';
+
+/** Stands in for the API: appends what a test says and what the scheduler asks for, and remembers the latter. */
+export class ControlPlane {
+  readonly stated: { projectId: string; freshness: FreshnessChanged }[] = [];
+  readonly requested: { projectId: string; key: string }[] = [];
+  private readonly log: Log;
+  private subscription: Subscription | undefined;
+
+  private constructor(
+    private readonly nats: NatsConnection,
+    readonly jsm: JetStreamManager,
+  ) {
+    this.log = new Log(nats, jsm, 'buckets/api');
+  }
+
+  static async start(url: string, credsFile: string): Promise<ControlPlane> {
+    const nats = await connectToNats({ url, credsFile, name: 'test-api' });
+    const jsm = await jetstreamManager(nats);
+    await provisionStreams(jsm);
+    const plane = new ControlPlane(nats, jsm);
+    plane.open();
+    return plane;
+  }
+
+  async stop(): Promise<void> {
+    await this.subscription?.drain();
+    await this.nats.drain();
+  }
+
+  /** What was stated of a project, one after the other. */
+  statedOf(projectId: string): string[] {
+    return this.stated.filter((each) => each.projectId === projectId).map(({ freshness }) => freshness.freshness);
+  }
+
+  /** Facts about a project, after those that there are. */
+  async append(projectId: string, ...events: NewEvent<'project'>[]): Promise<LoggedEvent[]> {
+    for (;;) {
+      try {
+        const expected = await this.lastPosition(projectId);
+        return await this.log.append({ thing: 'project', id: projectId, expected, events });
+      } catch (error) {
+        if (!(error instanceof PositionMoved)) throw error;
+      }
+    }
+  }
+
+  private async lastPosition(projectId: string): Promise<number> {
+    const last = await this.jsm.streams
+      .getMessage(STREAM.log, { last_by_subj: subjects.eventsOf('project', projectId) })
+      .catch((error: unknown) => {
+        if (error instanceof JetStreamApiError) return null;
+        throw error;
+      });
+    return last?.seq ?? 0;
+  }
+
+  private open(): void {
+    const refuse = (error: unknown) => ({ code: 'failed', detail: String(error), retry: true });
+    this.subscription = answer(this.nats, subjects.allCommands, { atOnce: 100, refuse }, async ({ name, body }) => {
+      if (name === 'state-freshness') return this.state(body as Commands['state-freshness']['command']);
+      return this.requestBackup(body as Commands['request-backup']['command']);
+    });
+  }
+
+  private async state({ projectId, freshness }: Commands['state-freshness']['command']): Promise<{ position: number }> {
+    this.stated.push({ projectId, freshness });
+    const [event] = await this.append(projectId, { thing: 'project', type: 'freshness-changed', data: freshness });
+    return { position: event!.position };
+  }
+
+  private async requestBackup(command: Commands['request-backup']['command']): Promise<{ operationId: string }> {
+    const { projectId, key } = command;
+    const operationId = idFromKey('operation', 'scheduler', key);
+    const again = this.requested.some((each) => each.key === key);
+    this.requested.push(command);
+    if (!again) {
+      const data = { operationId, hostId: 'eu-1', generation: 1, params: {}, requestedBy: 'scheduler' };
+      await this.append(projectId, { thing: 'project', type: 'backup-requested', data });
+    }
+    return { operationId };
+  }
+}
