@@ -99,8 +99,8 @@ export class NotEnoughSpaceError extends RestoreError {
     readonly available: number,
   ) {
     super(
-      `The restore needs ${needed} free ${what} on this host and ${available} are free. ` +
-        'Free some space or move a project away, then try again.',
+      `${needed} free ${what} are needed for this restore, those under way and the reserve, and this host has ` +
+        `${available}. Free some space or move a project away, then try again.`,
     );
   }
 }

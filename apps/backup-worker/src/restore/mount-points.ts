@@ -18,6 +18,6 @@ function mountPoints(table: string): string[] {
     const field = line.split(' ')[4];
     return field === undefined
       ? []
-      : [field.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)))];
+      : [field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))];
   });
 }

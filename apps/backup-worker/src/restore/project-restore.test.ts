@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Disk } from './disk.js';
 import {
+  DamagedRecordError,
   NotEnoughSpaceError,
   NothingMissingError,
   RestoreDiffersError,
@@ -20,6 +21,9 @@ import { Staging } from './staging.js';
 import { asSource, snapshotOf } from './testing/tree-snapshot.js';
 import { fill, OPERATION, PROJECT, TemporaryHost, untilStep } from './testing/temporary-host.js';
 import { Trash } from './trash.js';
+
+// Every step waits for the disk.
+jest.setTimeout(60_000);
 
 let host: TemporaryHost;
 let source: string;
@@ -196,6 +200,17 @@ describe('a restore that goes wrong', () => {
     expect(await restarted.sweep([])).toEqual([OPERATION]);
     expect(await host.contentOf('project')).toBe('backed up');
     expect(await restarted.restore(order({ what: 'everything' }))).toMatchObject({ backupId: backup.id, entries: 8 });
+  });
+
+  it('keeps everything in staging and in trash while a switch record cannot be read', async () => {
+    await mkdir(host.folders.switches, { recursive: true });
+    await writeFile(host.folders.switchRecord('damaged'), '{');
+    await host.stage('perhaps the only copy');
+    const leftovers: Error[] = [];
+    expect(await restorer(new Disk(), (error) => leftovers.push(error)).sweep([])).toEqual([]);
+    expect(leftovers.map((error) => error.constructor)).toEqual([DamagedRecordError]);
+    await expect(restorer().emptyTrash([])).rejects.toThrow(DamagedRecordError);
+    expect(await host.list('staging')).toContain(OPERATION);
   });
 
   it('keeps the staged roots when the swap got stuck', async () => {

@@ -1,7 +1,12 @@
-import { NothingMissingError, RestoreDiffersError, SwitchPendingError, UnrecordedDataError } from './errors.js';
+import {
+  DamagedRecordError,
+  NothingMissingError,
+  RestoreDiffersError,
+  SwitchPendingError,
+  UnrecordedDataError,
+} from './errors.js';
 import { flushFileSystem } from './flush.js';
-import { FindingList } from './findings.js';
-import type { Finding } from './findings.js';
+import type { Finding, FindingList } from './findings.js';
 import { ROOT_NAMES } from './host-folders.js';
 import type { RootName } from './host-folders.js';
 import type { Inspection } from './inspection.js';
@@ -84,9 +89,21 @@ export class ProjectRestore {
     }
   }
 
-  /** Removes what crashed restores left in staging. To be called after a roll-forward. */
+  /**
+   * Removes what crashed restores left in staging. To be called after a roll-forward.
+   * @returns the operations that left it; what cannot be removed is told as left over
+   */
   async sweep(activeOperations: Iterable<string>, signal?: AbortSignal): Promise<string[]> {
-    return this.staging.sweep(await this.#inUse(activeOperations), signal);
+    try {
+      const { removed, failures } = await this.staging.sweep(await this.#inUse(activeOperations), signal);
+      for (const failure of failures) this.onLeftover(failure);
+      return removed;
+    } catch (error) {
+      // A switch record that cannot be read: whose staging is still needed is anybody's guess.
+      if (!(error instanceof DamagedRecordError)) throw error;
+      this.onLeftover(error);
+      return [];
+    }
   }
 
   /** Removes the data that ended restores have replaced, once they have been kept for long enough. */

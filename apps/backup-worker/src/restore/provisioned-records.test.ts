@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -11,6 +11,9 @@ import {
 import { ROOT_NAMES } from './host-folders.js';
 import type { ProvisionedRecords } from './provisioned-records.js';
 import { fill, PROJECT, TemporaryHost, untilStep } from './testing/temporary-host.js';
+
+// Every step waits for the disk.
+jest.setTimeout(60_000);
 
 let host: TemporaryHost;
 let records: ProvisionedRecords;

@@ -71,6 +71,9 @@ export class ProvisionedRecords {
     const toCreate = inspection.state === 'root-missing' ? inspection.missing : ROOT_NAMES;
     await this.disk.makeFolder(this.folders.project(projectId), 0o755);
     for (const root of toCreate) await this.#createRoot(this.folders.root(projectId, root), how);
+    // What an earlier attempt created is flushed too; it may not have come to that.
+    await this.disk.flushFolder(this.folders.project(projectId));
+    await this.disk.flushFolder(this.folders.dataRoot);
     return this.#record(projectId, generation, 'created');
   }
 

@@ -63,7 +63,7 @@ describe('a staging folder', () => {
   it('is swept away when no operation needs it', async () => {
     await staging.prepare('crashed', PROJECT, SMALL);
     await staging.prepare('active', 'another', SMALL);
-    expect(await staging.sweep(new Set(['active']))).toEqual(['crashed']);
+    expect(await staging.sweep(new Set(['active']))).toEqual({ removed: ['crashed'], failures: [] });
     expect(await host.list('staging')).toEqual(['active']);
   });
 });

@@ -56,12 +56,25 @@ export class Staging {
     await removeTree(this.folders.staging(operationId), this.#limits(signal));
   }
 
-  /** Removes the staging folders of all operations but these. Swaps that began are to be finished before: they need theirs. */
-  async sweep(keep: ReadonlySet<string>, signal?: AbortSignal): Promise<string[]> {
+  /**
+   * Removes the staging folders of all operations but these; one that cannot be removed does not keep the others.
+   * Swaps that began are to be finished before, or named here: they need theirs.
+   */
+  async sweep(keep: ReadonlySet<string>, signal?: AbortSignal): Promise<{ removed: string[]; failures: Error[] }> {
     await this.disk.makeFolder(this.folders.stagings);
-    const stale = (await readdir(this.folders.stagings)).filter((name) => !keep.has(name));
-    for (const name of stale) await removeTree(join(this.folders.stagings, name), this.#limits(signal));
-    return stale;
+    const removed: string[] = [];
+    const failures: Error[] = [];
+    for (const name of await readdir(this.folders.stagings)) {
+      if (keep.has(name)) continue;
+      try {
+        await removeTree(join(this.folders.stagings, name), this.#limits(signal));
+        removed.push(name);
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures.push(error as Error);
+      }
+    }
+    return { removed, failures };
   }
 
   async #checkFileSystem(projectId: string): Promise<void> {

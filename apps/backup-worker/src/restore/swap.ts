@@ -192,7 +192,7 @@ export class Swap {
     for (const root of open) await this.#moveAway(record, root);
     await this.#flush(this.folders.trash(operationId), this.folders.kept(operationId), project);
     for (const root of open) await this.disk.move(join(staging, root), join(project, root));
-    await this.#flush(project, staging);
+    await this.#flush(project, staging, this.folders.dataRoot);
   }
 
   /** To trash goes what the restore was asked to replace, and an empty folder; anything else is kept for a person. */

@@ -24,9 +24,7 @@ describe('a program of the system', () => {
   });
 
   it('is killed at its limit', async () => {
-    await expect(runTool('sleep', ['60'], { timeoutMs: 20 })).rejects.toThrow(
-      'sleep was ended by SIGKILL (limit: 20 ms)',
-    );
+    await expect(runTool('sleep', ['60'], { timeoutMs: 20 })).rejects.toThrow('sleep took longer than 20 ms');
   });
 
   it('is killed when what it works for is cancelled', async () => {

@@ -19,16 +19,17 @@ const KEPT_STDERR = 2_000;
 export async function runTool(
   command: string,
   args: readonly string[],
-  limits: ToolLimits,
+  { timeoutMs, signal }: ToolLimits,
   onOutput?: (chunk: Buffer) => void,
 ): Promise<void> {
-  limits.signal?.throwIfAborted();
+  signal?.throwIfAborted();
+  // Not the option `timeout` of spawn: its timer outlives a program that could not be started.
+  const deadline = AbortSignal.timeout(timeoutMs);
   const child = spawn(command, args, {
     stdio: ['ignore', onOutput ? 'pipe' : 'ignore', 'pipe'],
     env: { PATH: process.env['PATH'], LC_ALL: 'C' },
-    timeout: limits.timeoutMs,
     killSignal: 'SIGKILL',
-    signal: limits.signal,
+    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
   });
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => {
@@ -38,15 +39,16 @@ export async function runTool(
 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.on('error', (error) => {
-    // One that runs and has to be killed ends with `close`; one that never ran may not.
+    // One that runs and was killed ends with `close`; one that never ran may not.
     if (child.pid !== undefined) return;
     const absent = errorCode(error) === 'ENOENT';
     reject(new ToolFailedError(command, absent ? 'is not installed' : 'did not start', absent, { cause: error }));
   });
-  child.on('close', (code, signal) => {
-    if (limits.signal?.aborted) return reject(limits.signal.reason as Error);
+  child.on('close', (code, killedBy) => {
     if (code === 0) return resolve();
-    const end = signal ? `was ended by ${signal} (limit: ${limits.timeoutMs} ms)` : `failed with exit code ${code}`;
+    if (signal?.aborted) return reject(signal.reason as Error);
+    if (deadline.aborted) return reject(new ToolFailedError(command, `took longer than ${timeoutMs} ms`, false));
+    const end = killedBy ? `was ended by ${killedBy}` : `failed with exit code ${code}`;
     reject(new ToolFailedError(command, `${end}: ${complaint.trim()}`, false));
   });
   return promise;

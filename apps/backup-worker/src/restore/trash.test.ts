@@ -9,7 +9,9 @@ import { mountPointsWithin } from './mount-points.js';
 import { Trash } from './trash.js';
 
 let host: TemporaryHost;
-beforeEach(() => (host = new TemporaryHost()));
+beforeEach(() => {
+  host = new TemporaryHost();
+});
 afterEach(() => host.remove());
 
 async function replaced(operationId: string, hoursAgo: number): Promise<void> {

@@ -16,10 +16,10 @@ const lookAt = promisify(lstat);
 const targetOf = promisify(readlink);
 
 const ENTRIES_AT_ONCE = 128;
-/** What an ordinary user cannot make as root would; the result names it, and the restore goes on. */
-const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'unchecked', 'warning'];
-/** What rustic never makes. */
-const BEYOND_RUSTIC: readonly FindingKind[] = ['special-hard-link'];
+/** What rustic never makes, and what nothing on this host can look at; the result names it, and the restore goes on. */
+const BEYOND_ANYBODY: readonly FindingKind[] = ['special-hard-link', 'unchecked'];
+/** What an ordinary user cannot make as root would. */
+const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'warning'];
 
 export interface CheckOptions {
   /** The roots that were restored; whatever else the snapshot has is left out. */
@@ -45,7 +45,7 @@ export interface CheckReport {
 
 /** What is tolerated of the kinds of differences, if nothing else is said. */
 export function toleratedFindings(asRoot = process.geteuid?.() === 0): Set<FindingKind> {
-  return new Set([...BEYOND_RUSTIC, ...(asRoot ? [] : BEYOND_AN_ORDINARY_USER)]);
+  return new Set([...BEYOND_ANYBODY, ...(asRoot ? [] : BEYOND_AN_ORDINARY_USER)]);
 }
 
 /**
@@ -130,7 +130,7 @@ class TreeCheck {
       }
       if (!isDenial(error)) throw error;
       const unproven = this.options.content && entry.type === 'file';
-      this.#add(unproven ? 'content' : 'unchecked', entry.path, error.message);
+      this.#add(unproven ? 'content' : 'unchecked', entry.path, (error as Error).message);
       return false;
     }
   }
@@ -145,7 +145,7 @@ class TreeCheck {
     } catch (error) {
       // Bytes that were to be proven and cannot be read are not proven.
       if (!isDenial(error)) throw error;
-      this.#add('content', shown, error.message);
+      this.#add('content', shown, (error as Error).message);
     }
   }
 
@@ -193,7 +193,7 @@ function isGone(error: unknown): boolean {
   return isAbsence(error) || errorCode(error) === 'ENOTDIR';
 }
 
-function isDenial(error: unknown): error is Error {
+function isDenial(error: unknown): boolean {
   const code = errorCode(error);
   return code === 'EACCES' || code === 'EPERM';
 }

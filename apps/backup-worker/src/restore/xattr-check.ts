@@ -28,8 +28,12 @@ export class XattrCheck {
       report({ kind, path: shownBytes(typeof path === 'string' ? Buffer.from(path, 'latin1') : path), detail });
     try {
       await readXattrs(folder, roots, limits, (found) => {
-        if ('unreadable' in found) return about(found.path, 'unchecked', `extended attributes: ${found.unreadable}`);
-        const expected = this.#expected.get(found.path.toString('latin1'));
+        const path = found.path.toString('latin1');
+        if ('unreadable' in found) {
+          this.#expected.delete(path);
+          return about(found.path, 'unchecked', `extended attributes: ${found.unreadable}`);
+        }
+        const expected = this.#expected.get(path);
         const digest = expected?.get(found.name);
         expected?.delete(found.name);
         if (digest === found.digest) return;
@@ -38,7 +42,7 @@ export class XattrCheck {
         else if (!found.name.startsWith('security.')) about(found.path, 'xattr', `${found.name} is not in the backup`);
       });
     } catch (error) {
-      if (!(error instanceof ToolFailedError && error.absent)) throw error;
+      if (!(error instanceof ToolFailedError)) throw error;
       return about('', 'unchecked', `extended attributes of ${this.#expected.size} entries: ${error.message}`);
     }
     for (const [path, names] of this.#expected) {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { joined } from '../tree-walk.js';
 import { typeOf } from '../entry-comparison.js';
-import type { ContentPiece, SnapshotEntry, Xattr } from '../snapshot-entry.js';
+import type { ContentPiece, SnapshotEntry } from '../snapshot-entry.js';
 
 const PIECE_BYTES = 100_000;
 
