@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { until } from '../until.js';
 
 export interface Command {
   readonly file: string;
@@ -63,33 +65,43 @@ export async function keep(command: Command, onLine: (line: string) => void): Pr
   // The watch's end of the pipe never says anything; an error there only means that it is gone.
   child.stdio[3]!.on('error', () => undefined);
 
-  const destroy = () => killGroup(pid);
-  const ended = exitOf(child, destroy);
-  return { pid, ended, signal: (signal) => void child.kill(signal), destroy };
+  const ended = exitOf(child, pid);
+  return { pid, ended, signal: (signal) => void child.kill(signal), destroy: () => killGroup(pid) };
 }
 
 /** How long the last output may take to arrive; whoever left the group could hold it open for ever. */
 const LAST_OUTPUT_MS = 1_000;
 
-function exitOf(child: ChildProcess, destroyGroup: () => void): Promise<Exit> {
-  return new Promise((resolve) => {
-    child.once('exit', (code, signal) => {
-      // The watch still holds the group's number, so nobody else can have got it.
-      destroyGroup();
-      const cutOff = setTimeout(() => child.stdio.forEach((stream) => stream?.destroy()), LAST_OUTPUT_MS);
-      child.once('close', () => {
-        clearTimeout(cutOff);
-        resolve({ code, signal });
-      });
-    });
-  });
+/** How long to wait for the last of a killed group: where nobody collects the dead, they stay on the list for ever. */
+const LAST_OF_GROUP_MS = 500;
+
+async function exitOf(child: ChildProcess, group: number): Promise<Exit> {
+  const closed = once(child, 'close'); // It may come right behind the exit.
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  // The watch still holds the group's number, so nobody else can have got it.
+  killGroup(group);
+  const cutOff = setTimeout(() => child.stdio.forEach((stream) => stream?.destroy()), LAST_OUTPUT_MS);
+  await closed;
+  clearTimeout(cutOff);
+  await until(() => !isInGroup(group), { withinMs: LAST_OF_GROUP_MS }).catch(() => undefined);
+  return { code, signal };
 }
 
-function killGroup(pid: number): void {
+function killGroup(group: number): void {
+  signalGroup(group, 'SIGKILL');
+}
+
+/** Whether anybody is left in the group. */
+function isInGroup(group: number): boolean {
+  return signalGroup(group, 0);
+}
+
+function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(-pid, 'SIGKILL');
+    return process.kill(-group, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }
 
