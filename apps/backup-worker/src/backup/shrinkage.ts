@@ -1,7 +1,7 @@
 import type { BackupRecord, PartialReason } from '@buckets/contracts';
 
-/** A source that has lost this share of its bytes since the last good backup is more likely broken than tidied up. */
-const SUSPICIOUS_LOSS = 0.9;
+/** A source that holds no more than a tenth of the last good backup's bytes is more likely broken than tidied up. */
+const SUSPICIOUS_FRACTION = 10;
 
 /** Whether a backup holds suspiciously less than the one before: it is then partial, and never chosen by the product. */
 export function suspiciousLoss(
@@ -10,5 +10,5 @@ export function suspiciousLoss(
 ): PartialReason[] {
   if (before === undefined || before.files === 0) return [];
   if (now.files === 0) return ['empty'];
-  return now.bytes <= before.bytes * (1 - SUSPICIOUS_LOSS) && before.bytes > 0 ? ['shrunken'] : [];
+  return before.bytes > 0 && now.bytes * SUSPICIOUS_FRACTION <= before.bytes ? ['shrunken'] : [];
 }

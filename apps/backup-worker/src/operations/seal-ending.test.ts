@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { open } from '@buckets/vault/sealing';
+import type { Ending } from './operation.js';
+import { sealEnding } from './seal-ending.js';
+
+const dataKey = randomBytes(32);
+const place = { projectId: 'p1', dataKey: dataKey.toString('base64') };
+const openAt = (field: string, sealed: string) => open(dataKey, sealed, { thing: 'project', id: 'p1', field });
+
+const problems = (total: number) => ({
+  total,
+  first: Array.from({ length: total }, (_, index) => ({ path: `/project/private-${index}`, reason: 'private reason' })),
+});
+
+const ending: Ending = {
+  outcome: 'partial',
+  code: 'unreadable-files',
+  reason: 'private reason',
+  result: {
+    backupId: 'a'.repeat(64),
+    hook: { exitCode: 1, output: 'private output' },
+    restore: {
+      backupId: 'a'.repeat(64),
+      backupBeganAt: '2026-01-01T00:00:00.000Z',
+      roots: ['project'],
+      files: 1,
+      bytes: 2,
+      problems: problems(2),
+      lacks: problems(1),
+    },
+  },
+  backup: {
+    backupId: 'a'.repeat(64),
+    operationId: 'op-1',
+    beganAt: '2026-01-01T00:00:00.000Z',
+    endedAt: '2026-01-01T00:00:01.000Z',
+    counter: { generation: 1, epoch: 'e', n: 1 },
+    consistency: { mode: 'stopped', movedWhileReading: false },
+    partialBecause: ['unreadable-files'],
+    unreadable: problems(150),
+    files: 1,
+    folders: 1,
+    bytes: 1,
+    bytesAdded: 1,
+    bytesStored: 1,
+    filesNew: 1,
+    filesChanged: 0,
+  },
+};
+
+describe('what a host says of an ending', () => {
+  it('leaves the host with every text of people sealed', () => {
+    expect(JSON.stringify(sealEnding(ending, place))).not.toContain('private');
+  });
+
+  it('opens again with the key of the project', () => {
+    const { reason, result, backup } = sealEnding(ending, place);
+    expect(openAt('reason', reason!)).toBe('private reason');
+    expect(openAt('output', result!.hook!.output)).toBe('private output');
+    expect(openAt('path', result!.restore!.problems.first[1]!.path)).toBe('/project/private-1');
+    expect(openAt('path', backup!.unreadable.first[0]!.reason)).toBe('private reason');
+  });
+
+  it('carries the first hundred of a list and says how long it is', () => {
+    const { unreadable } = sealEnding(ending, place).backup!;
+    expect(unreadable.first).toHaveLength(100);
+    expect(unreadable.total).toBe(150);
+  });
+});
