@@ -1,18 +1,7 @@
-import { Type } from 'class-transformer';
-import {
-  IsArray,
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsISO8601,
-  IsOptional,
-  IsString,
-  Matches,
-  Min,
-  ValidateNested,
-} from 'class-validator';
+import { IsBoolean, IsIn, IsString, MaxLength } from 'class-validator';
 import { ChangeCounter } from './counter.js';
-import { BACKUP_ID_PATTERN, ID_PATTERN } from './ids.js';
+import { MAX_LISTED } from './envelope.js';
+import { BackupId, Count, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 import { CONSISTENCY_MODES, PARTIAL_REASONS, type ConsistencyMode, type PartialReason } from './vocabulary.js';
 
 /** Whether a backup shows one moment. */
@@ -22,41 +11,44 @@ export class Consistency {
   @IsBoolean() movedWhileReading!: boolean;
 }
 
+/** Characters of a sealed text that stands in a list. */
+const MAX_SEALED = 4096;
+
 /** Something wrong with one file. The path is people's text: sealed in messages. */
 export class FileProblem {
-  @IsString() path!: string;
-  @IsString() reason!: string;
+  @IsString() @MaxLength(MAX_SEALED) path!: string;
+  @IsString() @MaxLength(MAX_SEALED) reason!: string;
 }
 
 /** The first hundred of a list, and how long it really is. */
 export class FileProblems {
-  @IsInt() @Min(0) total!: number;
-  @IsArray() @ValidateNested({ each: true }) @Type(() => FileProblem) first!: FileProblem[];
+  @Count() total!: number;
+  @NestedList(FileProblem, MAX_LISTED) first!: FileProblem[];
 }
 
 /** What there is to know of one backup: a fact of its own, whatever became of the operation that made it. */
 export class BackupRecord {
   /** The snapshot's id. */
-  @Matches(BACKUP_ID_PATTERN) backupId!: string;
-  @Matches(ID_PATTERN) operationId!: string;
+  @BackupId() backupId!: string;
+  @Id() operationId!: string;
   /** A backup is as fresh as the moment it began reading. */
-  @IsISO8601() beganAt!: string;
-  @IsISO8601() endedAt!: string;
-  @ValidateNested() @Type(() => ChangeCounter) counter!: ChangeCounter;
-  @ValidateNested() @Type(() => Consistency) consistency!: Consistency;
+  @Moment() beganAt!: string;
+  @Moment() endedAt!: string;
+  @Nested(ChangeCounter) counter!: ChangeCounter;
+  @Nested(Consistency) consistency!: Consistency;
   /** Empty when the backup holds all that there was. */
-  @IsIn(PARTIAL_REASONS, { each: true }) partialBecause!: PartialReason[];
-  @ValidateNested() @Type(() => FileProblems) unreadable!: FileProblems;
-  @IsInt() @Min(0) files!: number;
-  @IsInt() @Min(0) folders!: number;
+  @List(PARTIAL_REASONS.length) @IsIn(PARTIAL_REASONS, { each: true }) partialBecause!: PartialReason[];
+  @Nested(FileProblems) unreadable!: FileProblems;
+  @Count() files!: number;
+  @Count() folders!: number;
   /** Bytes of all files as read. */
-  @IsInt() @Min(0) bytes!: number;
+  @Count() bytes!: number;
   /** Bytes that were new to the repository, before and after compression. */
-  @IsInt() @Min(0) bytesAdded!: number;
-  @IsInt() @Min(0) bytesStored!: number;
-  @IsInt() @Min(0) filesNew!: number;
-  @IsInt() @Min(0) filesChanged!: number;
-  @IsOptional() @Matches(BACKUP_ID_PATTERN) parentId?: string;
+  @Count() bytesAdded!: number;
+  @Count() bytesStored!: number;
+  @Count() filesNew!: number;
+  @Count() filesChanged!: number;
+  @Optional() @BackupId() parentId?: string;
 }
 
 /** What a snapshot's description holds as JSON; a restore refuses a snapshot without it. */

@@ -1,20 +1,10 @@
-import { Type, type ClassConstructor } from 'class-transformer';
-import {
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsOptional,
-  IsString,
-  Length,
-  Matches,
-  MaxLength,
-  Min,
-  ValidateNested,
-} from 'class-validator';
+import type { ClassConstructor } from 'class-transformer';
+import { IsBoolean, IsIn, IsString, Length, MaxLength } from 'class-validator';
 import { BackupRecord } from './backup.js';
+import { knownPart } from './check-data.js';
 import { decode, readData, UnreadableMessage } from './envelope.js';
 import { OperationResult, ProjectProvisioned } from './events.js';
-import { ID_PATTERN } from './ids.js';
+import { Count, Generation, Id, Nested, Optional } from './shape.js';
 import { parseSubject } from './subjects.js';
 import {
   CLAIM_TYPES,
@@ -27,24 +17,24 @@ import {
 
 /** A host says that an operation has ended there. Not a fact before it was decided. */
 export class OperationEndedClaim {
-  @Matches(ID_PATTERN) operationId!: string;
-  @IsInt() @Min(1) generation!: number;
+  @Id() operationId!: string;
+  @Generation() generation!: number;
   @IsIn(OPERATION_KINDS) kind!: OperationKind;
-  @Matches(ID_PATTERN) attemptId!: string;
+  @Id() attemptId!: string;
   @IsIn(OUTCOMES) outcome!: Outcome;
-  @IsOptional() @IsString() @Length(1, 100) code?: string;
-  @IsOptional() @IsString() @MaxLength(8192) reason?: string;
-  @IsOptional() @ValidateNested() @Type(() => OperationResult) result?: OperationResult;
+  @Optional() @IsString() @Length(1, 100) code?: string;
+  @Optional() @IsString() @MaxLength(8192) reason?: string;
+  @Optional() @Nested(OperationResult) result?: OperationResult;
   /** The backup that exists now, whether or not the operation is still open. */
-  @IsOptional() @ValidateNested() @Type(() => BackupRecord) backup?: BackupRecord;
+  @Optional() @Nested(BackupRecord) backup?: BackupRecord;
   /** The data are there now. */
-  @IsOptional() @ValidateNested() @Type(() => ProjectProvisioned) provisioned?: ProjectProvisioned;
-  @IsOptional() @IsBoolean() running?: boolean;
+  @Optional() @Nested(ProjectProvisioned) provisioned?: ProjectProvisioned;
+  @Optional() @IsBoolean() running?: boolean;
 }
 
 /** A host could not read an intent of its own. */
 export class UnreadableIntentClaim {
-  @IsInt() @Min(1) position!: number;
+  @Count(1) position!: number;
   @IsString() @Length(1, 500) intentSubject!: string;
   @IsString() @MaxLength(2000) reason!: string;
 }
@@ -66,7 +56,7 @@ export function claimTypeName(type: ClaimType): string {
   return `buckets.claim.${type}.v1`;
 }
 
-/** @throws {UnreadableMessage} */
+/** What a host says and this version does not know is left out: it never gets into a fact. @throws {UnreadableMessage} */
 export function readClaim(subject: string, bytes: Uint8Array): ReceivedClaim {
   const parsed = parseSubject(subject);
   if (parsed?.family !== 'claim') throw new UnreadableMessage('its subject is not that of a claim', subject);
@@ -78,11 +68,12 @@ export function readClaim(subject: string, bytes: Uint8Array): ReceivedClaim {
   if (message.subject !== `host/${parsed.hostId}/project/${parsed.projectId}`) {
     throw new UnreadableMessage('its envelope is about something else than its subject', subject);
   }
+  const shape: ClassConstructor<object> = CLAIM_CLASSES[type];
   return {
     type,
     hostId: parsed.hostId,
     projectId: parsed.projectId,
-    data: readData<object>(CLAIM_CLASSES[type], message.data, subject),
+    data: knownPart(shape, readData(shape, message.data, subject)),
     messageId: message.id,
     time: message.time,
   } as ReceivedClaim;

@@ -1,26 +1,21 @@
-import { Type } from 'class-transformer';
 import {
-  ArrayMaxSize,
-  IsArray,
   IsBoolean,
   IsIn,
   IsInt,
-  IsISO8601,
   IsLatitude,
   IsLongitude,
+  IsNumber,
   IsObject,
-  IsOptional,
   IsString,
   Length,
   Matches,
   Max,
   MaxLength,
   Min,
-  ValidateNested,
 } from 'class-validator';
 import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
-import { BACKUP_ID_PATTERN, ID_PATTERN } from './ids.js';
+import { BackupId, Count, Generation, Id, List, Moment, Nested, Optional } from './shape.js';
 import {
   FRESHNESS_STATES,
   ROOTS,
@@ -37,18 +32,18 @@ class Requested {
   /** `key/<apiKeyId>`, `admin` or `scheduler`. */
   @IsString() @Length(1, 128) requestedBy!: string;
   /** SHA-256 of the request that an idempotency key was used with. */
-  @IsOptional() @IsString() @Length(64, 64) requestHash?: string;
+  @Optional() @IsString() @Matches(/^[0-9a-f]{64}$/) requestHash?: string;
 }
 
 export class RegionCreated extends Requested {
   @IsString() @Length(1, 200) name!: string;
-  @IsLatitude() latitude!: number;
-  @IsLongitude() longitude!: number;
+  @IsNumber() @IsLatitude() latitude!: number;
+  @IsNumber() @IsLongitude() longitude!: number;
 }
 
 /** The credentials are in the vault, never here. */
 export class BucketCreated extends Requested {
-  @Matches(ID_PATTERN) regionId!: string;
+  @Id() regionId!: string;
   @IsString() @Length(1, 2000) endpoint!: string;
   @IsString() @Length(1, 100) s3Region!: string;
   @IsString() @Length(1, 255) bucket!: string;
@@ -56,139 +51,139 @@ export class BucketCreated extends Requested {
 
 export class HostCreated extends Requested {
   @IsString() @Length(1, 200) name!: string;
-  @Matches(ID_PATTERN) regionId!: string;
+  @Id() regionId!: string;
 }
 
 export class HostUpdated extends Requested {
-  @IsOptional() @IsString() @Length(1, 200) name?: string;
+  @Optional() @IsString() @Length(1, 200) name?: string;
 }
 
 export class ApiKeyCreated extends Requested {
   @IsString() @Length(1, 200) name!: string;
   /** SHA-256 of the token, which has 256 random bits. */
   @Matches(/^[0-9a-f]{64}$/) tokenHash!: string;
-  @IsArray() @IsIn(SCOPES, { each: true }) scopes!: Scope[];
-  @IsOptional() @IsISO8601() expiresAt?: string;
+  @List(SCOPES.length) @IsIn(SCOPES, { each: true }) scopes!: Scope[];
+  @Optional() @Moment() expiresAt?: string;
 }
 
 export class ApiKeyRevoked extends Requested {}
 
 /** Title and description are people's text: sealed. */
 export class ProjectCreated extends Requested {
-  @IsOptional() @IsString() @MaxLength(8192) title?: string;
-  @IsOptional() @IsString() @MaxLength(65536) description?: string;
+  @Optional() @IsString() @MaxLength(8192) title?: string;
+  @Optional() @IsString() @MaxLength(65536) description?: string;
   @IsString() @Length(1, 200) ownerId!: string;
-  @Matches(ID_PATTERN) regionId!: string;
-  @Matches(ID_PATTERN) bucketId!: string;
-  @Matches(ID_PATTERN) hostId!: string;
-  @IsInt() @Min(1) generation!: number;
+  @Id() regionId!: string;
+  @Id() bucketId!: string;
+  @Id() hostId!: string;
+  @Generation() generation!: number;
   @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes!: number;
 }
 
 export class ProjectUpdated extends Requested {
-  @IsOptional() @IsString() @MaxLength(8192) title?: string;
-  @IsOptional() @IsString() @MaxLength(65536) description?: string;
-  @IsOptional() @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes?: number;
+  @Optional() @IsString() @MaxLength(8192) title?: string;
+  @Optional() @IsString() @MaxLength(65536) description?: string;
+  @Optional() @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes?: number;
 }
 
 /** The data of the project are on its host: created, adopted or restored, and checked. */
 export class ProjectProvisioned {
-  @Matches(ID_PATTERN) operationId!: string;
-  @IsInt() @Min(1) generation!: number;
+  @Id() operationId!: string;
+  @Generation() generation!: number;
   @IsIn(['created', 'adopted', 'restored']) by!: 'created' | 'adopted' | 'restored';
-  @IsOptional() @Matches(BACKUP_ID_PATTERN) backupId?: string;
-  @IsIn(ROOTS, { each: true }) roots!: Root[];
+  @Optional() @BackupId() backupId?: string;
+  @List(ROOTS.length) @IsIn(ROOTS, { each: true }) roots!: Root[];
 }
 
 /** A change that was reported from outside the host, the first since a backup began. */
 export class ProjectChanged {
-  @IsString() @Matches(/^[a-z0-9][a-z0-9-]{0,62}$/) source!: string;
-  @IsISO8601() at!: string;
+  @Id() source!: string;
+  @Moment() at!: string;
 }
 
 export class FreshnessChanged {
   @IsIn(FRESHNESS_STATES) freshness!: FreshnessState;
   /** Since when there have been changes that no backup covers. */
-  @IsOptional() @IsISO8601() staleSince?: string;
+  @Optional() @Moment() staleSince?: string;
   @IsString() @MaxLength(500) reason!: string;
-  @IsOptional() @ValidateNested() @Type(() => ChangeCounter) counter?: ChangeCounter;
-  @IsOptional() @Matches(BACKUP_ID_PATTERN) coveredBy?: string;
+  @Optional() @Nested(ChangeCounter) counter?: ChangeCounter;
+  @Optional() @BackupId() coveredBy?: string;
 }
 
 export class RepositoryInitialised {
   /** The id in the repository's `config`: each run compares it. */
   @Matches(/^[0-9a-f]{64}$/) configId!: string;
-  @Matches(ID_PATTERN) operationId!: string;
+  @Id() operationId!: string;
 }
 
 export class BackupRecorded extends BackupRecord {
-  @Matches(ID_PATTERN) hostId!: string;
+  @Id() hostId!: string;
 }
 
 export class BackupDeleted {
-  @Matches(BACKUP_ID_PATTERN) backupId!: string;
-  @Matches(ID_PATTERN) operationId!: string;
+  @BackupId() backupId!: string;
+  @Id() operationId!: string;
 }
 
 /** A claim from a host that had no say. It changes nothing. */
 export class ClaimRejected {
-  @Matches(ID_PATTERN) hostId!: string;
-  @IsString() claim!: string;
-  @IsString() reason!: string;
-  @IsOptional() @IsString() operationId?: string;
+  @Id() hostId!: string;
+  @IsString() @Length(1, 100) claim!: string;
+  @IsString() @MaxLength(2000) reason!: string;
+  @Optional() @Id() operationId?: string;
 }
 
 export class OperationRequested extends Requested {
-  @Matches(ID_PATTERN) operationId!: string;
-  @Matches(ID_PATTERN) hostId!: string;
-  @IsInt() @Min(1) generation!: number;
+  @Id() operationId!: string;
+  @Id() hostId!: string;
+  @Generation() generation!: number;
   /** What the kind of operation takes: see `intents.ts`. */
   @IsObject() params!: Record<string, unknown>;
 }
 
 /** The control plane has granted an attempt: what was reported before this is covered by a backup that begins now. */
 export class OperationBegan {
-  @Matches(ID_PATTERN) operationId!: string;
-  @Matches(ID_PATTERN) hostId!: string;
-  @IsInt() @Min(1) attempt!: number;
-  @Matches(ID_PATTERN) attemptId!: string;
+  @Id() operationId!: string;
+  @Id() hostId!: string;
+  @Count(1) attempt!: number;
+  @Id() attemptId!: string;
 }
 
 /** What a restore did, and what it could not. */
 export class RestoreResult {
-  @Matches(BACKUP_ID_PATTERN) backupId!: string;
-  @IsISO8601() backupBeganAt!: string;
-  @IsIn(ROOTS, { each: true }) roots!: Root[];
-  @IsInt() @Min(0) files!: number;
-  @IsInt() @Min(0) bytes!: number;
-  @ValidateNested() @Type(() => FileProblems) problems!: FileProblems;
+  @BackupId() backupId!: string;
+  @Moment() backupBeganAt!: string;
+  @List(ROOTS.length) @IsIn(ROOTS, { each: true }) roots!: Root[];
+  @Count() files!: number;
+  @Count() bytes!: number;
+  @Nested(FileProblems) problems!: FileProblems;
   /** What the backup itself lacks. */
-  @ValidateNested() @Type(() => FileProblems) lacks!: FileProblems;
+  @Nested(FileProblems) lacks!: FileProblems;
 }
 
 export class HookResult {
   @IsInt() exitCode!: number;
   /** The end of what it printed, 4 KiB at most; people's text: sealed. */
-  @IsString() output!: string;
+  @IsString() @MaxLength(16_384) output!: string;
 }
 
 export class OperationResult {
-  @IsOptional() @Matches(BACKUP_ID_PATTERN) backupId?: string;
-  @IsOptional() @ValidateNested() @Type(() => RestoreResult) restore?: RestoreResult;
-  @IsOptional() @ValidateNested() @Type(() => HookResult) hook?: HookResult;
-  @IsOptional() @IsIn(ROOTS, { each: true }) @ArrayMaxSize(2) createdRoots?: Root[];
+  @Optional() @BackupId() backupId?: string;
+  @Optional() @Nested(RestoreResult) restore?: RestoreResult;
+  @Optional() @Nested(HookResult) hook?: HookResult;
+  @Optional() @List(ROOTS.length) @IsIn(ROOTS, { each: true }) createdRoots?: Root[];
 }
 
 export class OperationEnded {
-  @Matches(ID_PATTERN) operationId!: string;
-  @IsOptional() @IsInt() @Min(1) attempt?: number;
-  @IsOptional() @ValidateNested() @Type(() => OperationResult) result?: OperationResult;
+  @Id() operationId!: string;
+  @Optional() @Count(1) attempt?: number;
+  @Optional() @Nested(OperationResult) result?: OperationResult;
   /** Stable, for programs. */
-  @IsOptional() @IsString() @Length(1, 100) code?: string;
+  @Optional() @IsString() @Length(1, 100) code?: string;
   /** For people: what happened, and what to do next. */
-  @IsOptional() @IsString() @MaxLength(8192) reason?: string;
+  @Optional() @IsString() @MaxLength(8192) reason?: string;
   /** Whether a process now stands started, after a start or a stop. */
-  @IsOptional() @IsBoolean() running?: boolean;
+  @Optional() @IsBoolean() running?: boolean;
 }
 
 type RequestedTypes = { [K in OperationKind as `${K}-requested`]: OperationRequested };

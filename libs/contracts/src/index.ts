@@ -13,5 +13,6 @@ export * from './intents.js';
 export * from './progress.js';
 export * from './registry.js';
 export * from './requests.js';
+export { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 export * from './subjects.js';
 export * from './vocabulary.js';

@@ -1,42 +1,42 @@
-import { IsBoolean, IsIn, IsInt, IsISO8601, IsOptional, Matches, Min } from 'class-validator';
+import { IsBoolean, IsIn } from 'class-validator';
 import type { ClassConstructor } from 'class-transformer';
 import { decode, readData, UnreadableMessage } from './envelope.js';
-import { BACKUP_ID_PATTERN, ID_PATTERN } from './ids.js';
+import { BackupId, Generation, Id, Moment, Optional } from './shape.js';
 import { parseSubject } from './subjects.js';
 import { CONSISTENCY_MODES, INTENT_KINDS, type ConsistencyMode, type IntentKind } from './vocabulary.js';
 
 /** What every intent says: "do this for the project of the subject, as this operation". */
 export class Intent {
-  @Matches(ID_PATTERN) operationId!: string;
-  @IsInt() @Min(1) generation!: number;
-  @IsISO8601() requestedAt!: string;
+  @Id() operationId!: string;
+  @Generation() generation!: number;
+  @Moment() requestedAt!: string;
 }
 
 /** Makes the project's roots. */
 export class ProvisionIntent extends Intent {
   /** Take what already stands in the project's folders as its data. */
-  @IsOptional() @IsBoolean() adopt?: boolean;
+  @Optional() @IsBoolean() adopt?: boolean;
 }
 
 export class BackupIntent extends Intent {
   /** What the caller insists on; without it the best that the project's state allows. */
-  @IsOptional() @IsIn(CONSISTENCY_MODES) consistency?: ConsistencyMode;
+  @Optional() @IsIn(CONSISTENCY_MODES) consistency?: ConsistencyMode;
 }
 
 export class RestoreIntent extends Intent {
-  @Matches(BACKUP_ID_PATTERN) backupId!: string;
+  @BackupId() backupId!: string;
 }
 
 export class StartIntent extends Intent {
   /** Start with empty folders where the data are lost and no backup can be restored. */
-  @IsOptional() @IsBoolean() allowEmpty?: boolean;
+  @Optional() @IsBoolean() allowEmpty?: boolean;
 }
 
 export class StopIntent extends Intent {}
 
 /** Deletes one backup. */
 export class ForgetIntent extends Intent {
-  @Matches(BACKUP_ID_PATTERN) backupId!: string;
+  @BackupId() backupId!: string;
 }
 
 export class CancelIntent extends Intent {}

@@ -1,17 +1,18 @@
-import { IsIn, IsInt, IsOptional, Min } from 'class-validator';
+import { IsIn, IsInt } from 'class-validator';
+import { Count, Optional } from './shape.js';
 import { PHASES, type Phase } from './vocabulary.js';
 
 /** Best effort: the latest one counts, and its loss never matters. */
 export class Progress {
   @IsIn(PHASES) phase!: Phase;
-  @IsInt() @Min(1) attempt!: number;
-  @IsInt() @Min(0) bytesDone!: number;
-  @IsOptional() @IsInt() @Min(0) bytesTotal?: number;
-  @IsOptional() @IsInt() @Min(0) filesDone?: number;
-  @IsOptional() @IsInt() @Min(0) filesTotal?: number;
+  @Count(1) attempt!: number;
+  @Count() bytesDone!: number;
+  @Optional() @Count() bytesTotal?: number;
+  @Optional() @Count() filesDone?: number;
+  @Optional() @Count() filesTotal?: number;
   /** Bytes per second of late. */
-  @IsOptional() @IsInt() @Min(0) rate?: number;
-  @IsOptional() @IsInt() @Min(0) secondsRemaining?: number;
+  @Optional() @Count() rate?: number;
+  @Optional() @Count() secondsRemaining?: number;
   /** Milliseconds since 1970. */
   @IsInt() at!: number;
 }

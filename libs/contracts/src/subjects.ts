@@ -34,7 +34,9 @@ export const subjects = {
   allAsks: 'buckets.ask.>',
   command: (name: string) => `buckets.command.${token(name)}`,
   allCommands: 'buckets.command.>',
-  deadLetter: (source: string) => `buckets.dead-letter.${token(source)}`,
+  /** Of a stream's reader, or of one host. */
+  deadLetter: (source: string, hostId?: string) =>
+    `buckets.dead-letter.${token(source)}${hostId === undefined ? '' : `.${token(hostId)}`}`,
   allDeadLetters: 'buckets.dead-letter.>',
 } as const;
 
@@ -55,24 +57,28 @@ export type ParsedSubject =
   | { family: 'progress'; hostId: string; operationId: string }
   | { family: 'ask' | 'request'; hostId: string; name: string };
 
-/** Identity comes from the subject only. Null for a subject that is none of ours. */
+/** Identity comes from the subject only. Null for a subject that is none of ours, or whose tokens are no ids. */
 export function parseSubject(subject: string): ParsedSubject | null {
-  const [root, family, a, b, c, ...rest] = subject.split('.');
-  if (root !== 'buckets' || rest.length > 0 || a === undefined || b === undefined) return null;
-  switch (family) {
-    case 'event':
-      return c === undefined ? null : { family, thing: a, id: b, type: c };
-    case 'intent':
-      return c === undefined ? null : { family, hostId: a, projectId: b, kind: c };
-    case 'claim':
-      return c === undefined ? null : { family, hostId: a, projectId: b, type: c };
-    case 'activity':
-      return c === undefined ? { family, hostId: a, projectId: b, name: b === NO_PROJECT ? 'host' : 'project' } : null;
-    case 'progress':
-      return c === undefined ? { family, hostId: a, operationId: b } : null;
-    case 'ask':
-    case 'request':
-      return c === undefined ? { family, hostId: a, name: b } : null;
+  const [root, family, ...tokens] = subject.split('.');
+  const mayConcernHost = family === 'claim' || family === 'activity';
+  const isToken = (token: string, index: number) =>
+    isId(token) || (token === NO_PROJECT && index === 1 && mayConcernHost);
+  if (root !== 'buckets' || !tokens.every(isToken)) return null;
+  const [a, b, c] = tokens as [string, string, string];
+  switch (`${family}/${tokens.length}`) {
+    case 'event/3':
+      return { family: 'event', thing: a, id: b, type: c };
+    case 'intent/3':
+      return { family: 'intent', hostId: a, projectId: b, kind: c };
+    case 'claim/3':
+      return { family: 'claim', hostId: a, projectId: b, type: c };
+    case 'activity/2':
+      return { family: 'activity', hostId: a, projectId: b, name: b === NO_PROJECT ? 'host' : 'project' };
+    case 'progress/2':
+      return { family: 'progress', hostId: a, operationId: b };
+    case 'ask/2':
+    case 'request/2':
+      return { family: family as 'ask' | 'request', hostId: a, name: b };
     default:
       return null;
   }

@@ -1,0 +1,133 @@
+import type { BackupRecord } from '../backup.js';
+import type { Claims } from '../claims.js';
+import type { Events, EventThing, EventType, ProjectEvents } from '../events.js';
+import type { Intents } from '../intents.js';
+import { OPERATION_KINDS, OUTCOMES, type ClaimType, type IntentKind } from '../vocabulary.js';
+
+const at = '2031-02-03T04:05:06.789Z';
+const snapshot = 'ab'.repeat(32);
+const counter = { generation: 3, epoch: 'dawn', n: 17 };
+const problems = { total: 101, first: [{ path: 'sealed:1:path', reason: 'sealed:1:reason' }] };
+
+export const backupRecord: BackupRecord = {
+  backupId: snapshot,
+  operationId: 'op-1',
+  beganAt: '2031-02-03T04:05:06.123456789+02:00',
+  endedAt: at,
+  counter,
+  consistency: { mode: 'live', movedWhileReading: true },
+  partialBecause: ['unreadable-files', 'shrunken'],
+  unreadable: problems,
+  files: 5,
+  folders: 2,
+  bytes: 2 ** 45,
+  bytesAdded: 10,
+  bytesStored: 4,
+  filesNew: 1,
+  filesChanged: 1,
+  parentId: 'cd'.repeat(32),
+};
+
+const result = {
+  backupId: snapshot,
+  restore: {
+    backupId: snapshot,
+    backupBeganAt: at,
+    roots: ['project' as const, 'persist' as const],
+    files: 9,
+    bytes: 99,
+    problems,
+    lacks: { total: 0, first: [] },
+  },
+  hook: { exitCode: -1, output: 'sealed:1:output' },
+  createdRoots: ['persist' as const],
+};
+
+const requested = { requestedBy: 'key/k1', requestHash: 'ef'.repeat(32) };
+
+const operations = Object.fromEntries(
+  OPERATION_KINDS.flatMap((kind) => [
+    [
+      `${kind}-requested`,
+      { ...requested, operationId: 'op-1', hostId: 'h1', generation: 1, params: { backupId: snapshot } },
+    ],
+    [`${kind}-began`, { operationId: 'op-1', hostId: 'h1', attempt: 1, attemptId: 'at-1' }],
+    ...OUTCOMES.map((outcome) => [
+      `${kind}-${outcome}`,
+      { operationId: 'op-1', attempt: 2, result, code: 'disk-full', reason: 'sealed:1:reason', running: false },
+    ]),
+  ]),
+) as unknown as ProjectEvents;
+
+/** One of every fact, with every field set. A new type of event does not compile without one. */
+export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[T][Y] } } = {
+  region: { created: { ...requested, name: 'Zürich 🏔', latitude: 47.37, longitude: 8.54 } },
+  bucket: {
+    created: { ...requested, regionId: 'zrh', endpoint: 'https://s3.example', s3Region: 'eu', bucket: 'safe' },
+  },
+  host: {
+    created: { ...requested, name: 'First', regionId: 'zrh' },
+    updated: { ...requested, name: 'Second' },
+  },
+  'api-key': {
+    created: { ...requested, name: 'CI', tokenHash: '01'.repeat(32), scopes: ['projects:read'], expiresAt: at },
+    revoked: requested,
+  },
+  project: {
+    ...operations,
+    created: {
+      ...requested,
+      title: 'sealed:1:title',
+      description: 'sealed:1:text',
+      ownerId: 'someone',
+      regionId: 'zrh',
+      bucketId: 'b1',
+      hostId: 'h1',
+      generation: 1,
+      backupIntervalMinutes: 60,
+    },
+    updated: { ...requested, title: 'sealed:1:new', description: 'sealed:1:text', backupIntervalMinutes: 1 },
+    provisioned: { operationId: 'op-1', generation: 1, by: 'restored', backupId: snapshot, roots: ['project'] },
+    changed: { source: 'agent-edit', at },
+    'freshness-changed': {
+      freshness: 'stale',
+      staleSince: at,
+      reason: 'Changed since the last backup.',
+      counter,
+      coveredBy: snapshot,
+    },
+    'repository-initialised': { configId: snapshot, operationId: 'op-1' },
+    'backup-recorded': { ...backupRecord, hostId: 'h1' },
+    'backup-deleted': { backupId: snapshot, operationId: 'op-1' },
+    'claim-rejected': { hostId: 'h1', claim: 'backup-succeeded', reason: 'overtaken', operationId: 'op-1' },
+  },
+};
+
+export const CLAIM_EXAMPLES: { [K in ClaimType]: Claims[K] } = {
+  'operation-ended': {
+    operationId: 'op-1',
+    generation: 3,
+    kind: 'backup',
+    attemptId: 'at-1',
+    outcome: 'partial',
+    code: 'unreadable-files',
+    reason: 'sealed:1:reason',
+    result,
+    backup: backupRecord,
+    provisioned: { operationId: 'op-1', generation: 3, by: 'created', roots: ['project', 'persist'] },
+    running: true,
+  },
+  'unreadable-intent': { position: 5, intentSubject: 'buckets.intent.h1.p1.backup', reason: 'it is not JSON' },
+};
+
+const intent = { operationId: 'op-1', generation: 3, requestedAt: at };
+
+export const INTENT_EXAMPLES: { [K in IntentKind]: Intents[K] } = {
+  provision: { ...intent, adopt: true },
+  backup: { ...intent, consistency: 'snapshot' },
+  restore: { ...intent, backupId: snapshot },
+  start: { ...intent, allowEmpty: false },
+  stop: intent,
+  forget: { ...intent, backupId: snapshot },
+  cancel: intent,
+};
