@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { S3ObjectStore } from '@buckets/object-storage';
 import { createRepositoryKey } from '@buckets/repository';
 import { compareTrees, describeTree } from '@buckets/trees';
@@ -8,6 +8,9 @@ import { readFile } from 'node:fs/promises';
 import type { S3Access } from './access.js';
 import { PASSWORD, PATIENT, TestBench } from './testing/bench.js';
 import { startSeaweedFs, type SeaweedFs } from './testing/s3-server.js';
+
+/** Each test runs rustic several times, on machines that have other things to do. */
+jest.setTimeout(60_000);
 
 const BUCKET = 'backups';
 
@@ -34,8 +37,9 @@ beforeEach(async () => {
   await bench.write('persist/b', Buffer.alloc(3_000_000, 'b'));
 });
 afterEach(async () => {
-  expect(await bench.leftOvers()).toEqual([]);
+  const leftOvers = await bench.leftOvers();
   await bench[Symbol.asyncDispose]();
+  expect(leftOvers).toEqual([]);
 });
 
 /** An initialised repository, reached through the proxy. */

@@ -1,6 +1,7 @@
 import { createRepositoryKey } from '@buckets/repository';
+import { removeTree } from '@buckets/trees';
 import { constants } from 'node:fs';
-import { access, chmod, glob, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, glob, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -103,7 +104,7 @@ export class TestBench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true });
+    await removeTree(this.folder);
   }
 }
 
