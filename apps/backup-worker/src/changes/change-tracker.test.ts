@@ -215,11 +215,12 @@ describe('reports', () => {
 });
 
 describe('a new epoch', () => {
-  it.each([
+  const beginnings: [string, () => void | Promise<void>][] = [
     ['a restore', () => tracker.restored('p1')],
     ['a new generation', () => tracker.moveToGeneration('p1', 2)],
     ['being opened for a new generation', () => tracker.open('p1', trial.roots, 2)],
-  ])('begins with %s, and no backup from before covers it', async (_, happen) => {
+  ];
+  it.each(beginnings)('begins with %s, and no backup from before covers it', async (_, happen) => {
     await start({ scanEveryMs: 100 });
     const before = await backup();
     await happen();

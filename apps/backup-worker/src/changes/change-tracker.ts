@@ -102,7 +102,6 @@ export class ChangeTracker {
     const project = this.#projects.get(projectId);
     this.#projects.delete(projectId);
     project?.watch.close();
-    if (project?.scan) project.scan.cancelled = true;
   }
 
   setRunning(projectId: string, running: boolean): void {
@@ -136,8 +135,7 @@ export class ChangeTracker {
     const project = this.#project(projectId);
     const { ledger, watch } = project;
     await watch.settled();
-    for (let attempt = 0; attempt < REFERENCE_ATTEMPTS && !ledger.referenced; attempt++)
-      await this.#scan(project, 'now');
+    for (let left = REFERENCE_ATTEMPTS; left > 0 && !ledger.referenced; left--) await this.#scan(project, 'now');
     if (this.#projects.get(projectId) !== project) throw new ProjectNotTracked(projectId);
     const { counter, quiet } = ledger.beginBackup(Date.now());
     if (quiet) this.#trees.save(projectId, counter.generation, ledger.remembered);
@@ -268,6 +266,7 @@ export class ChangeTracker {
   async #runScan(project: Project, scan: { speed: ScanSpeed; cancelled: boolean }): Promise<ScanOutcome | undefined> {
     const { ledger, watch, roots } = project;
     const { entriesPerSecond, referenceLimitMs, problem } = this.#options;
+    const isOpen = (): boolean => this.#projects.get(project.projectId) === project;
     try {
       await watch.settled();
       const began = ledger.counter;
@@ -276,10 +275,10 @@ export class ChangeTracker {
         roots,
         pace: new Pace(scan.speed === 'now' ? Infinity : entriesPerSecond),
         flush: scan.speed === 'now' ? FLUSH : undefined,
-        wanted: () => !scan.cancelled && equalCounters(ledger.counter, began) && performance.now() < limit,
+        wanted: () => isOpen() && !scan.cancelled && equalCounters(ledger.counter, began) && performance.now() < limit,
       });
       await watch.settled();
-      if (!tree || scan.cancelled) return 'moved';
+      if (!tree || !isOpen()) return 'moved';
       const { referenced } = ledger;
       const outcome = ledger.scanned(began, tree, Date.now());
       if (outcome !== 'moved') project.scannedAt = Date.now();

@@ -238,7 +238,7 @@ describe('whatever happens to a project, its watcher, its worker and its disk', 
         covered.byCounter += host.covered.byCounter;
         covered.bySameTree += host.covered.bySameTree;
       }),
-      { numRuns: 2_000 },
+      { numRuns: 10_000 },
     );
     // Were nothing ever covered, the promise would be easy to keep.
     expect(covered.byCounter).toBeGreaterThan(1_000);

@@ -27,7 +27,7 @@ export class WatchLimitReached extends Error {
  * All watches of a process share one queue in the kernel, and libuv hides its overflow. But libuv empties the queue within
  * one turn of the event loop; so a turn with half as many events as the queue holds may have followed a loss, of any project.
  * Then every project is told `watcher-overflow`, and all folders are watched afresh. The events of closed
- * watches are the only ones that go uncounted: watches are closed a few in a turn.
+ * watches are the only ones that go uncounted: watches are closed a few in a turn. (What is lost for want of kernel memory, a scan finds.)
  */
 export class FolderWatches {
   readonly #maxFolders: number;

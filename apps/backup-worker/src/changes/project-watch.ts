@@ -22,6 +22,14 @@ export interface SharedWatches {
   closed(): void;
 }
 
+/** There is no folder for the project, so there is nothing to watch, not even for its coming. */
+export class ProjectFolderMissing extends Error {
+  readonly code = 'project-folder-missing';
+  constructor() {
+    super('The folder of the project is not there. It is looked for again at the next scan.');
+  }
+}
+
 /** With more changed names in a folder than this, it is listed instead of looking at each. */
 const NAMES_AT_ONCE = 1_000;
 const SETTLE_LIMIT_MS = 5_000;
@@ -82,7 +90,7 @@ export class ProjectWatch {
     this.#ended = undefined;
     for (const anchor of this.#anchors) {
       this.#do(() => {
-        if (!this.#watch(anchor)) return this.#end(new Error('The folder that holds the project is not there.'));
+        if (!this.#watch(anchor)) return this.#end(new ProjectFolderMissing());
         for (const name of anchor.roots) this.#check(anchor, name);
       });
     }
@@ -193,7 +201,7 @@ export class ProjectWatch {
 
   /** Watches the child if it is a folder, and no longer if it is not. */
   #check(parent: Folder, name: string): void {
-    if (parent.gone) return;
+    if (parent.gone || this.#ended || this.#closed) return;
     const known = parent.child(name);
     const folder = known ?? new Folder(parent, name);
     const stat = lookAt(folder.path);

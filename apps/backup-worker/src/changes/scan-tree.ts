@@ -106,7 +106,7 @@ class Scan {
       const path = Buffer.from(root).toString('latin1');
       const look = lookAt(path);
       const top = { index, root, pathLength: path.length, device: look?.stat?.dev, flushedAt: 0 };
-      this.#add(top, path, look && !this.#isSettled(look, top.flushedAt) ? await this.#settle(top, path, look) : look);
+      this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
       for (let folder = this.#folders.pop(); folder !== undefined; folder = this.#folders.pop()) {
         if (!(await this.#list(top, folder))) return undefined;
       }
@@ -122,11 +122,7 @@ class Scan {
     try {
       for (let path = nextPath(folder, listing); path !== undefined; path = nextPath(folder, listing)) {
         const look = lookAt(path);
-        this.#add(
-          top,
-          path,
-          look && !this.#isSettled(look, top.flushedAt) ? await this.#settle(top, path, look) : look,
-        );
+        this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
         if (this.#pace.spent() && !(await this.#rest())) return false;
       }
     } finally {
@@ -140,10 +136,12 @@ class Scan {
     return this.options.wanted?.() !== false;
   }
 
-  /** Whether any change after the look is certain to show. `flushedAt`: when the last flush of a file's pages began. */
-  #isSettled({ stat, at }: Look, flushedAt: number): boolean {
+  /** Whether any change after the look is certain to show. `flushedAt`: when a flush of just this file began, if there was one. */
+  #isSettled(top: Top, { stat, at }: Look, flushedAt = 0): boolean {
     if (!stat || stat.ctimeNs < this.#longAgo) return true;
-    const moment = stat.isFile() ? flushedAt : at;
+    // The flush of a file system does not reach another one that is mounted in it.
+    const writtenBackAt = stat.dev === top.device ? Math.max(flushedAt, top.flushedAt) : flushedAt;
+    const moment = stat.isFile() ? writtenBackAt : at;
     // A ctime from the future is one from before the clock was set back.
     return moment > 0 && (nextTick(stat) < moment || milliseconds(stat.ctimeNs) > Date.now() + COARSE_TICK_MS);
   }
@@ -151,11 +149,8 @@ class Scan {
   /** Looks again until the entry is settled; gives that up for one that never rests. */
   async #settle(top: Top, path: string, first: Look): Promise<Look | undefined> {
     let look: Look | undefined = first;
-    for (
-      let flushedAt = 0;
-      look?.stat && !this.#isSettled(look, Math.max(flushedAt, top.flushedAt));
-      look = lookAt(path)
-    ) {
+    let flushedAt = 0;
+    while (look?.stat && !this.#isSettled(top, look, flushedAt)) {
       if (!this.options.flush || this.#attempts >= SETTLE_ATTEMPTS || this.options.wanted?.() === false) {
         this.#settled = false;
         break;
@@ -163,6 +158,7 @@ class Scan {
       this.#attempts += 1;
       await delay(Math.max(0, Math.min(nextTick(look.stat) + 1 - Date.now(), COARSE_TICK_MS)));
       if (look.stat.isFile()) flushedAt = await this.#flush(this.options.flush, top, path, look.stat);
+      look = lookAt(path);
     }
     return look;
   }
@@ -219,6 +215,7 @@ function lookAt(path: string): Look | undefined {
   return seen && { at, stat: seen.result, outOfReach: seen.outOfReach };
 }
 
+/** When a change is certain to get another ctime than the one seen. */
 function nextTick({ ctimeNs }: BigIntStats): number {
   return milliseconds(ctimeNs) + (ctimeNs % 1_000_000_000n === 0n ? COARSE_TICK_MS : TICK_MS);
 }
