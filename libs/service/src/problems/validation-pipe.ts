@@ -31,6 +31,8 @@ class RequestValidationPipe extends ValidationPipe {
     if (Array.isArray(value) && this.toValidate(metadata)) {
       throw new InvalidRequest([{ pointer: '', in: part, detail: 'an object is expected here, not an array' }]);
     }
+    const nulls = part === 'body' ? fieldsThatAreNull(value) : [];
+    if (nulls.length > 0) throw new InvalidRequest(nulls.slice(0, MAX_ERRORS));
     try {
       return (await super.transform(value, metadata)) as unknown;
     } catch (error) {
@@ -42,14 +44,24 @@ class RequestValidationPipe extends ValidationPipe {
 
 const MAX_ERRORS = 50;
 
+/** To the validator, an optional field that is null is one that was left out; to the code behind it, it is neither. */
+function fieldsThatAreNull(value: unknown): InvalidPart[] {
+  return Object.entries(value ?? {})
+    .filter(([, field]) => field === null)
+    .map(([name]) => {
+      const detail = `${JSON.stringify(shortened(name))} is null: leave the field out, or give it a value`;
+      return { pointer: `/${escapedPointer(shortened(name))}`, in: 'body', detail };
+    });
+}
+
 function* invalidParts(
   errors: readonly ValidationError[],
   part: InvalidPart['in'],
   parent = '',
 ): Generator<InvalidPart> {
   for (const { property = '', constraints = {}, children = [] } of errors) {
-    const name = property.length > 100 ? `${property.slice(0, 100)}…` : property;
-    const pointer = `${parent}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const name = shortened(property);
+    const pointer = `${parent}/${escapedPointer(name)}`;
     const { whitelistValidation, ...others } = constraints;
     if (whitelistValidation !== undefined) {
       yield { pointer, in: part, detail: `there is no field ${JSON.stringify(name)} here: remove it` };
@@ -58,4 +70,13 @@ function* invalidParts(
     }
     yield* invalidParts(children, part, pointer);
   }
+}
+
+function shortened(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 100)}…` : name;
+}
+
+/** As RFC 6901 has it. */
+function escapedPointer(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
