@@ -48,7 +48,7 @@ const BODY_PROBLEMS: Record<string, (error: Error) => { code: string; status: nu
   'entity.parse.failed': (error) => ({
     code: 'invalid-json',
     status: 400,
-    detail: `The body is not valid JSON: ${error.message.slice(0, 200)}`,
+    detail: `The body is not valid JSON (${error.message.slice(0, 200)}). Send one JSON object.`,
   }),
   'entity.too.large': () => ({
     code: 'body-too-large',
