@@ -8,6 +8,7 @@ import { HealthChecks, LOGGER, Stopping, type Logger } from '@buckets/service';
 import { BackupWork } from './backup/backup.js';
 import { ChangeTracker } from './changes/index.js';
 import { ControlPlane } from './control-plane/control-plane.js';
+import { lockDataRoot } from './data-root-lock.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
 import { LiveFiles } from './live-files/index.js';
@@ -73,6 +74,7 @@ class Worker implements OnApplicationShutdown {
     private readonly desk: LiveFilesDesk,
     private readonly heartbeat: Heartbeat,
     private readonly tidying: Tidying,
+    private readonly unlock: () => Promise<void>,
   ) {}
 
   static async start(
@@ -85,6 +87,7 @@ class Worker implements OnApplicationShutdown {
     const { hostId, dataRoot, cpus, memoryBytes, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
     await mkdir(dataRoot, { recursive: true });
     const folders = new HostFolders(dataRoot);
+    const unlock = await lockDataRoot(dataRoot);
     const disk = new Disk();
     const records = new ProvisionedRecords(folders, disk);
     const swap = new Swap(folders, disk, records);
@@ -138,7 +141,7 @@ class Worker implements OnApplicationShutdown {
     desk.open();
     heartbeat.begin();
     tidying.begin(operations);
-    return new Worker(operations, connection, changes, desk, heartbeat, tidying);
+    return new Worker(operations, connection, changes, desk, heartbeat, tidying, unlock);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -147,5 +150,6 @@ class Worker implements OnApplicationShutdown {
     await this.desk.close();
     await this.changes.stopAll();
     await this.connection.drain();
+    await this.unlock();
   }
 }

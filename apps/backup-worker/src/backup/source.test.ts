@@ -18,6 +18,8 @@ describe('the consistency of a backup', () => {
     ['a snapshot where the host has no command for it', true, false, 'snapshot', 'snapshot-not-configured'],
     ['a stopped project while it runs', true, true, 'stopped', 'project-is-running'],
   ] as const)('refuses to pretend: %s', (_, running, canSnapshot, wanted, code) => {
-    expect(() => consistencyOf(running, canSnapshot, wanted)).toThrow(expect.objectContaining({ code }) as unknown as Error);
+    expect(() => consistencyOf(running, canSnapshot, wanted)).toThrow(
+      expect.objectContaining({ code }) as unknown as Error,
+    );
   });
 });

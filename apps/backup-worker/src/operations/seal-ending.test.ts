@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import { MAX_MESSAGE_BYTES } from '@buckets/contracts';
 import { open } from '@buckets/vault/sealing';
 import type { Ending } from './operation.js';
 import { sealEnding } from './seal-ending.js';
@@ -66,5 +67,18 @@ describe('what a host says of an ending', () => {
     const { unreadable } = sealEnding(ending, place).backup!;
     expect(unreadable.first).toHaveLength(100);
     expect(unreadable.total).toBe(150);
+  });
+
+  it('fits into a message whatever the names of the files are', () => {
+    const long = {
+      total: 100,
+      first: Array.from({ length: 100 }, () => ({ path: '€'.repeat(4000), reason: '€'.repeat(4000) })),
+    };
+    const { restore } = ending.result!;
+    const widest = { ...ending, result: { restore: { ...restore!, problems: long, lacks: long } }, backup: undefined };
+    const sealed = sealEnding(widest, place);
+    expect(Buffer.byteLength(JSON.stringify(sealed))).toBeLessThan(MAX_MESSAGE_BYTES - 8192);
+    expect(sealed.result!.restore!.problems.total).toBe(100);
+    expect(sealed.result!.restore!.problems.first.length).toBeGreaterThan(5);
   });
 });

@@ -3,7 +3,9 @@ import { seal } from '@buckets/vault/sealing';
 import type { Ending } from './operation.js';
 
 const MAX_REASON = 2_000;
-const MAX_PATH = 500;
+const MAX_PATH = 1_000;
+/** Of one list, sealed: two of them and all else fit into a message. */
+const MAX_LIST_BYTES = 96 * 1024;
 
 /** People's text (names of files, what a command printed) leaves the host sealed with the project's data key. */
 export function sealEnding(
@@ -12,13 +14,18 @@ export function sealEnding(
 ): Pick<OperationEndedClaim, 'outcome' | 'code' | 'reason' | 'result' | 'backup' | 'provisioned' | 'running'> {
   const key = Buffer.from(dataKey, 'base64');
   const sealed = (field: string, text: string) => seal(key, text, { thing: 'project', id: projectId, field });
-  const problems = ({ total, first }: FileProblems): FileProblems => ({
-    total,
-    first: first.slice(0, MAX_LISTED).map(({ path, reason }) => ({
-      path: sealed('path', path.slice(0, MAX_PATH)),
-      reason: sealed('path', reason.slice(0, MAX_PATH)),
-    })),
-  });
+  const problems = ({ total, first }: FileProblems): FileProblems => {
+    const list: FileProblems['first'] = [];
+    let bytes = 0;
+    for (const problem of first.slice(0, MAX_LISTED)) {
+      const path = sealed('path', problem.path.slice(0, MAX_PATH));
+      const reason = sealed('path', problem.reason.slice(0, MAX_PATH));
+      bytes += path.length + reason.length;
+      if (bytes > MAX_LIST_BYTES) break;
+      list.push({ path, reason });
+    }
+    return { total, first: list };
+  };
   const { reason, result, backup, ...rest } = ending;
   const { restore, hook } = result ?? {};
   return {
