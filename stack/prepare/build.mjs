@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { UNFINISHED, writeAtomically } from './files.mjs';
@@ -63,7 +63,9 @@ function packagesOf(root) {
 }
 
 function filesIn(folder) {
-  return readdirSync(folder, { recursive: true }).filter((file) => statSync(join(folder, file)).isFile());
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
 }
 
 /** An output without a source would still be imported. What another build is writing right now stays. */
