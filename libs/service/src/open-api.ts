@@ -24,7 +24,11 @@ export async function mountOpenApi(
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API key or a JWT' })
     .addSecurityRequirements('bearer')
     .build();
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, config), {
+  const describe = () => {
+    const document = SwaggerModule.createDocument(app, config);
+    return { ...document, paths: { ...document.paths, ...OF_EVERY_SERVICE } };
+  };
+  SwaggerModule.setup('docs', app, describe, {
     jsonDocumentUrl: '/openapi.json',
     raw: ['json'],
     customSiteTitle: title,
@@ -32,3 +36,55 @@ export async function mountOpenApi(
     swaggerOptions: { validatorUrl: null },
   });
 }
+
+const health = (status: string) => ({
+  schema: {
+    type: 'object',
+    required: ['status'],
+    properties: {
+      status: { type: 'string', enum: status.split('|') },
+      checks: {
+        type: 'object',
+        description: 'By part: whether it can be used, and why not',
+        additionalProperties: {
+          type: 'object',
+          required: ['status'],
+          properties: { status: { type: 'string', enum: ['up', 'down'] }, reason: { type: 'string' } },
+        },
+      },
+    },
+  },
+});
+
+/** Described here and not where they are: services without documentation do not load the library that describes. */
+const OF_EVERY_SERVICE = {
+  '/health/live': {
+    get: {
+      operationId: 'live',
+      tags: ['health'],
+      security: [],
+      responses: { 200: { description: 'The process lives', content: { 'application/json': health('up') } } },
+    },
+  },
+  '/health/ready': {
+    get: {
+      operationId: 'ready',
+      tags: ['health'],
+      security: [],
+      responses: {
+        200: { description: 'It can do its work', content: { 'application/json': health('up') } },
+        503: { description: 'It cannot', content: { 'application/json': health('down|stopping') } },
+      },
+    },
+  },
+  '/metrics': {
+    get: {
+      operationId: 'metrics',
+      tags: ['health'],
+      security: [],
+      responses: {
+        200: { description: 'For Prometheus', content: { 'text/plain': { schema: { type: 'string' } } } },
+      },
+    },
+  },
+};

@@ -1,6 +1,12 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiProperty, ApiPropertyOptional, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 
+export class InvalidPartAnswer {
+  @ApiProperty({ description: 'JSON pointer to what is wrong' }) pointer!: string;
+  @ApiProperty({ enum: ['body', 'query', 'path'] }) in!: string;
+  @ApiProperty() detail!: string;
+}
+
 /** RFC 9457. */
 export class ProblemAnswer {
   @ApiProperty() type!: string;
@@ -9,9 +15,13 @@ export class ProblemAnswer {
   @ApiProperty({ description: 'Stable: programs decide by it', example: 'project-not-found' }) code!: string;
   @ApiProperty({ description: 'For people: what is wrong and what to do next' }) detail!: string;
   @ApiPropertyOptional() instance?: string;
+  @ApiPropertyOptional({ type: [InvalidPartAnswer], description: 'Of an invalid request: each part that is wrong' })
+  errors?: InvalidPartAnswer[];
+  @ApiPropertyOptional({ description: 'Which part of the system is out of reach' }) dependency?: string;
+  @ApiPropertyOptional({ description: 'Names the failure in the log of the service' }) errorId?: string;
 }
 
-const MEANING: Record<number, string> = {
+const MEANING: Partial<Record<number | string, string>> = {
   400: 'The request is not understood',
   401: 'No token, or a wrong one',
   403: 'The token may not do that',
@@ -22,11 +32,14 @@ const MEANING: Record<number, string> = {
   503: 'A part of the system is out of reach',
 };
 
-/** Describes the ways in which a route says no; every route may answer 400, 401, 403 and 503. */
+/**
+ * Describes the ways in which a route says no; every route may answer 400, 401, 403 and 503. What else there is, such as
+ * a body that is too large or of another type, is a problem too.
+ */
 export const ApiProblems = (...statuses: number[]) =>
   applyDecorators(
     ApiExtraModels(ProblemAnswer),
-    ...[...new Set([400, 401, 403, ...statuses, 503])].map((status) =>
+    ...[...new Set([400, 401, 403, ...statuses, 503]), 'default' as const].map((status) =>
       ApiResponse({
         status,
         description: MEANING[status] ?? 'Refused',
