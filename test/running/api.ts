@@ -86,7 +86,10 @@ const CALL_WITHIN_MS = 30_000;
 
 /** A caller of the product's HTTP API, as a program elsewhere would be one. */
 export class Api {
-  /** @param token gives the token of a moment; @param url the address */
+  /** Hears of every answer. */
+  onAnswer: (method: string, path: string, answer: Answer) => void = () => undefined;
+
+  /** Both are asked for at each call, as they change when the product starts anew. */
   constructor(
     private readonly url: () => string,
     private readonly token: () => string,
@@ -108,7 +111,9 @@ export class Api {
     const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '');
     const bytes = Buffer.from(await response.arrayBuffer());
     const answer = isJson && bytes.length > 0 ? (JSON.parse(bytes.toString()) as Body) : (bytes as Body);
-    return { status: response.status, headers: response.headers, body: answer };
+    const heard = { status: response.status, headers: response.headers, body: answer };
+    this.onAnswer(method, path, heard);
+    return heard;
   }
 
   /** What is there. @throws Error with the problem when the answer is not 200 */

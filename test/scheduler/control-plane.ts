@@ -9,6 +9,7 @@ import {
   type LoggedEvent,
   type NewEvent,
 } from '@buckets/contracts';
+import { until } from '../../stack/src/index.js';
 import { answer, connectToNats, Log, PositionMoved, provisionStreams } from '@buckets/log';
 
 /** Stands in for the API: appends what a test says and what the scheduler asks for, and remembers the latter. */
@@ -20,7 +21,7 @@ export class ControlPlane {
 
   private constructor(
     private readonly nats: NatsConnection,
-    readonly jsm: JetStreamManager,
+    private readonly jsm: JetStreamManager,
   ) {
     this.log = new Log(nats, jsm, 'buckets/api');
   }
@@ -28,10 +29,18 @@ export class ControlPlane {
   static async start(url: string, credsFile: string): Promise<ControlPlane> {
     const nats = await connectToNats({ url, credsFile, name: 'test-api' });
     const jsm = await jetstreamManager(nats);
-    await provisionStreams(jsm);
     const plane = new ControlPlane(nats, jsm);
+    await plane.provision();
     plane.open();
     return plane;
+  }
+
+  /** Streams that live in memory are gone when the server was. */
+  async provision(): Promise<void> {
+    await until(async () => {
+      await provisionStreams(this.jsm);
+      return true;
+    });
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -38,7 +40,7 @@ beforeAll(async () => {
     BUCKETS_POSTGRES_URL_FILE: postgresUrlFile,
     BUCKETS_HOST_SILENCE_LIMIT: `${SILENCE_LIMIT_MS}ms`,
     BUCKETS_SCHEDULE_TICK: '200ms',
-    BUCKETS_LOG_LEVEL: 'error',
+    BUCKETS_LOG_LEVEL: process.env['SCHED_LOG'] ?? 'error',
   };
   scheduler = await startScheduler();
 });
@@ -269,10 +271,57 @@ describe('several copies and rebuilds', () => {
   }
 });
 
-it('the scheduler says how it is, and takes little memory', async () => {
+describe('what the scheduler stands on may go for a while', () => {
+  it('NATS, with all that hosts have told', async () => {
+    await newProject('survivor');
+    await backUp('survivor', { epoch: 'dawn', n: 0 });
+    await stated('survivor', 'fresh');
+    await stack.restart('nats');
+    await plane.provision();
+    worker.report('survivor', 'dawn', 1);
+    await until(() => plane.statedOf('survivor').at(-1) === 'stale', { what: 'stale after NATS came back' });
+  });
+
+  it('Postgres, and with it the lock of the copy that leads', async () => {
+    await stack.restart('postgres');
+    worker.report('survivor', 'dawn', 2, { sameAs: [{ generation: 1, epoch: 'dawn', n: 0 }] });
+    await until(() => plane.statedOf('survivor').at(-1) === 'fresh', {
+      what: 'fresh after Postgres came back',
+      withinMs: 20_000,
+    });
+  });
+});
+
+it('the scheduler says how it is', async () => {
   const ready = await fetch(`${scheduler.url}/health/ready`);
   expect(await ready.json()).toMatchObject({ status: 'up', checks: { nats: {}, postgres: {}, projection: {} } });
-  const metrics = await (await fetch(`${scheduler.url}/metrics`)).text();
-  expect(metrics).toMatch(/buckets_projects\{freshness="fresh"[^}]*\} [1-9]/);
-  expect(metrics).toMatch(/buckets_scheduler_leads 1/);
+  const metrics = async () => (await fetch(`${scheduler.url}/metrics`)).text();
+  await until(async () => /buckets_projects\{freshness="fresh"\} [1-9]/.test(await metrics()), {
+    what: 'metrics with a fresh project',
+  });
+  expect(await metrics()).toMatch(/buckets_scheduler_leads 1/);
 });
+
+it('a process of the scheduler takes less than 250 MB', async () => {
+  const main = join(import.meta.dirname, '../../apps/scheduler/dist/main.js');
+  const port = await freePort();
+  const env = { ...process.env, ...environment, BUCKETS_HTTP_PORT: String(port) };
+  const child = spawn(process.execPath, [main], { env, stdio: 'ignore' });
+  try {
+    await until(async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).ok, { what: 'a ready scheduler' });
+    const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+    expect(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024).toBeLessThan(250);
+  } finally {
+    child.kill();
+    await once(child, 'exit');
+  }
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
