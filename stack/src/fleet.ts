@@ -1,3 +1,6 @@
+import { S3_REGION } from './s3/buckets.js';
+import type { BucketIdentity } from './secrets.js';
+
 /** The places and hosts of the local stack. */
 export const REGIONS = [
   { id: 'eu-west', name: 'Europe (Dublin)', latitude: 53.35, longitude: -6.26 },
@@ -17,16 +20,6 @@ export const HOSTS: readonly LocalHost[] = [
   { hostId: 'us-1', name: 'First host in Virginia', regionId: 'us-east' },
 ];
 
-export interface LocalBucket {
-  readonly id: string;
-  readonly regionId: string;
-  readonly endpoint: string;
-  readonly s3Region: string;
-  readonly bucket: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-}
-
 /** The API refused something that the stack cannot do without. */
 export class ApiRefused extends Error {
   readonly code = 'api-refused';
@@ -43,12 +36,18 @@ export class Fleet {
     private readonly adminToken: string,
   ) {}
 
-  async addRegion(region: (typeof REGIONS)[number]): Promise<void> {
-    await this.#post('/v1/regions', region);
+  async addRegions(): Promise<void> {
+    await Promise.all(REGIONS.map((region) => this.#post('/v1/regions', region)));
   }
 
-  async addBucket(bucket: LocalBucket): Promise<void> {
-    await this.#post('/v1/buckets', bucket);
+  /** The buckets must be there already. */
+  async addBuckets(endpoint: string, buckets: readonly BucketIdentity[]): Promise<void> {
+    await Promise.all(
+      buckets.map(({ regionId, bucket, accessKeyId, secretAccessKey }) => {
+        const body = { id: regionId, regionId, endpoint, s3Region: S3_REGION, bucket, accessKeyId, secretAccessKey };
+        return this.#post('/v1/buckets', body);
+      }),
+    );
   }
 
   async addHost({ hostId, name, regionId }: LocalHost): Promise<void> {

@@ -1,14 +1,73 @@
 import { join } from 'node:path';
+import { CLONE, tool } from './clone.js';
+import type { Infrastructure } from './infrastructure.js';
 import type { Part } from './processes/supervised.js';
-import { CLONE } from './clone.js';
 
-export interface ServiceOptions {
-  readonly name: string;
-  /** The folder below apps/. */
-  readonly app: string;
-  readonly port: number;
-  /** Beyond what every service gets. */
+/** What all the services of a stack have in common. */
+export interface ServiceContext {
+  readonly infrastructure: Infrastructure;
+  /** Over those of this process's environment. */
   readonly settings: Readonly<Record<string, string>>;
+}
+
+export function apiService(context: ServiceContext, port: number): Part {
+  const { infrastructure } = context;
+  return ofStack(context, 'api', 'api', port, {
+    BUCKETS_NATS_CREDS_FILE: infrastructure.controlCredentials.api,
+    BUCKETS_POSTGRES_URL_FILE: infrastructure.postgresUrlFile,
+    BUCKETS_PLATFORM_KEY_FILE: infrastructure.platformKeyFile,
+    BUCKETS_ADMIN_TOKEN_FILE: infrastructure.adminTokenFile,
+    BUCKETS_HOSTS_SIGNING_KEY_FILE: infrastructure.hostsSigningKeyFile,
+    BUCKETS_HOSTS_ACCOUNT: infrastructure.hostsAccount,
+  });
+}
+
+export function schedulerService(context: ServiceContext, port: number): Part {
+  const { infrastructure } = context;
+  return ofStack(context, 'scheduler', 'scheduler', port, {
+    BUCKETS_NATS_CREDS_FILE: infrastructure.controlCredentials.scheduler,
+    BUCKETS_POSTGRES_URL_FILE: infrastructure.postgresUrlFile,
+  });
+}
+
+export function shareServerService(context: ServiceContext, port: number): Part {
+  return ofStack(context, 'share-server', 'share-server', port, {
+    BUCKETS_NATS_CREDS_FILE: context.infrastructure.controlCredentials['share-server'],
+  });
+}
+
+export interface WorkerOptions {
+  readonly hostId: string;
+  readonly port: number;
+  readonly dataRoot: string;
+  readonly credentialsFile: string;
+}
+
+export function workerService(
+  context: ServiceContext,
+  { hostId, port, dataRoot, credentialsFile }: WorkerOptions,
+): Part {
+  return ofStack(context, workerOf(hostId), 'backup-worker', port, {
+    BUCKETS_NATS_CREDS_FILE: credentialsFile,
+    BUCKETS_HOST_ID: hostId,
+    BUCKETS_DATA_ROOT: dataRoot,
+    BUCKETS_RUSTIC_PATH: tool('rustic'),
+  });
+}
+
+/** What the process is called that works for a host. */
+export function workerOf(hostId: string): string {
+  return `worker-${hostId}`;
+}
+
+function ofStack(
+  { infrastructure, settings }: ServiceContext,
+  name: string,
+  app: string,
+  port: number,
+  own: Readonly<Record<string, string>>,
+): Part {
+  return service({ name, app, port, settings: { ...settings, BUCKETS_NATS_URL: infrastructure.natsUrl, ...own } });
 }
 
 /**
@@ -16,6 +75,15 @@ export interface ServiceOptions {
  * few per cent of its time. Source maps would take 50 MB more: the compiled lines are readable as they are.
  */
 const NODE_FLAGS = ['--max-semi-space-size=4'];
+
+export interface ServiceOptions {
+  readonly name: string;
+  /** The folder below apps/. */
+  readonly app: string;
+  readonly port: number;
+  /** Over those of this process's environment. */
+  readonly settings: Readonly<Record<string, string>>;
+}
 
 /** One of the product's own services. */
 export function service({ name, app, port, settings }: ServiceOptions): Part {

@@ -2,12 +2,20 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
 import { tool } from './clone.js';
-import { Fleet, HOSTS, REGIONS, type LocalHost } from './fleet.js';
-import { createBuckets, infrastructureIn, type Infrastructure } from './infrastructure.js';
+import { Fleet, HOSTS, type LocalHost } from './fleet.js';
+import { infrastructureIn, type Infrastructure } from './infrastructure.js';
 import { choosePorts } from './ports.js';
 import { keptText, privateFolder, writePrivately } from './private-files.js';
 import { Supervised, type Part, type Said } from './processes/supervised.js';
-import { service } from './services.js';
+import { createBuckets } from './s3/buckets.js';
+import {
+  apiService,
+  schedulerService,
+  shareServerService,
+  workerOf,
+  workerService,
+  type ServiceContext,
+} from './services.js';
 import { choosePortsOf, type Ports } from './stack-ports.js';
 import { SupervisorRecord } from './supervisor-record.js';
 
@@ -73,7 +81,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 export class Stack {
   readonly #services = new Map<string, Supervised>();
   readonly #infrastructureParts = new Map<string, Supervised>();
-  readonly #hosts = new Map<string, LocalHost>();
+  readonly #hostIds: string[] = [];
   readonly #said: Said;
   /** The end of the last write of what runs. */
   #written: Promise<void> = Promise.resolve();
@@ -106,26 +114,25 @@ export class Stack {
 
   /** How to reach everything, with the process numbers of this moment. Also in `.data/access.json`. */
   get access(): Access {
-    const infrastructure = this.#infrastructure;
+    const { adminToken, natsUrl, controlCredentials, postgresUrl, s3 } = this.#infrastructure;
     const ports = this.#ports;
-    const { accessKeyId, secretAccessKey } = infrastructure.s3.admin;
     return {
       apiUrl: loopback(ports.api),
       webUrl: loopback(ports.api),
       shareUrl: loopback(ports['share-server']),
-      adminToken: infrastructure.adminToken,
-      natsUrl: infrastructure.natsUrl,
-      natsAdminCreds: infrastructure.controlCredentials.admin,
-      postgresUrl: infrastructure.postgresUrl,
+      adminToken,
+      natsUrl,
+      natsAdminCreds: controlCredentials.admin,
+      postgresUrl,
       s3: {
-        endpoint: infrastructure.s3.endpoint,
-        region: infrastructure.s3.region,
-        accessKeyId,
-        secretAccessKey,
-        buckets: infrastructure.s3.buckets.map(({ bucket }) => bucket),
+        endpoint: s3.endpoint,
+        region: s3.region,
+        accessKeyId: s3.admin.accessKeyId,
+        secretAccessKey: s3.admin.secretAccessKey,
+        buckets: s3.buckets.map(({ bucket }) => bucket),
       },
       rusticPath: tool('rustic'),
-      hosts: [...this.#hosts.keys()].map((hostId) => ({
+      hosts: this.#hostIds.map((hostId) => ({
         hostId,
         dataRoot: this.#dataRoot(hostId),
         pid: this.#services.get(workerOf(hostId))?.pid ?? null,
@@ -142,23 +149,22 @@ export class Stack {
     const { infrastructure, parts } = await infrastructureIn(this.dataDir, this.#ports);
     this.#infrastructure = infrastructure;
     const [nats, postgres, s3] = parts.map((part) => this.#add(this.#infrastructureParts, part));
-    const hosts = HOSTS.filter(({ hostId }) => services.includes(workerOf(hostId)));
-    const buckets = s3!.start().then(() => createBuckets(this.#infrastructure.s3));
-    const wants = (name: string, part: () => Part) =>
-      services.includes(name) ? this.#add(this.#services, part()).start() : Promise.resolve();
+    const { api, scheduler, 'share-server': shareServer } = this.#ports;
+    const start = async (name: string, part: (context: ServiceContext, port: number) => Part, port: number) => {
+      if (services.includes(name)) await this.#add(this.#services, part(this.#context, port)).start();
+    };
 
-    await allOrFirstFailure([
-      buckets,
-      (async () => {
-        await allOrFirstFailure([nats!.start(), postgres!.start()]);
-        await wants('api', () => this.#api());
-        await allOrFirstFailure([
-          wants('scheduler', () => this.#scheduler()),
-          wants('share-server', () => this.#shareServer()),
-          services.includes('api') ? this.#makeFleet(hosts, buckets) : Promise.resolve(),
-        ]);
-      })(),
-    ]);
+    const buckets = s3!.start().then(() => createBuckets(infrastructure.s3.endpoint, infrastructure.s3));
+    const control = async () => {
+      await allOrFirstFailure([nats!.start(), postgres!.start()]);
+      await start('api', apiService, api);
+      await allOrFirstFailure([
+        start('scheduler', schedulerService, scheduler),
+        start('share-server', shareServerService, shareServer),
+        services.includes('api') ? this.#makeFleet(services, buckets) : undefined,
+      ]);
+    };
+    await allOrFirstFailure([buckets, control()]);
     this.#isUp = true;
     this.#writeDown();
     await this.#written;
@@ -166,11 +172,17 @@ export class Stack {
 
   /** Brings up a worker for one more host in one of the regions; for a host that has one, nothing happens. */
   async addHost(host: LocalHost): Promise<void> {
+    const { hostId } = host;
+    if (this.#hostIds.includes(hostId)) return;
+    this.#hostIds.push(hostId);
     const fleet = this.#fleet();
     await fleet.addHost(host);
-    const credentials = join(this.dataDir, 'secrets', `host-${host.hostId}.creds`);
-    await keptText(credentials, () => fleet.credentialsFor(host.hostId));
-    await this.#startWorker(host, credentials);
+    const credentialsFile = join(this.dataDir, 'secrets', `host-${hostId}.creds`);
+    await keptText(credentialsFile, () => fleet.credentialsFor(hostId));
+    const { port } = await choosePorts({ port: {} });
+    const dataRoot = await privateFolder(this.#dataRoot(hostId));
+    const part = workerService(this.#context, { hostId, port, dataRoot, credentialsFile });
+    await this.#add(this.#services, part).start();
   }
 
   /** Stops everything and lets go of the folder. */
@@ -211,72 +223,18 @@ export class Stack {
     this.#named(name).thaw();
   }
 
-  async #makeFleet(hosts: readonly LocalHost[], buckets: Promise<void>): Promise<void> {
-    const fleet = this.#fleet();
-    await Promise.all(REGIONS.map((region) => fleet.addRegion(region)));
+  async #makeFleet(services: readonly string[], buckets: Promise<void>): Promise<void> {
     const { s3 } = this.#infrastructure;
-    const bucketsKnown = buckets.then(() =>
-      Promise.all(
-        s3.buckets.map(({ regionId, bucket, accessKeyId, secretAccessKey }) =>
-          fleet.addBucket({
-            id: regionId,
-            regionId,
-            endpoint: s3.endpoint,
-            s3Region: s3.region,
-            bucket,
-            accessKeyId,
-            secretAccessKey,
-          }),
-        ),
-      ),
-    );
-    await allOrFirstFailure([bucketsKnown, ...hosts.map((host) => this.addHost(host))]);
+    const fleet = this.#fleet();
+    await fleet.addRegions();
+    await allOrFirstFailure([
+      buckets.then(() => fleet.addBuckets(s3.endpoint, s3.buckets)),
+      ...HOSTS.filter(({ hostId }) => services.includes(workerOf(hostId))).map((host) => this.addHost(host)),
+    ]);
   }
 
-  #api(): Part {
-    const infrastructure = this.#infrastructure;
-    return this.#service('api', 'api', this.#ports.api, {
-      BUCKETS_NATS_CREDS_FILE: infrastructure.controlCredentials.api,
-      BUCKETS_POSTGRES_URL_FILE: infrastructure.postgresUrlFile,
-      BUCKETS_PLATFORM_KEY_FILE: infrastructure.platformKeyFile,
-      BUCKETS_ADMIN_TOKEN_FILE: infrastructure.adminTokenFile,
-      BUCKETS_HOSTS_SIGNING_KEY_FILE: infrastructure.hostsSigningKeyFile,
-      BUCKETS_HOSTS_ACCOUNT: infrastructure.hostsAccount,
-    });
-  }
-
-  #scheduler(): Part {
-    return this.#service('scheduler', 'scheduler', this.#ports.scheduler, {
-      BUCKETS_NATS_CREDS_FILE: this.#infrastructure.controlCredentials.scheduler,
-      BUCKETS_POSTGRES_URL_FILE: this.#infrastructure.postgresUrlFile,
-    });
-  }
-
-  #shareServer(): Part {
-    return this.#service('share-server', 'share-server', this.#ports['share-server'], {
-      BUCKETS_NATS_CREDS_FILE: this.#infrastructure.controlCredentials['share-server'],
-    });
-  }
-
-  async #startWorker(host: LocalHost, credentials: string): Promise<void> {
-    const { hostId } = host;
-    const name = workerOf(hostId);
-    if (this.#services.has(name)) return;
-    this.#hosts.set(hostId, host);
-    const { port } = await choosePorts({ port: {} });
-    const dataRoot = await privateFolder(this.#dataRoot(hostId));
-    const part = this.#service(name, 'backup-worker', port, {
-      BUCKETS_NATS_CREDS_FILE: credentials,
-      BUCKETS_HOST_ID: hostId,
-      BUCKETS_DATA_ROOT: dataRoot,
-      BUCKETS_RUSTIC_PATH: tool('rustic'),
-    });
-    await this.#add(this.#services, part).start();
-  }
-
-  #service(name: string, app: string, port: number, settings: Readonly<Record<string, string>>): Part {
-    const common = { BUCKETS_NATS_URL: this.#infrastructure.natsUrl };
-    return service({ name, app, port, settings: { ...this.options.settings, ...common, ...settings } });
+  get #context(): ServiceContext {
+    return { infrastructure: this.#infrastructure, settings: this.options.settings ?? {} };
   }
 
   #add(to: Map<string, Supervised>, part: Part): Supervised {
@@ -322,21 +280,17 @@ export class Stack {
   }
 }
 
-function workerOf(hostId: string): string {
-  return `worker-${hostId}`;
-}
-
 function loopback(port: number): string {
   return `http://127.0.0.1:${port}`;
 }
 
 /** Waits until all have settled, so that nothing goes on behind the caller's back; then throws the first failure. */
-async function allOrFirstFailure(promises: readonly Promise<unknown>[]): Promise<void> {
+async function allOrFirstFailure(promises: readonly (Promise<unknown> | undefined)[]): Promise<void> {
   let failed = false;
   let first: unknown;
   await Promise.all(
     promises.map((promise) =>
-      promise.catch((error: unknown) => {
+      promise?.catch((error: unknown) => {
         if (!failed) first = error;
         failed = true;
       }),

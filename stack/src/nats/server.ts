@@ -14,34 +14,41 @@ export interface NatsServerOptions {
   readonly program: string;
   /** Where the server keeps streams, accounts and its configuration. */
   readonly folder: string;
-  readonly port: number;
+  /** `address:port` */
+  readonly listen: string;
   readonly keys: Keys;
 }
 
 /** A NATS server in operator mode, with JetStream for the control plane's account. */
-export function natsServer({ program, folder, port, keys }: NatsServerOptions): Part {
-  const configuration = join(folder, 'server.conf');
+export function natsServer({ program, folder, listen, keys }: NatsServerOptions): Part {
   return {
     name: 'nats',
     command: async () => {
-      await privateFolder(folder);
-      await writeAccounts(join(folder, 'accounts'), keys);
-      await writePrivately(configuration, await serverConfiguration(folder, port, keys));
+      const configuration = await configureNats(folder, listen, keys);
       return { file: program, args: ['--config', configuration], env: { PATH: process.env.PATH } };
     },
-    ready: () => greets(port),
+    ready: () => greets(Number(listen.split(':')[1])),
     worthSeeing: (line) => !line.includes('[INF]'),
     stopWith: 'SIGTERM',
   };
 }
 
-async function serverConfiguration(folder: string, port: number, keys: Keys): Promise<string> {
+/** Writes what a server needs to be ours into its folder. @returns the path of its configuration */
+export async function configureNats(folder: string, listen: string, keys: Keys): Promise<string> {
+  await privateFolder(folder);
+  await writeAccounts(join(folder, 'accounts'), keys);
+  const configuration = join(folder, 'server.conf');
+  await writePrivately(configuration, await serverConfiguration(folder, listen, keys));
+  return configuration;
+}
+
+async function serverConfiguration(folder: string, listen: string, keys: Keys): Promise<string> {
   const operator = await encodeOperator('buckets', keys.operator, { system_account: keys.system.getPublicKey() });
   const system = await signedAccount('system', keys.system, systemAccount(), keys);
   // An acknowledged fact survives a power cut: every write is flushed to the disk.
   return `
 server_name: buckets
-listen: "127.0.0.1:${port}"
+listen: "${listen}"
 max_payload: 1MiB
 jetstream {
   store_dir: ${JSON.stringify(join(folder, 'jetstream'))}

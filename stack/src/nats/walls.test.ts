@@ -46,7 +46,7 @@ describe('between the control plane and the hosts', () => {
     keys = await readKeys(await privateFolder(join(folder, 'secrets')));
     ({ port } = await choosePorts({ port: {} }));
     server = new Supervised(
-      natsServer({ program: tool('nats-server'), folder: join(folder, 'nats'), port, keys }),
+      natsServer({ program: tool('nats-server'), folder: join(folder, 'nats'), listen: `127.0.0.1:${port}`, keys }),
       silent,
     );
     await server.start();

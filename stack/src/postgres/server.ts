@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,8 +16,16 @@ export interface PostgresServerOptions {
 const USER = 'buckets';
 const DATABASE = 'buckets';
 
-export function postgresUrl({ port, password }: Pick<PostgresServerOptions, 'port' | 'password'>): string {
-  return `postgres://${USER}:${password}@127.0.0.1:${port}/${DATABASE}`;
+export function postgresUrl({
+  host = '127.0.0.1',
+  port,
+  password,
+}: {
+  host?: string;
+  port: number;
+  password: string;
+}): string {
+  return `postgres://${USER}:${password}@${host}:${port}/${DATABASE}`;
 }
 
 /** A PostgreSQL server on loopback, with the database `buckets` in it. */
@@ -97,11 +104,6 @@ async function hasDatabase({ port, password }: PostgresServerOptions): Promise<b
   } finally {
     await client.end();
   }
-}
-
-/** Random, and safe in an address. */
-export function newPassword(): string {
-  return randomBytes(24).toString('base64url');
 }
 
 function environment(): Record<string, string | undefined> {

@@ -39,7 +39,7 @@ export function s3Server({ program, folder, ports, identities }: S3ServerOptions
     name: 's3',
     command: async () => {
       await mkdir(data, { recursive: true, mode: 0o700 });
-      await writePrivately(configuration, JSON.stringify({ identities: identities.map(configured) }));
+      await writePrivately(configuration, s3Configuration(identities));
       const flags = {
         dir: data,
         ip: '127.0.0.1',
@@ -82,6 +82,11 @@ export function s3Server({ program, folder, ports, identities }: S3ServerOptions
     readyWithinMs: 60_000,
     afterEnd: () => removeSockets(ports),
   };
+}
+
+/** Who may do what, as SeaweedFS reads it. Without any identity it would refuse signed requests. */
+export function s3Configuration(identities: readonly S3Identity[]): string {
+  return JSON.stringify({ identities: identities.map(configured) });
 }
 
 function configured({ name, accessKeyId, secretAccessKey, bucket }: S3Identity): object {
