@@ -74,7 +74,7 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   const since = complete.map((backup) => firstLacking(backup, report, facts)!);
   return {
     freshness: 'stale',
-    staleSince: new Date(Math.max(facts.createdAt, ...since)).toISOString(),
+    staleSince: new Date(since.length === 0 ? facts.createdAt : Math.max(...since)).toISOString(),
     reason: reasonOfStale(newestFirst[0]!, report, facts),
     counter,
   };

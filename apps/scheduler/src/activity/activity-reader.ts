@@ -9,20 +9,22 @@ import {
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { readActivity, STREAM, subjects, UnreadableMessage, type ReceivedActivity } from '@buckets/contracts';
-import type { Logger } from '@buckets/service';
+import { Backoff, type Logger } from '@buckets/service';
 import type { Clock } from './clock.js';
 import type { Heard } from './activity-board.js';
 
 export interface ActivityListener {
   /** From now on everything is heard that hosts say; before, it may have been missed. */
   listening(): void;
+  /** From now on what hosts say may be missed. */
+  deaf(): void;
   hear(activity: ReceivedActivity, heard: Heard): void;
 }
 
 const MAX_BATCH = 500;
 const FETCH_EXPIRES_MS = 5_000;
 const INACTIVE_MS = 60_000;
-const RETRY_PAUSE_MS = 500;
+const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 5_000 });
 
 /**
  * Listens to what hosts tell: first the latest message on each subject, then each as it comes. Whenever something may
@@ -38,18 +40,19 @@ export class ActivityReader {
 
   /** Until the signal. */
   async run(listener: ActivityListener, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted;) {
       try {
-        await this.listen(listener, signal);
+        await this.listen(listener, signal, () => (failures = 0));
       } catch (error) {
+        listener.deaf();
         if (signal.aborted) return;
         this.log.warn({ error }, 'Listening to the hosts stopped; trying again');
-        await pause(RETRY_PAUSE_MS);
+        await pause(BETWEEN_TRIES.delayMs(++failures), undefined, { signal }).catch(() => undefined);
       }
     }
   }
 
-  private async listen(listener: ActivityListener, signal: AbortSignal): Promise<void> {
+  private async listen(listener: ActivityListener, signal: AbortSignal, begun: () => void): Promise<void> {
     const consumer = await this.jsm.consumers.add(STREAM.activity, {
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.LastPerSubject,
@@ -59,6 +62,7 @@ export class ActivityReader {
       num_replicas: 1,
     });
     const reader = await this.js.consumers.get(STREAM.activity, consumer.name);
+    begun();
     listener.listening();
     const kept = consumer.num_pending;
     let delivered = 0;

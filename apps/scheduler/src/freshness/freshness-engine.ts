@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ReceivedActivity } from '@buckets/contracts';
 import { freshnessOf } from '@buckets/freshness';
+import { ProjectionBehind, type Projector } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import { ActivityBoard, type Heard } from '../activity/activity-board.js';
 import type { ActivityListener } from '../activity/activity-reader.js';
@@ -12,8 +13,7 @@ import type { Statements } from './statements.js';
 
 export interface FreshnessEngineParts {
   tables: Pick<FreshnessTables, 'read' | 'position' | 'changedAfter' | 'page'>;
-  /** Returns when the tables may have moved past a position, or after a while. */
-  moved: (position: number, signal: AbortSignal) => Promise<void>;
+  projector: Pick<Projector, 'position' | 'waitFor'>;
   board: ActivityBoard;
   statements: Pick<Statements, 'offer'>;
   requests: Pick<ReportRequests, 'need' | 'settle' | 'drop'>;
@@ -29,6 +29,7 @@ const PAGE = 500;
 /** What happens to a project within so long is looked at once. */
 const COALESCE_MS = 20;
 const RETRY_PAUSE_MS = 500;
+const LOOK_AGAIN_MS = 1_000;
 /** Between two pages of the round that looks at every project, whatever has happened. */
 const SWEEP_PAUSE_MS = 15_000;
 
@@ -65,6 +66,7 @@ export class FreshnessEngine implements ActivityListener {
   /** Until the signal. The tables must have reached the end of the log. */
   async run(signal: AbortSignal): Promise<void> {
     this.furthest = await this.parts.tables.position();
+    signal.addEventListener('abort', () => this.wake(), { once: true });
     try {
       await Promise.all([this.follow(this.furthest, signal), this.sweep(signal), this.work(signal)]);
     } finally {
@@ -79,6 +81,11 @@ export class FreshnessEngine implements ActivityListener {
       for (const id of this.undecided) this.projects.add(id);
       this.undecided.clear();
     });
+  }
+
+  /** What is not heard now does not make a host silent. */
+  deaf(): void {
+    this.listeningSince = Number.POSITIVE_INFINITY;
   }
 
   hear(activity: ReceivedActivity, heard: Heard): void {
@@ -115,11 +122,21 @@ export class FreshnessEngine implements ActivityListener {
   private async follow(from: number, signal: AbortSignal): Promise<void> {
     let handled = from;
     await this.untilAborted(signal, async () => {
+      const reached = this.parts.projector.position;
       const changes = await this.parts.tables.changedAfter(handled, PAGE);
       this.look(changes.map(({ id }) => id));
       handled = changes.at(-1)?.position ?? handled;
-      if (changes.length < PAGE) await this.parts.moved(handled, signal);
+      if (changes.length < PAGE) await this.movedPast(reached);
     });
+  }
+
+  /** Waits for the tables to move, for a second at most: of what another copy writes there may be no word. */
+  private async movedPast(position: number): Promise<void> {
+    try {
+      await this.parts.projector.waitFor(position + 1, LOOK_AGAIN_MS);
+    } catch (error) {
+      if (!(error instanceof ProjectionBehind)) throw error;
+    }
   }
 
   /** Every project: once at the beginning, then over and over at leisure, in case something was missed. */
@@ -206,10 +223,7 @@ export class FreshnessEngine implements ActivityListener {
   }
 
   private async woken(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.wake = resolve;
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    if (!signal.aborted) await new Promise<void>((resolve) => (this.wake = resolve));
   }
 
   private async untilAborted(signal: AbortSignal, step: () => Promise<void>): Promise<void> {

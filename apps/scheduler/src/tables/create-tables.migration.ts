@@ -20,7 +20,7 @@ const STATEMENTS = [
      created_at timestamptz NOT NULL, provisioned_at timestamptz, running boolean NOT NULL,
      outside_changes jsonb NOT NULL, freshness text, stale_since timestamptz, freshness_reason text, covered_by text,
      stated_epoch text, stated_at timestamptz, last_backup_operation_id text, last_backup_ended_at timestamptz,
-     failed_backups int NOT NULL, position bigint NOT NULL)`,
+     last_backup_outcome text, failed_backups int NOT NULL, position bigint NOT NULL)`,
   'CREATE INDEX project_position ON scheduler.project (position)',
   'CREATE INDEX project_host ON scheduler.project (host_id, id)',
   `CREATE INDEX project_unprotected ON scheduler.project (id)

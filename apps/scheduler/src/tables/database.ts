@@ -4,6 +4,8 @@ import { SCHEDULER_ENTITIES } from './rows.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** For when the server does not even say so. */
+const QUERY_TIMEOUT_MS = 35_000;
 /** Any number will do, so long as it is the same in every copy. */
 const MIGRATION_LOCK = 7_240_114;
 
@@ -17,7 +19,12 @@ export async function openDatabase(url: string, connections: number): Promise<Da
     migrations: [CreateTables1763820000000],
     migrationsTableName: 'buckets_scheduler_migrations',
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { max: connections, statement_timeout: STATEMENT_TIMEOUT_MS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS },
+    extra: {
+      max: connections,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    },
   });
   await data.initialize();
   const session = data.createQueryRunner();

@@ -191,6 +191,8 @@ describe('backup operations', () => {
       ['backup-partial', { operationId: 'o2' }],
     );
     expect(partial.project.failed_backups).toBe(0);
+    const cancelled = after(...failed('o1'), ['backup-cancelled', { operationId: 'o2' }]);
+    expect(cancelled.project).toMatchObject({ failed_backups: 1, last_backup_outcome: 'cancelled' });
   });
 
   it('are open until they end, and then remembered for a while', () => {

@@ -97,6 +97,7 @@ function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 
     stated_at: null,
     last_backup_operation_id: null,
     last_backup_ended_at: null,
+    last_backup_outcome: null,
     failed_backups: 0,
     position,
   };
@@ -142,17 +143,22 @@ function ended(
     return { ...rows, project, operations: rows.operations.filter(({ id }) => id !== operationId) };
   }
   const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));
-  const failed = outcome !== 'succeeded' && outcome !== 'partial';
   return {
     ...rows,
     project: {
       ...project,
       last_backup_operation_id: operationId,
       last_backup_ended_at: Date.parse(event.time),
-      failed_backups: failed ? project.failed_backups + 1 : 0,
+      last_backup_outcome: outcome,
+      failed_backups: failuresAfter(outcome, project.failed_backups),
     },
     operations: withoutLongEnded(operations),
   };
+}
+
+function failuresAfter(outcome: Outcome, before: number): number {
+  if (outcome === 'cancelled') return before;
+  return outcome === 'failed' || outcome === 'expired' ? before + 1 : 0;
 }
 
 function withoutLongEnded(operations: readonly OperationRow[]): OperationRow[] {

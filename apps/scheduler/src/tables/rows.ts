@@ -1,4 +1,4 @@
-import type { ChangeCounter, FreshnessState, OperationKind, PartialReason } from '@buckets/contracts';
+import type { ChangeCounter, FreshnessState, OperationKind, Outcome, PartialReason } from '@buckets/contracts';
 import type { OutsideChange } from '@buckets/freshness';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
@@ -32,6 +32,7 @@ export class ProjectRow {
   /** The backup operation that ended last, and how many have ended in a row without any backup. */
   @Column({ type: 'text', nullable: true }) last_backup_operation_id!: string | null;
   @Column({ ...moment, nullable: true }) last_backup_ended_at!: number | null;
+  @Column({ type: 'text', nullable: true }) last_backup_outcome!: Outcome | null;
   @Column({ type: 'int' }) failed_backups!: number;
 
   /** Of the project's last event. */

@@ -1,0 +1,75 @@
+import type { FreshnessState } from '@buckets/contracts';
+import { FRESHNESS_STATES } from '@buckets/contracts';
+import type { Projector } from '@buckets/log';
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** What can be asked of a copy that leads. */
+export interface Leading {
+  projects: () => Promise<ReadonlyMap<FreshnessState, number>>;
+  hosts: () => { heard: number; silent: number };
+  waiting: () => number;
+}
+
+/** What the scheduler tells of itself. Projects and hosts are told of by the copy that leads. */
+export class SchedulerMetrics {
+  readonly statements: Counter<'outcome'>;
+  readonly requests: Counter<'outcome'>;
+  private lead: Leading | undefined;
+
+  constructor(registry: Registry, projector: Pick<Projector, 'position'>) {
+    const registers = [registry];
+    this.statements = new Counter({
+      name: 'buckets_freshness_statements_total',
+      help: 'Statements on the freshness of projects that were sent',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.requests = new Counter({
+      name: 'buckets_schedule_requests_total',
+      help: 'Backups that the schedule asked for',
+      labelNames: ['outcome'],
+      registers,
+    });
+    gauge(registers, 'buckets_scheduler_position', 'Position in the log that the tables have reached', (of) =>
+      of.set(projector.position),
+    );
+    gauge(registers, 'buckets_scheduler_leads', 'Whether this copy is the one that works', (of) =>
+      of.set(this.lead === undefined ? 0 : 1),
+    );
+    gauge(registers, 'buckets_scheduler_waiting', 'Projects to be looked at, and statements to be sent', (of) =>
+      of.set(this.lead?.waiting() ?? 0),
+    );
+    gauge(registers, 'buckets_hosts', 'Hosts by whether they were heard within the silence limit', (of) => {
+      const { heard, silent } = this.lead?.hosts() ?? { heard: 0, silent: 0 };
+      of.set({ state: 'heard' }, heard);
+      of.set({ state: 'silent' }, silent);
+    });
+    gauge(registers, 'buckets_projects', 'Projects by the freshness that was stated last', async (of) => {
+      const projects = await this.lead?.projects();
+      for (const freshness of FRESHNESS_STATES) of.set({ freshness }, projects?.get(freshness) ?? 0);
+    });
+  }
+
+  leading(lead: Leading): void {
+    this.lead = lead;
+  }
+
+  notLeading(): void {
+    this.lead = undefined;
+  }
+}
+
+function gauge(
+  registers: Registry[],
+  name: string,
+  help: string,
+  collect: (of: Gauge<'freshness' | 'state'>) => void | Promise<void>,
+): void {
+  const of: Gauge<'freshness' | 'state'> = new Gauge({
+    name,
+    help,
+    labelNames: ['freshness', 'state'],
+    registers,
+    collect: () => collect(of),
+  });
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import type { FreshnessState } from '@buckets/contracts';
+
+/** What the log says of a project that may be in need of a backup. Moments are milliseconds since 1970. */
+export interface ScheduledProject {
+  id: string;
+  hostId: string;
+  intervalMinutes: number;
+  provisionedAt: number | null;
+  freshness: FreshnessState;
+  staleSince: number | null;
+  statedAt: number | null;
+  /** The epoch of the changes that the statement looked at. */
+  statedEpoch: string | null;
+  newestBackup: { id: string; beganAt: number; epoch: string; partial: boolean } | null;
+  lastEnded: { operationId: string; at: number; cancelled: boolean } | null;
+  /** Backup operations that ended in a row without a backup. */
+  failures: number;
+  /** A backup, or something that no backup can run beside, is under way. */
+  busy: boolean;
+}
+
+export interface DueBackup {
+  projectId: string;
+  hostId: string;
+  /** The same for every copy of the scheduler and however often it asks, until a backup operation has ended. */
+  key: string;
+  dueAt: number;
+}
+
+const MINUTE = 60_000;
+/** A watcher that began anew gets so long to show by a scan that nothing changed. */
+const SCAN_GRACE_MS = 20 * MINUTE;
+const FIRST_RETRY_MS = MINUTE;
+const LAST_RETRY_MS = 6 * 60 * MINUTE;
+/** Projects that became due together are spread over a tenth of their interval, and over this at most. */
+const MAX_SPREAD_MS = 5 * MINUTE;
+
+/** The projects whose time has come, the longest overdue first. Pure. */
+export function dueBackups(now: number, projects: readonly ScheduledProject[]): DueBackup[] {
+  return projects
+    .flatMap((project) => {
+      const at = dueAt(project);
+      return at === null || at > now
+        ? []
+        : [{ projectId: project.id, hostId: project.hostId, key: keyOf(project), dueAt: at }];
+    })
+    .toSorted((a, b) => a.dueAt - b.dueAt);
+}
+
+/** When a project is to be backed up as things stand; null for one that needs no backup, or can have none now. */
+export function dueAt(project: ScheduledProject): number | null {
+  const { provisionedAt, busy } = project;
+  const unprotectedAt = unprotectedSince(project);
+  if (provisionedAt === null || busy || unprotectedAt === null) return null;
+  return Math.max(unprotectedAt + intervalMs(project) + spreadMs(project), ...holdOffs(project));
+}
+
+function unprotectedSince({ freshness, staleSince, statedAt, provisionedAt }: ScheduledProject): number | null {
+  if (freshness === 'never') return provisionedAt;
+  if (freshness !== 'stale') return null;
+  // A host whose clock is ahead must not put its backups off.
+  const known = [staleSince, statedAt].filter((at) => at !== null);
+  return known.length === 0 ? provisionedAt : Math.min(...known);
+}
+
+/** Moments before which another backup would be of no use. */
+function holdOffs({
+  newestBackup,
+  lastEnded,
+  failures,
+  statedAt,
+  statedEpoch,
+  ...project
+}: ScheduledProject): number[] {
+  const moments: number[] = [];
+  if (lastEnded?.cancelled) moments.push(lastEnded.at + intervalMs(project));
+  if (lastEnded !== null && failures > 0) {
+    moments.push(lastEnded.at + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)));
+  }
+  if (newestBackup?.partial) moments.push(newestBackup.beganAt + intervalMs(project));
+  const watchedAnew = newestBackup !== null && statedEpoch !== null && statedEpoch !== newestBackup.epoch;
+  if (watchedAnew && statedAt !== null) moments.push(statedAt + Math.min(SCAN_GRACE_MS, intervalMs(project)));
+  return moments;
+}
+
+function keyOf({ id, newestBackup, lastEnded }: ScheduledProject): string {
+  return [id, newestBackup?.id ?? 'none', lastEnded?.operationId ?? 'first'].join('/');
+}
+
+function spreadMs({ id, intervalMinutes }: Pick<ScheduledProject, 'id' | 'intervalMinutes'>): number {
+  const share = createHash('sha256').update(id).digest().readUInt32BE(0) / 2 ** 32;
+  return Math.round(share * Math.min(MAX_SPREAD_MS, (intervalMinutes * MINUTE) / 10));
+}
+
+function intervalMs({ intervalMinutes }: Pick<ScheduledProject, 'intervalMinutes'>): number {
+  return intervalMinutes * MINUTE;
+}

@@ -1,0 +1,129 @@
+import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { STREAM, subjects } from '@buckets/contracts';
+import { ask, ProjectionBehind, type Projector } from '@buckets/log';
+import { Backoff, type Logger } from '@buckets/service';
+import type { DataSource } from 'typeorm';
+import { ActivityBoard } from './activity/activity-board.js';
+import { ActivityReader } from './activity/activity-reader.js';
+import { steadyClock } from './activity/clock.js';
+import { FreshnessEngine } from './freshness/freshness-engine.js';
+import { FreshnessTables } from './freshness/freshness-tables.js';
+import { ReportRequests } from './freshness/report-requests.js';
+import { Statements } from './freshness/statements.js';
+import { Leadership } from './leadership/leadership.js';
+import { SchedulerMetrics } from './metrics.js';
+import { ScheduleTables } from './schedule/schedule-tables.js';
+import { Schedule } from './schedule/schedule.js';
+import type { SchedulerSettings } from './settings.js';
+
+export interface SchedulerParts {
+  nats: NatsConnection;
+  jsm: JetStreamManager;
+  data: DataSource;
+  projector: Projector;
+  metrics: SchedulerMetrics;
+  settings: Pick<SchedulerSettings, 'silenceLimitMs' | 'scheduleTickMs' | 'scheduleAtMost' | 'schedulePerHost'>;
+  log: Logger;
+}
+
+const STATEMENTS_AT_ONCE = 8;
+const BETWEEN_STATEMENTS_MS = 1_000;
+const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 30_000 });
+const BETWEEN_REPORT_REQUESTS = new Backoff({ firstMs: 2_000, maxMs: 5 * 60_000 });
+
+/** What a copy of the scheduler does while it leads: it states how fresh projects are, and asks for their backups. */
+export class Scheduler {
+  private readonly stopping = new AbortController();
+  private readonly leadership: Leadership;
+  private running: Promise<void> | undefined;
+
+  constructor(private readonly parts: SchedulerParts) {
+    this.leadership = new Leadership(parts.data, 'buckets scheduler', parts.log);
+  }
+
+  start(): void {
+    this.running = this.leadership.run((signal) => this.lead(signal), this.stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  private async lead(signal: AbortSignal): Promise<void> {
+    const { nats, jsm, data, projector, metrics, settings, log } = this.parts;
+    await this.reachTheEndOfTheLog(signal);
+    const board = new ActivityBoard();
+    const tables = new FreshnessTables(data);
+    const statements = new Statements({
+      send: (statement) => ask(nats, subjects.command('state-freshness'), statement),
+      atOnce: STATEMENTS_AT_ONCE,
+      betweenMs: BETWEEN_STATEMENTS_MS,
+      backoff: BETWEEN_TRIES,
+      log,
+      ended: (outcome) => metrics.statements.inc({ outcome }),
+    });
+    const requests = new ReportRequests({
+      ask: (hostId) => ask(nats, subjects.request(hostId, 'report'), {}),
+      backoff: BETWEEN_REPORT_REQUESTS,
+      log,
+    });
+    const { silenceLimitMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
+    const clock = steadyClock;
+    const engine = new FreshnessEngine({ tables, projector, board, statements, requests, clock, log, silenceLimitMs });
+    const schedule = new Schedule({
+      tables: new ScheduleTables(data),
+      position: () => tables.position(),
+      request: (command) => ask(nats, subjects.command('request-backup'), command),
+      log,
+      ended: (outcome) => metrics.requests.inc({ outcome }),
+      tickMs: scheduleTickMs,
+      atMost: scheduleAtMost,
+      perHost: schedulePerHost,
+    });
+    metrics.leading({
+      projects: () => tables.count(),
+      hosts: () => board.count(clock.now(), silenceLimitMs),
+      waiting: () => engine.waiting + statements.size,
+    });
+    try {
+      const reader = new ActivityReader(jetstream(nats), jsm, clock, log);
+      await allOrNone(signal, [
+        (ends) => reader.run(engine, ends),
+        (ends) => engine.run(ends),
+        (ends) => schedule.run(ends),
+      ]);
+    } finally {
+      metrics.notLeading();
+      statements.stop();
+      requests.stop();
+    }
+  }
+
+  /** Before that the tables tell of the past: backups that are in the log already would seem to be missing. */
+  private async reachTheEndOfTheLog(signal: AbortSignal): Promise<void> {
+    const { state } = await this.parts.jsm.streams.info(STREAM.log);
+    while (!signal.aborted && this.parts.projector.position < state.last_seq) {
+      await this.parts.projector.waitFor(state.last_seq, 1_000).catch((error: unknown) => {
+        if (!(error instanceof ProjectionBehind)) throw error;
+      });
+    }
+  }
+}
+
+/** Runs them side by side until the signal; when one fails, the others are ended too, and its error is thrown. */
+async function allOrNone(signal: AbortSignal, runs: ((ends: AbortSignal) => Promise<void>)[]): Promise<void> {
+  const failed = new AbortController();
+  const ends = AbortSignal.any([signal, failed.signal]);
+  const settled = await Promise.allSettled(
+    runs.map((run) =>
+      run(ends).catch((error: unknown) => {
+        failed.abort();
+        throw error;
+      }),
+    ),
+  );
+  const failure = settled.find(({ status }) => status === 'rejected');
+  if (failure?.status === 'rejected') throw failure.reason;
+}

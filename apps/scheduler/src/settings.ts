@@ -1,0 +1,44 @@
+import { serviceSettings } from '@buckets/service';
+import { defineSettings, duration, filePath, integer, secretUrl, string, type SettingsOf } from '@buckets/settings';
+
+export const schedulerSettings = defineSettings({
+  ...serviceSettings,
+  natsUrl: string('BUCKETS_NATS_URL', { default: 'nats://127.0.0.1:4222', describe: 'Where NATS listens' }),
+  natsCredsFile: filePath('BUCKETS_NATS_CREDS_FILE', {
+    describe: "NATS credentials of a user in the control plane's account",
+  }),
+  postgresUrl: secretUrl('BUCKETS_POSTGRES_URL', {
+    protocols: ['postgres:', 'postgresql:'],
+    describe: 'The database that holds the tables',
+  }),
+  postgresConnections: integer('BUCKETS_POSTGRES_CONNECTIONS', {
+    default: 8,
+    min: 5,
+    max: 200,
+    describe: 'Connections to Postgres at most',
+  }),
+  silenceLimitMs: duration('BUCKETS_HOST_SILENCE_LIMIT', {
+    default: '30s',
+    min: '1s',
+    describe: 'How long a host may say nothing before the freshness of its projects is unknown',
+  }),
+  scheduleTickMs: duration('BUCKETS_SCHEDULE_TICK', {
+    default: '10s',
+    min: '100ms',
+    describe: 'How often the schedule looks for projects whose backup is due',
+  }),
+  scheduleAtMost: integer('BUCKETS_SCHEDULE_AT_MOST', {
+    default: 20,
+    min: 1,
+    max: 1000,
+    describe: 'Backups that the schedule asks for in one tick, on all hosts together',
+  }),
+  schedulePerHost: integer('BUCKETS_SCHEDULE_PER_HOST', {
+    default: 10,
+    min: 1,
+    max: 1000,
+    describe: 'Backups queued or under way on one host beyond which the schedule adds none',
+  }),
+});
+
+export type SchedulerSettings = SettingsOf<typeof schedulerSettings>;
