@@ -107,7 +107,7 @@ export class BackupReport {
  * used (files are read instead), and errors of the scan that only adds up sizes beside the backup itself.
  */
 const NO_LOSS =
-  /^(Error in cache backend |missing blobs in index for unchanged file |ignoring error when loading parent tree |error determining backup size: |ignoring error (?!: |obtaining |reading ))/;
+  /^(Error in cache backend |missing blobs in index for unchanged file |ignoring error when loading parent tree |error determining backup size: |ignoring error (\/|[^:]*\(os error \d+\)$))/;
 
 export function backupOutcome(ran: Ran, { unreadable, notes, summary }: BackupReport): BackupOutcome {
   const snapshotId = summary?.snapshot_id;

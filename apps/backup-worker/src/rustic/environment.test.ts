@@ -12,8 +12,9 @@ const folder = new RunFolder('/run/of/this', () => {});
 describe('the environment of a run', () => {
   it('holds nothing of this process but what it was given', () => {
     const environment = environmentOf(folder, { limits: { threads: 2 }, environment: { HTTPS_PROXY: 'http://proxy' } });
-    const { SSL_CERT_FILE, PATH, ...others } = environment;
+    const { SSL_CERT_FILE: _bundle, ...others } = environment;
     expect(others).toEqual({
+      PATH: expect.stringContaining('/usr/bin:'),
       HOME: '/run/of/this',
       TMPDIR: '/run/of/this',
       TZ: 'UTC',

@@ -5,10 +5,10 @@ import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './acce
 import { environmentOf, launcherOf, type RusticLimits } from './environment.js';
 import { Lines } from './lines.js';
 import { Messages } from './messages.js';
-import { failed, stoppedOrFailed, type Ran } from './outcome.js';
+import { stoppedOrFailed, type Ran } from './outcome.js';
 import type { OnProgress } from './progress.js';
 import { RunFolders, type RunFolder } from './run-folders.js';
-import { runProcess, type EndedProcess, type Patience } from './run-process.js';
+import { runProcess, type Patience } from './run-process.js';
 import { Transcript } from './transcript.js';
 
 export interface RusticSettings {

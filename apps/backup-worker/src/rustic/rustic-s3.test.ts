@@ -7,22 +7,22 @@ import type { AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import type { S3Access } from './access.js';
 import { PASSWORD, PATIENT, TestBench } from './testing/bench.js';
-import { startSeaweedFs, type SeaweedFs } from './testing/s3-server.js';
+import { startS3Server, type S3Server } from './testing/s3-server.js';
 
 /** Each test runs rustic several times, on machines that have other things to do. */
 jest.setTimeout(60_000);
 
 const BUCKET = 'backups';
 
-let server: SeaweedFs;
+let server: S3Server;
 let proxy: FaultyProxy;
 let bench: TestBench;
 let repositories = 0;
 
 beforeAll(async () => {
-  server = await startSeaweedFs();
-  proxy = await FaultyProxy.before(server.access(BUCKET).endpoint);
-  const store = new S3ObjectStore(server.access(BUCKET));
+  server = await startS3Server();
+  proxy = await FaultyProxy.before(server.endpoint);
+  const store = new S3ObjectStore(accessTo(server));
   await store.createBucket();
   store.destroy();
 }, 60_000);
@@ -46,13 +46,13 @@ afterEach(async () => {
 async function repository(): Promise<S3Access> {
   const access: S3Access = {
     kind: 's3',
-    ...server.access(BUCKET),
+    ...accessTo(server),
     endpoint: proxy.endpoint,
     root: `projects/p${(repositories += 1)}`,
     masterKey: createRepositoryKey(),
   };
   const { objects } = await bench.rustic().initialise(access.masterKey, PASSWORD, PATIENT);
-  const store = new S3ObjectStore(server.access(BUCKET));
+  const store = new S3ObjectStore(accessTo(server));
   for (const { path, bytes } of objects)
     await store.put(`${access.root}/${path}`, bytes, { ifNoneMatch: path === 'config' });
   store.destroy();
@@ -158,6 +158,10 @@ describe('on an S3 server', () => {
     for (const secret of [access.secretAccessKey, encrypt, mac.k, mac.r]) expect(shown).not.toContain(secret);
   });
 });
+
+function accessTo({ endpoint, region, accessKeyId, secretAccessKey }: S3Server) {
+  return { endpoint, region, bucket: BUCKET, accessKeyId, secretAccessKey };
+}
 
 type Fault = (method: string, url: string) => [status: number, code: string] | 'never' | undefined;
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createRepositoryKey } from '@buckets/repository';
-import { compareTrees, describeTree, growTree } from '@buckets/trees';
+import { compareTrees, describeTree, growTree, type Difference } from '@buckets/trees';
 import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import {
@@ -89,8 +89,14 @@ describe('a backup', () => {
 
     const destination = bench.path('restored');
     const restored = await bench.rustic().restore(access, idOf(made), destination, PATIENT);
-    expect(restored).toMatchObject({ outcome: 'succeeded' });
-    expect(await differences(bench.root, destination)).toEqual([]);
+    expect(restored).toMatchObject({ outcome: isRoot ? 'succeeded' : 'partial' });
+    // rustic sets the mode first: on a read-only file, only root can then set the attributes.
+    const unset = restored.outcome === 'partial' ? restored.problems.first : [];
+    expect(unset.filter(({ what }) => what !== 'attributes')).toEqual([]);
+    const others = (await differences(bench.root, destination)).filter(
+      ({ path }) => !unset.some((problem) => problem.path === `/${path}`),
+    );
+    expect(others).toEqual([]);
     if (restic)
       await execa(restic, ['-r', access.folder, '--no-lock', '--no-cache', 'check', '--read-data'], {
         env: { RESTIC_PASSWORD: PASSWORD },
@@ -499,7 +505,7 @@ function idOf(outcome: object): string {
   throw new Error(`There is no snapshot: ${JSON.stringify(outcome)}`);
 }
 
-async function differences(one: string, other: string): Promise<unknown[]> {
+async function differences(one: string, other: string): Promise<Difference[]> {
   // A hole comes back in whole chunks of at most 8 MiB.
   const allocated = { notMoreThanBy: 32 * 2 ** 20 };
   return compareTrees(await describeTree(one), await describeTree(other), { topFolder: false, allocated });
