@@ -7,9 +7,10 @@ import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
  * report was made: what happened since is not known yet, and the worker's next report will tell.
  */
 export function covers(backup: ChangeCounter, report: Pick<ChangeReport, 'counter' | 'sameAs'>): boolean {
-  return [report.counter, ...report.sameAs].some((known) => isSame(known, backup));
+  return [report.counter, ...report.sameAs].some((known) => equalCounters(known, backup));
 }
 
-function isSame(one: ChangeCounter, other: ChangeCounter): boolean {
+/** Counters of different epochs or generations never compare. */
+export function equalCounters(one: ChangeCounter, other: ChangeCounter): boolean {
   return one.generation === other.generation && one.epoch === other.epoch && one.n === other.n;
 }

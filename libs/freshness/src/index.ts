@@ -1,3 +1,3 @@
-export { covers } from './covers.js';
+export { covers, equalCounters } from './covers.js';
 export { freshnessOf } from './freshness-of.js';
 export type { ExistingBackup, Freshness, FreshnessFacts, OutsideChange } from './freshness-of.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChangeLedger } from './change-ledger.js';
-import { type ChangeReport, covers, staleSince } from './covers.js';
+import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
+import { covers } from '@buckets/freshness';
 
 const now = { at: 100, watched: true, running: false };
 const tree = (fingerprint: string, settled = true) => ({ fingerprint, entries: 1, settled });
@@ -36,13 +37,13 @@ describe('the change ledger of a project', () => {
     const second = quietBackup(ledger, 'b');
     ledger.raise(70, 'fs-api');
     const report = ledger.report(now);
-    expect([staleSince(first, report), staleSince(second, report)]).toEqual([50, 70]);
+    expect([changedSince(first, report), changedSince(second, report)]).toEqual([50, 70]);
     expect(report).toMatchObject({ lastChangeAt: 70, lastChangeSource: 'fs-api', epochBeganAt: 1 });
   });
 
   it('makes a backup that the present epoch never knew stale since the epoch began', () => {
-    expect(staleSince({ generation: 3, epoch: 'lost', n: 0 }, ledgerAt().report(now))).toBe(1);
-    expect(staleSince({ generation: 2, epoch: 'one', n: 0 }, ledgerAt().report(now))).toBe(1);
+    expect(changedSince({ generation: 3, epoch: 'lost', n: 0 }, ledgerAt().report(now))).toBe(1);
+    expect(changedSince({ generation: 2, epoch: 'one', n: 0 }, ledgerAt().report(now))).toBe(1);
   });
 
   it('never lets a backup cover that began without a reference, not even when a later scan is quiet', () => {
@@ -69,7 +70,7 @@ describe('the change ledger of a project', () => {
     const backup = quietBackup(ledger);
     expect(ledger.scanned(ledger.counter, tree('b', false), 9)).toBe('missed');
     expect(covers(backup, ledger.report(now))).toBe(false);
-    expect(staleSince(backup, ledger.report(now))).toBe(9);
+    expect(changedSince(backup, ledger.report(now))).toBe(9);
   });
 
   it('takes back a needless raise when a scan finds the tree as it was, until the next change', () => {
@@ -79,7 +80,7 @@ describe('the change ledger of a project', () => {
     expect(ledger.scanned(ledger.counter, tree('a'), 55)).toBe('same');
     expect(covers(backup, ledger.report(now))).toBe(true);
     expect(ledger.raise(60, 'watcher')).toBe(true);
-    expect(staleSince(backup, ledger.report(now))).toBe(60);
+    expect(changedSince(backup, ledger.report(now))).toBe(60);
   });
 
   it('is stale after a restart until a scan finds the remembered tree, whatever the epoch', () => {
@@ -91,7 +92,7 @@ describe('the change ledger of a project', () => {
     after.scanned(after.counter, tree('a'), 6);
     expect(covers(backup, after.report(now))).toBe(true);
     after.raise(7, 'watcher');
-    expect(staleSince(backup, after.report(now))).toBe(7);
+    expect(changedSince(backup, after.report(now))).toBe(7);
   });
 
   it('stays stale after a restart with another tree, and does not remember the old one any more', () => {
@@ -140,3 +141,11 @@ describe('the change ledger of a project', () => {
     expect(ledger.remembered?.backups).toHaveLength(8);
   });
 });
+
+/** When the project first changed after a backup, as the report tells; of one that it does not know, since it watches. */
+function changedSince(backup: ChangeCounter, report: ChangeReport): number {
+  const known =
+    backup.generation === report.counter.generation &&
+    report.firstChanges.find(({ epoch, n }) => epoch === backup.epoch && n === backup.n);
+  return known ? known.at : report.epochBeganAt;
+}

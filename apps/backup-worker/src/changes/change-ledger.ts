@@ -1,4 +1,5 @@
-import { type ChangeReport, type Counter, equalCounters } from './covers.js';
+import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
+import { equalCounters } from '@buckets/freshness';
 import type { TreeScan } from './scan-tree.js';
 
 /** Backups whose first later change is remembered. */
@@ -9,7 +10,7 @@ const SAME = 8;
 /** What outlives the worker's process: a tree's fingerprint and the backups that began on exactly that tree. */
 export interface Remembered {
   fingerprint: string;
-  backups: Counter[];
+  backups: ChangeCounter[];
 }
 
 /** `missed`: the tree differs although nobody saw a change. `moved`: it changed during the scan, which says nothing. */
@@ -42,7 +43,7 @@ export type ScanOutcome = 'same' | 'first-look' | 'missed' | 'moved';
  *    after. A restore and a generation forget the reference too.
  */
 export class ChangeLedger {
-  #counter: Counter;
+  #counter: ChangeCounter;
   #epochBeganAt: number;
   #last?: { at: number; source: string };
   #marks: Mark[] = [];
@@ -54,7 +55,7 @@ export class ChangeLedger {
     if (start.remembered) this.#reference = { ...start.remembered };
   }
 
-  get counter(): Counter {
+  get counter(): ChangeCounter {
     return { ...this.#counter };
   }
 
@@ -88,7 +89,7 @@ export class ChangeLedger {
   }
 
   /** A whole scan has ended that began at counter `began`. */
-  scanned(began: Counter, scan: TreeScan, at: number): ScanOutcome {
+  scanned(began: ChangeCounter, scan: TreeScan, at: number): ScanOutcome {
     if (!equalCounters(began, this.#counter)) return 'moved';
     const reference = this.#reference;
     if (reference?.fingerprint === scan.fingerprint) {
@@ -103,7 +104,7 @@ export class ChangeLedger {
   }
 
   /** A backup begins to read: at which counter, and whether quietly (otherwise it will never be enough: n has been raised). */
-  beginBackup(at: number): { counter: Counter; quiet: boolean } {
+  beginBackup(at: number): { counter: ChangeCounter; quiet: boolean } {
     const { counter, referenced: quiet } = this;
     this.#unchangedSince([counter]);
     if (quiet && this.#reference) this.#reference.backups = added(this.#reference.backups, counter).slice(-SAME);
@@ -127,7 +128,7 @@ export class ChangeLedger {
     };
   }
 
-  #unchangedSince(backups: Counter[]): void {
+  #unchangedSince(backups: ChangeCounter[]): void {
     const others = this.#marks.filter((mark) => !backups.some((backup) => equalCounters(backup, mark.counter)));
     this.#marks = [...others, ...backups.map((counter) => ({ counter }))].slice(-MARKS);
   }
@@ -135,7 +136,7 @@ export class ChangeLedger {
 
 /** A begun backup, and the first change after it. */
 interface Mark {
-  counter: Counter;
+  counter: ChangeCounter;
   changedAt?: number;
 }
 
@@ -144,6 +145,6 @@ interface Reference extends Remembered {
   n?: number;
 }
 
-function added(counters: Counter[], counter: Counter): Counter[] {
+function added(counters: ChangeCounter[], counter: ChangeCounter): ChangeCounter[] {
   return [...counters.filter((known) => !equalCounters(known, counter)), counter];
 }

@@ -3,7 +3,8 @@ import { appendFileSync, linkSync, readFileSync, readdirSync, rmSync, writeFileS
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
-import { type ChangeReport, type Counter, covers } from './covers.js';
+import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
+import { covers } from '@buckets/freshness';
 import { TrialProject, eventually, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;
@@ -45,13 +46,13 @@ async function restart(...how: Parameters<typeof start>): Promise<void> {
 }
 
 /** A backup that reads nothing: what counts is when it began. */
-async function backup(): Promise<Counter> {
+async function backup(): Promise<ChangeCounter> {
   const { counter, quiet } = await tracker.beginBackup('p1');
   expect(quiet).toBe(true);
   return counter;
 }
 
-const covered = (counter: Counter): boolean => covers(counter, tracker.reportOf('p1'));
+const covered = (counter: ChangeCounter): boolean => covers(counter, tracker.reportOf('p1'));
 const lastReport = (): ChangeReport => reports.at(-1)!;
 
 describe('a backup', () => {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeLedger, type ScanOutcome } from './change-ledger.js';
-import { type ChangeReport, type Counter, equalCounters } from './covers.js';
+import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
+import { equalCounters } from '@buckets/freshness';
 import { FolderWatches } from './folder-watches.js';
 import { Pace } from './pace.js';
 import type { ProjectWatch, WatchSource } from './project-watch.js';
@@ -37,7 +38,7 @@ export interface ChangeTrackerOptions {
 
 export interface BegunBackup {
   /** What the backup records: it covers the project as long as `covers(counter, report)`. */
-  counter: Counter;
+  counter: ChangeCounter;
   /** False if the project kept changing: this backup will not be enough, the next may be. */
   quiet: boolean;
   /** The backup has read everything: did the project change meanwhile? To be called before the result is claimed. */
@@ -139,7 +140,8 @@ export class ChangeTracker {
     if (this.#projects.get(projectId) !== project) throw new ProjectNotTracked(projectId);
     const { counter, quiet } = ledger.beginBackup(Date.now());
     if (quiet) this.#trees.save(projectId, counter.generation, ledger.remembered);
-    else this.#report(project);
+    // Whoever hears of the backup can tell at once that it is enough.
+    this.#report(project);
     return {
       counter,
       quiet,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ChangeLedger, type Remembered } from './change-ledger.js';
-import { type Counter, covers } from './covers.js';
+import type { ChangeCounter } from '@buckets/contracts';
+import { covers } from '@buckets/freshness';
 
 /** After so many ticks the kernel of the model has written every page back, and slow scans rely on it. */
 const WRITTEN_BACK_AFTER = 4;
@@ -17,14 +18,14 @@ interface SimulatedFile {
 interface SimulatedScan {
   thorough: boolean;
   flushedAt: number;
-  began: Counter;
+  began: ChangeCounter;
   beganAtStep: number;
   seen: number[];
   settled: boolean;
 }
 
 interface SimulatedBackup {
-  counter: Counter;
+  counter: ChangeCounter;
   read: number[];
 }
 

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Remembered } from './change-ledger.js';
-import type { Counter } from './covers.js';
+import type { ChangeCounter } from '@buckets/contracts';
 
 /** Raised when the meaning of a fingerprint changes: files of another version are as good as none. */
 const VERSION = 1;
@@ -99,7 +99,7 @@ function isKept(kept: unknown): kept is Remembered & { generation: number } {
   );
 }
 
-function isCounter(value: unknown): value is Counter {
+function isCounter(value: unknown): value is ChangeCounter {
   const { generation, epoch, n } = (value ?? {}) as Record<string, unknown>;
   return Number.isInteger(generation) && typeof epoch === 'string' && epoch !== '' && Number.isInteger(n);
 }
