@@ -7,7 +7,8 @@ import {
   type Progress,
   type ReceivedIntent,
 } from '@buckets/contracts';
-import { Refused } from '@buckets/log';
+import { Refused, Unanswered } from '@buckets/log';
+import { ObjectStorageUnreachable } from '@buckets/object-storage';
 import { Backoff, type Logger } from '@buckets/service';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { NEEDS, ProjectQueue, type Turn } from '../queue/project-queue.js';
@@ -41,7 +42,7 @@ export class Operations {
     private readonly stopping: AbortSignal,
     /** Fulfilled when the host knows which projects are its own. */
     private readonly ready: Promise<void>,
-    private readonly limits: OperationLimits = { attempts: 4, askDeadlineMs: 60_000 },
+    private readonly limits: OperationLimits = { attempts: 7, askDeadlineMs: 60_000 },
   ) {}
 
   get runningCount(): number {
@@ -183,9 +184,10 @@ function asFailure(error: unknown): AttemptFailed {
   if (error instanceof AttemptFailed) return error;
   if (error instanceof Refused) return new AttemptFailed(error.code, error.message);
   const { code } = error as { code?: unknown };
+  const canPass = error instanceof ObjectStorageUnreachable || error instanceof Unanswered;
   return new AttemptFailed(
     typeof code === 'string' && /^[a-z][a-z-]+$/.test(code) ? code : 'host-error',
     error instanceof Error ? error.message : 'The host could not carry it out; its log has the details.',
-    { retry: false, cause: error },
+    { retry: canPass, cause: error },
   );
 }
