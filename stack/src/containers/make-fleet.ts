@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import { Fleet, HOSTS } from '../fleet.js';
+import { keptText, privateFolder } from '../private-files.js';
+import { createBuckets } from '../s3/buckets.js';
+import { secretsIn } from '../secrets.js';
+import { until } from '../until.js';
+import { API_URL, PLACE, S3_ENDPOINT } from './places.js';
+
+/**
+ * Runs once when the API is ready, and again without harm: makes the buckets, tells the API about regions, buckets and
+ * hosts, and gives each worker its credentials.
+ */
+async function makeFleet(): Promise<void> {
+  const { adminToken, s3 } = await secretsIn(PLACE.secrets);
+  const fleet = new Fleet(API_URL, adminToken);
+  await fleet.addRegions();
+  await until(async () => createBuckets(S3_ENDPOINT, s3).then(() => true), { what: 'S3', withinMs: 120_000 });
+  await fleet.addBuckets(S3_ENDPOINT, s3.buckets);
+  for (const host of HOSTS) {
+    await fleet.addHost(host);
+    const folder = await privateFolder(PLACE.host(host.hostId));
+    await keptText(join(folder, 'nats.creds'), () => fleet.credentialsFor(host.hostId));
+  }
+}
+
+await makeFleet();
+console.log('Regions, buckets and hosts are known.');
