@@ -31,7 +31,7 @@ describe('a part of the system that cannot be reached is recognised', () => {
     expect(unreachableDependency(withCode('log-unreachable'))).toBe('nats');
   });
 
-  it.each(['57P01', '57P03', '08006', '53300'])('when Postgres answers %s', (code) => {
+  it.each(['57P01', '57P03', '57014', '08006', '53300'])('when Postgres answers %s', (code) => {
     expect(unreachableDependency(Object.assign(new Error('x'), { driverError: withCode(code) }))).toBe('postgres');
   });
 

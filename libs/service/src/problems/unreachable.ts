@@ -25,8 +25,8 @@ const DEPENDENCIES_BY_CODE: Readonly<Record<string, string>> = {
   'object-storage-unreachable': 's3',
 };
 
-/** Connection exceptions (08), insufficient resources (53) and operator intervention (57P). */
-const UNAVAILABLE_SQL_STATE = /^(08[0-9A-Z]{3}|53[0-9]{3}|57P0[1-5])$/;
+/** Connection exceptions (08), insufficient resources (53), a statement that took too long, operator intervention (57P). */
+const UNAVAILABLE_SQL_STATE = /^(08[0-9A-Z]{3}|53[0-9]{3}|57014|57P0[1-5])$/;
 
 const POSTGRES_CLIENT_MESSAGES: ReadonlySet<string> = new Set([
   'Connection terminated',
@@ -34,6 +34,7 @@ const POSTGRES_CLIENT_MESSAGES: ReadonlySet<string> = new Set([
   'Connection terminated due to connection timeout',
   'timeout exceeded when trying to connect',
   'Client has encountered a connection error and is not queryable',
+  'Query read timeout',
 ]);
 
 const NATS_ERRORS: ReadonlySet<string> = new Set([
