@@ -137,7 +137,9 @@ describe('the main job: a project is backed up, its data vanish, and its next st
     const { id } = await product.api.ask('/v1/projects/borealis/backups');
     const { status, headers, body } = await product.api.call<Buffer>('GET', `/v1/operations/${id}/events`);
     expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
-    const states = [...body.toString().matchAll(/event: state\ndata: (.*)\n/g)].map(([, data]) => JSON.parse(data!));
+    const states = [...body.toString().matchAll(/event: state\ndata: (.*)\n/g)].map(
+      ([, data]) => JSON.parse(data!) as unknown,
+    );
     expect(states.at(-1)).toMatchObject({ id, state: 'succeeded' });
   });
 
