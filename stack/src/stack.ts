@@ -290,7 +290,7 @@ async function allOrFirstFailure(promises: readonly (Promise<unknown> | undefine
   let first: unknown;
   await Promise.all(
     promises.map((promise) =>
-      promise?.catch((error: unknown) => {
+      Promise.resolve(promise).catch((error: unknown) => {
         if (!failed) first = error;
         failed = true;
       }),

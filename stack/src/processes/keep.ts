@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { until } from '../until.js';
 
@@ -72,8 +73,8 @@ export async function keep(command: Command, onLine: (line: string) => void): Pr
 /** How long the last output may take to arrive; whoever left the group could hold it open for ever. */
 const LAST_OUTPUT_MS = 1_000;
 
-/** How long to wait for the last of a killed group: where nobody collects the dead, they stay on the list for ever. */
-const LAST_OF_GROUP_MS = 500;
+/** How long to wait for the last of a killed group; one that waits for a disk that does not answer may take for ever. */
+const LAST_OF_GROUP_MS = 1_000;
 
 async function exitOf(child: ChildProcess, group: number): Promise<Exit> {
   const closed = once(child, 'close'); // It may come right behind the exit.
@@ -83,25 +84,32 @@ async function exitOf(child: ChildProcess, group: number): Promise<Exit> {
   const cutOff = setTimeout(() => child.stdio.forEach((stream) => stream?.destroy()), LAST_OUTPUT_MS);
   await closed;
   clearTimeout(cutOff);
-  await until(() => !isInGroup(group), { withinMs: LAST_OF_GROUP_MS }).catch(() => undefined);
+  await until(() => !livesInGroup(group), { withinMs: LAST_OF_GROUP_MS }).catch(() => undefined);
   return { code, signal };
 }
 
 function killGroup(group: number): void {
-  signalGroup(group, 'SIGKILL');
-}
-
-/** Whether anybody is left in the group. */
-function isInGroup(group: number): boolean {
-  return signalGroup(group, 0);
-}
-
-function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    return process.kill(-group, signal);
+    process.kill(-group, 'SIGKILL');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Whether anybody in the group still lives; the dead stay on the system's list until somebody collects them. */
+function livesInGroup(group: number): boolean {
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    const [, state, pgrp] = /\) (\S) \d+ (\d+)/.exec(statOf(name)) ?? [];
+    return Number(pgrp) === group && state !== 'Z' && state !== 'X';
+  });
+}
+
+function statOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return ''; // It has ended since.
   }
 }
 
