@@ -1,4 +1,4 @@
-import { walkTree, type TreeDescription } from '@buckets/trees';
+import { walkTree, type EntryType, type TreeDescription } from '@buckets/trees';
 import { bytesText, countText } from './quantities.js';
 import type { Screen } from './screen.js';
 
@@ -22,19 +22,15 @@ export async function described(
   });
 }
 
-/** `1,973 files in 94 folders, 213 MB`: a file with several names counts once. */
+/** `1,973 files in 94 folders and 19 other entries, 213 MB`: a file with several names counts with each. */
 export function extentText(description: TreeDescription): string {
-  let [files, folders, others, bytes] = [0, 0, 0, 0];
-  for (const [path, { type, linkedTo, size = 0 }] of description) {
-    if (type === 'folder') folders++;
-    else if (type !== 'file') others++;
-    else if (linkedTo === undefined || linkedTo === path) {
-      files++;
-      bytes += size;
-    }
-  }
+  const ofType = (type: EntryType) => [...description.values()].filter((entry) => entry.type === type);
+  const files = ofType('file');
+  const folders = ofType('folder').length - 1; // Not the top.
+  const others = description.size - 1 - files.length - folders;
   const rest = others === 0 ? '' : ` and ${countText(others, 'other entry', 'other entries')}`;
-  return `${countText(files, 'file')} in ${countText(folders, 'folder')}${rest}, ${bytesText(bytes)}`;
+  const bytes = files.reduce((sum, { size = 0 }) => sum + size, 0);
+  return `${countText(files.length, 'file')} in ${countText(folders, 'folder')}${rest}, ${bytesText(bytes)}`;
 }
 
 /** Bytes that a copy of it takes on disk. */

@@ -5,7 +5,7 @@ type Style = Parameters<typeof styleText>[0];
 
 const REDRAW_MS = 100;
 /** Where nothing can be drawn over, a line shows that something goes on: the first so soon, then ever more seldom. */
-const FIRST_PLAIN_LINE_MS = 1_000;
+const FIRST_PLAIN_LINE_MS = 1_500;
 const LONGEST_PLAIN_PAUSE_MS = 30_000;
 const INDENT = '       ';
 const WIDEST = 100;
@@ -15,6 +15,7 @@ export class Screen {
   #step = 0;
   #drawing: NodeJS.Timeout | undefined;
   #isDrawn = false;
+  #hasEnded = false;
 
   constructor(
     private readonly out: NodeJS.WriteStream,
@@ -59,7 +60,15 @@ export class Screen {
     }
   }
 
+  /** Whatever is still going on prints nothing any more. */
+  end(): void {
+    clearTimeout(this.#drawing);
+    this.#wipe();
+    this.#hasEnded = true;
+  }
+
   #draw(textNow: () => string): void {
+    if (this.#hasEnded) return;
     const text = `${INDENT}${textNow()}`.slice(0, this.#width - 1);
     this.out.write(`\r\x1b[K${this.#styled('cyan', text)}`);
     this.#isDrawn = true;
@@ -68,6 +77,7 @@ export class Screen {
 
   #printNowAndThen(textNow: () => string, afterMs: number): void {
     this.#drawing = setTimeout(() => {
+      if (this.#hasEnded) return;
       this.line(textNow());
       this.#printNowAndThen(textNow, Math.min(2 * afterMs, LONGEST_PLAIN_PAUSE_MS));
     }, afterMs);
@@ -78,6 +88,7 @@ export class Screen {
   }
 
   #write(text: string): void {
+    if (this.#hasEnded) return;
     this.#wipe();
     this.out.write(text);
   }
