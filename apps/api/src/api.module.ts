@@ -145,8 +145,9 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     },
     {
       provide: ClaimDesk,
-      useFactory: (decider: Decider, nats: NatsConnection, log: Logger) => new ClaimDesk(decider, nats, log),
-      inject: [Decider, NATS, LOGGER],
+      useFactory: (decider: Decider, nats: NatsConnection, jsm: JetStreamManager, log: Logger) =>
+        new ClaimDesk(decider, nats, jsm, log),
+      inject: [Decider, NATS, JETSTREAM, LOGGER],
     },
     {
       provide: Lifecycle,

@@ -2,9 +2,10 @@ import { jetstream, type JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { CLAIMS_CONSUMER, readClaim, STREAM, type ReceivedClaim, type UnreadableMessage } from '@buckets/contracts';
-import { keepDeadLetter, PullServer } from '@buckets/log';
+import { PullServer } from '@buckets/log';
 import { LOGGER, mountOpenApi, runService, type Logger } from '@buckets/service';
 import { ApiModule } from './api.module.js';
+import { ClaimDesk } from './claims/claim-desk.js';
 import { problemOf } from './problems.js';
 import { apiSettings } from './settings.js';
 import { NATS } from './wiring/tokens.js';
@@ -24,20 +25,13 @@ await runService({
       description: 'Keeps the projects of a fleet of hosts safe in object storage.',
     });
     const js = jetstream(app.get<NatsConnection>(NATS));
-    const unreadable = (delivery: JsMsg, error: UnreadableMessage) =>
-      keepDeadLetter(js, 'claims', {
-        stream: STREAM.claims,
-        position: delivery.seq,
-        subject: delivery.subject,
-        reason: error.reason,
-        bytes: delivery.data,
-      });
+    const desk = app.get(ClaimDesk);
     const claims = {
       stream: STREAM.claims,
       consumer: CLAIMS_CONSUMER,
       read: readClaim,
       pattern: (claim: ReceivedClaim) => claim.type,
-      unreadable,
+      unreadable: (delivery: JsMsg, error: UnreadableMessage) => desk.unreadableClaim(delivery, error),
       atOnce: CLAIMS_AT_ONCE,
     };
     const strategy = new PullServer<ReceivedClaim>(js, [claims], app.get<Logger>(LOGGER));

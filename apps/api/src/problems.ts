@@ -1,7 +1,9 @@
+import { MessageTooLarge, UnstorableText } from '@buckets/contracts';
 import { LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { ObjectStorageError } from '@buckets/object-storage';
 import { DependencyUnavailable, Problem } from '@buckets/service';
 import { VaultError } from '@buckets/vault';
+import { QueryFailedError } from 'typeorm';
 
 /** What the errors of the API's own libraries are to a caller. */
 export function problemOf(error: unknown): Problem | undefined {
@@ -9,9 +11,33 @@ export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof LogRefused || error instanceof ProjectionBehind) {
     return new Problem({ code: error.code, status: 503, detail: error.message, retryAfterSeconds: 5, cause: error });
   }
+  if (error instanceof UnstorableText || isTextThatPostgresRefuses(error)) {
+    return new Problem({ code: 'unstorable-text', status: 400, detail: UNSTORABLE, cause: error });
+  }
+  if (error instanceof MessageTooLarge) {
+    return new Problem({ code: error.code, status: 413, detail: error.message, cause: error });
+  }
+  if (isUnanswered(error)) return new DependencyUnavailable('postgres', { cause: error });
   if (error instanceof ObjectStorageError) return new DependencyUnavailable('s3', { cause: error });
   if (error instanceof VaultError) {
     return new Problem({ code: error.code, status: 503, detail: error.message, retryAfterSeconds: 30, cause: error });
   }
   return undefined;
+}
+
+const UNSTORABLE = 'A text holds a NUL character or half of a surrogate pair. Send it without.';
+
+/** SQLSTATE 22021 for bytes, 22P05 for escapes in JSON. */
+function isTextThatPostgresRefuses(error: unknown): boolean {
+  return error instanceof QueryFailedError && ['22021', '22P05'].includes(sqlStateOf(error));
+}
+
+/** Postgres hangs, or took too long over a statement, or over the lock of another one. */
+function isUnanswered(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  return error.message === 'Query read timeout' || ['57014', '55P03', '25P03'].includes(sqlStateOf(error));
+}
+
+function sqlStateOf({ driverError }: QueryFailedError): string {
+  return String((driverError as { code?: unknown }).code ?? '');
 }

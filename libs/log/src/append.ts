@@ -1,4 +1,4 @@
-import { JetStreamApiError, type JetStreamManager, type SeqMsgRequest } from '@nats-io/jetstream';
+import type { JetStreamManager, SeqMsgRequest } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import {
   encode,
@@ -6,6 +6,8 @@ import {
   eventTypeName,
   intentTypeName,
   newMessageId,
+  readEvent,
+  readIntent,
   STREAM,
   subjects,
   type LoggedEvent,
@@ -13,6 +15,7 @@ import {
   type NewIntent,
 } from '@buckets/contracts';
 import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
+import { retryPause } from './retry-pause.js';
 
 /** One decision: facts about one thing, and the intents that follow from them. */
 export interface Decision {
@@ -34,12 +37,15 @@ interface Entry {
 
 const PUBLISH_TIMEOUT_MS = 2_000;
 const MAX_TRIES = 3;
+const BETWEEN_TRIES = { firstMs: 50, maxMs: 500 };
 
+/** Of the server's errors.json. */
 const CODE = {
   wrongLastSequence: 10071,
   wrongLastSequenceUnknown: 10164,
   duplicateInBatch: 10201,
-  streamFull: [10047, 10077, 10122, 10167],
+  /** The account's limit, the server's memory, its disk, the stream's own limit. */
+  full: [10002, 10023, 10047, 10077],
 } as const;
 
 /** The only way into the log. */
@@ -55,14 +61,15 @@ export class Log {
    * Message ids are kept over retries, so a repeated publish never stores anything twice.
    *
    * @returns the events with their positions
+   * @throws {UnreadableMessage} {MessageTooLarge} {UnstorableText} nothing was sent that no reader could take
    * @throws {PositionMoved} decide again
    * @throws {LogRefused} the log is full
    * @throws {LogUnreachable} the outcome is unknown
    */
   async append(decision: Decision): Promise<LoggedEvent[]> {
+    if (decision.events.length === 0) throw new RangeError('A decision without a fact has nothing to append.');
     const time = new Date();
     const entries = this.entries(decision, time);
-    if (decision.events.length === 0) throw new RangeError('A decision without a fact has nothing to append.');
     const last = await this.publish(decision, entries);
     const first = last - entries.length + 1;
     return decision.events.map(
@@ -85,6 +92,7 @@ export class Log {
       } catch (error) {
         if (error instanceof LogRefused || error instanceof PositionMoved) throw error;
         failure = error;
+        if (attempt < MAX_TRIES) await retryPause(attempt, BETWEEN_TRIES);
       }
     }
     throw new LogUnreachable(failure);
@@ -129,7 +137,7 @@ export class Log {
       return this.readBack(decision, entries);
     }
     const reason = reply.error?.description ?? 'an answer that is not understood';
-    if (CODE.streamFull.some((full) => full === code)) throw new LogRefused(reason);
+    if (CODE.full.some((full) => full === code)) throw new LogRefused(reason);
     throw new Error(`The log answered: ${reason} (${code ?? 'no code'}).`);
   }
 
@@ -143,10 +151,7 @@ export class Log {
       seq: decision.expected + 1,
       next_by_subj: subjects.eventsOf(decision.thing, decision.id),
     };
-    const winner = await this.jsm.streams.getMessage(STREAM.log, firstAfter).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError) return null;
-      throw error;
-    });
+    const winner = await this.jsm.streams.getMessage(STREAM.log, firstAfter);
     if (winner?.header.get('Nats-Msg-Id') === entries[0]!.messageId) return winner.seq + entries.length - 1;
     throw new PositionMoved(decision.thing, decision.id, decision.expected);
   }
@@ -175,6 +180,9 @@ export class Log {
         data: intent.data,
       }),
     );
+    // What cannot be read would stop every projection: it never gets in.
+    for (const { subject, bytes } of facts) readEvent(subject, bytes, 0);
+    for (const { subject, bytes } of intents) readIntent(subject, bytes);
     return [...facts, ...intents];
   }
 }

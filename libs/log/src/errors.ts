@@ -56,3 +56,29 @@ export class LogMismatch extends Error {
     this.name = 'LogMismatch';
   }
 }
+
+/** The log lacks messages that were in it: it was cut or restored in part. */
+export class LogGap extends Error {
+  readonly code = 'log-gap';
+  constructor(
+    readonly missing: number,
+    readonly found: number,
+  ) {
+    super(
+      `The log has no message at position ${missing}; the next one is at ${found}. Restore the log, then start again.`,
+    );
+    this.name = 'LogGap';
+  }
+}
+
+/** Another process writes the tables and does not let go of them. */
+export class ProjectionLed extends Error {
+  readonly code = 'projection-led';
+  constructor(
+    readonly projection: string,
+    who: string,
+  ) {
+    super(`The tables of ${projection} are being written by ${who}, which does not give way. Stop it, then try again.`);
+    this.name = 'ProjectionLed';
+  }
+}

@@ -1,18 +1,12 @@
-import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
-import {
-  AckPolicy,
-  DeliverPolicy,
-  type ConsumerMessages,
-  type JetStreamClient,
-  type JetStreamManager,
-  type JsMsg,
-} from '@nats-io/jetstream';
-import { nanos } from '@nats-io/transport-node';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { readEvent, STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
-import { LogMismatch, ProjectionBehind } from './errors.js';
+import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { DataSource } from 'typeorm';
+import { readEvent, STREAM, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
+import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
+import { GIVE_WAY, Lead } from './lead.js';
+import { readLog } from './log-reader.js';
+import { hashOf, PositionRow } from './position.js';
 import type { LogMessage, Projection } from './projection.js';
+import { quietPause, retryPause } from './retry-pause.js';
 import { logIdentity } from './streams.js';
 
 export interface ProjectorLogger {
@@ -21,34 +15,30 @@ export interface ProjectorLogger {
   error(fields: object, message: string): void;
 }
 
-interface Position {
-  position: number;
-  identity: string;
-  /** SHA-256 of the message at that position. */
-  hash: string;
-}
-
-/** Messages in one transaction at most. */
-const MAX_BATCH = 500;
-const FETCH_EXPIRES_MS = 5_000;
-const RETRY_PAUSE_MS = 500;
-const STANDBY_PAUSE_MS = 1_000;
+const RETRY = { firstMs: 250, maxMs: 10_000 };
+const STANDBY_MS = 1_000;
+/** How long whoever asked for the lead has the first go at it. */
+const HOLD_OFF_MS = 2_000;
 const WAIT_DEADLINE_MS = 5_000;
-const INACTIVE_MS = 60_000;
 
 /**
  * Reads the log in order from the position stored with the rows, and writes rows and position in one transaction.
  * Of several copies of a service one writes; the others follow its position and take over when it goes.
  */
 export class Projector {
+  private readonly row: PositionRow;
+  private readonly waiters = new Set<Waiter>();
+  private readonly stopping = new AbortController();
+  private readonly work: Promise<void>[] = [];
   private reached = 0;
-  private stopping = false;
-  private running: Promise<void> | undefined;
-  private listener: QueryRunner | undefined;
-  private open: ConsumerMessages | undefined;
-  private readonly waiting = new Set<{ position: number; resolve: () => void }>();
-  /** Set when the projection has stopped and needs an operator. */
-  failure: Error | undefined;
+  /** Of the log that the tables were checked against. */
+  private identity = '';
+  private leading = false;
+  /** Ends the leading, for somebody who wants to rebuild. */
+  private way = new AbortController();
+  private holdOffUntil = 0;
+  private stoppedBy: Error | undefined;
+  private heldUpBy: Error | undefined;
 
   constructor(
     private readonly js: JetStreamClient,
@@ -56,264 +46,232 @@ export class Projector {
     private readonly data: DataSource,
     private readonly projection: Projection,
     private readonly log: ProjectorLogger,
-  ) {}
+  ) {
+    this.row = new PositionRow(projection);
+  }
 
   /** The position that the tables have reached, as far as this copy knows. */
   get position(): number {
     return this.reached;
   }
 
-  /** @throws {LogMismatch} when tables and log do not belong together */
+  /** Why the projection has stopped, once it has: it needs an operator. */
+  get failure(): Error | undefined {
+    return this.stoppedBy;
+  }
+
+  /** Why the projection does not get on at the moment; it keeps trying. */
+  get trouble(): Error | undefined {
+    return this.stoppedBy ?? this.heldUpBy;
+  }
+
+  /** @throws {LogMismatch} when tables and log do not belong together; what NATS and Postgres throw */
   async start(): Promise<void> {
-    await createPositions(this.data, this.projection.schema);
-    await this.check();
-    await this.follow();
-    this.running = this.run();
+    this.moveTo(await this.checkedPosition());
+    this.work.push(this.run(), this.listen());
   }
 
   async stop(): Promise<void> {
-    this.stopping = true;
-    await this.open?.close();
-    await this.running;
-    await this.listener?.release();
-    this.listener = undefined;
+    this.stopping.abort();
+    await Promise.all(this.work);
   }
 
-  /** Waits until the tables have reached a position. @throws {ProjectionBehind} after `deadlineMs` */
+  /** Waits until the tables have reached a position. @throws {ProjectionBehind} after `deadlineMs` milliseconds */
   async waitFor(position: number, deadlineMs = WAIT_DEADLINE_MS): Promise<void> {
-    if (this.reached >= position) return;
-    await new Promise<void>((resolve, reject) => {
-      const waiter = {
-        position,
-        resolve: () => {
-          clearTimeout(timer);
-          this.waiting.delete(waiter);
-          resolve();
-        },
+    if (await this.reaches(position, { deadlineMs })) return;
+    throw new ProjectionBehind(this.projection.name, position, this.reached);
+  }
+
+  /**
+   * Waits for the tables to get to a position or past it, for so many milliseconds at most.
+   *
+   * @returns whether they have got there
+   */
+  async reaches(position: number, options: { deadlineMs: number; signal?: AbortSignal }): Promise<boolean> {
+    const { deadlineMs, signal } = options;
+    if (this.reached >= position) return true;
+    if (signal?.aborted) return false;
+    return new Promise((resolve) => {
+      const settle = (reached: boolean): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', giveUp);
+        this.waiters.delete(waiter);
+        resolve(reached);
       };
-      const timer = setTimeout(() => {
-        this.waiting.delete(waiter);
-        reject(new ProjectionBehind(this.projection.name, position, this.reached));
-      }, deadlineMs);
-      this.waiting.add(waiter);
+      const giveUp = (): void => settle(false);
+      const waiter = { position, settle };
+      const timer = setTimeout(giveUp, deadlineMs);
+      signal?.addEventListener('abort', giveUp);
+      this.waiters.add(waiter);
     });
   }
 
-  /** Compares the tables' position with the log: another log, or an older copy of it, must not be projected. */
-  private async check(): Promise<void> {
-    const info = await this.jsm.streams.info(STREAM.log);
-    const stored = await this.stored(this.data.manager);
-    // Not only forwards: somebody may have emptied the tables for a rebuild.
-    this.reached = 0;
-    if (stored === undefined) return;
-    const { name } = this.projection;
-    if (stored.identity !== logIdentity(info)) throw new LogMismatch(name, 'it is another log');
-    if (stored.position > info.state.last_seq) {
-      throw new LogMismatch(
-        name,
-        `they are at position ${stored.position}, and the log ends at ${info.state.last_seq}`,
-      );
-    }
-    if (stored.position === 0) return;
-    const message = await this.jsm.streams.getMessage(STREAM.log, { seq: stored.position });
-    if (message === null || hashOf(message.subject, message.data) !== stored.hash) {
-      throw new LogMismatch(name, `the message at position ${stored.position} is another one`);
-    }
-    this.advance(stored.position);
-  }
-
+  /** Leads when it can, follows when it cannot, and tries again, later each time, when something fails. */
   private async run(): Promise<void> {
-    while (!this.stopping) {
-      const lock = this.data.createQueryRunner();
+    const { signal } = this.stopping;
+    let failures = 0;
+    while (!signal.aborted) {
       try {
-        if (await this.lead(lock)) {
-          await this.check();
-          await this.read();
-        } else {
-          await pause(STANDBY_PAUSE_MS);
-          // A notification may have been lost with its connection.
-          this.advance((await this.stored(this.data.manager))?.position ?? 0);
+        const lead = performance.now() < this.holdOffUntil ? null : await Lead.take(this.data, this.projection);
+        if (lead !== null) {
+          await this.underLead(lead, () => (failures = 0));
+          continue;
         }
+        this.moveTo((await this.row.read(this.data)).position);
+        this.heldUpBy = undefined;
+        failures = 0;
+        await quietPause(STANDBY_MS, signal);
       } catch (error) {
-        if (error instanceof UnreadableMessage || error instanceof LogMismatch) {
-          this.failure = error;
-          this.log.error({ error: error.message, projection: this.projection.name }, 'the projection has stopped');
+        if (isFinal(error)) {
+          this.stopFor(error);
           return;
         }
+        this.heldUpBy = error as Error;
         this.log.warn({ error: String(error), projection: this.projection.name }, 'projecting stopped; trying again');
-        if (!this.stopping) await pause(RETRY_PAUSE_MS);
-      } finally {
-        await this.yieldLead(lock);
+        await retryPause(++failures, { ...RETRY, signal });
       }
     }
   }
 
-  /** One writer at a time: held for as long as the session lives. */
-  private async lead(session: QueryRunner): Promise<boolean> {
-    const [row] = (await session.query('SELECT pg_try_advisory_lock(hashtext($1)) AS leads', [
-      `projector ${this.projection.schema}.${this.projection.name}`,
-    ])) as [{ leads: boolean }];
-    return row.leads;
-  }
-
-  /** A lock that went back to the pool would keep everybody, this copy too, from leading again. */
-  private async yieldLead(session: QueryRunner): Promise<void> {
+  private async underLead(lead: Lead, gotOn: () => void): Promise<void> {
+    this.way = new AbortController();
     try {
-      await session.query('SELECT pg_advisory_unlock_all()');
-    } catch (error) {
-      this.log.warn({ error: String(error) }, 'the session that led is gone, and its lock with it');
+      // Another copy may have written since, or a failover of Postgres may have lost what this one wrote.
+      this.moveTo(await this.checkedPosition());
+      this.leading = true;
+      this.log.info({ projection: this.projection.name, position: this.reached }, 'projecting');
+      const signal = AbortSignal.any([this.stopping.signal, lead.lost, this.way.signal]);
+      for await (const batch of readLog(this.js, this.jsm, { from: this.reached + 1, signal })) {
+        await this.project(batch);
+        this.heldUpBy = undefined;
+        gotOn();
+      }
+      lead.lost.throwIfAborted();
     } finally {
-      await session.release();
+      this.leading = false;
+      await lead.giveUp().catch((error: unknown) => {
+        this.log.warn({ error: String(error), projection: this.projection.name }, 'the lead could not be given up');
+      });
     }
   }
 
-  private async read(): Promise<void> {
-    const consumer = await this.jsm.consumers.add(STREAM.log, {
-      ack_policy: AckPolicy.None,
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: this.reached + 1,
-      inactive_threshold: nanos(INACTIVE_MS),
-      mem_storage: true,
-      num_replicas: 1,
-    });
-    const reader = await this.js.consumers.get(STREAM.log, consumer.name);
-    let delivered = 0;
-    while (!this.stopping) {
-      const messages = await reader.fetch({ max_messages: MAX_BATCH, expires: FETCH_EXPIRES_MS });
-      this.open = messages;
-      for await (const batch of asTheyCome(messages)) {
-        for (const message of batch) {
-          if (message.info.deliverySequence !== ++delivered) throw new Error('a gap in the delivery');
-        }
-        await this.project(batch.map(asStored));
-      }
-      const { position = 0 } = (await this.stored(this.data.manager)) ?? {};
-      if (position !== this.reached) throw new Error('the tables were emptied for a rebuild');
-    }
-  }
-
+  /** Writes what can be read; what cannot stops the projection, with everything before it in the tables. */
   private async project(messages: LogMessage[]): Promise<void> {
-    const last = messages.at(-1)!;
-    const events = messages
-      .filter(({ subject }) => subject.startsWith(EVENT_PREFIX))
-      .map(({ subject, bytes, position }) => readEvent(subject, bytes, position));
-    await this.data.transaction(async (rows) => {
-      const before = (await this.stored(rows, true))?.position ?? 0;
-      if (before !== this.reached) {
-        this.advance(before);
-        throw new Error('another copy has moved the position');
+    const { events, readable, unreadable } = eventsIn(messages);
+    const last = readable.at(-1);
+    if (last !== undefined) {
+      await this.data.transaction(async (rows) => {
+        const { position } = await this.row.lock(rows);
+        if (position !== this.reached) throw new Error(`another process has moved the position to ${position}`);
+        await this.projection.apply({ messages: readable, events }, rows);
+        await this.row.move(rows, { position: last.position, identity: this.identity, hash: hashOf(last) });
+      });
+      this.moveTo(last.position);
+    }
+    if (unreadable !== undefined) throw unreadable;
+  }
+
+  /**
+   * The position of the tables, compared with the log: another log, or an older copy of it, must not be projected.
+   */
+  private async checkedPosition(): Promise<number> {
+    const info = await this.jsm.streams.info(STREAM.log);
+    this.identity = logIdentity(info);
+    await this.row.create(this.data, this.identity);
+    const stored = await this.row.read(this.data);
+    if (stored.position === 0) return 0;
+    const mismatch = (reason: string) => new LogMismatch(this.projection.name, reason);
+    if (stored.identity !== this.identity) throw mismatch('it is another log');
+    if (stored.position > info.state.last_seq) {
+      throw mismatch(`they are at position ${stored.position}, and the log ends at ${info.state.last_seq}`);
+    }
+    const message = await this.jsm.streams.getMessage(STREAM.log, { seq: stored.position });
+    if (message === null || hashOf({ subject: message.subject, bytes: message.data }) !== stored.hash) {
+      throw mismatch(`the message at position ${stored.position} is another one`);
+    }
+    return stored.position;
+  }
+
+  /** Hears of positions that another process has written, and of the wish to rebuild. */
+  private async listen(): Promise<void> {
+    const { signal } = this.stopping;
+    for (let failures = 1; !signal.aborted; failures++) {
+      const session = this.data.createQueryRunner();
+      const gone = Promise.withResolvers<void>();
+      signal.addEventListener('abort', () => gone.resolve(), { once: true });
+      try {
+        const connection = (await session.connect()) as ListeningConnection;
+        connection.on('end', gone.resolve).on('error', gone.resolve).on('notification', this.hear);
+        await this.row.listen(session);
+        failures = 1;
+        await gone.promise;
+        connection.off('end', gone.resolve).off('error', gone.resolve).off('notification', this.hear);
+        if (!session.isReleased) await session.query('UNLISTEN *');
+      } catch (error) {
+        this.log.warn({ error: String(error), projection: this.projection.name }, 'cannot hear of new positions');
+      } finally {
+        await session.release();
       }
-      await this.projection.apply({ messages, events }, rows);
-      await this.store(rows, last);
-    });
-    this.advance(last.position);
+      await retryPause(failures, { ...RETRY, signal });
+    }
   }
 
-  private async store(rows: EntityManager, last: LogMessage): Promise<void> {
-    this.identity ??= logIdentity(await this.jsm.streams.info(STREAM.log));
-    const { schema, name } = this.projection;
-    await rows.query(
-      `INSERT INTO "${schema}".projection_position (name, position, identity, hash, moved_at) VALUES ($1, $2, $3, $4, now())
-       ON CONFLICT (name) DO UPDATE SET position = excluded.position, identity = excluded.identity, hash = excluded.hash, moved_at = now()`,
-      [name, last.position, this.identity, hashOf(last.subject, last.bytes)],
-    );
-    await rows.query('SELECT pg_notify($1, $2)', [this.channel, String(last.position)]);
-  }
-  private identity: string | undefined;
+  private readonly hear = ({ channel, payload = '' }: { channel: string; payload?: string }): void => {
+    if (channel !== this.row.channel) return;
+    if (payload === GIVE_WAY) {
+      this.holdOffUntil = performance.now() + HOLD_OFF_MS;
+      this.way.abort();
+      return;
+    }
+    // What this copy writes itself it knows earlier.
+    if (!this.leading) this.moveTo(Number(payload));
+  };
 
-  private async stored(rows: EntityManager, lock = false): Promise<Position | undefined> {
-    const { schema, name } = this.projection;
-    const [row] = (await rows.query(
-      `SELECT position, identity, hash FROM "${schema}".projection_position WHERE name = $1 ${lock ? 'FOR UPDATE' : ''}`,
-      [name],
-    )) as { position: string; identity: string; hash: string }[];
-    return row === undefined ? undefined : { ...row, position: Number(row.position) };
+  private moveTo(position: number): void {
+    this.reached = position;
+    for (const waiter of this.waiters) if (waiter.position <= position) waiter.settle(true);
   }
 
-  private get channel(): string {
-    return `${this.projection.schema}_${this.projection.name}`.replaceAll('-', '_');
-  }
-
-  /** Hears of positions that another copy has written. */
-  private async follow(): Promise<void> {
-    this.listener = this.data.createQueryRunner();
-    const client = (await this.listener.connect()) as {
-      on(event: 'notification', hear: (message: { channel: string; payload?: string }) => void): void;
-    };
-    client.on('notification', ({ channel, payload }) => {
-      if (channel === this.channel) this.advance(Number(payload));
-    });
-    await this.listener.query(`LISTEN "${this.channel}"`);
-  }
-
-  private advance(position: number): void {
-    this.reached = Math.max(this.reached, position);
-    for (const waiter of this.waiting) if (waiter.position <= this.reached) waiter.resolve();
+  private stopFor(error: Error): void {
+    this.stoppedBy = error;
+    this.log.error({ error: error.message, projection: this.projection.name }, 'the projection has stopped');
   }
 }
+
+interface Waiter {
+  position: number;
+  settle: (reached: boolean) => void;
+}
+
+interface ListeningConnection {
+  on(event: 'end' | 'error', hear: () => void): this;
+  off(event: 'end' | 'error', hear: () => void): this;
+  on(event: 'notification', hear: (message: { channel: string; payload?: string }) => void): this;
+  off(event: 'notification', hear: (message: { channel: string; payload?: string }) => void): this;
+}
+
+/** Trying again helps against none of these. */
+function isFinal(error: unknown): error is Error {
+  return error instanceof UnreadableMessage || error instanceof LogMismatch || error instanceof LogGap;
+}
+
 const EVENT_PREFIX = subjects.allEvents.slice(0, -1);
 
-/** Forgets a projection's rows and position, so that the next start reads the log from its beginning. */
-export async function resetProjection(data: DataSource, projection: Projection): Promise<void> {
-  await createPositions(data, projection.schema);
-  await data.transaction(async (rows) => {
-    await projection.clear(rows);
-    await rows.query(`DELETE FROM "${projection.schema}".projection_position WHERE name = $1`, [projection.name]);
-  });
-}
-
-async function createPositions(data: DataSource, schema: string): Promise<void> {
-  await data.query(
-    `CREATE TABLE IF NOT EXISTS "${schema}".projection_position (
-       name text PRIMARY KEY, position bigint NOT NULL, identity text NOT NULL, hash text NOT NULL, moved_at timestamptz NOT NULL)`,
-  );
-}
-
-function asStored(message: JsMsg): LogMessage {
-  const headers: Record<string, string> = {};
-  for (const [key, values] of message.headers ?? []) headers[key] = values.join(',');
-  return {
-    position: message.seq,
-    subject: message.subject,
-    bytes: message.data,
-    headers,
-    storedAt: message.timestamp,
-  };
-}
-
-function hashOf(subject: string, bytes: Uint8Array): string {
-  return createHash('sha256').update(subject).update('\0').update(bytes).digest('hex');
-}
-
-/** All that has arrived while the last batch was written, each time. */
-async function* asTheyCome(messages: ConsumerMessages): AsyncGenerator<JsMsg[]> {
-  const arrived: JsMsg[] = [];
-  let wake = (): void => undefined;
-  let ended = false;
-  let failure: unknown;
-  const collect = async (): Promise<void> => {
+/** The events among the messages, up to the first that cannot be read. */
+export function eventsIn(messages: readonly LogMessage[]): {
+  events: LoggedEvent[];
+  readable: readonly LogMessage[];
+  unreadable?: UnreadableMessage;
+} {
+  const events: LoggedEvent[] = [];
+  for (const [index, { subject, bytes, position }] of messages.entries()) {
+    if (!subject.startsWith(EVENT_PREFIX)) continue;
     try {
-      for await (const message of messages) {
-        arrived.push(message);
-        wake();
-      }
+      events.push(readEvent(subject, bytes, position));
     } catch (error) {
-      failure = error;
-    } finally {
-      ended = true;
-      wake();
+      if (!(error instanceof UnreadableMessage)) throw error;
+      return { events, readable: messages.slice(0, index), unreadable: error };
     }
-  };
-  const collecting = collect();
-  try {
-    while (true) {
-      if (arrived.length > 0) yield arrived.splice(0);
-      else if (ended) break;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-    if (failure !== undefined) throw failure;
-  } finally {
-    await messages.close();
-    await collecting;
   }
+  return { events, readable: messages };
 }

@@ -2,6 +2,7 @@ import { Server, type CustomTransportStrategy, BaseRpcContext } from '@nestjs/mi
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { UnreadableMessage } from '@buckets/contracts';
+import { retryPause } from './retry-pause.js';
 import { ACK_WAIT_MS } from './streams.js';
 
 /** What a handler may know of the delivery that it works on. */
@@ -41,37 +42,37 @@ export interface PullServerLogger {
 const RETRY_PAUSES_MS = [200, 1_000, 5_000, 15_000];
 const HEARTBEAT_MS = ACK_WAIT_MS / 3;
 const PULL_EXPIRES_MS = 30_000;
-const RECONNECT_PAUSE_MS = 500;
+const PULL_AGAIN = { firstMs: 250, maxMs: 5_000 };
 
 /**
  * Nest's way in for durable pull consumers. A message is acknowledged when its handler has finished, kept alive
- * while the handler works, delivered again when it has failed. Nest's own event handling does not wait for a
- * handler, so the handler is called here.
+ * while the handler works, delivered again when it has failed. No more is pulled than there is room for: what waited
+ * here without a sign of life would be delivered again. Nest's own event handling does not wait for a handler, so the
+ * handler is called here.
  */
 export class PullServer<Message> extends Server implements CustomTransportStrategy {
-  private readonly inWork = new Map<string, JsMsg>();
-  private readonly finished = new Set<Promise<void>>();
-  private readonly open = new Set<ConsumerMessages>();
-  private stopping = false;
+  private readonly stopping = new AbortController();
+  private pulling: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly js: JetStreamClient,
     private readonly sources: PullSource<Message>[],
     private readonly log: PullServerLogger,
+    /** Milliseconds between signs of life for a message in work. */
+    private readonly heartbeatMs = HEARTBEAT_MS,
   ) {
     super();
   }
 
   listen(ready: () => void): void {
-    for (const source of this.sources) void this.pull(source);
+    this.pulling = Promise.all(this.sources.map((source) => this.pullOn(source)));
     ready();
   }
 
   /** Stops taking messages, and waits for those in work. */
   async close(): Promise<void> {
-    this.stopping = true;
-    await Promise.allSettled([...this.open].map((messages) => messages.close()));
-    await Promise.allSettled([...this.finished]);
+    this.stopping.abort();
+    await this.pulling;
   }
 
   override on(): never {
@@ -82,45 +83,31 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     return this.js as T;
   }
 
-  private async pull(source: PullSource<Message>): Promise<void> {
-    while (!this.stopping) {
+  private async pullOn(source: PullSource<Message>): Promise<void> {
+    const { signal } = this.stopping;
+    const work = new Work(source.atOnce);
+    for (let failures = 0; !signal.aborted;) {
       try {
         const consumer = await this.js.consumers.get(source.stream, source.consumer);
-        const messages = await consumer.consume({
-          max_messages: source.atOnce,
-          expires: PULL_EXPIRES_MS,
-          abort_on_missing_resource: true,
-        });
-        this.open.add(messages);
-        try {
-          for await (const message of messages) this.take(source, message);
-        } finally {
-          this.open.delete(messages);
+        while (!signal.aborted) {
+          const room = await work.room(signal);
+          const messages = await consumer.fetch({ max_messages: room, expires: PULL_EXPIRES_MS });
+          for await (const message of untilAborted(messages, signal)) {
+            failures = 0;
+            work.take(message, (newest) => this.handle(source, message, newest));
+          }
         }
       } catch (error) {
-        if (this.stopping) return;
+        if (signal.aborted) break;
         this.log.warn({ error: String(error), consumer: source.consumer }, 'pulling stopped; trying again');
+        await retryPause(++failures, { ...PULL_AGAIN, signal });
       }
-      if (!this.stopping) await new Promise((resolve) => setTimeout(resolve, RECONNECT_PAUSE_MS));
     }
+    await work.finished();
   }
 
-  private take(source: PullSource<Message>, message: JsMsg): void {
-    const key = `${source.stream}:${message.seq}`;
-    // Delivered again while still in work: the answer goes to the newest delivery, the work is not done twice.
-    const known = this.inWork.has(key);
-    this.inWork.set(key, message);
-    if (known) return;
-    const work = this.handle(source, key, message).finally(() => {
-      this.inWork.delete(key);
-      this.finished.delete(work);
-    });
-    this.finished.add(work);
-  }
-
-  private async handle(source: PullSource<Message>, key: string, message: JsMsg): Promise<void> {
-    const newest = (): JsMsg => this.inWork.get(key) ?? message;
-    const heartbeat = setInterval(() => newest().working(), HEARTBEAT_MS);
+  private async handle(source: PullSource<Message>, message: JsMsg, newest: () => JsMsg): Promise<void> {
+    const heartbeat = setInterval(() => newest().working(), this.heartbeatMs);
     try {
       await this.run(source, message);
       newest().ack();
@@ -148,5 +135,49 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     if (handler === null) throw new Error(`No handler for ${pattern}: add one with @EventPattern('${pattern}').`);
     const result: unknown = await handler(content, new Delivery([message]));
     if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+  }
+}
+
+/** The messages of one source that are being worked on. */
+class Work {
+  private readonly newest = new Map<number, JsMsg>();
+  private readonly running = new Set<Promise<void>>();
+
+  constructor(private readonly atOnce: number) {}
+
+  /** How many more may be taken: waits until it is at least one. */
+  async room(signal: AbortSignal): Promise<number> {
+    while (this.running.size >= this.atOnce && !signal.aborted) await Promise.race(this.running);
+    return Math.max(1, this.atOnce - this.running.size);
+  }
+
+  /** A message that is delivered again while it is in work is not worked on twice; its answer goes to the newest delivery. */
+  take(message: JsMsg, handle: (newest: () => JsMsg) => Promise<void>): void {
+    const { seq } = message;
+    const known = this.newest.has(seq);
+    this.newest.set(seq, message);
+    if (known) return;
+    const work = handle(() => this.newest.get(seq) ?? message).finally(() => {
+      this.newest.delete(seq);
+      this.running.delete(work);
+    });
+    this.running.add(work);
+  }
+
+  async finished(): Promise<void> {
+    await Promise.all(this.running);
+  }
+}
+
+/** Ends when the signal aborts; what was on its way then is delivered again, here or elsewhere. */
+async function* untilAborted(messages: ConsumerMessages, signal: AbortSignal): AsyncGenerator<JsMsg> {
+  const stop = (): void => messages.stop();
+  signal.addEventListener('abort', stop);
+  try {
+    if (signal.aborted) return;
+    yield* messages;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
   }
 }

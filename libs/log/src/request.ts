@@ -1,4 +1,4 @@
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import { errors, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { parseSubject, type Answer, type ParsedSubject, type Refusal } from '@buckets/contracts';
 
 /** The other side has said no. */
@@ -41,9 +41,21 @@ export async function ask<Result>(
   } catch (error) {
     throw new Unanswered(subject, error);
   }
-  const answer = reply.json<Answer<Result>>();
+  const answer = answerIn<Result>(reply);
   if ('ok' in answer) return answer.ok;
   throw new Refused(answer.refused);
+}
+
+function answerIn<Result>(reply: Msg): Answer<Result> {
+  try {
+    const answer = reply.json<unknown>();
+    if (typeof answer === 'object' && answer !== null && ('ok' in answer || 'refused' in answer)) {
+      return answer as Answer<Result>;
+    }
+  } catch (error) {
+    throw new Unanswered(reply.subject, error);
+  }
+  throw new Unanswered(reply.subject, new Error('It was answered with something that is no answer.'));
 }
 
 export interface AnswerOptions {
@@ -51,11 +63,13 @@ export interface AnswerOptions {
   queue?: string;
   /** Requests in work at once; beyond it a request is refused as busy. */
   atOnce: number;
+  /** Bytes of a request at most; default 1 MiB. */
+  maxBytes?: number;
   /** Turns a failure into a refusal; it must not tell more than the asker may know. */
   refuse: (error: unknown) => Refusal;
 }
 
-/** Answers requests on a subject until the subscription is drained. */
+/** Answers requests on a subject until the subscription is drained. What is no JSON, or too large, is refused. */
 export function answer(
   nats: NatsConnection,
   subject: string,
@@ -63,18 +77,16 @@ export function answer(
   handle: (request: { subject: ParsedSubject | null; name: string; body: unknown }) => Promise<unknown>,
 ): Subscription {
   let inWork = 0;
-  const respond = async (message: Msg): Promise<void> => {
-    if (inWork >= options.atOnce) {
-      send(message, { refused: { code: 'busy', detail: 'Too many requests at once; ask again.', retry: true } });
-      return;
-    }
+  const answerTo = async (message: Msg): Promise<Answer<unknown>> => {
+    if (inWork >= options.atOnce) return refused('busy', 'Too many requests at once; ask again.', true);
+    const body = bodyOf(message, options.maxBytes ?? MAX_BYTES);
+    if (body === null) return refused('bad-request', 'The request is too large, or is not JSON.', false);
     inWork++;
     try {
       const name = message.subject.slice(message.subject.lastIndexOf('.') + 1);
-      const body = parseBody(message);
-      send(message, { ok: (await handle({ subject: parseSubject(message.subject), name, body })) ?? {} });
+      return { ok: (await handle({ subject: parseSubject(message.subject), name, ...body })) ?? {} };
     } catch (error) {
-      send(message, { refused: options.refuse(error) });
+      return { refused: options.refuse(error) };
     } finally {
       inWork--;
     }
@@ -82,15 +94,39 @@ export function answer(
   return nats.subscribe(subject, {
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     callback: (error, message) => {
-      if (error === null) void respond(message);
+      if (error === null) void answerTo(message).then((content) => send(nats, message, content));
     },
   });
 }
 
-function parseBody(message: Msg): unknown {
-  return message.data.length === 0 ? {} : message.json<unknown>();
+const MAX_BYTES = 1024 * 1024;
+
+function refused(code: string, detail: string, retry: boolean): Answer<never> {
+  return { refused: { code, detail, retry } };
 }
 
-function send(message: Msg, body: Answer<unknown>): void {
-  message.respond(JSON.stringify(body));
+function bodyOf(message: Msg, maxBytes: number): { body: unknown } | null {
+  if (message.data.length === 0) return { body: {} };
+  if (message.data.length > maxBytes) return null;
+  try {
+    return { body: message.json<unknown>() };
+  } catch {
+    return null;
+  }
+}
+
+function send(nats: NatsConnection, message: Msg, content: Answer<unknown>): void {
+  const text = JSON.stringify(content);
+  const tooLarge = Buffer.byteLength(text) > (nats.info?.max_payload ?? MAX_BYTES);
+  try {
+    message.respond(
+      tooLarge
+        ? JSON.stringify(refused('answer-too-large', 'Ask for less at once: the answer is too large.', false))
+        : text,
+    );
+  } catch (error) {
+    // This process is on its way out: whoever waits for the answer asks again, and is heard by another one.
+    if (!(error instanceof errors.ClosedConnectionError || error instanceof errors.DrainingConnectionError))
+      throw error;
+  }
 }

@@ -72,8 +72,14 @@ function definitions({ replicas, logBytes }: StreamLimits): Definition[] {
       allow_atomic: true,
       allow_direct: true,
     },
-    // A claim is of no use once decided; a day is kept so that a late look can still be had.
-    { ...kept, name: STREAM.claims, subjects: [subjects.allClaims], max_bytes: logBytes / 10 },
+    // A claim is of no use once decided. Kept any longer they would fill the stream, and new ones be refused.
+    {
+      ...kept,
+      retention: RetentionPolicy.Workqueue,
+      name: STREAM.claims,
+      subjects: [subjects.allClaims],
+      max_bytes: Math.floor(logBytes / 10),
+    },
     {
       ...kept,
       name: STREAM.deadLetters,

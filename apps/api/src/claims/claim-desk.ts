@@ -1,6 +1,12 @@
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { STREAM, type OperationEndedClaim, type ReceivedClaim } from '@buckets/contracts';
+import {
+  parseSubject,
+  STREAM,
+  type OperationEndedClaim,
+  type ReceivedClaim,
+  type UnreadableMessage,
+} from '@buckets/contracts';
 import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
@@ -11,6 +17,7 @@ export class ClaimDesk {
   constructor(
     private readonly decider: Decider,
     private readonly nats: NatsConnection,
+    private readonly jsm: JetStreamManager,
     private readonly log: Logger,
   ) {}
 
@@ -27,16 +34,26 @@ export class ClaimDesk {
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');
   }
 
-  /** A host cannot write dead letters itself: it tells where the intent stands, and the intent is kept from there. */
-  async unreadableIntent(claim: Extract<ReceivedClaim, { type: 'unreadable-intent' }>): Promise<void> {
-    const { position, intentSubject, reason } = claim.data;
-    this.log.error({ hostId: claim.hostId, position, reason }, 'A host cannot read an intent');
-    await keepDeadLetter(jetstream(this.nats), `host-${claim.hostId}`, {
-      stream: STREAM.log,
-      position,
-      subject: intentSubject,
-      reason,
-      bytes: Buffer.alloc(0),
-    });
+  /** A claim that nobody can read changes nothing, and is kept for people to look at. */
+  async unreadableClaim({ seq, subject, data }: JsMsg, { reason }: UnreadableMessage): Promise<void> {
+    const parsed = parseSubject(subject);
+    const hostId = parsed?.family === 'claim' ? { hostId: parsed.hostId } : {};
+    this.log.error({ ...hostId, position: seq, reason }, 'A claim cannot be read');
+    const letter = { stream: STREAM.claims, position: seq, subject, reason, bytes: data };
+    await keepDeadLetter(jetstream(this.nats), { source: 'claims', ...hostId }, letter);
+  }
+
+  /** A host cannot write dead letters itself: it tells where its intent stands, and that is kept from there. */
+  async unreadableIntent({ hostId, data }: Extract<ReceivedClaim, { type: 'unreadable-intent' }>): Promise<void> {
+    const { position, reason } = data;
+    const message = await this.jsm.streams.getMessage(STREAM.log, { seq: position });
+    const parsed = message === null ? null : parseSubject(message.subject);
+    if (message === null || parsed?.family !== 'intent' || parsed.hostId !== hostId) {
+      this.log.warn({ hostId, position }, 'A host cannot read what is no intent of its own');
+      return;
+    }
+    this.log.error({ hostId, position, reason }, 'A host cannot read an intent');
+    const letter = { stream: STREAM.log, position, subject: message.subject, reason, bytes: message.data };
+    await keepDeadLetter(jetstream(this.nats), { source: 'intents', hostId }, letter);
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import { STREAM, subjects, type EventThing, type LoggedEvent, type NewEvent, type NewIntent } from '@buckets/contracts';
 import { PositionMoved, type Log, type Projector } from '@buckets/log';
 import { Backoff } from '@buckets/service';
@@ -105,12 +105,7 @@ export class Decider {
   }
 
   private async lastPositionOf(thing: EventThing, id: string): Promise<number> {
-    const last = await this.jsm.streams
-      .getMessage(STREAM.log, { last_by_subj: subjects.eventsOf(thing, id) })
-      .catch((error: unknown) => {
-        if (error instanceof JetStreamApiError) return null;
-        throw error;
-      });
+    const last = await this.jsm.streams.getMessage(STREAM.log, { last_by_subj: subjects.eventsOf(thing, id) });
     return last?.seq ?? 0;
   }
 

@@ -25,8 +25,8 @@ export class TablesProjection implements Projection {
   /** The journal stays: it may be the only copy of the log. */
   async clear(manager: EntityManager): Promise<void> {
     const derived = API_ENTITIES.filter((entity) => entity !== JournalRow);
-    const tables = derived.map((entity) => manager.connection.getMetadata(entity).tablePath);
-    await manager.query(`TRUNCATE ${tables.map((path) => path.replace(/(\w+)/g, '"$1"')).join(', ')}`);
+    // Not TRUNCATE, which would keep everybody from reading until the transaction ends.
+    for (const entity of derived) await manager.createQueryBuilder().delete().from(entity).execute();
   }
 }
 

@@ -1,33 +1,23 @@
+import { openDatabase as open } from '@buckets/log';
 import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '@buckets/vault';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { API_ENTITIES } from '../tables/entities.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const STATEMENT_TIMEOUT_MS = 30_000;
-/** Any number will do, so long as it is the same in every copy. */
-const MIGRATION_LOCK = 7_240_113;
-
-/** Connects, and brings the schemas `api` and `vault` up to date; of several copies that start at once one does it. */
-export async function openDatabase(url: string, connections: number): Promise<DataSource> {
-  const data = new DataSource({
-    type: 'postgres',
+/** Connects, and brings the schemas `api` and `vault` up to date. `patient` for work without time limits. */
+export async function openDatabase(
+  url: string,
+  connections: number,
+  { name = 'buckets-api', patient = false }: { name?: string; patient?: boolean } = {},
+): Promise<DataSource> {
+  return open({
     url,
-    applicationName: 'buckets-api',
+    name,
+    connections,
+    patient,
     entities: [...API_ENTITIES, ProjectKeysRow, BucketCredentialsRow],
     migrations: [CreateVault1760000000000, CreateTables1763800000000],
     migrationsTableName: 'buckets_api_migrations',
-    connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { max: connections, statement_timeout: STATEMENT_TIMEOUT_MS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS },
+    migrationLock: 7_240_113,
   });
-  await data.initialize();
-  const session = data.createQueryRunner();
-  try {
-    await session.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await data.runMigrations({ transaction: 'all' });
-  } finally {
-    await session.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
-    await session.release();
-  }
-  return data;
 }

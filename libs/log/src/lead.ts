@@ -1,0 +1,72 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import type { Projection } from './projection.js';
+
+/** What makes a leader give way: somebody wants to rebuild the tables. */
+export const GIVE_WAY = 'give-way';
+
+/** The one who may write a projection's tables: held for as long as its Postgres session lives. */
+export class Lead {
+  private readonly ended = new AbortController();
+
+  private constructor(
+    private readonly session: QueryRunner,
+    private readonly connection: PostgresConnection,
+  ) {
+    connection.on('end', this.end).on('error', this.end);
+  }
+
+  /** Null when another process leads. */
+  static async take(data: DataSource, projection: Pick<Projection, 'schema' | 'name'>): Promise<Lead | null> {
+    const session = data.createQueryRunner();
+    try {
+      const connection = (await session.connect()) as PostgresConnection;
+      const [row] = (await session.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS leads', [
+        lockOf(projection),
+      ])) as [{ leads: boolean }];
+      if (row.leads) return new Lead(session, connection);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+    await session.release();
+    return null;
+  }
+
+  /** Aborts when the lead is lost: somebody else may have it from then on. */
+  get lost(): AbortSignal {
+    return this.ended.signal;
+  }
+
+  /** A lock that went back to the pool would keep everybody, this process too, from leading again. */
+  async giveUp(): Promise<void> {
+    this.connection.off('end', this.end).off('error', this.end);
+    try {
+      if (!this.session.isReleased) await this.session.query('SELECT pg_advisory_unlock_all()');
+    } finally {
+      await this.session.release();
+    }
+  }
+
+  private readonly end = (): void => this.ended.abort(new Error('the Postgres session that held the lead is gone'));
+}
+
+/** Who leads, for people. */
+export async function leaderOf(data: DataSource, projection: Pick<Projection, 'schema' | 'name'>): Promise<string> {
+  const [row] = await data.query<{ who: string }[]>(
+    `SELECT format('process %s (%s, from %s)', a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine')) AS who
+     FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+       AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended($1, 0)`,
+    [lockOf(projection)],
+  );
+  return row?.who ?? 'nobody';
+}
+
+function lockOf({ schema, name }: Pick<Projection, 'schema' | 'name'>): string {
+  return `projector ${schema}.${name}`;
+}
+
+interface PostgresConnection {
+  on(event: 'end' | 'error', hear: () => void): this;
+  off(event: 'end' | 'error', hear: () => void): this;
+}

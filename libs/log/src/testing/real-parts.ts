@@ -1,0 +1,93 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { STREAM } from '@buckets/contracts';
+import { DataSource } from 'typeorm';
+import { infrastructureIn, type Infrastructure } from '../../../../stack/src/infrastructure.js';
+import { Supervised } from '../../../../stack/src/processes/supervised.js';
+import { choosePortsOf } from '../../../../stack/src/stack-ports.js';
+import { connectToNats } from '../connection.js';
+import { openDatabase, type DatabaseOptions } from '../open-database.js';
+import { provisionStreams, type StreamLimits } from '../streams.js';
+
+const silent = { line: () => undefined, note: () => undefined, changed: () => undefined };
+
+/** A NATS server and, where wanted, a Postgres server of a test's own. */
+export class RealParts {
+  private readonly connections: NatsConnection[] = [];
+  private readonly databases: DataSource[] = [];
+
+  private constructor(
+    private readonly folder: string,
+    readonly infrastructure: Infrastructure,
+    readonly nats: Supervised,
+    readonly postgres: Supervised,
+  ) {}
+
+  static async start(parts: readonly ('nats' | 'postgres')[]): Promise<RealParts> {
+    const folder = await mkdtemp(join(tmpdir(), 'buckets log '));
+    const ports = await choosePortsOf(folder, {});
+    const { infrastructure, parts: all } = await infrastructureIn(folder, ports);
+    const [nats, postgres] = all.slice(0, 2).map((part) => new Supervised(part, silent)) as [Supervised, Supervised];
+    const real = new RealParts(folder, infrastructure, nats, postgres);
+    try {
+      await Promise.all(parts.map((name) => real[name].start()));
+    } catch (error) {
+      await real.stop();
+      throw error;
+    }
+    return real;
+  }
+
+  async stop(): Promise<void> {
+    await this.disconnect();
+    await Promise.all([this.nats.stop(), this.postgres.stop()]);
+    await rm(this.folder, { recursive: true });
+  }
+
+  /** Closes what tests have opened. */
+  async disconnect(): Promise<void> {
+    await Promise.allSettled(this.databases.splice(0).map((data) => data.destroy()));
+    await Promise.allSettled(this.connections.splice(0).map((connection) => connection.close()));
+  }
+
+  async connect(options: { url?: string; user?: 'admin' | 'api' } = {}): Promise<NatsConnection> {
+    const { url = this.infrastructure.natsUrl, user = 'admin' } = options;
+    const credsFile = this.infrastructure.controlCredentials[user];
+    const connection = await connectToNats({ url, credsFile, name: 'test' });
+    this.connections.push(connection);
+    return connection;
+  }
+
+  /** An empty log. */
+  async freshLog(limits?: StreamLimits): Promise<{ nats: NatsConnection; jsm: JetStreamManager }> {
+    const nats = await this.connect();
+    const jsm = await jetstreamManager(nats);
+    const present = await jsm.streams.names().next();
+    await Promise.all(present.map((name) => jsm.streams.delete(name)));
+    await provisionStreams(jsm, limits);
+    return { nats, jsm };
+  }
+
+  async lastPosition(jsm: JetStreamManager): Promise<number> {
+    return (await jsm.streams.info(STREAM.log)).state.last_seq;
+  }
+
+  /** A process's connections to a database of that name, which is made if it is not there. */
+  async database(name: string, options: Partial<DatabaseOptions> = {}): Promise<DataSource> {
+    const admin = await new DataSource({ type: 'postgres', url: this.infrastructure.postgresUrl }).initialize();
+    try {
+      const known = await admin.query<object[]>('SELECT FROM pg_database WHERE datname = $1', [name]);
+      if (known.length === 0) await admin.query(`CREATE DATABASE "${name}"`);
+    } finally {
+      await admin.destroy();
+    }
+    const url = new URL(this.infrastructure.postgresUrl);
+    url.pathname = name;
+    const data = await openDatabase({ url: url.href, name: 'test', connections: 8, migrationLock: 1, ...options });
+    this.databases.push(data);
+    return data;
+  }
+}
