@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { choosePorts, PortTaken } from './ports.js';
-import { choosePortsOf } from './stack-ports.js';
+import { choosePortsOf, S3PortCannotChange } from './stack-ports.js';
 
 describe('the ports of a stack', () => {
   let dataDir: string;
@@ -52,7 +52,9 @@ describe('the ports of a stack', () => {
     await once(api.listen(first.api, '127.0.0.1'), 'listening');
     expect((await choosePortsOf(dataDir, {})).api).not.toBe(first.api);
     await once(s3.listen(first.s3, '127.0.0.1'), 'listening');
-    await expect(choosePortsOf(dataDir, {})).rejects.toThrow(`Port ${first.s3} for s3 is taken`);
+    await expect(choosePortsOf(dataDir, {})).rejects.toThrow(S3PortCannotChange);
     await Promise.all([api, s3].map((each) => once(each.close(), 'close')));
+    const { other } = await choosePorts({ other: {} });
+    await expect(choosePortsOf(dataDir, { ports: { s3: other } })).rejects.toThrow(S3PortCannotChange);
   });
 });

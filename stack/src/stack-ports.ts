@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { choosePorts, type PortWish } from './ports.js';
+import { choosePorts, PortTaken, type PortWish } from './ports.js';
 import { writePrivately } from './private-files.js';
 
 /** The ports that people and programs use, and what such a server usually has. */
@@ -12,10 +12,23 @@ const INNER = ['s3Grpc', 'master', 'masterGrpc', 'volume', 'volumeGrpc', 'filer'
 export type PortName = keyof typeof USUAL | (typeof INNER)[number];
 export type Ports = Record<PortName, number>;
 
+/** The log names the buckets with the address of S3, so that address is there to stay. */
+export class S3PortCannotChange extends Error {
+  readonly code = 's3-port-cannot-change';
+  constructor(dataDir: string, port: number) {
+    super(
+      `S3 has port ${port} in ${dataDir}, where the buckets are known by it: free that port and ask for no other, ` +
+        `or delete ${dataDir} to start anew.`,
+    );
+    this.name = 'S3PortCannotChange';
+  }
+}
+
 /**
  * Chooses the ports of a stack: the ones asked for, else those it had before, else the usual ones, else free ones.
  *
- * @throws {PortTaken} for one asked for; and for that of S3 when it had another before, as it stands in the log
+ * @throws {PortTaken} for one asked for
+ * @throws {S3PortCannotChange} when S3 cannot have the one it had
  */
 export async function choosePortsOf(
   dataDir: string,
@@ -23,6 +36,8 @@ export async function choosePortsOf(
 ): Promise<Ports> {
   const file = join(dataDir, 'ports.json');
   const before = await readPorts(file);
+  if (before.s3 !== undefined && ![before.s3, undefined].includes(ports.s3))
+    throw new S3PortCannotChange(dataDir, before.s3);
   const wish = (name: PortName): PortWish => {
     const fixed = ports[name] ?? (name === 's3' ? before.s3 : undefined);
     if (fixed !== undefined) return { fixed };
@@ -30,9 +45,11 @@ export async function choosePortsOf(
     return { rather: [before[name], usual].filter((port) => port !== undefined) };
   };
   const names = [...Object.keys(USUAL), ...INNER] as PortName[];
-  const chosen = await choosePorts<PortName>(
-    Object.fromEntries(names.map((name) => [name, wish(name)])) as Record<PortName, PortWish>,
-  );
+  const wishes = Object.fromEntries(names.map((name) => [name, wish(name)])) as Record<PortName, PortWish>;
+  const chosen = await choosePorts(wishes).catch((error: unknown) => {
+    if (error instanceof PortTaken && error.port === before.s3) throw new S3PortCannotChange(dataDir, before.s3);
+    throw error;
+  });
   await writePrivately(file, JSON.stringify(chosen));
   return chosen;
 }
