@@ -145,7 +145,7 @@ export class LiveFilesController {
     }
   }
 
-  /** Removes a file, a link, or a folder. */
+  /** Removes a file, or a folder with all that is in it. A link is refused, as everywhere in the path. */
   @Delete()
   @HttpCode(204)
   @Needs('files:write')
