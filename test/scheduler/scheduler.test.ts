@@ -2,12 +2,12 @@ import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { BackupRecorded, NewEvent } from '@buckets/contracts';
+import { freePorts } from '@buckets/real-parts';
 import { createLogger, startService, type RunningService } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import pg from 'pg';
@@ -40,7 +40,7 @@ beforeAll(async () => {
     BUCKETS_POSTGRES_URL_FILE: postgresUrlFile,
     BUCKETS_HOST_SILENCE_LIMIT: `${SILENCE_LIMIT_MS}ms`,
     BUCKETS_SCHEDULE_TICK: '200ms',
-    BUCKETS_LOG_LEVEL: process.env['SCHED_LOG'] ?? 'error',
+    BUCKETS_LOG_LEVEL: 'error',
   };
   scheduler = await startScheduler();
 });
@@ -304,7 +304,7 @@ it('the scheduler says how it is', async () => {
 
 it('a process of the scheduler takes less than 250 MB', async () => {
   const main = join(import.meta.dirname, '../../apps/scheduler/dist/main.js');
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const env = { ...process.env, ...environment, BUCKETS_HTTP_PORT: String(port) };
   const child = spawn(process.execPath, [main], { env, stdio: 'ignore' });
   try {
@@ -316,12 +316,3 @@ it('a process of the scheduler takes less than 250 MB', async () => {
     await once(child, 'exit');
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

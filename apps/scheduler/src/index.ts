@@ -6,5 +6,5 @@ export const projections: readonly Projection[] = [new SchedulerProjection()];
 
 export { SchedulerModule } from './scheduler.module.js';
 export { schedulerSettings, type SchedulerSettings } from './settings.js';
-export { openDatabase } from './tables/database.js';
+export { openSchedulerDatabase } from './tables/database.js';
 export { BackupRow, OperationRow, ProjectRow } from './tables/rows.js';

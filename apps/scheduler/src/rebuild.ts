@@ -1,47 +1,31 @@
-import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import { STREAM } from '@buckets/contracts';
-import { connectToNats, ProjectionBehind, Projector, resetProjection } from '@buckets/log';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connectToNats, rebuildProjection } from '@buckets/log';
 import { createLogger, type Logger } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import { projections } from './index.js';
 import { schedulerSettings } from './settings.js';
-import { openDatabase } from './tables/database.js';
+import { openSchedulerDatabase } from './tables/database.js';
 
-/** Without a step forward for so long, something is wrong. */
-const STUCK_MS = 60_000;
+/** Two to lead and listen with, one that writes. */
+const CONNECTIONS = 3;
 
-/**
- * Empties the scheduler's tables, makes them anew from the log up to its end, and exits. Nothing is sent: statements and
- * requests come from a scheduler that runs, and that one waits for its tables.
- */
+/** Makes the scheduler's tables anew from the log, and exits. Sends nothing; services may run meanwhile. */
 async function rebuild(log: Logger): Promise<void> {
-  const settings = readSettings(schedulerSettings);
-  const { natsUrl, natsCredsFile, postgresUrl, postgresConnections } = settings;
-  const data = await openDatabase(postgresUrl.reveal(), postgresConnections);
-  const nats = await connectToNats({ url: natsUrl, credsFile: natsCredsFile, name: 'buckets-scheduler-rebuild' });
-  try {
-    const jsm = await jetstreamManager(nats);
-    for (const projection of projections) {
-      await resetProjection(data, projection);
-      const projector = new Projector(jetstream(nats), jsm, data, projection, log);
-      await projector.start();
-      await reachEnd(projector, jsm);
-      await projector.stop();
-      log.info({ projection: projection.name, position: projector.position }, 'Made anew from the log');
-    }
-  } finally {
-    await data.destroy();
-    await nats.close();
-  }
-}
-
-async function reachEnd(projector: Projector, jsm: JetStreamManager): Promise<void> {
-  const { state } = await jsm.streams.info(STREAM.log);
-  for (let before = -1; projector.position < state.last_seq; before = projector.position) {
-    await projector.waitFor(state.last_seq, STUCK_MS).catch((error: unknown) => {
-      const stuck = !(error instanceof ProjectionBehind) || projector.failure !== undefined;
-      if (stuck || projector.position <= before) throw projector.failure ?? error;
-    });
+  const { natsUrl, natsCredsFile, postgresUrl } = readSettings(schedulerSettings);
+  const url = postgresUrl.reveal();
+  await using resources = new AsyncDisposableStack();
+  const nats = resources.adopt(
+    await connectToNats({ url: natsUrl, credsFile: natsCredsFile, name: 'buckets-scheduler-rebuild' }),
+    (connection) => connection.close(),
+  );
+  const data = resources.adopt(
+    await openSchedulerDatabase({ url, connections: CONNECTIONS, patient: true }),
+    (database) => database.destroy(),
+  );
+  const jsm = await jetstreamManager(nats);
+  for (const projection of projections) {
+    const rebuilt = await rebuildProjection({ js: jetstream(nats), jsm, data, projection });
+    log.info({ projection: projection.name, ...rebuilt }, 'Made anew from the log');
   }
 }
 

@@ -8,7 +8,7 @@ import { DataSource } from 'typeorm';
 import { SchedulerMetrics } from './metrics.js';
 import { Scheduler } from './scheduler.js';
 import type { SchedulerSettings } from './settings.js';
-import { openDatabase } from './tables/database.js';
+import { openSchedulerDatabase } from './tables/database.js';
 import { SchedulerProjection } from './tables/scheduler-projection.js';
 
 const NATS = Symbol('the connection to NATS');
@@ -27,7 +27,10 @@ export class SchedulerModule {
           useFactory: () => connectToNats({ url: natsUrl, credsFile: natsCredsFile, name: 'buckets-scheduler' }),
         },
         { provide: JETSTREAM, useFactory: (nats: NatsConnection) => jetstreamManager(nats), inject: [NATS] },
-        { provide: DataSource, useFactory: () => openDatabase(postgresUrl.reveal(), postgresConnections) },
+        {
+          provide: DataSource,
+          useFactory: () => openSchedulerDatabase({ url: postgresUrl.reveal(), connections: postgresConnections }),
+        },
         {
           provide: Projector,
           useFactory: (nats: NatsConnection, jsm: JetStreamManager, data: DataSource, log: Logger) =>
@@ -84,7 +87,7 @@ class Lifecycle implements OnApplicationShutdown {
     health.register({ name: 'postgres', check: async () => void (await data.query('SELECT 1')) });
     health.register({
       name: 'projection',
-      check: () => (projector.failure === undefined ? Promise.resolve() : Promise.reject(projector.failure)),
+      check: () => (projector.trouble === undefined ? Promise.resolve() : Promise.reject(projector.trouble)),
     });
     return new Lifecycle(nats, data, projector, scheduler);
   }

@@ -1,7 +1,7 @@
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { STREAM, subjects } from '@buckets/contracts';
-import { ask, ProjectionBehind, type Projector } from '@buckets/log';
+import { ask, type Projector } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { ActivityBoard } from './activity/activity-board.js';
@@ -27,6 +27,7 @@ export interface SchedulerParts {
   log: Logger;
 }
 
+const LOOK_AGAIN_MS = 5_000;
 const STATEMENTS_AT_ONCE = 8;
 const BETWEEN_STATEMENTS_MS = 1_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 30_000 });
@@ -103,11 +104,11 @@ export class Scheduler {
 
   /** Before that the tables tell of the past: backups that are in the log already would seem to be missing. */
   private async reachTheEndOfTheLog(signal: AbortSignal): Promise<void> {
-    const { state } = await this.parts.jsm.streams.info(STREAM.log);
-    while (!signal.aborted && this.parts.projector.position < state.last_seq) {
-      await this.parts.projector.waitFor(state.last_seq, 1_000).catch((error: unknown) => {
-        if (!(error instanceof ProjectionBehind)) throw error;
-      });
+    const { jsm, projector } = this.parts;
+    const { state } = await jsm.streams.info(STREAM.log);
+    while (!(await projector.reaches(state.last_seq, { deadlineMs: LOOK_AGAIN_MS, signal }))) {
+      signal.throwIfAborted();
+      if (projector.failure !== undefined) throw projector.failure;
     }
   }
 }

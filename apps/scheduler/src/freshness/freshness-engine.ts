@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ReceivedActivity } from '@buckets/contracts';
 import { freshnessOf } from '@buckets/freshness';
-import { ProjectionBehind, type Projector } from '@buckets/log';
-import type { Logger } from '@buckets/service';
+import type { Projector } from '@buckets/log';
+import { Backoff, type Logger } from '@buckets/service';
 import { ActivityBoard, type Heard } from '../activity/activity-board.js';
 import type { ActivityListener } from '../activity/activity-reader.js';
 import type { Clock } from '../activity/clock.js';
@@ -13,7 +13,7 @@ import type { Statements } from './statements.js';
 
 export interface FreshnessEngineParts {
   tables: Pick<FreshnessTables, 'read' | 'position' | 'changedAfter' | 'page'>;
-  projector: Pick<Projector, 'position' | 'waitFor'>;
+  projector: Pick<Projector, 'position' | 'failure' | 'reaches'>;
   board: ActivityBoard;
   statements: Pick<Statements, 'offer'>;
   requests: Pick<ReportRequests, 'need' | 'settle' | 'drop'>;
@@ -28,7 +28,7 @@ const BATCH = 50;
 const PAGE = 500;
 /** What happens to a project within so long is looked at once. */
 const COALESCE_MS = 20;
-const RETRY_PAUSE_MS = 500;
+const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 15_000 });
 const LOOK_AGAIN_MS = 1_000;
 /** Between two pages of the round that looks at every project, whatever has happened. */
 const SWEEP_PAUSE_MS = 15_000;
@@ -45,7 +45,7 @@ export class FreshnessEngine implements ActivityListener {
   private readonly silence: HostSilence;
   private readonly timers = new Set<NodeJS.Timeout>();
   private listeningSince = Number.POSITIVE_INFINITY;
-  /** The furthest position that the tables were seen at: at less, they are being made anew, and say nothing. */
+  /** The furthest position that the tables were seen at: at less, they were put back, and tell of the past. */
   private furthest = 0;
   private wake = (): void => undefined;
 
@@ -120,23 +120,16 @@ export class FreshnessEngine implements ActivityListener {
 
   /** Projects with new events. */
   private async follow(from: number, signal: AbortSignal): Promise<void> {
+    const { projector, tables } = this.parts;
     let handled = from;
     await this.untilAborted(signal, async () => {
-      const reached = this.parts.projector.position;
-      const changes = await this.parts.tables.changedAfter(handled, PAGE);
+      const reached = projector.position;
+      const changes = await tables.changedAfter(handled, PAGE);
       this.look(changes.map(({ id }) => id));
       handled = changes.at(-1)?.position ?? handled;
-      if (changes.length < PAGE) await this.movedPast(reached);
+      // Of what another copy writes there may be no word.
+      if (changes.length < PAGE) await projector.reaches(reached + 1, { deadlineMs: LOOK_AGAIN_MS, signal });
     });
-  }
-
-  /** Waits for the tables to move, for a second at most: of what another copy writes there may be no word. */
-  private async movedPast(position: number): Promise<void> {
-    try {
-      await this.parts.projector.waitFor(position + 1, LOOK_AGAIN_MS);
-    } catch (error) {
-      if (!(error instanceof ProjectionBehind)) throw error;
-    }
   }
 
   /** Every project: once at the beginning, then over and over at leisure, in case something was missed. */
@@ -184,8 +177,10 @@ export class FreshnessEngine implements ActivityListener {
 
   private async lookAt(ids: string[]): Promise<void> {
     if (ids.length === 0) return;
+    const { failure } = this.parts.projector;
+    if (failure !== undefined) throw failure;
     const { position, projects } = await this.parts.tables.read(ids);
-    if (position < this.furthest) throw new Error('The tables are being made anew.');
+    if (position < this.furthest) throw new Error('The tables have not caught up with what they were.');
     this.furthest = position;
     for (const project of projects) this.judge(project);
   }
@@ -227,13 +222,14 @@ export class FreshnessEngine implements ActivityListener {
   }
 
   private async untilAborted(signal: AbortSignal, step: () => Promise<void>): Promise<void> {
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         await step();
+        failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         this.parts.log.warn({ error }, 'Freshness could not be looked at; trying again');
-        await pause(RETRY_PAUSE_MS);
+        await pause(BETWEEN_TRIES.delayMs(++failures), undefined, { signal }).catch(() => undefined);
       }
     }
   }

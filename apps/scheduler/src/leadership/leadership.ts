@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { withDeadline, type Logger } from '@buckets/service';
+import { Backoff, withDeadline, type Logger } from '@buckets/service';
 import type { DataSource, QueryRunner } from 'typeorm';
 
-const RETRY_PAUSE_MS = 1_000;
+const STANDBY_MS = 1_000;
+const BETWEEN_TRIES = new Backoff({ firstMs: 1_000, maxMs: 30_000 });
 const PROOF_EVERY_MS = 2_000;
 const PROOF_DEADLINE_MS = 5_000;
 
@@ -12,31 +13,27 @@ const PROOF_DEADLINE_MS = 5_000;
  * by the API under the same keys, so nothing is done twice.
  */
 export class Leadership {
-  private leading = false;
-
   constructor(
     private readonly data: DataSource,
     private readonly name: string,
     private readonly log: Logger,
   ) {}
 
-  get isLeading(): boolean {
-    return this.leading;
-  }
-
   /** Leads whenever it can, until the signal. `lead` must end soon after its own signal. */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted;) {
       const session = this.data.createQueryRunner();
       try {
         if (await this.acquire(session)) await this.leadWith(session, lead, signal);
+        failures = 0;
       } catch (error) {
+        failures++;
         if (!signal.aborted) this.log.warn({ error }, 'The scheduler does not lead; trying again');
       } finally {
-        this.leading = false;
         await this.release(session);
       }
-      if (!signal.aborted) await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      const delayMs = failures === 0 ? STANDBY_MS : BETWEEN_TRIES.delayMs(failures);
+      await pause(delayMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -45,7 +42,6 @@ export class Leadership {
     lead: (signal: AbortSignal) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    this.leading = true;
     this.log.info('This copy of the scheduler leads');
     const lost = new AbortController();
     const ends = AbortSignal.any([signal, lost.signal]);

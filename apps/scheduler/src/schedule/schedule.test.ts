@@ -83,7 +83,7 @@ describe('the schedule', () => {
     expect(refused.asked).toHaveLength(1);
   });
 
-  it('asks for nothing while the tables are being made anew', async () => {
+  it('asks for nothing while the tables are behind where they were', async () => {
     const { schedule, asked, control } = scheduleOf([project('atlas')]);
     control.position = 20;
     await schedule.tick(NOW);

@@ -49,7 +49,7 @@ export class Schedule {
   /** @returns how many backups were asked for */
   async tick(now: number): Promise<number> {
     const position = await this.parts.position();
-    // Tables that are being made anew show projects without their backups.
+    // Tables that were put back show projects without their newest backups.
     if (position < this.furthest) return 0;
     this.furthest = position;
     for (const [key, until] of this.pauses) if (until <= now) this.pauses.delete(key);

@@ -17,8 +17,9 @@ export class SchedulerProjection implements Projection {
     await write(before, after, manager);
   }
 
+  /** Row by row: whoever reads meanwhile sees what was there, and does not wait. */
   async clear(manager: EntityManager): Promise<void> {
-    for (const entity of SCHEDULER_ENTITIES) await manager.clear(entity);
+    for (const entity of SCHEDULER_ENTITIES) await manager.deleteAll(entity);
   }
 }
 
