@@ -81,7 +81,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 export class Stack {
   readonly #services = new Map<string, Supervised>();
   readonly #infrastructureParts = new Map<string, Supervised>();
-  readonly #hostIds: string[] = [];
+  readonly #hostIds = new Set<string>();
   readonly #said: Said;
   /** The end of the last write of what runs. */
   #written: Promise<void> = Promise.resolve();
@@ -132,7 +132,7 @@ export class Stack {
         buckets: s3.buckets.map(({ bucket }) => bucket),
       },
       rusticPath: tool('rustic'),
-      hosts: this.#hostIds.map((hostId) => ({
+      hosts: [...this.#hostIds].toSorted().map((hostId) => ({
         hostId,
         dataRoot: this.#dataRoot(hostId),
         pid: this.#services.get(workerOf(hostId))?.pid ?? null,
@@ -173,8 +173,7 @@ export class Stack {
   /** Brings up a worker for one more host in one of the regions; for a host that has one, nothing happens. */
   async addHost(host: LocalHost): Promise<void> {
     const { hostId } = host;
-    if (this.#hostIds.includes(hostId)) return;
-    this.#hostIds.push(hostId);
+    if (this.#hostIds.has(hostId)) return;
     const fleet = this.#fleet();
     await fleet.addHost(host);
     const credentialsFile = join(this.dataDir, 'secrets', `host-${hostId}.creds`);
@@ -182,6 +181,7 @@ export class Stack {
     const { port } = await choosePorts({ port: {} });
     const dataRoot = await privateFolder(this.#dataRoot(hostId));
     const part = workerService(this.#context, { hostId, port, dataRoot, credentialsFile });
+    this.#hostIds.add(hostId);
     await this.#add(this.#services, part).start();
   }
 

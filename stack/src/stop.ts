@@ -28,4 +28,3 @@ async function stop(): Promise<void> {
 }
 
 await stop();
-process.disconnect?.();

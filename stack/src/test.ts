@@ -56,4 +56,3 @@ async function jest(project: string, args: readonly string[]): Promise<JestResul
 }
 
 process.exitCode = (await test(process.argv.slice(2))) ? 0 : 1;
-process.disconnect?.();
