@@ -44,17 +44,21 @@ async function printAddresses(dataDir: string): Promise<void> {
 `);
 }
 
+async function tellFailure(error: unknown): Promise<void> {
+  if ((error as Error).name === 'AbortError') return;
+  if (error instanceof AlreadyRunning) {
+    console.log(error.message);
+    await printAddresses(error.dataDir).catch(() => console.log('It is not ready yet.'));
+    return;
+  }
+  console.error(error instanceof Error && 'code' in error ? error.message : error);
+  process.exitCode = 1;
+}
+
 try {
   await start();
 } catch (error) {
-  const { dataDir } = stackSettings();
-  if (error instanceof AlreadyRunning) {
-    console.log(error.message);
-    await printAddresses(dataDir).catch(() => console.log('It is not ready yet.'));
-  } else if ((error as Error).name !== 'AbortError') {
-    console.error(error instanceof Error && 'code' in error ? error.message : error);
-    process.exitCode = 1;
-  }
+  await tellFailure(error);
 } finally {
   process.disconnect?.();
 }

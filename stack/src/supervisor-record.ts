@@ -20,7 +20,7 @@ interface Record extends Lock {
 export class AlreadyRunning extends Error {
   readonly code = 'already-running';
   constructor(
-    dataDir: string,
+    readonly dataDir: string,
     readonly supervisor: ProcessIdentity,
   ) {
     super(`Buckets is already running on ${dataDir} (process ${supervisor.pid}). To end it: npm stop`);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { readable } from '../readable-line.js';
 import { NotInTime, until } from '../until.js';
 import { keep, type Command, type Kept } from './keep.js';
 
@@ -31,7 +32,13 @@ export class PartFailed extends Error {
     lastLines: readonly string[],
     cause?: unknown,
   ) {
-    super([`${part} ${how}. Its last words:`, ...lastLines.map((line) => `  ${line}`)].join('\n'), { cause });
+    super(
+      [
+        `${part} ${how}. Its last words:`,
+        ...lastLines.map((line) => `  ${readable(line).replaceAll('\n', '\n  ')}`),
+      ].join('\n'),
+      { cause },
+    );
     this.name = 'PartFailed';
   }
 }
