@@ -51,7 +51,8 @@ export function postgresServer(options: PostgresServerOptions): Part {
       return runAs.wrap({ file: postgres, args: ['-D', data, ...flags], cwd: '/', env: environment() });
     },
     ready: () => hasDatabase(options),
-    worthSeeing: (line) => /(WARNING|ERROR|FATAL|PANIC): /.test(line),
+    // That it is still starting is the answer to our own asking.
+    worthSeeing: (line) => /(WARNING|ERROR|FATAL|PANIC): /.test(line) && !line.includes('is starting up'),
     // SIGINT: end the sessions, write all, stop. (SIGTERM would wait for the clients to leave.)
     stopWith: 'SIGINT',
   };
