@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { until } from '../stack/src/index.js';
 import type { Freshness } from './running/api.js';
-import { EU, Product } from './running/product.js';
+import { EU, Product, US } from './running/product.js';
 
 jest.setTimeout(120_000);
 
@@ -28,16 +28,16 @@ describe('how fresh a project is', () => {
   let product: Product;
 
   beforeAll(async () => {
-    product = await Product.start({ services: ['api', 'scheduler', WORKER], settings });
-    // Its interval of a minute passes while the others are tested.
-    await freshProject('scheduled', { backupIntervalMinutes: 1 });
-    await writeFile(file('scheduled'), 'second');
+    product = await Product.start({ services: ['api', 'scheduler', WORKER, `worker-${US}`], settings });
+    // Its interval of a minute passes while the others are tested, on a host whose worker is left alone.
+    await freshProject('scheduled', { hostId: US, backupIntervalMinutes: 1 });
+    await writeFile(file('scheduled', US), 'second');
   });
   afterAll(async () => {
     await product[Symbol.asyncDispose]();
   });
 
-  const file = (id: string, name = 'note.txt') => join(product.folder(id), 'project', name);
+  const file = (id: string, hostId = EU) => join(product.folder(id, hostId), 'project', 'note.txt');
 
   async function becomes(
     id: string,
@@ -57,9 +57,12 @@ describe('how fresh a project is', () => {
   }
 
   /** A project with one file and a backup of it, seen to be fresh. */
-  async function freshProject(id: string, options: { backupIntervalMinutes?: number } = {}): Promise<string> {
+  async function freshProject(
+    id: string,
+    options: { hostId?: string; backupIntervalMinutes?: number } = {},
+  ): Promise<string> {
     await product.newProject(id, options);
-    await writeFile(file(id), 'first');
+    await writeFile(file(id, options.hostId), 'first');
     const { result } = await product.backUp(id);
     expect((await becomes(id, 'fresh')).coveredBy).toBe(result?.backupId);
     return result!.backupId!;
