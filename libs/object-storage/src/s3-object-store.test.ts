@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { startSeaweedFs, type SeaweedFs } from '@buckets/real-parts';
 import { randomBytes } from 'node:crypto';
 
 import { S3ObjectStore } from './index.js';
-import { startSeaweedFs } from './testing/seaweedfs.js';
-import type { SeaweedFs } from './testing/seaweedfs.js';
 
 jest.setTimeout(60_000);
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { findTool } from '@buckets/real-parts';
 import { describeTree, growTree, rawPath, removeTree } from '@buckets/trees';
 import type { TreeDescription } from '@buckets/trees';
 import { execFile } from 'node:child_process';
@@ -11,7 +12,7 @@ import { promisify } from 'node:util';
 import { FolderStore, createRepositoryKey, openRepository } from './index.js';
 import type { Repository, Snapshot, TreeEntry } from './index.js';
 import { MemoryStore } from './testing/memory-store.js';
-import { RusticRepository, findTool } from './testing/rustic-repository.js';
+import { RusticRepository } from './testing/rustic-repository.js';
 
 jest.setTimeout(120_000);
 

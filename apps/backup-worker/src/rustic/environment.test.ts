@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { waitUntil } from '@buckets/service';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { environmentOf, launcherOf } from './environment.js';
 import { RunFolder } from './run-folders.js';
 import { identify } from './system-process.js';
-import { eventually } from './testing/bench.js';
+import { WAITED_FOR } from './testing/bench.js';
 
 const launcher = await launcherOf();
 const folder = new RunFolder('/run/of/this', () => {});
@@ -50,9 +51,9 @@ describe('the start of a run', () => {
       ]);
       const [output] = (await once(worker.stdout, 'data')) as [Buffer];
       const pid = Number(output.toString());
-      await eventually(() => identify(pid));
+      await waitUntil(() => identify(pid), WAITED_FOR);
       worker.kill('SIGKILL');
-      await eventually(() => (identify(pid) === undefined ? true : undefined));
+      await waitUntil(() => identify(pid) === undefined, WAITED_FOR);
     },
   );
 });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { S3ObjectStore } from '@buckets/object-storage';
+import { startSeaweedFs, type SeaweedFs } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
 import { compareTrees, describeTree } from '@buckets/trees';
 import { createServer, request, type Server } from 'node:http';
@@ -7,22 +8,22 @@ import type { AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import type { S3Access } from './access.js';
 import { PASSWORD, PATIENT, TestBench } from './testing/bench.js';
-import { startS3Server, type S3Server } from './testing/s3-server.js';
 
 /** Each test runs rustic several times, on machines that have other things to do. */
 jest.setTimeout(60_000);
 
 const BUCKET = 'backups';
 
-let server: S3Server;
+let server: SeaweedFs;
 let proxy: FaultyProxy;
 let bench: TestBench;
 let repositories = 0;
 
 beforeAll(async () => {
-  server = await startS3Server();
-  proxy = await FaultyProxy.before(server.endpoint);
-  const store = new S3ObjectStore(accessTo(server));
+  server = await startSeaweedFs();
+  const access = server.access(BUCKET);
+  proxy = await FaultyProxy.before(access.endpoint);
+  const store = new S3ObjectStore(access);
   await store.createBucket();
   store.destroy();
 }, 60_000);
@@ -46,13 +47,13 @@ afterEach(async () => {
 async function repository(): Promise<S3Access> {
   const access: S3Access = {
     kind: 's3',
-    ...accessTo(server),
+    ...server.access(BUCKET),
     endpoint: proxy.endpoint,
     root: `projects/p${(repositories += 1)}`,
     masterKey: createRepositoryKey(),
   };
   const { objects } = await bench.rustic().initialise(access.masterKey, PASSWORD, PATIENT);
-  const store = new S3ObjectStore(accessTo(server));
+  const store = new S3ObjectStore(server.access(BUCKET));
   for (const { path, bytes } of objects)
     await store.put(`${access.root}/${path}`, bytes, { ifNoneMatch: path === 'config' });
   store.destroy();
@@ -158,10 +159,6 @@ describe('on an S3 server', () => {
     for (const secret of [access.secretAccessKey, encrypt, mac.k, mac.r]) expect(shown).not.toContain(secret);
   });
 });
-
-function accessTo({ endpoint, region, accessKeyId, secretAccessKey }: S3Server) {
-  return { endpoint, region, bucket: BUCKET, accessKeyId, secretAccessKey };
-}
 
 type Fault = (method: string, url: string) => [status: number, code: string] | 'never' | undefined;
 

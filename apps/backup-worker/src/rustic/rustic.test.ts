@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { findTool } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
+import { waitUntil } from '@buckets/service';
 import { compareTrees, describeTree, growTree, type Difference } from '@buckets/trees';
 import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
@@ -22,7 +24,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { RusticProgress } from './progress.js';
 import { RusticStopped } from './outcome.js';
-import { eventually, findTool, PASSWORD, PATIENT, TestBench } from './testing/bench.js';
+import { PASSWORD, PATIENT, TestBench, WAITED_FOR } from './testing/bench.js';
 
 const isRoot = process.geteuid?.() === 0;
 const restic = await findTool('restic').catch(() => undefined);
@@ -260,7 +262,7 @@ describe('a backup', () => {
       onProgress: ({ phase }) => void (uploading ||= phase === 'uploading'),
     });
     const pid = await bench.runningProcess();
-    await eventually(() => uploading || undefined);
+    await waitUntil(() => uploading, WAITED_FOR);
     process.kill(pid, 'SIGTERM');
     expect(await running).toMatchObject({ outcome: 'failed', class: 'interrupted', canPass: true });
   });

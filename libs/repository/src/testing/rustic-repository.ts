@@ -1,9 +1,7 @@
+import { findTool } from '@buckets/real-parts';
 import { execFile } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access, glob, mkdir, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { createRepositoryKey } from '../repository-key.js';
@@ -49,23 +47,4 @@ export class RusticRepository {
   async command(...args: string[]): Promise<{ stdout: string; stderr: string }> {
     return run(this.rustic, args, { env: this.environment, timeout: LIFETIME_MS, maxBuffer: 64 * 1024 * 1024 });
   }
-}
-
-export async function findTool(name: string): Promise<string> {
-  const checkout = fileURLToPath(new URL('../../../..', import.meta.url));
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
-  for (const candidate of [join(checkout, '.tools/bin', name), ...onPath]) {
-    if (await isExecutable(candidate)) return candidate;
-  }
-  for await (const candidate of glob(`${homedir()}/.cache/buckets/tools/*/{bin/,}${name}`)) {
-    if (await isExecutable(candidate)) return candidate;
-  }
-  throw new Error(`${name} is not installed. Run "npm run demo" once: it installs what the tests need.`);
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 }

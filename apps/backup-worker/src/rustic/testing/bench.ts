@@ -1,11 +1,10 @@
+import { findTool } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
+import { waitUntil } from '@buckets/service';
 import { removeTree } from '@buckets/trees';
-import { constants } from 'node:fs';
-import { access, chmod, glob, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { LocalAccess } from '../access.js';
 import type { BackupOrder } from '../backup.js';
 import { Rustic } from '../rustic.js';
@@ -13,6 +12,9 @@ import type { Call, RusticSettings } from '../runs.js';
 
 /** Patient enough for any machine. */
 export const PATIENT: Call = { stallMs: 60_000, deadlineMs: 120_000 };
+
+/** How often and how long to look for what happens beside a test. Milliseconds. */
+export const WAITED_FOR = { everyMs: 5, deadlineMs: 30_000 };
 
 export const PASSWORD = 'correct horse battery staple';
 
@@ -87,7 +89,7 @@ export class TestBench implements AsyncDisposable {
 
   /** The process of the one run that goes on, once it is rustic itself. */
   async runningProcess(): Promise<number> {
-    return eventually(async () => {
+    return waitUntil(async () => {
       for (const run of await this.leftOvers()) {
         const note = await readFile(join(this.workFolder, run, 'process.json'), 'utf8').catch(() => undefined);
         const pid = note === undefined ? undefined : (JSON.parse(note) as { pid: number }).pid;
@@ -95,7 +97,7 @@ export class TestBench implements AsyncDisposable {
         if (pid !== undefined && (await readFile(`/proc/${pid}/comm`, 'utf8')) === 'rustic\n') return pid;
       }
       return undefined;
-    });
+    }, WAITED_FOR);
   }
 
   /** What runs have left behind. */
@@ -106,31 +108,4 @@ export class TestBench implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await removeTree(this.folder);
   }
-}
-
-/** Waits for something to be there, until a deadline that only a fault meets. */
-export async function eventually<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  for (const until = performance.now() + 30_000; performance.now() < until; await delay(5)) {
-    const found = await look();
-    if (found !== undefined) return found;
-  }
-  throw new Error('What was waited for did not happen within 30 seconds.');
-}
-
-export async function findTool(name: string): Promise<string> {
-  const checkout = fileURLToPath(new URL('../../../../..', import.meta.url));
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name));
-  for (const candidate of [join(checkout, '.tools/bin', name), ...onPath])
-    if (await isProgram(candidate)) return candidate;
-  for await (const candidate of glob(`${homedir()}/.cache/buckets/tools/*/bin/${name}`)) {
-    if (await isProgram(candidate)) return candidate;
-  }
-  throw new Error(`${name} is not installed. Run "npm run demo" once: it installs what the tests need.`);
-}
-
-async function isProgram(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 }
