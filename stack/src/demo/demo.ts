@@ -13,15 +13,9 @@ import type { Screen } from './screen.js';
 import type { StackInUse } from './stack-to-use.js';
 import { savingLines, table } from './summary.js';
 
-/** What came back is not what was there. */
-export class NotTheSame extends Error {
-  readonly code = 'not-the-same';
-  constructor(differences: readonly string[]) {
-    const shown = differences.slice(0, SHOWN_DIFFERENCES);
-    const more = differences.length > shown.length ? ['…'] : [];
-    super([`${countText(differences.length, 'difference')} to the original:`, ...shown, ...more].join('\n'));
-    this.name = 'NotTheSame';
-  }
+/** Buckets has not done what the demo shows; the message says what. */
+export class NotAsPromised extends Error {
+  readonly code = 'not-as-promised';
 }
 
 /** Longer than a worker takes to look through a folder that it cannot watch. */
@@ -73,7 +67,7 @@ export class Demo {
     return this.#underWay;
   }
 
-  /** @throws {NotTheSame} and whatever else goes wrong */
+  /** @throws {NotAsPromised} and whatever else goes wrong */
   async run(folder: string | undefined): Promise<void> {
     const { screen } = this;
     screen.step(`A project: ${this.projectId} on host ${this.#hostId}`);
@@ -93,7 +87,7 @@ export class Demo {
     screen.step("The project's folder is deleted on its host");
     const original = await described('noting what is there', this.projectFolder, screen, this.signal);
     await screen.while(
-      () => 'deleting',
+      (elapsed) => `deleting: ${durationText(elapsed)}`,
       () => removeTree(this.projectFolder),
     );
     screen.line(`Gone: ${extentText(original)}.`);
@@ -147,7 +141,7 @@ export class Demo {
     const restored = operation.result?.restore?.backupId;
     const newest = this.#figures.backups.at(-1)!.backup.id;
     if (restored !== newest)
-      throw new Error(`The start has restored ${restored ?? 'nothing'}, and not backup ${newest}.`);
+      throw new NotAsPromised(`The start has restored ${restored ?? 'nothing'}, and not backup ${newest}.`);
     this.screen.line(
       `Backup ${newest.slice(0, 8)} was restored, checked, flushed to disk and swapped in, in ${durationText(ms)}. ` +
         'The project runs.',
@@ -160,7 +154,7 @@ export class Demo {
     this.#figures.compareMs = performance.now() - began;
     // The folder that holds the two roots is the worker's own.
     const differences = compareTrees(original, restored, { topFolder: false, allocated });
-    if (differences.length > 0) throw new NotTheSame(differences.map(differenceText));
+    if (differences.length > 0) throw differencesFound(differences.map(differenceText));
     this.screen.line(
       `All ${countText(original.size - 1, 'entry is', 'entries are')} the same: every byte, type, mode, owner, time, ` +
         'link and extended attribute.',
@@ -208,7 +202,7 @@ export class Demo {
     this.#underWay = kind;
     let progress: Progress | undefined;
     const operation = await this.screen.while(
-      () => progressLine(progress, performance.now() - began, this.screen.bar),
+      (elapsed) => progressLine(progress, elapsed, this.screen.bar),
       () => this.#api.ended(id, (latest) => (progress = latest)),
     );
     this.#underWay = undefined;
@@ -217,14 +211,14 @@ export class Demo {
 
   async #becomes(wanted: 'fresh' | 'stale'): Promise<void> {
     const began = performance.now();
-    const elapsed = () => durationText(performance.now() - began);
     const { reason, staleSince } = await this.screen.while(
-      () => `waiting until it is seen to be ${wanted}: ${elapsed()}`,
+      (elapsed) => `waiting until it is seen to be ${wanted}: ${durationText(elapsed)}`,
       () => this.#untilItIs(wanted, began + FRESHNESS_LIMIT_MS),
     );
     const since = staleSince === undefined ? '' : ` since ${clockText(staleSince)}`;
     const colour = wanted === 'fresh' ? 'green' : 'yellow';
-    this.screen.line(`The project is ${wanted}${since}: “${reason}” Seen after ${elapsed()}.`, colour);
+    const seenAfter = durationText(performance.now() - began);
+    this.screen.line(`The project is ${wanted}${since}: “${reason}” Seen after ${seenAfter}.`, colour);
   }
 
   async #untilItIs(wanted: string, deadline: number): Promise<Freshness> {
@@ -233,9 +227,17 @@ export class Demo {
       if (seen.freshness === wanted) return seen;
       if (performance.now() > deadline) {
         const limit = durationText(FRESHNESS_LIMIT_MS);
-        throw new Error(`After ${limit} the project is not ${wanted} but ${seen.freshness}: “${seen.reason}”`);
+        throw new NotAsPromised(`After ${limit} the project is not ${wanted} but ${seen.freshness}: “${seen.reason}”`);
       }
       await pause(LOOK_MS, undefined, { signal: this.signal });
     }
   }
+}
+
+function differencesFound(differences: readonly string[]): NotAsPromised {
+  const shown = differences.slice(0, SHOWN_DIFFERENCES);
+  const more = differences.length > shown.length ? ['…'] : [];
+  return new NotAsPromised(
+    [`${countText(differences.length, 'difference')} to the original:`, ...shown, ...more].join('\n'),
+  );
 }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { compareTrees, growTree, HARD_CASES, type Difference, type TreeDescription } from '@buckets/trees';
 import { bytesOnDisk, described } from './described.js';
 import { forPeople } from './given-folder.js';
-import { bytesText, countText } from './quantities.js';
+import { bytesText, countText, durationText } from './quantities.js';
 import type { Screen } from './screen.js';
 
 /** The project's data could not be put in place. */
@@ -27,7 +27,7 @@ const SAMPLES = {
 /** Fills both roots with sample data, as far as this user may. Says what had to be left out. */
 export async function fillWithSamples({ projectFolder, screen }: Filling): Promise<void> {
   const leftOut = await screen.while(
-    () => 'growing sample data',
+    (elapsed) => `growing sample data: ${durationText(elapsed)}`,
     () => growSamples(projectFolder),
   );
   screen.line(
@@ -59,7 +59,7 @@ export async function fillFromFolder(folder: string, { projectFolder, screen, si
   const original = await describedIfAllowed(folder, screen, signal);
   if (original !== undefined) await mustFit(original, projectFolder);
   const refused = await screen.while(
-    () => 'copying',
+    (elapsed) => `copying: ${durationText(elapsed)}`,
     () => copy(folder, `${projectFolder}/project`, signal),
   );
   if (refused.length > 0) {

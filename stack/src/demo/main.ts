@@ -56,15 +56,14 @@ async function folderIn(args: readonly string[]): Promise<string | undefined> {
 
 async function bringUp(screen: Screen, ending: AbortSignal): Promise<StackInUse> {
   const began = performance.now();
-  const elapsed = () => durationText(performance.now() - began);
   screen.step('Buckets');
   const stack = await screen.while(
-    () => `starting (usually 5 to 10 s): ${elapsed()}`,
+    (elapsed) => `starting (usually 5 to 10 s): ${durationText(elapsed)}`,
     () => stackToUse((note) => screen.line(note, 'yellow'), ending),
   );
   screen.line(
     stack.isOwn
-      ? `Started for this demo in ${elapsed()}: NATS, Postgres, S3, API, scheduler, share server, two backup workers.`
+      ? `Started for this demo in ${durationText(performance.now() - began)}: NATS, Postgres, S3, API, scheduler, share server, two backup workers.`
       : `The one that runs here is used: ${stack.access.apiUrl}`,
   );
   const places = HOSTS.map(({ hostId, regionId }) => `${hostId} in ${REGIONS.find(({ id }) => id === regionId)?.name}`);

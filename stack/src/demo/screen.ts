@@ -49,7 +49,9 @@ export class Screen {
   }
 
   /** Shows a line that is made anew again and again while the work goes on, and takes it away in the end. */
-  async while<T>(textNow: () => string, work: () => Promise<T>): Promise<T> {
+  async while<T>(text: (elapsedMs: number) => string, work: () => Promise<T>): Promise<T> {
+    const began = performance.now();
+    const textNow = () => text(performance.now() - began);
     if (this.out.isTTY) this.#draw(textNow);
     else this.#printNowAndThen(textNow, FIRST_PLAIN_LINE_MS);
     try {
