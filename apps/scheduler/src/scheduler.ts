@@ -12,7 +12,7 @@ import { FreshnessTables } from './freshness/freshness-tables.js';
 import { ReportRequests } from './freshness/report-requests.js';
 import { Statements } from './freshness/statements.js';
 import { Leadership } from './leadership/leadership.js';
-import { SchedulerMetrics } from './metrics.js';
+import type { SchedulerMetrics } from './metrics.js';
 import { ScheduleTables } from './schedule/schedule-tables.js';
 import { Schedule } from './schedule/schedule.js';
 import type { SchedulerSettings } from './settings.js';

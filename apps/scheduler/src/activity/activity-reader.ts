@@ -24,6 +24,7 @@ export interface ActivityListener {
 const MAX_BATCH = 500;
 const FETCH_EXPIRES_MS = 5_000;
 const INACTIVE_MS = 60_000;
+const BETWEEN_WARNINGS_MS = 10_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 5_000 });
 
 /**
@@ -81,13 +82,20 @@ export class ActivityReader {
       activity = readActivity(message.subject, message.data);
     } catch (error) {
       if (!(error instanceof UnreadableMessage)) throw error;
-      // The next one from there may be readable again. It says nothing until then, and what is unsaid is unknown.
-      this.log.warn({ error }, 'What a host tells is left out');
+      this.leaveOut(error);
       return;
     }
     const ageMs = live ? 0 : Math.max(0, Date.now() - message.time.getTime());
     listener.hear(activity, { at: this.clock.now() - ageMs, live });
   }
+
+  /** The next one from there may be readable again; until then what is unsaid is unknown. */
+  private leaveOut(error: UnreadableMessage): void {
+    if (this.clock.now() - this.leftOutAt < BETWEEN_WARNINGS_MS) return;
+    this.leftOutAt = this.clock.now();
+    this.log.warn({ error }, 'What a host tells is left out');
+  }
+  private leftOutAt = Number.NEGATIVE_INFINITY;
 }
 
 async function* untilAborted(messages: ConsumerMessages, signal: AbortSignal): AsyncGenerator<JsMsg> {

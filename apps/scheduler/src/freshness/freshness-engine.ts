@@ -3,7 +3,7 @@ import type { ReceivedActivity } from '@buckets/contracts';
 import { freshnessOf } from '@buckets/freshness';
 import type { Projector } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
-import { ActivityBoard, type Heard } from '../activity/activity-board.js';
+import type { ActivityBoard, Heard } from '../activity/activity-board.js';
 import type { ActivityListener } from '../activity/activity-reader.js';
 import type { Clock } from '../activity/clock.js';
 import type { FreshnessTables, ProjectFacts } from './freshness-tables.js';
