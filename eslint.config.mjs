@@ -41,8 +41,8 @@ export default tseslint.config(
       ...boundaries(deepImport, appImport, s3Import),
     },
   },
-  // The tests on the real parts take the stack from its sources, as Jest does.
-  { files: ['test/**/*.ts'], rules: boundaries(appImport, s3Import) },
+  // Tests take real parts from the sources of the stack, as Jest does.
+  { files: ['test/**/*.ts', '**/*.test.ts', '**/testing/**/*.ts'], rules: boundaries(appImport, s3Import) },
   { files: ['libs/object-storage/**/*.ts'], rules: boundaries(deepImport, appImport) },
   {
     files: ['**/*.mjs'],
