@@ -1,9 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { APP_GUARD } from '@nestjs/core';
 import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectToNats, Log, Projector, provisionStreams } from '@buckets/log';
-import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
+import { connectToNats, Log, Projector, provisionStreams, type StreamLimits } from '@buckets/log';
+import { Backoff, HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { PlatformKeys } from '@buckets/vault';
 import { DataSource } from 'typeorm';
 import { TokenGuard } from './access/token-guard.js';
@@ -64,12 +65,14 @@ function edges(settings: ApiSettings): Provider[] {
     },
     {
       provide: JETSTREAM,
-      useFactory: async (nats: NatsConnection) => {
+      useFactory: async (nats: NatsConnection, log: Logger) => {
         const manager = await jetstreamManager(nats);
-        await provisionStreams(manager, { replicas: natsReplicas, logBytes });
+        const limits = { replicas: natsReplicas, logBytes };
+        await provisionStreams(manager, limits);
+        keepProvisioned(nats, manager, limits, log);
         return manager;
       },
-      inject: [NATS],
+      inject: [NATS, LOGGER],
     },
     { provide: DataSource, useFactory: () => openDatabase(postgresUrl.reveal(), postgresConnections) },
     {
@@ -156,6 +159,27 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     },
   ];
 }
+
+/** A server that was restarted has lost the streams that live in memory: they are made again when it is back. */
+function keepProvisioned(nats: NatsConnection, manager: JetStreamManager, limits: StreamLimits, log: Logger): void {
+  const between = new Backoff({ firstMs: 250, maxMs: 10_000 });
+  void (async () => {
+    for await (const { type } of nats.status()) {
+      if (type !== 'reconnect') continue;
+      for (let attempt = 1; !nats.isClosed() && attempt <= MAX_TRIES; attempt++) {
+        try {
+          await provisionStreams(manager, limits);
+          break;
+        } catch (error) {
+          log.warn({ error, attempt }, 'The streams cannot be provisioned after a reconnection yet');
+          await pause(between.delayMs(attempt));
+        }
+      }
+    }
+  })();
+}
+/** Ten minutes of trying; the next reconnection begins anew. */
+const MAX_TRIES = 60;
 
 /** Begins and ends what works by itself: tables first, then whoever reads them. */
 class Lifecycle implements OnApplicationShutdown {

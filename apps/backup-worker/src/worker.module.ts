@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { ChangeReport } from '@buckets/contracts';
-import { connectToNats } from '@buckets/log';
+import { subjects, type ChangeReport } from '@buckets/contracts';
+import { answer, connectToNats } from '@buckets/log';
 import { HealthChecks, LOGGER, Stopping, type Logger } from '@buckets/service';
 import { BackupWork } from './backup/backup.js';
 import { ChangeTracker } from './changes/index.js';
@@ -139,6 +139,7 @@ class Worker implements OnApplicationShutdown {
     health.register({ name: 'assignments', check: () => projects.checkLearned() });
     projects.keepLearning(connection, signal);
     desk.open();
+    answerReports(connection, hostId, changes);
     heartbeat.begin();
     tidying.begin(operations);
     return new Worker(operations, connection, changes, desk, heartbeat, tidying, unlock);
@@ -152,4 +153,13 @@ class Worker implements OnApplicationShutdown {
     await this.connection.drain();
     await this.unlock();
   }
+}
+
+/** Tells all that is known of changes once more, when somebody asks who has missed it. */
+function answerReports(connection: NatsConnection, hostId: string, changes: ChangeTracker): void {
+  const refuse = () => ({ code: 'no-report', detail: 'The host cannot report at the moment.', retry: true });
+  answer(connection, subjects.request(hostId, 'report'), { atOnce: 4, refuse }, () => {
+    changes.reportAll();
+    return Promise.resolve();
+  });
 }

@@ -58,6 +58,8 @@ export interface SnapshotDescription {
   host: string;
   generation: number;
   operation: string;
+  /** When the counter was read; RFC 3339. */
+  beganAt: string;
   counter: ChangeCounter;
   consistency: ConsistencyMode;
   version: string;

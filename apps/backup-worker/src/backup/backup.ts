@@ -63,7 +63,7 @@ export class BackupWork {
         root: source.root,
         projectId,
         tags: [operationTag(intent.operationId), 'kind:backup'],
-        description: this.description(attempt, begun.counter, mode),
+        description: this.description(attempt, beganAt, begun.counter, mode),
         ...(grant.newestBackup === undefined ? {} : { parent: grant.newestBackup.backupId }),
         command: 'buckets backup',
       },
@@ -126,13 +126,13 @@ export class BackupWork {
 
   /** An earlier attempt got as far as the snapshot: it is claimed, not made again. */
   private claimEarlier(attempt: Attempt<'backup'>, snapshot: Snapshot): Ending {
-    const { counter, consistency } = readDescription(snapshot, attempt.projectId);
+    const { beganAt, counter, consistency } = readDescription(snapshot, attempt.projectId);
     const count = (name: string): number => Number(snapshot.summary?.[name] ?? 0);
     const text = (name: string): string => String(snapshot.summary?.[name] ?? snapshot.time);
     const record: BackupRecord = {
       backupId: snapshot.id,
       operationId: attempt.intent.operationId,
-      beganAt: new Date(Number(snapshot.timeNs / 1_000_000n)).toISOString(),
+      beganAt,
       endedAt: new Date(text('backup_end')).toISOString(),
       counter,
       consistency: { mode: consistency, movedWhileReading: true },
@@ -155,10 +155,15 @@ export class BackupWork {
     });
   }
 
-  private description(attempt: Attempt<'backup'>, counter: ChangeCounter, consistency: ConsistencyMode): string {
+  private description(
+    attempt: Attempt<'backup'>,
+    beganAt: string,
+    counter: ChangeCounter,
+    consistency: ConsistencyMode,
+  ): string {
     const { projectId: project, intent } = attempt;
     const { generation, operationId: operation } = intent;
-    return writeDescription({ project, host: this.hostId, generation, operation, counter, consistency });
+    return writeDescription({ project, host: this.hostId, generation, operation, beganAt, counter, consistency });
   }
 
   private call(attempt: Attempt): Call {

@@ -45,6 +45,8 @@ export type ScanOutcome = 'same' | 'first-look' | 'missed' | 'moved';
 export class ChangeLedger {
   #counter: ChangeCounter;
   #epochBeganAt: number;
+  /** When the last look began that found nothing unexpected. */
+  #lookedAt: number;
   #last?: { at: number; source: string };
   #marks: Mark[] = [];
   #reference?: Reference;
@@ -52,6 +54,7 @@ export class ChangeLedger {
   constructor(start: { generation: number; epoch: string; at: number; remembered?: Remembered }) {
     this.#counter = { generation: start.generation, epoch: start.epoch, n: 0 };
     this.#epochBeganAt = start.at;
+    this.#lookedAt = start.at;
     if (start.remembered) this.#reference = { ...start.remembered };
   }
 
@@ -83,22 +86,26 @@ export class ChangeLedger {
   beginEpoch(epoch: string, at: number, generation = this.#counter.generation): void {
     this.#counter = { generation, epoch, n: 0 };
     this.#epochBeganAt = at;
+    this.#lookedAt = at;
     this.#last = undefined;
     this.#marks = [];
     this.#reference = undefined;
   }
 
-  /** A whole scan has ended that began at counter `began`. */
+  /** A whole scan has ended that began at counter `began`, at the moment `at`. */
   scanned(began: ChangeCounter, scan: TreeScan, at: number): ScanOutcome {
     if (!equalCounters(began, this.#counter)) return 'moved';
     const reference = this.#reference;
     if (reference?.fingerprint === scan.fingerprint) {
       reference.n = this.#counter.n;
       this.#unchangedSince(reference.backups);
+      this.#lookedAt = at;
       return 'same';
     }
     const missed = this.referenced;
-    if (missed) this.raise(at, 'scan');
+    // What a scan finds can have happened at any time since the look before it.
+    if (missed) this.raise(this.#lookedAt, 'scan');
+    this.#lookedAt = at;
     if (scan.settled) this.#reference = { fingerprint: scan.fingerprint, n: this.#counter.n, backups: [] };
     return missed ? 'missed' : 'first-look';
   }

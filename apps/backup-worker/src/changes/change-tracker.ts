@@ -272,6 +272,7 @@ export class ChangeTracker {
     try {
       await watch.settled();
       const began = ledger.counter;
+      const beganAt = Date.now();
       const limit = scan.speed === 'now' ? performance.now() + referenceLimitMs : Infinity;
       const tree = await scanTree({
         roots,
@@ -282,7 +283,7 @@ export class ChangeTracker {
       await watch.settled();
       if (!tree || !isOpen()) return 'moved';
       const { referenced } = ledger;
-      const outcome = ledger.scanned(began, tree, Date.now());
+      const outcome = ledger.scanned(began, tree, beganAt);
       if (outcome !== 'moved') project.scannedAt = Date.now();
       if (outcome === 'missed' || (outcome === 'same' && !referenced)) this.#report(project);
       return outcome;
