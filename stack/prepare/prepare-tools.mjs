@@ -44,23 +44,23 @@ async function onPath(tool) {
 async function inCache(tool, cache) {
   const program = join(folderOf(tool, cache), 'bin', tool.name);
   if (!isProgram(program)) return undefined;
-  await checkHash(tool, program, join(folderOf(tool, cache), 'receipt.json'));
+  await checkHash(program, join(folderOf(tool, cache), 'receipt.json'));
   if ((await versionOf(tool, program)).join('.') !== tool.version) {
-    throw new Advice(`${program} is not version ${tool.version}: delete that folder and run this again.`);
+    throw new Advice(`${program} is not version ${tool.version}: delete its folder and run this again.`);
   }
   return program;
 }
 
-/** Hashing takes a while, so a file that has not been touched since is not hashed again. */
-async function checkHash(tool, program, receipt) {
+/** Whether a program is still the one that was obtained. One that has not been touched since is not hashed again. */
+async function checkHash(program, receipt) {
   const { size, mtimeMs, ctimeMs } = statSync(program);
   const state = JSON.stringify({ size, mtimeMs, ctimeMs });
   const known = existsSync(receipt) ? JSON.parse(readFileSync(receipt, 'utf8')) : undefined;
   if (known?.state === state) return;
   const hash = await sha256Of(program);
-  const wanted = tool.from.pins?.[tool.platform]?.program ?? known?.hash ?? hash;
-  if (hash !== wanted)
-    throw new Advice(`${program} has been changed (sha256 ${hash}): delete that folder and run this again.`);
+  if (known && known.hash !== hash) {
+    throw new Advice(`${program} has been changed (sha256 ${hash}): delete its folder and run this again.`);
+  }
   writeAtomically(receipt, JSON.stringify({ state, hash }));
 }
 
@@ -77,6 +77,7 @@ async function makeInCache(tool, cache) {
     if (made) return made;
     const unfinished = `${folderOf(tool, cache)}${UNFINISHED}`;
     await obtain(tool, unfinished);
+    await checkHash(join(unfinished, 'bin', tool.name), join(unfinished, 'receipt.json'));
     rmSync(folderOf(tool, cache), { recursive: true, force: true });
     renameSync(unfinished, folderOf(tool, cache));
     const program = await inCache(tool, cache);
