@@ -32,10 +32,7 @@ export class Product {
     );
   }
 
-  static async start({
-    services = ['api', 'share-server', 'worker-eu-1', 'worker-us-1'],
-    settings,
-  }: ProductOptions = {}): Promise<Product> {
+  static async start({ services, settings }: ProductOptions = {}): Promise<Product> {
     const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
     const lines: Product['lines'] = [];
     try {
