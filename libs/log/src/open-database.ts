@@ -18,9 +18,9 @@ export interface DatabaseOptions extends Pick<PostgresOptions, 'entities' | 'mig
 
 /** Milliseconds. Somebody waits for the answer: better a 503 within seconds than an answer some day. */
 const CONNECT_MS = 3_000;
-const STATEMENT_MS = 5_000;
+const STATEMENT_MS = 4_000;
 /** A server that hangs ends no statement itself. */
-const ANSWER_MS = 6_000;
+const ANSWER_MS = 5_000;
 const IDLE_TRANSACTION_MS = 15_000;
 const MIGRATE_WITHIN_MS = 60_000;
 const LOOK_AGAIN_MS = 200;
@@ -87,8 +87,8 @@ function common({ url, name, entities, migrations, migrationsTableName }: Databa
  * sent: whatever the next user of such a connection writes would never be committed, so it is not used again.
  */
 function discardUnsettled(pool: Pool): void {
-  pool.on('release', (_, { _txStatus, _activeQuery, connection }) => {
-    if (_txStatus !== 'I' || _activeQuery !== null) connection.stream.destroy();
+  pool.on('release', (_, client) => {
+    if (client._txStatus !== 'I' || client._activeQuery !== null) void client.end();
   });
 }
 
@@ -97,7 +97,8 @@ interface PooledClient {
   /** `I` for idle, `T` within a transaction, `E` within one that has failed. */
   _txStatus: string | null;
   _activeQuery: object | null;
-  connection: { stream: { destroy(): void } };
+  /** Ends it at once when a query is under way. The pool takes back none that is ending. */
+  end(): Promise<void>;
 }
 
 interface Pool {

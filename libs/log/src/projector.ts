@@ -15,7 +15,7 @@ export interface ProjectorLogger {
   error(fields: object, message: string): void;
 }
 
-const RETRY = { firstMs: 250, maxMs: 10_000 };
+const RETRY = { firstMs: 250, maxMs: 3_000 };
 const STANDBY_MS = 1_000;
 /** How long whoever asked for the lead has the first go at it. */
 const HOLD_OFF_MS = 2_000;

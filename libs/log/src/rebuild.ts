@@ -16,6 +16,8 @@ export interface RebuildOptions {
   /** Without time limits for statements: one transaction takes as long as the whole log needs. */
   data: DataSource;
   projection: Projection;
+  /** How long a leader may take to give way, in milliseconds; default 30,000. */
+  leadWithinMs?: number;
   /** Called every now and then. */
   onProgress?: (progress: { position: number; of: number }) => void;
 }
@@ -29,7 +31,6 @@ export interface Rebuilt {
   seconds: number;
 }
 
-const LEAD_WITHIN_MS = 30_000;
 const ASK_EVERY_MS = 250;
 
 /**
@@ -41,14 +42,14 @@ const ASK_EVERY_MS = 250;
  * @throws {LogMismatch} when the tables were made from another log, unless `takeOtherLog`
  */
 export async function rebuildProjection(
-  { js, jsm, data, projection, onProgress = () => undefined }: RebuildOptions,
+  { js, jsm, data, projection, leadWithinMs = 30_000, onProgress = () => undefined }: RebuildOptions,
   { takeOtherLog = async () => Promise.reject(otherLog(projection)) }: { takeOtherLog?: TakeOtherLog } = {},
 ): Promise<Rebuilt> {
   const info = await jsm.streams.info(STREAM.log);
   const row = new PositionRow(projection);
   const identity = logIdentity(info);
   await row.create(data, identity);
-  const lead = await takeLead(data, projection, row.channel);
+  const lead = await takeLead(data, projection, row.channel, leadWithinMs);
   const startedAt = performance.now();
   try {
     const to = (await jsm.streams.info(STREAM.log)).state.last_seq;
@@ -84,8 +85,8 @@ function otherLog({ name }: Projection): LogMismatch {
   return new LogMismatch(name, 'it is another log');
 }
 
-async function takeLead(data: DataSource, projection: Projection, channel: string): Promise<Lead> {
-  const deadline = performance.now() + LEAD_WITHIN_MS;
+async function takeLead(data: DataSource, projection: Projection, channel: string, withinMs: number): Promise<Lead> {
+  const deadline = performance.now() + withinMs;
   while (performance.now() < deadline) {
     const lead = await Lead.take(data, projection);
     if (lead !== null) return lead;

@@ -1,0 +1,407 @@
+import 'reflect-metadata';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { encode, envelope, STREAM, UnreadableMessage, type LoggedEvent, type NewIntent } from '@buckets/contracts';
+import type { DataSource } from 'typeorm';
+import { until } from '../../../stack/src/until.js';
+import { Log } from './append.js';
+import { LogGap, LogMismatch, ProjectionBehind, ProjectionLed } from './errors.js';
+import { readLog } from './log-reader.js';
+import { Projector } from './projector.js';
+import { rebuildProjection, resetProjection } from './rebuild.js';
+import { provisionStreams } from './streams.js';
+import { RealParts } from './testing/real-parts.js';
+import { SeenProjection } from './testing/seen-projection.js';
+
+jest.setTimeout(90_000);
+const PATIENCE_MS = 40_000;
+
+describe('a projector', () => {
+  let parts: RealParts;
+  let nats: NatsConnection;
+  let jsm: JetStreamManager;
+  let log: Log;
+  let schema: string;
+  let data: DataSource;
+  let projectors: Projector[];
+  let words: string[];
+  let number = 0;
+
+  beforeAll(async () => {
+    parts = await RealParts.start(['nats', 'postgres']);
+  });
+  afterAll(async () => {
+    await parts.stop();
+  });
+  beforeEach(async () => {
+    ({ nats, jsm } = await parts.freshLog());
+    log = new Log(nats, jsm, 'buckets/test');
+    schema = `seen_${++number}`;
+    data = await parts.database('seen');
+    await SeenProjection.createTable(data, schema);
+    projectors = [];
+    words = [];
+  });
+  afterEach(async () => {
+    await Promise.all(projectors.map((projector) => projector.stop()));
+    await parts.disconnect();
+  });
+
+  const say = (fields: object, message: string) => void words.push(`${message} ${JSON.stringify(fields)}`);
+  const logger = { info: say, warn: say, error: say };
+
+  /** One process: a projector with connections of its own. */
+  async function process(name = 'one', projection = new SeenProjection(schema)): Promise<[Projector, SeenProjection]> {
+    const connection = await parts.connect();
+    const own = await parts.database('seen', { name });
+    const manager = await jetstreamManager(connection, { timeout: 2_000 });
+    const projector = new Projector(jetstream(connection), manager, own, projection, logger);
+    projectors.push(projector);
+    return [projector, projection];
+  }
+  async function started(name?: string, projection?: SeenProjection): Promise<[Projector, SeenProjection]> {
+    const made = await process(name, projection);
+    await made[0].start();
+    return made;
+  }
+
+  let hosts = 0;
+  async function append(intents: NewIntent[] = []): Promise<LoggedEvent> {
+    const event = { thing: 'api-key', type: 'revoked', data: { requestedBy: 'admin' } } as const;
+    const [logged] = await log.append({ thing: 'api-key', id: `k${++hosts}`, expected: 0, events: [event], intents });
+    return logged!;
+  }
+  const appendMany = async (count: number) => {
+    for (let done = 0; done < count; done += 50) {
+      await Promise.all(Array.from({ length: Math.min(50, count - done) }, () => append()));
+    }
+  };
+  const seen = async () =>
+    (await data.query<{ position: string }[]>(`SELECT position FROM ${schema}.seen ORDER BY position`)).map((row) =>
+      Number(row.position),
+    );
+  const position = async () => {
+    const [row] = await data.query<{ position: string }[]>(`SELECT position FROM ${schema}.projection_position`);
+    return Number(row?.position);
+  };
+  const upTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
+  const endSessions = (which: string) =>
+    data.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND ${which}`,
+    );
+  const LEADER = `pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)`;
+
+  it('writes what is appended, and tells when it has', async () => {
+    const [projector] = await started();
+    for (let i = 1; i <= 5; i++) {
+      const event = await append();
+      await projector.waitFor(event.position, PATIENCE_MS);
+      expect(await seen()).toEqual(upTo(i));
+      expect(await position()).toBe(i);
+    }
+    expect(projector.position).toBe(5);
+  });
+
+  it('counts messages that are no events among the positions', async () => {
+    const [projector, projection] = await started();
+    const messages: string[] = [];
+    projection.disturb = async (batch) => void messages.push(...batch.messages.map(({ subject }) => subject));
+    const data = { operationId: 'o', generation: 1, requestedAt: new Date().toISOString() };
+    const event = await append([{ kind: 'stop', hostId: 'h', projectId: 'p', data }]);
+    await projector.waitFor(event.position + 1, PATIENCE_MS);
+    expect(await seen()).toEqual([event.position]);
+    expect(messages).toEqual([`buckets.event.api-key.${event.id}.revoked`, 'buckets.intent.h.p.stop']);
+  });
+
+  it('moves rows and position together or not at all', async () => {
+    const [projector, projection] = await process();
+    let failures = 0;
+    projection.disturb = async (_, rows) => {
+      if (++failures <= 2) await rows.query('SELECT 1/0');
+    };
+    const event = await append();
+    await projector.start();
+    await until(() => projector.trouble !== undefined, { withinMs: PATIENCE_MS });
+    expect(projector.failure).toBeUndefined();
+    expect([await seen(), await position()]).toEqual([[], 0]);
+    await projector.waitFor(event.position, PATIENCE_MS);
+    expect([await seen(), await position()]).toEqual([[1], 1]);
+    expect(projector.trouble).toBeUndefined();
+    expect(words.join()).toContain('division by zero');
+  });
+
+  it('catches up in batches, and reads no more than one batch ahead', async () => {
+    await appendMany(2_000);
+    const [projector, projection] = await started();
+    await projector.waitFor(2_000, PATIENCE_MS);
+    expect(await seen()).toEqual(upTo(2_000));
+    expect(projection.batches.length).toBeLessThan(200);
+    expect(Math.max(...projection.batches)).toBeLessThanOrEqual(500);
+
+    await projector.stop();
+
+    const slow = new AbortController();
+    const reading = readLog(jetstream(nats), jsm, { from: 1, signal: slow.signal });
+    const first = (await reading.next()).value as unknown[];
+    let before = -1;
+    const delivered = await until(async () => {
+      const consumers = await jsm.consumers.list(STREAM.log).next();
+      const most = Math.max(...consumers.map((consumer) => consumer.delivered.consumer_seq));
+      const steady = most === before;
+      before = most;
+      await pause(100);
+      return steady && most;
+    });
+    expect(delivered).toBeLessThanOrEqual(first.length + 1_000);
+    slow.abort();
+    expect((await reading.next()).done).toBe(true);
+  });
+
+  it('lets one of two processes write; the other follows', async () => {
+    const [one, first] = await started('one');
+    const [two, second] = await started('two');
+    await appendMany(20);
+    await Promise.all([one.waitFor(20, PATIENCE_MS), two.waitFor(20, PATIENCE_MS)]);
+    expect(await seen()).toEqual(upTo(20));
+    expect([first.batches.length > 0, second.batches.length > 0].filter(Boolean)).toHaveLength(1);
+  });
+
+  it.each([
+    ['stops', async (leader: Projector) => leader.stop()],
+    ['loses its Postgres session', async () => void (await endSessions(LEADER))],
+    ['loses all its Postgres sessions', async () => void (await endSessions(`application_name = 'one'`))],
+  ])('takes over, without a gap or a repetition, when the one that writes %s', async (_, disturb) => {
+    const [one] = await started('one');
+    await append();
+    await one.waitFor(1, PATIENCE_MS);
+    const [two] = await started('two');
+    const appending = appendMany(100);
+    await disturb(one);
+    await appending;
+    await two.waitFor(101, PATIENCE_MS);
+    expect(await seen()).toEqual(upTo(101));
+    expect(await position()).toBe(101);
+  });
+
+  it('hears of positions again after the session that listens was lost', async () => {
+    const [one] = await started('one');
+    const [two] = await started('two');
+    await append();
+    await Promise.all([one.waitFor(1, PATIENCE_MS), two.waitFor(1, PATIENCE_MS)]);
+    await endSessions(`query LIKE 'LISTEN%'`);
+    await until(async () => {
+      const [{ count }] = await data.query<[{ count: string }]>(
+        `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`,
+      );
+      return Number(count) === 2;
+    });
+    const event = await append();
+    await Promise.all([one.waitFor(event.position, PATIENCE_MS), two.waitFor(event.position, PATIENCE_MS)]);
+  });
+
+  it('goes on without a gap or a repetition when the NATS server is started anew in the middle', async () => {
+    await appendMany(300);
+    const [projector, projection] = await process();
+    let killed = false;
+    projection.disturb = async ({ messages }) => {
+      if (killed || messages.at(-1)!.position < 50) return;
+      killed = true;
+      await parts.nats.kill('SIGKILL');
+      await parts.nats.start();
+    };
+    await projector.start();
+    await projector.waitFor(300, PATIENCE_MS);
+    await appendSurely();
+    await projector.waitFor(301, PATIENCE_MS);
+    expect(killed).toBe(true);
+    expect(await seen()).toEqual(upTo(301));
+  });
+
+  async function appendSurely(): Promise<void> {
+    await until(() => append(), { withinMs: 20_000 });
+  }
+
+  it('goes on when Postgres is started anew in the middle', async () => {
+    const [projector] = await started();
+    const appending = appendMany(200);
+    await parts.postgres.kill('SIGKILL');
+    await appending;
+    await parts.postgres.start();
+    await projector.waitFor(200, PATIENCE_MS);
+    expect(await seen()).toEqual(upTo(200));
+  });
+
+  it('stops, for all to see, at an event that it does not know, with everything before it written', async () => {
+    await appendMany(3);
+    const unknown = encode(envelope({ source: 's', type: 'buckets.moon.landed.v1', subject: 'moon/m' }, {}));
+    await nats.request('buckets.event.moon.m.landed', unknown);
+    await append();
+    const [projector] = await started();
+    const failure = await until(() => projector.failure, { withinMs: PATIENCE_MS });
+    expect(failure).toBeInstanceOf(UnreadableMessage);
+    expect(failure.message).toContain('buckets.moon.landed.v1 is not known here');
+    expect([await seen(), await position()]).toEqual([upTo(3), 3]);
+    await expect(projector.waitFor(4, 50)).rejects.toThrow(ProjectionBehind);
+    expect(words.join()).toContain('the projection has stopped');
+  });
+
+  describe('that finds another log than its tables were made from', () => {
+    const replaceLog = async (count: number) => {
+      await jsm.streams.delete(STREAM.log);
+      await provisionStreams(jsm);
+      await appendMany(count);
+    };
+    const sameIdentity = async () => {
+      const { config } = await jsm.streams.info(STREAM.log);
+      await data.query(`UPDATE ${schema}.projection_position SET identity = $1`, [
+        config.metadata!['buckets-identity'],
+      ]);
+    };
+    beforeEach(async () => {
+      await appendMany(3);
+      const [projector] = await started();
+      await projector.waitFor(3, PATIENCE_MS);
+      await projector.stop();
+    });
+
+    it.each([
+      ['it is another log', async () => replaceLog(5)],
+      [
+        'the log ends at 2',
+        async () => {
+          await replaceLog(2);
+          await sameIdentity();
+        },
+      ],
+      [
+        'the message at position 3 is another one',
+        async () => {
+          await replaceLog(5);
+          await sameIdentity();
+        },
+      ],
+    ])('does not start, and says what to do: %s', async (reason, change) => {
+      await change();
+      const [projector] = await process();
+      const starting = projector.start();
+      await expect(starting).rejects.toThrow(LogMismatch);
+      await expect(starting).rejects.toThrow(reason);
+      await expect(starting).rejects.toThrow('npm run rebuild-projections');
+      expect(await seen()).toEqual(upTo(3));
+    });
+
+    it('stops when that happens while it runs', async () => {
+      const [projector] = await started();
+      await replaceLog(5);
+      expect(await until(() => projector.failure, { withinMs: PATIENCE_MS })).toBeInstanceOf(LogMismatch);
+      expect(await seen()).toEqual(upTo(3));
+    });
+  });
+
+  it('does not pass over messages that the log lacks', async () => {
+    const { config } = await jsm.streams.info(STREAM.log);
+    await jsm.streams.delete(STREAM.log);
+    await jsm.streams.add({ ...config, first_seq: 5 });
+    await append();
+    const [projector] = await started();
+    const failure = await until(() => projector.failure, { withinMs: PATIENCE_MS });
+    expect(failure).toBeInstanceOf(LogGap);
+    expect(failure.message).toContain('no message at position 1; the next one is at 5');
+  });
+
+  it('says how far it is behind when one does not want to wait any longer', async () => {
+    const [projector] = await started();
+    await expect(projector.waitFor(7, 20)).rejects.toThrow('are at position 0, not yet at 7');
+    const gone = new AbortController();
+    const waiting = projector.reaches(1, { deadlineMs: 60_000, signal: gone.signal });
+    gone.abort();
+    expect(await waiting).toBe(false);
+    expect(await projector.reaches(0, { deadlineMs: 60_000 })).toBe(true);
+  });
+
+  describe('being rebuilt', () => {
+    const rebuild = async (options: Partial<Parameters<typeof rebuildProjection>[0]> = {}) => {
+      const patient = await parts.database('seen', { name: 'rebuild', patient: true });
+      const projection = new SeenProjection(schema);
+      return rebuildProjection({ js: jetstream(nats), jsm, data: patient, projection, ...options });
+    };
+
+    it('gives way, keeps showing the old rows until the new ones are there, and goes on', async () => {
+      await appendMany(700);
+      const [one] = await started('one');
+      const [two] = await started('two');
+      await Promise.all([one.waitFor(700, PATIENCE_MS), two.waitFor(700, PATIENCE_MS)]);
+      await data.query(`UPDATE ${schema}.seen SET type = 'old'`);
+      const shown: unknown[] = [];
+      const projection = new SeenProjection(schema);
+      projection.disturb = async () => {
+        shown.push(...(await data.query<object[]>(`SELECT type, count(*)::int FROM ${schema}.seen GROUP BY 1`)));
+      };
+      const { messages, events, position: end } = await rebuild({ projection });
+      expect({ messages, events, end }).toEqual({ messages: 700, events: 700, end: 700 });
+      for (const row of shown) expect(row).toEqual({ type: 'old', count: 700 });
+      expect(await data.query(`SELECT type, count(*)::int FROM ${schema}.seen GROUP BY 1`)).toEqual([
+        { type: 'revoked', count: 700 },
+      ]);
+      const event = await append();
+      await Promise.all([one.waitFor(event.position, PATIENCE_MS), two.waitFor(event.position, PATIENCE_MS)]);
+      expect(await seen()).toEqual(upTo(701));
+    });
+
+    it('leaves everything as it was when it fails', async () => {
+      await appendMany(3);
+      const [projector] = await started();
+      await projector.waitFor(3, PATIENCE_MS);
+      const projection = new SeenProjection(schema);
+      projection.disturb = () => Promise.reject(new Error('no more'));
+      await expect(rebuild({ projection })).rejects.toThrow('no more');
+      expect([await seen(), await position()]).toEqual([upTo(3), 3]);
+    });
+
+    it('names the one that does not give way', async () => {
+      const stubborn = (await parts.database('seen', { name: 'stubborn' })).createQueryRunner();
+      await stubborn.query(`SELECT pg_advisory_lock(hashtextextended('projector ${schema}.seen', 0))`);
+      const failing = rebuild({ leadWithinMs: 500 });
+      await expect(failing).rejects.toThrow(ProjectionLed);
+      await expect(failing).rejects.toThrow(/process \d+ \(stubborn, from /);
+      await stubborn.release();
+    });
+
+    it('does not take another log for its own unless told so', async () => {
+      await appendMany(3);
+      const [projector] = await started();
+      await projector.waitFor(3, PATIENCE_MS);
+      await projector.stop();
+      await jsm.streams.delete(STREAM.log);
+      await provisionStreams(jsm);
+      await append();
+      await expect(rebuild()).rejects.toThrow(LogMismatch);
+      expect(await seen()).toEqual(upTo(3));
+
+      const patient = await parts.database('seen', { patient: true });
+      const earlier: string[] = [];
+      await rebuildProjection(
+        { js: jetstream(nats), jsm, data: patient, projection: new SeenProjection(schema) },
+        { takeOtherLog: async (_, identity) => void earlier.push(identity) },
+      );
+      expect(earlier).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+      expect(await seen()).toEqual([1]);
+      const [again] = await started();
+      const event = await append();
+      await again.waitFor(event.position, PATIENCE_MS);
+    });
+
+    it('can be done by the projector itself, from the beginning', async () => {
+      await appendMany(3);
+      const [projector, projection] = await started();
+      await projector.waitFor(3, PATIENCE_MS);
+      await data.query(`UPDATE ${schema}.seen SET type = 'old'`);
+      await resetProjection(data, projection);
+      await append();
+      await until(async () => (await position()) === 4);
+      expect(await data.query(`SELECT DISTINCT type FROM ${schema}.seen`)).toEqual([{ type: 'revoked' }]);
+    });
+  });
+});

@@ -1,0 +1,270 @@
+import 'reflect-metadata';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { AckPolicy, jetstream, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
+import { nanos, type NatsConnection } from '@nats-io/transport-node';
+import { STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
+import { until } from '../../../stack/src/until.js';
+import { keepDeadLetter } from './dead-letters.js';
+import { Delivery, PullServer, type PullSource } from './pull-server.js';
+import { RealParts } from './testing/real-parts.js';
+
+jest.setTimeout(60_000);
+
+/** As long as the product's is, the tests would take minutes. */
+const ACK_WAIT_MS = 1_000;
+const CONSUMER = 'test';
+
+interface Word {
+  subject: string;
+  text: string;
+}
+type Handler = (word: Word, delivery: Delivery) => Promise<unknown>;
+
+describe('a pull server', () => {
+  let parts: RealParts;
+  let nats: NatsConnection;
+  let jsm: JetStreamManager;
+  let servers: PullServer<Word>[];
+  let errors: string[];
+
+  beforeAll(async () => {
+    parts = await RealParts.start(['nats']);
+  });
+  afterAll(async () => {
+    await parts.stop();
+  });
+  beforeEach(async () => {
+    ({ nats, jsm } = await parts.freshLog());
+    await makeConsumer();
+    servers = [];
+    errors = [];
+  });
+  afterEach(async () => {
+    await Promise.all(servers.map((server) => server.close()));
+    await parts.disconnect();
+  });
+
+  const makeConsumer = () =>
+    jsm.consumers.add(STREAM.log, {
+      durable_name: CONSUMER,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_deliver: -1,
+    });
+  const say = async (...texts: string[]) => {
+    for (const text of texts) await jetstream(nats).publish(subjects.intent('h', 'p', 'stop'), text);
+  };
+  const waiting = async () => {
+    const { num_pending, num_ack_pending } = await jsm.consumers.info(STREAM.log, CONSUMER);
+    return num_pending + num_ack_pending;
+  };
+  const acknowledged = () => until(async () => (await waiting()) === 0, { withinMs: 20_000 });
+
+  async function serve(
+    handle: Handler,
+    options: Partial<PullSource<Word>> = {},
+    { heartbeatMs = ACK_WAIT_MS / 3 } = {},
+  ): Promise<PullServer<Word>> {
+    const source: PullSource<Word> = {
+      stream: STREAM.log,
+      consumer: CONSUMER,
+      read: (subject, bytes) => {
+        const text = Buffer.from(bytes).toString();
+        if (text === 'mumble') throw new UnreadableMessage('nobody understands it', subject);
+        return { subject, text };
+      },
+      pattern: () => 'word',
+      unreadable: () => Promise.reject(new Error('there was nothing unreadable')),
+      atOnce: 10,
+      ...options,
+    };
+    const log = {
+      warn: (fields: object, message: string) => void errors.push(`${message} ${JSON.stringify(fields)}`),
+      error: ({ error }: { error?: unknown }, message: string) => void errors.push(`${message} ${String(error)}`),
+    };
+    const server = new PullServer<Word>(jetstream(await parts.connect()), [source], log, heartbeatMs);
+    server.addHandler('word', handle as Parameters<typeof server.addHandler>[1], true);
+    servers.push(server);
+    server.listen(() => undefined);
+    return server;
+  }
+
+  it('acknowledges a message when its handler has finished, and not before', async () => {
+    const done = Promise.withResolvers<void>();
+    const heard: string[] = [];
+    await serve(async ({ subject, text }, delivery) => {
+      heard.push(`${text} at ${delivery.position} on ${delivery.subject}`);
+      expect([subject, delivery.redelivered]).toEqual(['buckets.intent.h.p.stop', false]);
+      await done.promise;
+    });
+    await say('hello');
+    await until(() => heard.length > 0);
+    expect(await waiting()).toBe(1);
+    done.resolve();
+    await acknowledged();
+    expect(heard).toEqual(['hello at 1 on buckets.intent.h.p.stop']);
+  });
+
+  it('keeps a message alive that is worked on for much longer than the server waits', async () => {
+    let times = 0;
+    const done = Promise.withResolvers<void>();
+    await serve(async () => {
+      times++;
+      await done.promise;
+    });
+    await say('long');
+    const deliveries = async () => (await jsm.consumers.info(STREAM.log, CONSUMER)).num_redelivered;
+    const until3 = performance.now() + 3 * ACK_WAIT_MS;
+    await until(() => performance.now() > until3);
+    expect([times, await deliveries()]).toEqual([1, 0]);
+    done.resolve();
+    await acknowledged();
+    expect(times).toBe(1);
+  });
+
+  it('works once on a message that is delivered again meanwhile, and answers the newest delivery', async () => {
+    let times = 0;
+    const done = Promise.withResolvers<void>();
+    const work = async (): Promise<void> => {
+      times++;
+      await done.promise;
+    };
+    await serve(work, {}, { heartbeatMs: 60_000 });
+    await say('silent');
+    await until(async () => (await jsm.consumers.info(STREAM.log, CONSUMER)).num_redelivered > 0);
+    done.resolve();
+    await acknowledged();
+    expect(times).toBe(1);
+  });
+
+  it('has a failed message come again, after a while, until it succeeds', async () => {
+    const tries: number[] = [];
+    await serve(async (_, delivery) => {
+      tries.push(performance.now());
+      expect(delivery.redelivered).toBe(tries.length > 1);
+      if (tries.length < 3) throw new Error('not yet');
+    });
+    await say('stubborn');
+    await until(() => tries.length === 3, { withinMs: 20_000 });
+    await acknowledged();
+    // 200 ms, then 1 s.
+    expect(tries[2]! - tries[1]!).toBeGreaterThan(tries[1]! - tries[0]!);
+    expect(errors.join()).toContain('it will come again Error: not yet');
+  });
+
+  it('lets others pass while a failed one waits', async () => {
+    const heard: string[] = [];
+    await serve(async ({ text }) => {
+      heard.push(text);
+      if (text === 'bad' && heard.length < 4) throw new Error('bad');
+    });
+    await say('bad', 'good', 'better');
+    await acknowledged();
+    expect(heard.indexOf('better')).toBeLessThan(heard.lastIndexOf('bad'));
+  });
+
+  it('works on no more than so many at once, and pulls no more than that', async () => {
+    let working = 0;
+    let most = 0;
+    let pulled = 0;
+    const done = Promise.withResolvers<void>();
+    await serve(
+      async () => {
+        most = Math.max(most, ++working);
+        await done.promise;
+        working--;
+      },
+      { atOnce: 3 },
+    );
+    await say(...Array.from({ length: 20 }, (_, i) => `${i}`));
+    await until(() => working === 3);
+    pulled = (await jsm.consumers.info(STREAM.log, CONSUMER)).num_ack_pending;
+    done.resolve();
+    await acknowledged();
+    expect([most, pulled]).toEqual([3, 3]);
+  });
+
+  it('keeps what cannot be read before it lets go of it', async () => {
+    let refusals = 0;
+    const unreadable = async (message: JsMsg, { reason }: UnreadableMessage): Promise<void> => {
+      if (++refusals < 3) throw new Error('no room');
+      expect(await waiting()).toBe(1);
+      const letter = { stream: STREAM.log, position: message.seq, subject: message.subject, reason };
+      await keepDeadLetter(jetstream(nats), { source: 'intents', hostId: 'h' }, { ...letter, bytes: message.data });
+    };
+    await serve(() => Promise.reject(new Error('there was nothing to handle')), { unreadable });
+    await say('mumble');
+    await acknowledged();
+    const letter = await jsm.streams.getMessage(STREAM.deadLetters, { seq: 1 });
+    expect(letter!.subject).toBe('buckets.dead-letter.intents.h');
+    expect(letter!.string()).toBe('mumble');
+    const header = (name: string) => letter!.header.get(`Buckets-${name}`);
+    expect([header('Stream'), header('Position'), header('Subject'), header('Reason')]).toEqual([
+      STREAM.log,
+      '1',
+      'buckets.intent.h.p.stop',
+      'nobody understands it',
+    ]);
+    expect(refusals).toBe(3);
+  });
+
+  it('keeps one of the same dead letter, whatever its subject and reason hold', async () => {
+    const letter = {
+      stream: 's',
+      position: 1,
+      subject: 'a\r\nb',
+      reason: 'x\n\u0000é'.repeat(5000),
+      bytes: Buffer.of(1),
+    };
+    await keepDeadLetter(jetstream(nats), { source: 'claims' }, letter);
+    await keepDeadLetter(jetstream(nats), { source: 'claims' }, letter);
+    expect((await jsm.streams.info(STREAM.deadLetters)).state.messages).toBe(1);
+    const kept = await jsm.streams.getMessage(STREAM.deadLetters, { seq: 1 });
+    expect(kept!.header.get('Buckets-Subject')).toBe('a b');
+  });
+
+  it('waits, when it is closed, for what is in work, and takes nothing new', async () => {
+    let finished = false;
+    const heard: string[] = [];
+    const done = Promise.withResolvers<void>();
+    const server = await serve(async ({ text }) => {
+      heard.push(text);
+      await done.promise;
+      finished = true;
+    });
+    await say('last');
+    await until(() => heard.length === 1);
+    const closing = server.close();
+    await say('too late');
+    done.resolve();
+    await closing;
+    expect(finished).toBe(true);
+    await until(async () => (await jsm.consumers.info(STREAM.log, CONSUMER)).num_ack_pending === 0);
+    expect(heard).toEqual(['last']);
+    await serve(async ({ text }) => void heard.push(text));
+    await acknowledged();
+    expect(heard).toEqual(['last', 'too late']);
+  });
+
+  it('goes on after its consumer, or the server, was gone for a while', async () => {
+    const heard: string[] = [];
+    await serve(async ({ text }) => void heard.push(text));
+    await say('one');
+    await until(() => heard.includes('one'));
+    await jsm.consumers.delete(STREAM.log, CONSUMER);
+    await until(() => errors.length > 0, { withinMs: 40_000 });
+    await makeConsumer();
+    await say('two');
+    await until(() => heard.includes('two'), { withinMs: 20_000 });
+    await parts.nats.kill('SIGKILL');
+    await parts.nats.start();
+    await until(() => say('three'), { withinMs: 20_000 }).catch(() => undefined);
+    await until(() => heard.includes('three'), { withinMs: 20_000 });
+  });
+
+  it('says which handler is missing', async () => {
+    await serve(async () => undefined, { pattern: () => 'other' });
+    await say('hello');
+    await until(() => errors.join().includes(`add one with @EventPattern('other')`));
+  });
+});
