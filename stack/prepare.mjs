@@ -25,7 +25,9 @@ const TASKS = {
   format: { run: 'stack/dist/check.js', args: ['--fix'], needs: 'packages' },
   build: { needs: 'packages' },
   bench: { run: 'bench/dist/main.js', needs: 'tools' },
-  'rebuild-projections': { run: 'apps/api/dist/rebuild-projections.js', needs: 'packages' },
+  'rebuild-projections': { run: 'stack/dist/rebuild-projections.js', needs: 'packages' },
+  'restore-vault': { run: 'stack/dist/restore-vault.js', needs: 'packages' },
+  'recovery-password': { run: 'stack/dist/recovery-password.js', needs: 'packages' },
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -1,6 +1,13 @@
 import { S3ObjectStore } from '@buckets/object-storage';
 import type { BucketAccess, RepositoryAccess } from '@buckets/contracts';
-import { BucketCredentials, PostgresCredentialRows, PostgresKeyRows, Vault, type PlatformKeys } from '@buckets/vault';
+import {
+  BucketCredentials,
+  PostgresCredentialRows,
+  PostgresKeyRows,
+  Vault,
+  type PlatformKeys,
+  type RestoredVault,
+} from '@buckets/vault';
 import { createRepositoryKey } from '@buckets/repository';
 import type { DataSource } from 'typeorm';
 import { Rejection } from '../decisions/rejection.js';
@@ -44,6 +51,15 @@ export class VaultKeys implements ProjectKeys {
 
   async storeBucketAccess(bucketId: string, { accessKeyId, secretAccessKey }: BucketAccess): Promise<void> {
     await this.credentials.store(bucketId, { accessKeyId, secretAccessKey });
+  }
+
+  /** Takes a bucket's credentials, and from it the keys of its projects, after the vault's database was lost. */
+  async restoreFrom(
+    bucketId: string,
+    credentials: Pick<BucketAccess, 'accessKeyId' | 'secretAccessKey'>,
+  ): Promise<RestoredVault> {
+    await this.credentials.store(bucketId, credentials);
+    return this.vault.restoreFromBucket(await this.store(bucketId));
   }
 
   async seal({ projectId, field }: TextPlace, text: string): Promise<string> {

@@ -1,0 +1,75 @@
+import type { NewEvent } from '@buckets/contracts';
+import { Rejection } from '../../decisions/rejection.js';
+import type { OpenOperation, ProjectState } from '../project-state.js';
+import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+
+/** Who speaks for a host: a message from elsewhere never gets here. */
+export interface Attempt {
+  hostId: string;
+  generation: number;
+  operationId: string;
+  attemptId: string;
+}
+
+/** An operation that has been begun so often and never ended takes its host down each time. */
+export const MAX_ATTEMPTS = 25;
+
+/**
+ * Lets an attempt begin, once for each attempt id; `attempt` is its number, from 1. After too many the operation has
+ * failed, and `attempt` is null.
+ *
+ * @throws {Rejection} when host, generation or operation are not the current ones
+ */
+export function beginAttempt(
+  state: ProjectState | null,
+  projectId: string,
+  attempt: Attempt,
+): Verdict & { attempt: number | null } {
+  const open = current(state, projectId, attempt);
+  if (open.attemptId === attempt.attemptId) return { ...NOTHING, attempt: open.attempts };
+  const { operationId, hostId, attemptId } = attempt;
+  if (open.attempts >= MAX_ATTEMPTS) {
+    const reason = `It was begun ${MAX_ATTEMPTS} times and never came to an end. The log of its host tells why.`;
+    const data = { operationId, attempt: open.attempts, code: 'too-many-attempts', reason };
+    return { attempt: null, ...facts({ thing: 'project', type: `${open.kind}-failed`, data } as NewEvent<'project'>) };
+  }
+  const next = open.attempts + 1;
+  const data = { operationId, hostId, attempt: next, attemptId };
+  return { attempt: next, ...facts({ thing: 'project', type: `${open.kind}-began`, data } as NewEvent<'project'>) };
+}
+
+/** Whether an attempt still has the say, right before a step that cannot be undone. @throws {Rejection} when not */
+export function confirmAttempt(state: ProjectState | null, projectId: string, attempt: Attempt): void {
+  const open = current(state, projectId, attempt);
+  if (open.attemptId !== attempt.attemptId) throw overtaken('another attempt has begun since');
+}
+
+/** The first to state it wins; everybody gets to know which repository it is. */
+export function initialiseRepository(
+  state: ProjectState | null,
+  projectId: string,
+  attempt: Attempt,
+  configId: string,
+): Verdict & { configId: string } {
+  current(state, projectId, attempt);
+  const known = state?.repositoryConfigId;
+  if (known !== undefined) return { ...NOTHING, configId: known };
+  const data = { configId, operationId: attempt.operationId };
+  return { configId, ...facts({ thing: 'project', type: 'repository-initialised', data }) };
+}
+
+function current(state: ProjectState | null, projectId: string, attempt: Attempt): OpenOperation {
+  const project = existing(state, projectId);
+  if (project.hostId !== attempt.hostId || project.generation !== attempt.generation) {
+    throw overtaken('the project is assigned elsewhere');
+  }
+  const open = openOperation(project, attempt.operationId);
+  if (open === undefined || open.generation !== attempt.generation) {
+    throw new Rejection('operation-ended', 'The operation has ended.', 409);
+  }
+  return open;
+}
+
+function overtaken(why: string): Rejection {
+  return new Rejection('overtaken', `This host has no say in it: ${why}.`, 409);
+}

@@ -1,0 +1,25 @@
+import type { ProjectCreated, ProjectUpdated } from '@buckets/contracts';
+import { Rejection } from '../../decisions/rejection.js';
+import type { ProjectState } from '../project-state.js';
+import { requested } from './request-operation.js';
+import { existing, facts, NOTHING, type Verdict } from './verdict.js';
+
+/** A project begins with its data being made on its host. */
+export function createProject(
+  state: ProjectState | null,
+  command: { projectId: string; data: ProjectCreated; operationId: string; adopt: boolean; at: string },
+): Verdict {
+  const { projectId, data, operationId, adopt, at } = command;
+  if (state !== null) {
+    if (data.requestHash !== undefined && state.requestHash === data.requestHash) return NOTHING;
+    throw new Rejection('project-exists', `There is a project ${projectId} already.`, 409);
+  }
+  const provision = { operationId, kind: 'provision' as const, params: { adopt }, at, by: data };
+  const { events, intents } = requested(projectId, data, provision);
+  return { events: [{ thing: 'project', type: 'created', data }, ...events], intents };
+}
+
+export function updateProject(state: ProjectState | null, projectId: string, data: ProjectUpdated): Verdict {
+  existing(state, projectId);
+  return facts({ thing: 'project', type: 'updated', data });
+}

@@ -1,0 +1,95 @@
+import type { BackupRecorded, NewEvent, OperationEnded, OperationEndedClaim, Outcome } from '@buckets/contracts';
+import type { OpenOperation, ProjectState } from '../project-state.js';
+import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+
+/**
+ * Turns a host's word into facts. A host that has no say changes nothing, and that is stated; a backup that exists is
+ * a fact of its own, whatever became of its operation; an operation ends once. What the attempt that has the say claims
+ * against all sense ends its operation as failed: nobody would end it otherwise.
+ */
+export function endOperation(state: ProjectState | null, hostId: string, claim: OperationEndedClaim): Verdict {
+  if (state === null) return NOTHING;
+  if (state.hostId !== hostId || state.generation !== claim.generation) {
+    return facts(rejection(hostId, claim, `the project belongs to generation ${state.generation} on another assignment`));
+  }
+  const open = openOperation(state, claim.operationId);
+  const hasTheSay = open !== undefined && open.attemptId === claim.attemptId;
+  const objection = objectionTo(claim, open);
+  if (objection !== null) {
+    const rejected = rejection(hostId, claim, objection);
+    if (!hasTheSay) return facts(rejected);
+    const reason = `The host has claimed what cannot be: ${objection}. The log of the host tells more.`;
+    return facts(rejected, ended(claim, open, 'failed', { code: 'impossible-claim', reason }));
+  }
+  const recorded = newBackup(state, hostId, claim);
+  if (!hasTheSay) return facts(...recorded);
+  const { code, reason, result, running } = claim;
+  return facts(
+    ...recorded,
+    ...newData(claim),
+    ...lostBackup(state, claim, open),
+    ended(claim, open, claim.outcome, { code, reason, result, running }),
+  );
+}
+
+function newBackup(state: ProjectState, hostId: string, { backup }: OperationEndedClaim): NewEvent<'project'>[] {
+  if (backup === undefined || Object.hasOwn(state.backups, backup.backupId)) return [];
+  return [{ thing: 'project', type: 'backup-recorded', data: { ...backup, hostId } satisfies BackupRecorded }];
+}
+
+function newData({ provisioned }: OperationEndedClaim): NewEvent<'project'>[] {
+  return provisioned === undefined ? [] : [{ thing: 'project', type: 'provisioned', data: provisioned }];
+}
+
+function lostBackup(
+  state: ProjectState,
+  { operationId, outcome }: OperationEndedClaim,
+  { kind, params }: OpenOperation,
+): NewEvent<'project'>[] {
+  const backupId = String(params['backupId']);
+  if (kind !== 'forget' || outcome !== 'succeeded' || !Object.hasOwn(state.backups, backupId)) return [];
+  return [{ thing: 'project', type: 'backup-deleted', data: { backupId, operationId } }];
+}
+
+function ended(
+  { operationId }: OperationEndedClaim,
+  { kind, attempts }: OpenOperation,
+  outcome: Outcome,
+  about: Partial<OperationEnded>,
+): NewEvent<'project'> {
+  const said = Object.entries(about).filter(([, value]) => value !== undefined);
+  const data = { operationId, attempt: attempts, ...Object.fromEntries(said) };
+  return { thing: 'project', type: `${kind}-${outcome}`, data } as NewEvent<'project'>;
+}
+
+function rejection(
+  hostId: string,
+  { kind, outcome, operationId }: OperationEndedClaim,
+  reason: string,
+): NewEvent<'project'> {
+  const data = { hostId, claim: `${kind}-${outcome}`, reason, operationId };
+  return { thing: 'project', type: 'claim-rejected', data };
+}
+
+/** What contradicts itself, or what is known. */
+function objectionTo(claim: OperationEndedClaim, open: OpenOperation | undefined): string | null {
+  const { kind, outcome, operationId, generation, backup, provisioned, running } = claim;
+  if (open !== undefined && open.kind !== kind) return `the operation is a ${open.kind}`;
+  if (outcome === 'expired') return 'it is not for a host to say that time is up';
+  if (backup !== undefined) {
+    if (kind !== 'backup') return `a ${kind} makes no backup`;
+    if (backup.operationId !== operationId) return 'the backup is of another operation';
+    if (backup.counter.generation !== generation) return 'the backup is of another generation';
+  }
+  if (kind === 'backup' && (outcome === 'succeeded' || outcome === 'partial')) {
+    if (backup === undefined) return 'there is no backup with it';
+    if ((backup.partialBecause.length > 0) !== (outcome === 'partial')) return 'the backup is not what it says';
+  }
+  if (provisioned !== undefined) {
+    if (!['provision', 'restore', 'start'].includes(kind)) return `a ${kind} brings no data`;
+    if (provisioned.operationId !== operationId) return 'the data were brought by another operation';
+    if (provisioned.generation !== generation) return 'the data are of another generation';
+  }
+  if (running !== undefined && kind !== 'start' && kind !== 'stop') return `a ${kind} starts and stops nothing`;
+  return null;
+}

@@ -1,0 +1,112 @@
+import type { NewEvent, NewIntent, OperationKind } from '@buckets/contracts';
+import { Rejection } from '../../decisions/rejection.js';
+import type { ProjectState } from '../project-state.js';
+import { existing, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
+
+export interface Requester {
+  requestedBy: string;
+  requestHash?: string;
+}
+
+export interface OperationRequest {
+  operationId: string;
+  kind: Exclude<OperationKind, 'provision'>;
+  params: Record<string, unknown>;
+  at: string;
+  by: Requester;
+}
+
+/** Open operations of one project at once; beyond it, somebody's loop has run away. */
+export const MAX_OPEN_OPERATIONS = 50;
+
+/** Asks for a piece of work. An operation that is open already under that id is the same request again. */
+export function requestOperation(state: ProjectState | null, projectId: string, request: OperationRequest): Verdict {
+  const project = existing(state, projectId);
+  if (openOperation(project, request.operationId) !== undefined) return NOTHING;
+  if (Object.keys(project.operations).length >= MAX_OPEN_OPERATIONS) {
+    throw new Rejection(
+      'too-many-operations',
+      `The project has ${MAX_OPEN_OPERATIONS} open operations. Wait for some of them to end.`,
+      429,
+    );
+  }
+  ALLOWED[request.kind](project, request.params);
+  return requested(projectId, project, request);
+}
+
+/** The fact that an operation was asked for, and the intent that has it carried out. */
+export function requested(
+  projectId: string,
+  { hostId, generation }: { hostId: string; generation: number },
+  { operationId, kind, params, at, by }: Omit<OperationRequest, 'kind'> & { kind: OperationKind },
+): Verdict {
+  const { requestedBy, requestHash } = by;
+  const hash = requestHash === undefined ? {} : { requestHash };
+  const data = { operationId, hostId, generation, params, requestedBy, ...hash };
+  const intent = { ...params, operationId, generation, requestedAt: at };
+  return {
+    events: [{ thing: 'project', type: `${kind}-requested`, data } as NewEvent<'project'>],
+    intents: [{ kind, hostId, projectId, data: intent } as NewIntent],
+  };
+}
+
+type Check = (project: ProjectState, params: Record<string, unknown>) => void;
+
+/** What must be so for each kind of operation. */
+const ALLOWED: Record<OperationRequest['kind'], Check> = {
+  backup: ({ provisioned }) => {
+    if (provisioned) return;
+    throw refused(
+      'project-has-no-data',
+      'The data of the project are not on its host, so there is nothing to back up. Start or restore it first.',
+    );
+  },
+
+  restore: (project, params) => {
+    const backupId = knownBackup(project, params['backupId']);
+    if (isBeingForgotten(project, backupId)) {
+      throw refused('backup-being-deleted', 'This backup is being deleted. Choose another one.');
+    }
+    const starting = openOfKind(project, 'start') !== undefined;
+    if (!project.running && !starting) return;
+    throw refused(
+      'project-is-running',
+      `The project is ${starting ? 'being started' : 'running'}. Stop it before its data are replaced.`,
+    );
+  },
+
+  start: (project) => {
+    if (openOfKind(project, 'restore') === undefined) return;
+    throw refused('project-is-being-restored', 'A restore is under way. Start the project when it has ended.');
+  },
+
+  stop: () => undefined,
+
+  forget: (project, params) => {
+    const backupId = knownBackup(project, params['backupId']);
+    if (isBeingForgotten(project, backupId)) {
+      throw refused('backup-being-deleted', 'This backup is being deleted already.');
+    }
+    // A start may bring any backup back: which one is known only when it is granted.
+    const user = Object.values(project.operations).find(
+      ({ kind, params: used }) => kind === 'start' || used['backupId'] === backupId,
+    );
+    if (user === undefined) return;
+    throw refused('backup-in-use', `A ${user.kind} may be using this backup. Wait until it has ended.`);
+  },
+};
+
+export function isBeingForgotten(project: ProjectState, backupId: string): boolean {
+  return Object.values(project.operations).some(
+    ({ kind, params }) => kind === 'forget' && params['backupId'] === backupId,
+  );
+}
+
+function knownBackup(project: ProjectState, backupId: unknown): string {
+  if (typeof backupId === 'string' && Object.hasOwn(project.backups, backupId)) return backupId;
+  throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
+}
+
+function refused(code: string, detail: string): Rejection {
+  return new Rejection(code, detail, 409);
+}

@@ -1,0 +1,31 @@
+import { isId, type NewEvent, type NewIntent, type OperationKind } from '@buckets/contracts';
+import { Rejection } from '../../decisions/rejection.js';
+import type { OpenOperation, ProjectState } from '../project-state.js';
+
+/** What follows from a command or a claim: nothing, or facts with the intents that carry them out. */
+export interface Verdict {
+  events: NewEvent<'project'>[];
+  intents: NewIntent[];
+}
+
+export const NOTHING: Verdict = { events: [], intents: [] };
+
+export function facts(...events: NewEvent<'project'>[]): Verdict {
+  return { events, intents: [] };
+}
+
+/** @throws {Rejection} `project-not-found` */
+export function existing(state: ProjectState | null, projectId: string): ProjectState {
+  if (state !== null) return state;
+  throw new Rejection('project-not-found', `There is no project ${isId(projectId) ? projectId : 'of that name'}.`, 404);
+}
+
+/** The operation of that id, while it has not ended. */
+export function openOperation(project: ProjectState, operationId: string): OpenOperation | undefined {
+  // Some ids are names of what every object has.
+  return Object.hasOwn(project.operations, operationId) ? project.operations[operationId] : undefined;
+}
+
+export function openOfKind(project: ProjectState, kind: OperationKind): OpenOperation | undefined {
+  return Object.values(project.operations).find((open) => open.kind === kind);
+}

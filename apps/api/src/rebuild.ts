@@ -1,0 +1,21 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connectToNats, rebuildProjection } from '@buckets/log';
+import { operatorCommand } from './wiring/operator-command.js';
+import { TablesProjection } from './tables/tables-projection.js';
+
+/**
+ * Makes the API's tables anew from the log, and exits. Sends nothing; the journal and the vault stay as they are;
+ * services may run meanwhile.
+ */
+await operatorCommand('rebuild', async ({ settings, data, log }) => {
+  const { natsUrl: url, natsCredsFile: credsFile } = settings;
+  const nats = await connectToNats({ url, credsFile, name: 'buckets-api-rebuild' });
+  try {
+    const jsm = await jetstreamManager(nats);
+    const projection = new TablesProjection();
+    const rebuilt = await rebuildProjection({ js: jetstream(nats), jsm, data, projection });
+    log.info({ projection: projection.name, ...rebuilt }, 'Made anew from the log');
+  } finally {
+    await nats.close();
+  }
+});
