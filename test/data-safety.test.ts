@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'no
 import { join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { compareTrees, describeTree, differenceText, growTree, type TreeDescription } from '@buckets/trees';
-import { startCopy } from './running/copy.js';
+import { runOf, startCopy } from './running/copy.js';
 import { OperatorsCommand } from './running/operators-command.js';
 import { Product } from './running/product.js';
 import { snapshotsOf } from './running/repositories.js';
@@ -189,8 +189,9 @@ describe('a backup that lacks something is partial, and says so', () => {
     const program = join(product.dataDir, 'rustic-without-rights');
     const drop = process.geteuid?.() === 0 ? 'setpriv --bounding-set=-dac_override,-dac_read_search -- ' : '';
     await writeFile(program, `#!/bin/sh\nexec ${drop}'${product.stack.access.rusticPath}' "$@"\n`, { mode: 0o700 });
-    const copy = await startCopy(product, 'worker-eu-1', { BUCKETS_RUSTIC_PATH: program });
+    const run = await runOf(product, 'worker-eu-1');
     await product.stack.kill('worker-eu-1', 'SIGTERM');
+    const copy = await startCopy(product, 'worker-without-rights', run, { BUCKETS_RUSTIC_PATH: program });
     return {
       [Symbol.asyncDispose]: async () => {
         await copy[Symbol.asyncDispose]();

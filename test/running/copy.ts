@@ -1,29 +1,49 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
 import { choosePorts } from '../../stack/src/ports.js';
 import { Supervised } from '../../stack/src/processes/supervised.js';
 import type { Product } from './product.js';
 
-/** One more process of a service, run as the one that is running is, but for its port and the settings given. */
+/** How a service is run: a copy of it, or a program beside it, is run in the same way. */
+export interface Run {
+  file: string;
+  args: string[];
+  env: Record<string, string>;
+}
+
+/** @param named such as `api` or `worker-eu-1`, which must be running */
+export async function runOf(product: Product, named: string): Promise<Run> {
+  const pid = product.pid(named);
+  if (pid === null) throw new RangeError(`${named} does not run, so there is nothing to see of how it is run.`);
+  const [command, variables] = await Promise.all(['cmdline', 'environ'].map((name) => strings(`/proc/${pid}/${name}`)));
+  const [file = '', ...args] = command!;
+  return { file, args, env: Object.fromEntries(variables!.map(split)) as Record<string, string> };
+}
+
+/** One more process of a service, on a port of its own. */
 export interface Copy extends AsyncDisposable {
   url: string;
 }
 
-/** @param named such as `api` or `worker-eu-1`, which must be running */
-export async function startCopy(product: Product, named: string, settings: Record<string, string> = {}): Promise<Copy> {
-  const { command, environment } = await runningAs(product.pid(named));
+export async function startCopy(
+  product: Product,
+  name: string,
+  { file, args, env }: Run,
+  settings: Record<string, string> = {},
+): Promise<Copy> {
   const { port } = await choosePorts({ port: {} });
   const url = `http://127.0.0.1:${port}`;
-  const [file = '', ...args] = command;
   const say = (part: string, line: string) => void product.lines.push({ part, line });
   const copy = new Supervised(
     {
-      name: `${named}-copy`,
+      name,
       command: () =>
         Promise.resolve({
           file,
           args,
           cwd: product.dataDir,
-          env: { ...environment, ...settings, BUCKETS_HTTP_PORT: String(port) },
+          env: { ...env, ...settings, BUCKETS_HTTP_PORT: String(port) },
         }),
       ready: async () => (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })).ok,
       stopWith: 'SIGTERM',
@@ -35,10 +55,12 @@ export async function startCopy(product: Product, named: string, settings: Recor
   return { url, [Symbol.asyncDispose]: () => copy.stop() };
 }
 
-async function runningAs(pid: number | null): Promise<{ command: string[]; environment: Record<string, string> }> {
-  if (pid === null) throw new RangeError('What is to be copied does not run.');
-  const [command, variables] = await Promise.all(['cmdline', 'environ'].map((name) => strings(`/proc/${pid}/${name}`)));
-  return { command: command!, environment: Object.fromEntries(variables!.map(split)) as Record<string, string> };
+/** Runs another program of a service, such as one that repairs, to its end. @returns what it printed */
+export async function runBeside({ file, args, env }: Run, program: string, ...more: string[]): Promise<string> {
+  const main = args.findIndex((arg) => arg.endsWith('main.js'));
+  const its = [...args.slice(0, main), join(dirname(args[main]!), program), ...more];
+  const { all } = await execa(file, its, { env, extendEnv: false, all: true, timeout: 90_000 });
+  return all;
 }
 
 async function strings(file: string): Promise<string[]> {

@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { claimTypeName, encode, envelope, newId, STREAM, subjects } from '@buckets/contracts';
+import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { Disk } from '../apps/backup-worker/src/restore/disk.js';
+import { HostFolders } from '../apps/backup-worker/src/restore/host-folders.js';
+import { ProvisionedRecords } from '../apps/backup-worker/src/restore/provisioned-records.js';
+import { until } from '../stack/src/index.js';
+import { Api, type Operation } from './running/api.js';
+import { runOf, startCopy, type Copy } from './running/copy.js';
+import { connectAsAdmin, messagesOf } from './running/log.js';
+import { hasRestic, restic } from './running/plain-tools.js';
+import { Product } from './running/product.js';
+import { inRepository, snapshotsOf } from './running/repositories.js';
+
+jest.setTimeout(120_000);
+
+let product: Product;
+let nats: NatsConnection;
+
+beforeAll(async () => {
+  product = await Product.start();
+  nats = await connectAsAdmin(product);
+});
+afterAll(async () => {
+  await nats.close();
+  await product[Symbol.asyncDispose]();
+});
+
+const TEXTS = { title: 'Grüße an Ganymed', description: 'Nobody else may read of Kallisto' };
+
+async function projectWithFile(id: string, more: object = {}): Promise<void> {
+  await product.newProject(id, more);
+  await writeFile(join(product.folder(id), 'project', 'file of Europa'), `content of ${id}`);
+}
+
+/** The facts about a project of one type, as they stand in the log. */
+async function facts(projectId: string, type: string) {
+  const all = await messagesOf(product, STREAM.log);
+  return all.filter(({ subject }) => subject === `buckets.event.project.${projectId}.${type}`);
+}
+
+/** A connection with the credentials of a host. */
+async function connectAsHost(hostId: string): Promise<NatsConnection> {
+  const credentials = await readFile(join(product.dataDir, 'secrets', `host-${hostId}.creds`));
+  return connect({
+    servers: product.stack.access.natsUrl,
+    authenticator: credsAuthenticator(credentials),
+    inboxPrefix: `_INBOX.host-${hostId}`,
+  });
+}
+
+describe('a subscriber elsewhere', () => {
+  it('sees a fact for each backup that has succeeded, as a CloudEvent, and nothing that a host merely claims', async () => {
+    await projectWithFile('seen');
+    const subscription = nats.subscribe('buckets.event.project.*.backup-succeeded');
+    const seen: { specversion: string; type: string; subject: string; data: { operationId: string } }[] = [];
+    const listening = (async () => {
+      for await (const message of subscription) seen.push(message.json());
+    })();
+    await nats.flush();
+
+    const forged = await claimThatIsFalse('seen');
+    const { id, result } = await product.backUp('seen');
+    await until(() => seen.length > 0);
+    expect(seen).toEqual([
+      expect.objectContaining({
+        specversion: '1.0',
+        type: 'buckets.project.backup-succeeded.v1',
+        subject: 'project/seen',
+        data: expect.objectContaining({ operationId: id, result: { backupId: result?.backupId } }),
+      }),
+    ]);
+    subscription.unsubscribe();
+    await listening;
+    expect((await product.api.backups('seen')).map((backup) => backup.id)).toEqual([result?.backupId]);
+    expect((await rejections()).map(({ text }) => text.includes(forged))).toEqual([true]);
+  });
+
+  const rejections = () => facts('seen', 'claim-rejected');
+
+  /** The word of a host that has no say in the project. */
+  async function claimThatIsFalse(projectId: string): Promise<string> {
+    const operationId = newId();
+    const backupId = 'ab'.repeat(32);
+    const now = new Date().toISOString();
+    const data = {
+      operationId,
+      generation: 1,
+      kind: 'backup',
+      attemptId: newId(),
+      outcome: 'succeeded',
+      result: { backupId },
+      backup: {
+        backupId,
+        operationId,
+        beganAt: now,
+        endedAt: now,
+        counter: { generation: 1, epoch: 'none', n: 0 },
+        consistency: { mode: 'stopped', movedWhileReading: false },
+        partialBecause: [],
+        unreadable: { total: 0, first: [] },
+        ...{ files: 1, folders: 1, bytes: 1, bytesAdded: 1, bytesStored: 1, filesNew: 1, filesChanged: 0 },
+      },
+    };
+    const type = 'operation-ended';
+    const about = { source: 'test', type: claimTypeName(type), subject: `host/us-1/project/${projectId}` };
+    const host = await connectAsHost('us-1');
+    try {
+      await host.request(subjects.claim('us-1', projectId, type), encode(envelope(about, data)));
+    } finally {
+      await host.close();
+    }
+    await until(async () => (await facts(projectId, 'claim-rejected')).length > 0, { what: 'the rejection' });
+    return operationId;
+  }
+});
+
+describe('what cannot be read', () => {
+  it('is kept aside, and nothing stops for it', async () => {
+    const host = await connectAsHost('us-1');
+    const subject = subjects.claim('us-1', 'seen', 'operation-ended');
+    await host.request(subject, 'neither JSON nor anything');
+    await host.close();
+    const letters = await until(
+      async () => {
+        const found = await messagesOf(product, STREAM.deadLetters);
+        return found.length > 0 ? found : undefined;
+      },
+      { what: 'the dead letter' },
+    );
+    expect(letters).toHaveLength(1);
+    expect(letters[0]!.text).toContain('neither JSON nor anything');
+    expect(letters[0]!.text).toContain(subject);
+    expect(await product.backUp('seen')).toMatchObject({ state: 'succeeded' });
+  });
+});
+
+describe("people's texts", () => {
+  it('are sealed wherever they are stored, and shown to who may read them', async () => {
+    await projectWithFile('sealed', TEXTS);
+    await product.backUp('sealed');
+    await product.api.call('PATCH', '/v1/projects/sealed', { body: { title: 'Io, in other words' } });
+    expect(await product.api.project('sealed')).toMatchObject({ ...TEXTS, title: 'Io, in other words' });
+
+    const streams = await Promise.all(Object.values(STREAM).map((stream) => messagesOf(product, stream)));
+    const stored = streams.flat().map(({ text }) => text);
+    const printed = product.lines.map(({ line }) => line);
+    for (const word of ['Ganymed', 'Kallisto', 'Io, in', 'Europa']) {
+      expect([...stored, ...printed].filter((text) => text.includes(word))).toEqual([]);
+    }
+  });
+});
+
+describe('two copies of the API', () => {
+  let copy: Copy;
+  let other: Api;
+
+  beforeAll(async () => {
+    copy = await startCopy(product, 'second-api', await runOf(product, 'api'));
+    other = new Api(
+      () => copy.url,
+      () => product.stack.access.adminToken,
+    );
+    await projectWithFile('raced');
+  });
+  afterAll(async () => {
+    await copy[Symbol.asyncDispose]();
+  });
+
+  it('make one operation of twenty requests with the same Idempotency-Key', async () => {
+    const ask = (n: number) =>
+      (n % 2 === 0 ? product.api : other).ask('/v1/projects/raced/backups', {}, { 'idempotency-key': 'once' });
+    const asked = await Promise.all(Array.from({ length: 20 }, (_, n) => ask(n)));
+    const [id, ...more] = [...new Set(asked.map((operation) => operation.id))];
+    expect(more).toEqual([]);
+    expect(await other.ended(id!)).toMatchObject({ state: 'succeeded', attempts: 1 });
+    expect(await facts('raced', 'backup-requested')).toHaveLength(1);
+    expect(await product.api.backups('raced')).toHaveLength(1);
+    expect(await snapshotsOf(product, 'raced')).toHaveLength(1);
+  });
+
+  it('make one project of twenty requests for it', async () => {
+    const body = { id: 'one-of-many', hostId: 'eu-1' };
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? product.api : other).call('POST', '/v1/projects', { body })),
+    );
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, ...Array.from({ length: 19 }, () => 409)]);
+    expect(await facts('one-of-many', 'created')).toHaveLength(1);
+    const { provisionOperationId } = await other.project('one-of-many');
+    expect(await other.ended(provisionOperationId)).toMatchObject({ state: 'succeeded' });
+    expect(await product.backUp('one-of-many')).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('both show at once what either has done', async () => {
+    for (let n = 1; n <= 5; n++) {
+      await product.api.call('PATCH', '/v1/projects/raced', { body: { title: `Title ${n}` } });
+      await until(async () => (await other.get<{ title: string }>('/v1/projects/raced')).title === `Title ${n}`);
+    }
+  });
+
+  it('and two workers, both told to make the first backup, make one repository', async () => {
+    const run = await runOf(product, 'worker-eu-1');
+    await projectWithFile('contested');
+    const secondRoot = await sameProjectElsewhere('contested');
+    await using _second = await startCopy(product, 'second-worker', run, { BUCKETS_DATA_ROOT: secondRoot });
+
+    const asked = await Promise.all(
+      Array.from({ length: 6 }, (_, n) => (n % 2 === 0 ? product.api : other).ask('/v1/projects/contested/backups')),
+    );
+    const ended = await Promise.all(asked.map(({ id }) => product.api.ended(id)));
+    expect(ended.map(({ state }) => state)).toEqual(ended.map(() => 'succeeded'));
+    const taking = (part: string) =>
+      product.lines.filter((said) => said.part === part && /"contested".*An attempt begins/.test(said.line)).length;
+    expect([taking('worker-eu-1'), taking('second-worker')]).not.toContain(0);
+
+    await oneRepositoryHolds(ended);
+  });
+
+  /** The same data under another root, as if the host had been set up twice. */
+  async function sameProjectElsewhere(projectId: string): Promise<string> {
+    const root = join(product.dataDir, 'hosts', 'eu-1-twin');
+    await mkdir(root);
+    await cp(product.folder(projectId), join(root, projectId), { recursive: true });
+    await new ProvisionedRecords(new HostFolders(root), new Disk()).adopt(projectId, 1);
+    return root;
+  }
+
+  async function oneRepositoryHolds(operations: Operation[]): Promise<void> {
+    const [initialised, ...again] = await facts('contested', 'repository-initialised');
+    expect(again).toEqual([]);
+    const id = await inRepository(product, 'contested', (repository) => Promise.resolve(repository.config.id));
+    expect(initialised!.text).toContain(`"configId":"${id}"`);
+    const made = operations.map(({ result }) => result?.backupId);
+    expect((await snapshotsOf(product, 'contested')).map((snapshot) => snapshot.id).toSorted()).toEqual(
+      made.toSorted(),
+    );
+    if (hasRestic) expect(await restic(product, 'contested', ['check', '--read-data'])).toContain('no errors');
+  }
+});
