@@ -29,15 +29,18 @@ const UNSTORABLE = 'A text holds a NUL character or half of a surrogate pair. Se
 
 /** SQLSTATE 22021 for bytes, 22P05 for escapes in JSON. */
 function isTextThatPostgresRefuses(error: unknown): boolean {
-  return error instanceof QueryFailedError && ['22021', '22P05'].includes(sqlStateOf(error));
+  return error instanceof QueryFailedError && ['22021', '22P05'].includes(sqlStateOf(error as QueryFailedError<Error>));
 }
 
 /** Postgres hangs, or took too long over a statement, or over the lock of another one. */
 function isUnanswered(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;
-  return error.message === 'Query read timeout' || ['57014', '55P03', '25P03'].includes(sqlStateOf(error));
+  return (
+    error.message === 'Query read timeout' ||
+    ['57014', '55P03', '25P03'].includes(sqlStateOf(error as QueryFailedError<Error>))
+  );
 }
 
-function sqlStateOf({ driverError }: QueryFailedError): string {
-  return String((driverError as { code?: unknown }).code ?? '');
+function sqlStateOf({ driverError }: QueryFailedError<Error & { code?: string }>): string {
+  return driverError.code ?? '';
 }
