@@ -1,9 +1,13 @@
+import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
-import { access, readdir } from 'node:fs/promises';
+import { access, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changeTree } from '@buckets/trees';
 
 const KINDS = ['edited', 'added', 'renamed', 'deleted'] as const;
+const OF_EACH_KIND = 5;
+/** A project that has suddenly lost nine tenths of its bytes looks broken to Buckets: this much may go at most. */
+const MAY_GO = 0.8;
 
 /**
  * Edits, adds, renames and deletes some files of a project, as somebody at work would.
@@ -11,47 +15,62 @@ const KINDS = ['edited', 'added', 'renamed', 'deleted'] as const;
  * @returns what was done, such as `5 edited, 5 added, 5 renamed, 5 deleted`
  */
 export async function changeSomeFiles(projectFolder: string, seed: number): Promise<string> {
-  const changes = await changeTree(await placeToWork(projectFolder), seed);
+  const changes = await changeTree(await placeToWork(projectFolder), seed, OF_EACH_KIND);
   const counts = KINDS.map((kind) => ({ kind, count: changes.filter((change) => change.kind === kind).length }));
   return counts.map(({ kind, count }) => `${count} ${kind}`).join(', ');
 }
 
-/** Root may write everywhere; anybody else meets read-only files in many a folder. */
-async function placeToWork(projectFolder: string): Promise<string> {
-  const home = join(projectFolder, 'project');
-  if (process.geteuid?.() === 0) return home;
-  return (await survey(home)).largest?.folder ?? join(projectFolder, 'persist');
-}
-
-interface Survey {
-  /** Whether this user may write to the folder and to everything in it. */
-  writable: boolean;
+/** A folder and all that is in it. */
+interface Place {
+  folder: Buffer;
   files: number;
-  /** Of the folder and those in it, the one with the most files that is writable throughout. */
-  largest?: { folder: string; files: number };
+  bytes: number;
+  /** Bytes of the largest files: what is lost if just these are deleted. */
+  largest: number[];
+  /** Whether this user may write to everything. */
+  writable: boolean;
 }
 
-async function survey(folder: string): Promise<Survey> {
-  let writable = await allowed(folder, constants.R_OK | constants.W_OK | constants.X_OK);
-  let files = 0;
-  let largest: Survey['largest'];
-  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      const below = await survey(path);
-      writable &&= below.writable;
-      files += below.files;
-      if ((below.largest?.files ?? -1) > (largest?.files ?? -1)) largest = below.largest;
-    } else if (entry.isFile()) {
-      files++;
-      // A name that is not UTF-8 is not found, and its folder is passed over.
-      writable &&= await allowed(path, constants.W_OK);
+/** Where there are the most files, all of them writable, and a few of them may go. */
+async function placeToWork(projectFolder: string): Promise<string> {
+  const places: Place[] = [];
+  const { bytes } = await survey(Buffer.from(join(projectFolder, 'project')), places);
+  const fitting = places.filter(
+    ({ folder, writable, largest }) => writable && isUtf8(folder) && sum(largest) <= MAY_GO * bytes,
+  );
+  const best = fitting.sort((one, other) => other.files - one.files)[0];
+  return best?.folder.toString() ?? join(projectFolder, 'persist');
+}
+
+/** Looks at a folder and those in it, and adds each of them to the places. */
+async function survey(folder: Buffer, places: Place[]): Promise<Place> {
+  const readable = await allowed(folder, constants.R_OK | constants.X_OK);
+  const writable = readable && (await allowed(folder, constants.W_OK));
+  const place: Place = { folder, files: 0, bytes: 0, largest: [], writable };
+  for (const entry of readable ? await readdir(folder, { withFileTypes: true, encoding: 'buffer' }) : []) {
+    const path = Buffer.concat([folder, Buffer.from('/'), entry.name]);
+    if (entry.isDirectory()) add(place, await survey(path, places));
+    if (entry.isFile()) {
+      const [{ size }, mayWrite] = await Promise.all([lstat(path), allowed(path, constants.W_OK)]);
+      add(place, { files: 1, bytes: size, largest: [size], writable: mayWrite });
     }
   }
-  return { writable, files, largest: writable ? { folder, files } : largest };
+  places.push(place);
+  return place;
 }
 
-async function allowed(path: string, mode: number): Promise<boolean> {
+function add(place: Place, { files, bytes, largest, writable }: Omit<Place, 'folder'>): void {
+  place.files += files;
+  place.bytes += bytes;
+  place.largest = [...place.largest, ...largest].sort((one, other) => other - one).slice(0, OF_EACH_KIND);
+  place.writable &&= writable;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+async function allowed(path: Buffer, mode: number): Promise<boolean> {
   return access(path, mode).then(
     () => true,
     () => false,
