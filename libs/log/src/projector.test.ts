@@ -10,7 +10,7 @@ import { Log } from './append.js';
 import { LogGap, LogMismatch, ProjectionBehind, ProjectionLed } from './errors.js';
 import { readLog } from './log-reader.js';
 import { Projector } from './projector.js';
-import { rebuildProjection, resetProjection } from './rebuild.js';
+import { rebuildProjection } from './rebuild.js';
 import { provisionStreams } from './streams.js';
 import { RealParts } from './testing/real-parts.js';
 import { SeenProjection } from './testing/seen-projection.js';
@@ -391,17 +391,6 @@ describe('a projector', () => {
       const [again] = await started();
       const event = await append();
       await again.waitFor(event.position, PATIENCE_MS);
-    });
-
-    it('can be done by the projector itself, from the beginning', async () => {
-      await appendMany(3);
-      const [projector, projection] = await started();
-      await projector.waitFor(3, PATIENCE_MS);
-      await data.query(`UPDATE ${schema}.seen SET type = 'old'`);
-      await resetProjection(data, projection);
-      await append();
-      await until(async () => (await position()) === 4);
-      expect(await data.query(`SELECT DISTINCT type FROM ${schema}.seen`)).toEqual([{ type: 'revoked' }]);
     });
   });
 });

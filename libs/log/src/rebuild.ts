@@ -95,14 +95,3 @@ async function takeLead(data: DataSource, projection: Projection, channel: strin
   }
   throw new ProjectionLed(projection.name, await leaderOf(data, projection));
 }
-
-/** Empties a projection's tables, so that its projector reads the log from the beginning, in steps that all can see. */
-export async function resetProjection(data: DataSource, projection: Projection): Promise<void> {
-  const row = new PositionRow(projection);
-  await row.create(data, '');
-  await data.transaction(async (rows) => {
-    const { identity } = await row.lock(rows);
-    await projection.clear(rows);
-    await row.move(rows, { position: 0, identity, hash: '' });
-  });
-}

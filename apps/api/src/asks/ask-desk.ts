@@ -17,7 +17,8 @@ import type { DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
-import { beginAttempt, confirmAttempt, initialiseRepository, type Attempt } from '../projects/decide.js';
+import { beginAttempt, confirmAttempt, initialiseRepository, type Attempt } from '../projects/decide/attempt.js';
+import { openOperation } from '../projects/decide/verdict.js';
 import { backupToRestore, type OpenOperation, type ProjectState } from '../projects/project-state.js';
 import { BackupRow, ProjectRow } from '../tables/entities.js';
 import { readAsk } from './read-ask.js';
@@ -78,8 +79,10 @@ export class AskDesk {
       { after: ask.position, readable: false },
     );
     const state = before as ProjectState | null;
-    const open = state?.operations[operationId];
-    if (state === null || open === undefined) throw new Rejection('operation-ended', 'The operation has ended.', 409);
+    const open = state === null ? undefined : openOperation(state, operationId);
+    if (state === null || open === undefined || verdict.attempt === null) {
+      throw new Rejection('operation-ended', 'The operation has ended.', 409);
+    }
     const [keys, bucket, restore, newestBackup] = await Promise.all([
       this.keys.get(projectId),
       this.keys.bucketAccess(state.bucketId),

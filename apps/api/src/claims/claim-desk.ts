@@ -10,7 +10,7 @@ import {
 import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
-import { endOperation } from '../projects/decide.js';
+import { endOperation } from '../projects/decide/end-operation.js';
 
 /** Decides the claims of hosts: what was checked becomes a fact, what was not is stated as rejected. */
 export class ClaimDesk {
@@ -27,7 +27,7 @@ export class ClaimDesk {
     const { logged } = await this.decider.decide(
       'project',
       projectId,
-      (state) => endOperation(state, projectId, hostId, data satisfies OperationEndedClaim),
+      (state) => endOperation(state, hostId, data satisfies OperationEndedClaim),
       { causationId: messageId, readable: false },
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');

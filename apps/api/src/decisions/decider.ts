@@ -30,6 +30,8 @@ export interface DecideOptions {
 }
 
 const MAX_TRIES = 6;
+/** Decisions about one thing that wait for their turn; each may take seconds. */
+const MAX_WAITING = 100;
 const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
 
 /**
@@ -37,9 +39,7 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
  * that decide on the same state one appends; the other waits for the newer state and decides again.
  */
 export class Decider {
-  private readonly tails = new Map<string, Promise<unknown>>();
-  /** Where this copy has last appended to things, as far as the tables may not show it yet: the next turn begins there. */
-  private readonly appended = new Map<string, number>();
+  private readonly queues = new Map<string, { tail: Promise<unknown>; length: number }>();
 
   constructor(
     private readonly log: Log,
@@ -49,6 +49,9 @@ export class Decider {
   ) {}
 
   /**
+   * Decides on the state with everything in it that any copy has appended before: that nothing follows from a claim is
+   * never checked again, so it must not be found on a state that lacks what the claim is about.
+   *
    * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often
    */
   async decide<T extends EventThing, V extends Decided>(
@@ -57,11 +60,9 @@ export class Decider {
     decide: (state: ThingStates[T] | null) => V | Promise<V>,
     { after = 0, causationId, readable = true }: DecideOptions = {},
   ): Promise<Outcome<V>> {
-    const key = `${thing}/${id}`;
-    return this.inTurn(key, async () => {
-      let known = Math.max(after, this.appended.get(key) ?? 0);
+    return this.inTurn(`${thing}/${id}`, async () => {
       for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-        await this.projector.waitFor(known);
+        await this.projector.waitFor(Math.max(after, await this.lastPositionOf(thing, id)));
         const { state, position } = await this.stateOf(thing, id);
         const verdict = await decide(state);
         if (verdict.events.length === 0) return { verdict, logged: [], position };
@@ -75,16 +76,14 @@ export class Decider {
             ...(causationId === undefined ? {} : { causationId }),
           });
           const last = logged.at(-1)!.position;
-          this.remember(key, last);
           if (readable) await this.projector.waitFor(last);
           return { verdict, logged, position: last };
         } catch (error) {
           if (!(error instanceof PositionMoved)) throw error;
-          known = await this.lastPositionOf(thing, id);
           await pause(BETWEEN_TRIES.delayMs(attempt));
         }
       }
-      throw new Rejection('too-busy', 'Others keep changing the same thing. Try again in a moment.', 503);
+      throw tooBusy();
     });
   }
 
@@ -109,24 +108,21 @@ export class Decider {
     return last?.seq ?? 0;
   }
 
-  private remember(key: string, position: number): void {
-    this.appended.delete(key);
-    this.appended.set(key, position);
-    for (const [oldest, shown] of this.appended) {
-      if (shown > this.projector.position) break;
-      this.appended.delete(oldest);
-    }
-  }
-
   private async inTurn<R>(key: string, work: () => Promise<R>): Promise<R> {
-    const before = this.tails.get(key) ?? Promise.resolve();
-    const turn = before.then(work, work);
-    const tail = turn.catch(() => undefined);
-    this.tails.set(key, tail);
+    const queue = this.queues.get(key) ?? { tail: Promise.resolve(), length: 0 };
+    if (queue.length >= MAX_WAITING) throw tooBusy();
+    this.queues.set(key, queue);
+    queue.length++;
+    const turn = queue.tail.then(work);
+    queue.tail = turn.catch(() => undefined);
     try {
       return await turn;
     } finally {
-      if (this.tails.get(key) === tail) this.tails.delete(key);
+      if (--queue.length === 0) this.queues.delete(key);
     }
   }
+}
+
+function tooBusy(): Rejection {
+  return new Rejection('too-busy', 'Others keep changing the same thing. Try again in a moment.', 503);
 }

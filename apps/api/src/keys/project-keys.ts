@@ -23,7 +23,7 @@ export interface ProjectKeys {
   bucketAccess(bucketId: string): Promise<BucketAccess>;
   storeBucketAccess(bucketId: string, access: BucketAccess): Promise<void>;
   seal(place: TextPlace, text: string): Promise<string>;
-  /** `[erased]` when the key is gone. */
+  /** `[erased]` when the key is gone, `[unreadable]` when it does not fit; what was never sealed, as it is. */
   open(place: TextPlace, sealed: string): Promise<string>;
 }
 

@@ -4,7 +4,9 @@ import {
   BucketCredentials,
   PostgresCredentialRows,
   PostgresKeyRows,
+  isSealed,
   Vault,
+  VaultUnreadable,
   type PlatformKeys,
   type RestoredVault,
 } from '@buckets/vault';
@@ -66,8 +68,15 @@ export class VaultKeys implements ProjectKeys {
     return this.vault.seal(projectId, text, { thing: 'project', id: projectId, field });
   }
 
+  /** A text that does not open must not hide all that stands beside it: it came from a host, which may have erred. */
   async open({ projectId, field }: TextPlace, sealed: string): Promise<string> {
-    return this.vault.open(projectId, sealed, { thing: 'project', id: projectId, field });
+    if (!isSealed(sealed)) return sealed;
+    try {
+      return await this.vault.open(projectId, sealed, { thing: 'project', id: projectId, field });
+    } catch (error) {
+      if (error instanceof VaultUnreadable) return UNREADABLE;
+      throw error;
+    }
   }
 
   /** Is every bucket there is within reach? For the health of the service. */
@@ -92,3 +101,4 @@ export class VaultKeys implements ProjectKeys {
 /** Somebody waits for the answer: better a 503 within seconds. */
 const PATIENCE = { connectMs: 1_500, answerMs: 3_000, attempts: 2 };
 const MAX_CHECKED = 20;
+const UNREADABLE = '[unreadable]';

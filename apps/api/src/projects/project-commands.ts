@@ -11,14 +11,9 @@ import { Rejection } from '../decisions/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
-import {
-  createProject,
-  reportChange,
-  requestOperation,
-  stateFreshness,
-  updateProject,
-  type OperationRequest,
-} from './decide.js';
+import { reportChange, stateFreshness } from './decide/changes.js';
+import { createProject, updateProject } from './decide/create-project.js';
+import { requestOperation, type OperationRequest } from './decide/request-operation.js';
 
 export interface NewProject {
   id?: string;

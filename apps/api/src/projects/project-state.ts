@@ -58,7 +58,7 @@ type ProjectEvent = LoggedEvent<'project'>;
 
 /** The state after one more event. Null stands for a project that does not exist. */
 export function evolve(state: ProjectState | null, event: ProjectEvent): ProjectState | null {
-  if (event.type === 'created') return created(event.data, event.time);
+  if (event.type === 'created') return state ?? created(event.data, event.time);
   if (state === null) return null;
   const operation = operationEvent(event.type);
   if (operation !== null) return evolveOperation(state, event, operation);
@@ -149,13 +149,23 @@ export function operationEvent(type: string): OperationEvent | null {
 
 /**
  * The backup that the product chooses: the newest by the moment it began that holds everything, or lacks no more than
- * files that could not be read. One that is suddenly empty or shrunken is restored only when asked for by id.
+ * files that could not be read. One that is suddenly empty or shrunken is restored only when asked for by id. Clocks
+ * compare on one host only: what a later assignment has backed up is newer, whatever its host's clock says.
  */
 export function backupToRestore(state: ProjectState): string | null {
-  const candidates = Object.entries(state.backups)
-    .filter(([, backup]) => backup.partialBecause.every((reason) => reason === 'unreadable-files'))
-    .sort(([, a], [, b]) => Date.parse(b.beganAt) - Date.parse(a.beganAt));
-  return candidates[0]?.[0] ?? null;
+  const [newest] = Object.entries(state.backups)
+    .filter(([id, backup]) => backup.partialBecause.every(isHarmless) && !isBeingForgotten(state, id))
+    .sort(([, a], [, b]) => b.generation - a.generation || Date.parse(b.beganAt) - Date.parse(a.beganAt));
+  return newest?.[0] ?? null;
+}
+
+function isHarmless(reason: PartialReason): boolean {
+  return reason === 'unreadable-files';
+}
+
+/** Whether somebody has asked for the backup to be deleted. */
+export function isBeingForgotten({ operations }: ProjectState, backupId: string): boolean {
+  return Object.values(operations).some(({ kind, params }) => kind === 'forget' && params['backupId'] === backupId);
 }
 
 function defined<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {

@@ -10,7 +10,9 @@ import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 export function endOperation(state: ProjectState | null, hostId: string, claim: OperationEndedClaim): Verdict {
   if (state === null) return NOTHING;
   if (state.hostId !== hostId || state.generation !== claim.generation) {
-    return facts(rejection(hostId, claim, `the project belongs to generation ${state.generation} on another assignment`));
+    return facts(
+      rejection(hostId, claim, `the project belongs to generation ${state.generation} on another assignment`),
+    );
   }
   const open = openOperation(state, claim.operationId);
   const hasTheSay = open !== undefined && open.attemptId === claim.attemptId;
@@ -83,7 +85,7 @@ function objectionTo(claim: OperationEndedClaim, open: OpenOperation | undefined
   }
   if (kind === 'backup' && (outcome === 'succeeded' || outcome === 'partial')) {
     if (backup === undefined) return 'there is no backup with it';
-    if ((backup.partialBecause.length > 0) !== (outcome === 'partial')) return 'the backup is not what it says';
+    if (backup.partialBecause.length > 0 !== (outcome === 'partial')) return 'the backup is not what it says';
   }
   if (provisioned !== undefined) {
     if (!['provision', 'restore', 'start'].includes(kind)) return `a ${kind} brings no data`;

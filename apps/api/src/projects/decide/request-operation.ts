@@ -1,6 +1,6 @@
 import type { NewEvent, NewIntent, OperationKind } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import type { ProjectState } from '../project-state.js';
+import { isBeingForgotten, type ProjectState } from '../project-state.js';
 import { existing, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {
@@ -95,12 +95,6 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
     throw refused('backup-in-use', `A ${user.kind} may be using this backup. Wait until it has ended.`);
   },
 };
-
-export function isBeingForgotten(project: ProjectState, backupId: string): boolean {
-  return Object.values(project.operations).some(
-    ({ kind, params }) => kind === 'forget' && params['backupId'] === backupId,
-  );
-}
 
 function knownBackup(project: ProjectState, backupId: unknown): string {
   if (typeof backupId === 'string' && Object.hasOwn(project.backups, backupId)) return backupId;

@@ -1,0 +1,196 @@
+import { describe, expect, it } from '@jest/globals';
+import { readIntent, encode, envelope, intentTypeName } from '@buckets/contracts';
+import {
+  AT,
+  created,
+  event,
+  expectRejection,
+  given,
+  HERE,
+  READY,
+  recordedEvent,
+  requestedEvent,
+  said,
+  snapshot,
+} from '../testing/given.js';
+import { createProject, updateProject } from './create-project.js';
+import { MAX_OPEN_OPERATIONS, requestOperation, type OperationRequest } from './request-operation.js';
+
+const by = { requestedBy: 'key/k1' };
+const request = (kind: OperationRequest['kind'], params: Record<string, unknown> = {}, operationId = 'op-1') => ({
+  operationId,
+  kind,
+  params,
+  at: AT,
+  by,
+});
+const ask = (state: Parameters<typeof requestOperation>[0], ...of: Parameters<typeof request>) =>
+  requestOperation(state, 'p1', request(...of));
+
+describe('a new project', () => {
+  const command = { projectId: 'p1', data: { ...created, requestHash: 'h' }, operationId: 'op-0', adopt: true, at: AT };
+
+  it('has its data made on its host', () => {
+    const { events, intents } = createProject(null, command);
+    expect(events).toEqual([
+      { thing: 'project', type: 'created', data: command.data },
+      {
+        thing: 'project',
+        type: 'provision-requested',
+        data: { operationId: 'op-0', ...HERE, params: { adopt: true }, requestedBy: 'admin', requestHash: 'h' },
+      },
+    ]);
+    expect(intents).toEqual([
+      {
+        kind: 'provision',
+        hostId: 'h1',
+        projectId: 'p1',
+        data: { operationId: 'op-0', generation: 2, requestedAt: AT, adopt: true },
+      },
+    ]);
+  });
+
+  it('is made once when the same request comes again', () => {
+    const state = given(event('created', command.data));
+    expect(said(createProject(state, command))).toEqual([]);
+  });
+
+  it.each([
+    ['under another request', { ...created, requestHash: 'other' }],
+    ['under no key', created],
+  ])('is refused when there is one of that name: %s', (_, data) => {
+    const state = given(event('created', command.data));
+    expectRejection(() => createProject(state, { ...command, data }), 'project-exists', 409);
+  });
+
+  it('can be changed once it is there', () => {
+    const change = { requestedBy: 'admin', backupIntervalMinutes: 5 };
+    expect(updateProject(given(...READY), 'p1', change).events).toEqual([event('updated', change)]);
+    expectRejection(() => updateProject(null, 'p1', change), 'project-not-found', 404);
+  });
+});
+
+describe('an operation that is asked for', () => {
+  it('becomes a fact and an intent to the host of the project', () => {
+    const { events, intents } = ask(given(...READY), 'backup', { consistency: 'live' });
+    expect(events).toEqual([
+      event('backup-requested', { operationId: 'op-1', ...HERE, params: { consistency: 'live' }, ...by }),
+    ]);
+    expect(intents).toEqual([
+      {
+        kind: 'backup',
+        hostId: 'h1',
+        projectId: 'p1',
+        data: { operationId: 'op-1', generation: 2, requestedAt: AT, consistency: 'live' },
+      },
+    ]);
+  });
+
+  it('cannot pass another operation or generation off as its own', () => {
+    const params = { operationId: 'op-9', generation: 9, requestedAt: 'never' };
+    const { intents } = ask(given(...READY), 'stop', params);
+    expect(intents[0]!.data).toEqual({ operationId: 'op-1', generation: 2, requestedAt: AT });
+  });
+
+  it('is one that its host can read, whatever its kind', () => {
+    const state = given(...READY, recordedEvent(1));
+    const params = { restore: { backupId: snapshot(1) }, forget: { backupId: snapshot(1) } };
+    for (const kind of ['backup', 'restore', 'start', 'stop', 'forget'] as const) {
+      const [intent] = ask(state, kind, kind in params ? params[kind as 'restore'] : {}).intents;
+      const fields = { source: 's', type: intentTypeName(kind), subject: 'host/h1/project/p1' };
+      expect(readIntent(`buckets.intent.h1.p1.${kind}`, encode(envelope(fields, intent!.data)))).toMatchObject(intent!);
+    }
+  });
+
+  it('is the same one when it comes again', () => {
+    const state = given(...READY, requestedEvent('op-1', 'stop'));
+    expect(said(ask(state, 'stop'))).toEqual([]);
+    expect(said(ask(state, 'backup'))).toEqual([]);
+  });
+
+  it('is refused for a project that is not there', () => {
+    for (const kind of ['backup', 'start', 'stop'] as const) {
+      expectRejection(() => ask(null, kind), 'project-not-found', 404);
+    }
+    expectRejection(() => requestOperation(null, '<script>', request('stop')), 'project-not-found', 404);
+  });
+
+  it('is refused beyond fifty that are open', () => {
+    const open = Array.from({ length: MAX_OPEN_OPERATIONS }, (_, i) => requestedEvent(`op-${i + 1}`, 'stop'));
+    const state = given(...READY, ...open);
+    expectRejection(() => ask(state, 'stop', {}, 'op-new'), 'too-many-operations', 429);
+    expect(said(ask(state, 'stop', {}, 'op-50'))).toEqual([]);
+    expect(said(ask(given(...READY, ...open.slice(1)), 'stop', {}, 'op-new'))).toEqual(['stop-requested', '→ stop']);
+  });
+
+  it('may have a name that objects know anyway', () => {
+    expect(said(ask(given(...READY), 'stop', {}, 'constructor'))).toEqual(['stop-requested', '→ stop']);
+  });
+});
+
+describe('a backup', () => {
+  it('is refused where there are no data', () => {
+    expectRejection(() => ask(given(event('created', created)), 'backup'), 'project-has-no-data', 409);
+  });
+
+  it.each(['start', 'stop', 'restore', 'backup', 'forget'] as const)('may be asked for during a %s', (kind) => {
+    expect(said(ask(given(...READY, requestedEvent('op-2', kind)), 'backup'))).toEqual([
+      'backup-requested',
+      '→ backup',
+    ]);
+  });
+});
+
+describe('a restore', () => {
+  const withBackup = [...READY, recordedEvent(1)];
+  const restore = (...events: typeof READY) =>
+    ask(given(...withBackup, ...events), 'restore', { backupId: snapshot(1) });
+
+  it('names a backup of this project', () => {
+    expect(said(restore())).toEqual(['restore-requested', '→ restore']);
+    for (const backupId of [snapshot(2), undefined, 'latest', 'constructor', 7]) {
+      expectRejection(() => ask(given(...withBackup), 'restore', { backupId }), 'backup-not-found', 404);
+    }
+  });
+
+  it('is refused while the project runs, or is being started', () => {
+    const running = event('start-succeeded', { operationId: 'op-x', running: true });
+    const stopped = event('stop-succeeded', { operationId: 'op-y', running: false });
+    expectRejection(() => restore(running), 'project-is-running', 409);
+    expectRejection(() => restore(requestedEvent('op-2', 'start')), 'project-is-running', 409);
+    expect(said(restore(running, stopped))).toEqual(['restore-requested', '→ restore']);
+  });
+
+  it('is refused when its backup is being deleted', () => {
+    const forget = requestedEvent('op-2', 'forget', { backupId: snapshot(1) });
+    expectRejection(() => restore(forget), 'backup-being-deleted', 409);
+  });
+
+  it('keeps a start from being asked for', () => {
+    const state = given(...withBackup, requestedEvent('op-2', 'restore', { backupId: snapshot(1) }));
+    expectRejection(() => ask(state, 'start'), 'project-is-being-restored', 409);
+    expect(said(ask(given(...withBackup), 'start', { allowEmpty: true }))).toEqual(['start-requested', '→ start']);
+  });
+});
+
+describe('the deletion of a backup', () => {
+  const forget = (backupId: unknown, ...events: typeof READY) =>
+    ask(given(...READY, recordedEvent(1), recordedEvent(2), ...events), 'forget', { backupId });
+
+  it('names a backup of this project', () => {
+    expect(said(forget(snapshot(1)))).toEqual(['forget-requested', '→ forget']);
+    expectRejection(() => forget(snapshot(3)), 'backup-not-found', 404);
+  });
+
+  it('waits for a restore that uses it, and for a start, which may', () => {
+    const restore = requestedEvent('op-2', 'restore', { backupId: snapshot(1) });
+    expectRejection(() => forget(snapshot(1), restore), 'backup-in-use', 409);
+    expect(said(forget(snapshot(2), restore))).toEqual(['forget-requested', '→ forget']);
+    expectRejection(() => forget(snapshot(2), requestedEvent('op-2', 'start')), 'backup-in-use', 409);
+  });
+
+  it('is asked for once', () => {
+    const first = requestedEvent('op-2', 'forget', { backupId: snapshot(1) });
+    expectRejection(() => forget(snapshot(1), first), 'backup-being-deleted', 409);
+  });
+});
