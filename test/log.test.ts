@@ -1,18 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { claimTypeName, encode, envelope, newId, STREAM, subjects } from '@buckets/contracts';
+import { claimTypeName, encode, envelope, hostConsumer, newId, STREAM, subjects } from '@buckets/contracts';
+import { compareTrees, describeTree } from '@buckets/trees';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { Disk } from '../apps/backup-worker/src/restore/disk.js';
 import { HostFolders } from '../apps/backup-worker/src/restore/host-folders.js';
 import { ProvisionedRecords } from '../apps/backup-worker/src/restore/provisioned-records.js';
 import { until } from '../stack/src/index.js';
-import { Api, type Operation } from './running/api.js';
+import { Api, type Operation, type Project } from './running/api.js';
 import { runOf, startCopy, type Copy } from './running/copy.js';
-import { connectAsAdmin, messagesOf } from './running/log.js';
+import { loseDatabase, rowsIn } from './running/database.js';
+import { connectAsAdmin, lastSequences, messagesOf, withStreams } from './running/log.js';
+import { operator } from './running/operator.js';
 import { hasRestic, restic } from './running/plain-tools.js';
 import { Product } from './running/product.js';
-import { inRepository, snapshotsOf } from './running/repositories.js';
+import { inRepository, keysOf, snapshotsOf } from './running/repositories.js';
 
 jest.setTimeout(120_000);
 
@@ -193,6 +196,17 @@ describe('two copies of the API', () => {
     expect(await product.backUp('one-of-many')).toMatchObject({ state: 'succeeded' });
   });
 
+  it('lose no word of a host between them', async () => {
+    const made = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => {
+        const body = { id: `many-${n}`, hostId: 'eu-1' };
+        return (n % 2 === 0 ? product.api : other).post<Project>('/v1/projects', body);
+      }),
+    );
+    const ended = await Promise.all(made.map(({ provisionOperationId }) => other.ended(provisionOperationId)));
+    expect(ended.map(({ state }) => state)).toEqual(made.map(() => 'succeeded'));
+  });
+
   it('both show at once what either has done', async () => {
     for (let n = 1; n <= 5; n++) {
       await product.api.call('PATCH', '/v1/projects/raced', { body: { title: `Title ${n}` } });
@@ -239,3 +253,59 @@ describe('two copies of the API', () => {
     if (hasRestic) expect(await restic(product, 'contested', ['check', '--read-data'])).toContain('no errors');
   }
 });
+
+describe('the tables', () => {
+  const rows = () => rowsIn(product, ['api', 'scheduler']);
+  const delivered = () =>
+    withStreams(product, async ({ consumers }) => {
+      const infos = await Promise.all(['eu-1', 'us-1'].map((id) => consumers.info(STREAM.log, hostConsumer.work(id))));
+      return infos.map((info) => info.delivered.consumer_seq);
+    });
+
+  beforeAll(async () => {
+    await projectWithFile('kept', TEXTS);
+    await product.backUp('kept');
+    // What the scheduler states by itself would move what is compared here.
+    await product.stack.kill('scheduler', 'SIGTERM');
+  });
+
+  it('made anew from the log equal those that were there, and nothing is sent again', async () => {
+    const [before, sequences, intents] = await Promise.all([rows(), lastSequences(product), delivered()]);
+    expect(Object.keys(before).length).toBeGreaterThan(10);
+    expect(before['api.project']!.length).toBeGreaterThan(5);
+    await operator(product, 'rebuild-projections');
+    expect(derived(await rows())).toEqual(derived(before));
+    expect(await lastSequences(product)).toEqual(sequences);
+    expect(await delivered()).toEqual(intents);
+    expect(await product.backUp('kept')).toMatchObject({ state: 'succeeded', attempts: 1 });
+  });
+
+  it('and the keys come back when the whole database is lost, and with them the data', async () => {
+    const picture = await describeTree(product.folder('kept'));
+    const ofApi = () => rowsIn(product, ['api']);
+    const [before, keys] = await Promise.all([ofApi(), keysOf(product, 'kept')]);
+    await product.stack.kill('api', 'SIGTERM');
+    await loseDatabase(product);
+    await operator(product, 'rebuild-projections');
+    await operator(product, 'restore-vault');
+    expect(derived(await ofApi())).toEqual(derived(before));
+    await Promise.all([product.stack.restart('api'), product.stack.restart('scheduler')]);
+
+    expect((await keysOf(product, 'kept')).equals(keys)).toBe(true);
+    expect(await product.api.project('kept')).toMatchObject(TEXTS);
+    await rm(product.folder('kept'), { recursive: true });
+    expect(await product.start('kept')).toMatchObject({ state: 'succeeded' });
+    expect(compareTrees(picture, await describeTree(product.folder('kept')), { topFolder: false })).toEqual([]);
+    expect(await product.backUp('kept')).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('are not needed to know the recovery password: it is told to the operator', async () => {
+    const { recoveryPassword } = await keysOf(product, 'kept');
+    expect(await operator(product, 'recovery-password', 'kept')).toContain(recoveryPassword);
+  });
+});
+
+/** Without the word on how far they are, which tells when it was written. */
+function derived(tables: Record<string, string[]>): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(tables).filter(([name]) => !name.endsWith('.projection_position')));
+}

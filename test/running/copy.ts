@@ -1,11 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { choosePorts } from '../../stack/src/ports.js';
 import { Supervised } from '../../stack/src/processes/supervised.js';
 import type { Product } from './product.js';
 
-/** How a service is run: a copy of it, or a program beside it, is run in the same way. */
+/** How a service is run; a copy of it is run in the same way. */
 export interface Run {
   file: string;
   args: string[];
@@ -53,14 +51,6 @@ export async function startCopy(
   );
   await copy.start();
   return { url, [Symbol.asyncDispose]: () => copy.stop() };
-}
-
-/** Runs another program of a service, such as one that repairs, to its end. @returns what it printed */
-export async function runBeside({ file, args, env }: Run, program: string, ...more: string[]): Promise<string> {
-  const main = args.findIndex((arg) => arg.endsWith('main.js'));
-  const its = [...args.slice(0, main), join(dirname(args[main]!), program), ...more];
-  const { all } = await execa(file, its, { env, extendEnv: false, all: true, timeout: 90_000 });
-  return all;
 }
 
 async function strings(file: string): Promise<string[]> {

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,9 @@ export interface ProductOptions {
   /** More settings for the services, given the folder in which everything is. */
   settings?: (dataDir: string) => Record<string, string>;
 }
+
+/** For who looks for a fault: a file that gets all that the processes print. */
+const LOG_FILE = process.env['BUCKETS_TEST_LOG'];
 
 export const EU = 'eu-1';
 export const US = 'us-1';
@@ -35,12 +39,16 @@ export class Product {
   static async start({ services, settings }: ProductOptions = {}): Promise<Product> {
     const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
     const lines: Product['lines'] = [];
+    const hear = (part: string, line: string) => {
+      lines.push({ part, line });
+      if (LOG_FILE !== undefined) appendFileSync(LOG_FILE, `${part} ${line}\n`);
+    };
     try {
       const stack = await startStack({
         dataDir,
         ...(services === undefined ? {} : { services }),
         ...(settings === undefined ? {} : { settings: settings(dataDir) }),
-        log: { line: (part, line) => lines.push({ part, line }), note: (part, line) => lines.push({ part, line }) },
+        log: { line: hear, note: hear },
       });
       return new Product(stack, lines);
     } catch (error) {
