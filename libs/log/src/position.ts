@@ -43,10 +43,14 @@ export class PositionRow {
     return positionOf(found, this.projection.name);
   }
 
-  /** Keeps others from moving it until the transaction ends. */
+  /**
+   * Keeps others from moving it until the transaction ends. That one need not be flushed to the disk when it ends:
+   * what a crash of Postgres takes away is still in the log, and is read from there again.
+   */
   async lock(rows: Pick<EntityManager, 'query'>): Promise<StoredPosition> {
     const found = await rows.query<StoredPositionRow[]>(
-      `SELECT position, identity, hash FROM ${this.table} WHERE name = $1 FOR UPDATE`,
+      `SELECT position, identity, hash, set_config('synchronous_commit', 'off', true) FROM ${this.table}
+       WHERE name = $1 FOR UPDATE`,
       [this.projection.name],
     );
     return positionOf(found, this.projection.name);
@@ -78,7 +82,8 @@ interface StoredPositionRow extends Omit<StoredPosition, 'position'> {
 
 function positionOf([row]: StoredPositionRow[], name: string): StoredPosition {
   if (row === undefined) throw new Error(`The position of the projection ${name} has been removed.`);
-  return { ...row, position: Number(row.position) };
+  const { position, identity, hash } = row;
+  return { position: Number(position), identity, hash };
 }
 
 export function hashOf({ subject, bytes }: Pick<LogMessage, 'subject' | 'bytes'>): string {

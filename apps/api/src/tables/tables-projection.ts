@@ -34,12 +34,16 @@ async function keepJournal(messages: ProjectionBatch['messages'], manager: Entit
   const { tablePath } = manager.connection.getMetadata(JournalRow);
   await manager.query(
     `INSERT INTO ${tablePath} (position, subject, headers, bytes, stored_at)
-     SELECT * FROM unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bytea[], $5::text[]) ON CONFLICT (position) DO NOTHING`,
+     SELECT position, subject, headers, decode(base64, 'base64'), stored_at
+     FROM unnest($1::bigint[], $2::text[], $3::jsonb[], $4::text[], $5::text[])
+       AS message (position, subject, headers, base64, stored_at)
+     ON CONFLICT (position) DO NOTHING`,
     [
       messages.map(({ position }) => position),
       messages.map(({ subject }) => subject),
       messages.map(({ headers }) => JSON.stringify(headers)),
-      messages.map(({ bytes }) => Buffer.from(bytes)),
+      // An array of buffers would take twice the room, and four times the work.
+      messages.map(({ bytes }) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')),
       messages.map(({ storedAt }) => storedAt),
     ],
   );
