@@ -24,7 +24,7 @@ export const workerSettings = defineSettings({
     default: availableParallelism(),
     min: 1,
     max: 1024,
-    describe: 'Backups, restores and deletions that may run at once, one processor each',
+    describe: 'Backups and restores that may run at once, one processor each',
   }),
   memoryBytes: bytes('BUCKETS_WORKER_MEMORY', {
     default: `${Math.max(1024, Math.floor(totalmem() / 2 ** 21))}MiB`,

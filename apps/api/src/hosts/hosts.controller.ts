@@ -19,8 +19,11 @@ import { HostRow, RegionRow } from '../tables/entities.js';
 import { NATS } from '../wiring/tokens.js';
 import { HostCredentials } from './host-credentials.js';
 
+/** As any id, but the name of a host's queue of cancels must never be that of another host's queue of work. */
+const HOST_ID_PATTERN = /^(?!.*-cancel$)[a-z0-9][a-z0-9-]{0,62}$/;
+
 export class CreateHost {
-  @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
+  @ApiPropertyOptional({ pattern: HOST_ID_PATTERN.source }) @IsOptional() @Matches(HOST_ID_PATTERN) id?: string;
   @ApiProperty() @IsString() @Length(1, 200) name!: string;
   @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
 }
