@@ -81,7 +81,7 @@ class Ahead {
   private change = Promise.withResolvers<void>();
   private open: ConsumerMessages | undefined;
   private ended = false;
-  private failure: unknown;
+  private failure: Error | undefined;
 
   constructor(
     private readonly fetch: (max: number) => Promise<ConsumerMessages>,
@@ -136,7 +136,7 @@ class Ahead {
         }
       }
     } catch (error) {
-      this.failure = error;
+      this.failure = error as Error;
     } finally {
       this.ended = true;
       this.changed();

@@ -62,7 +62,7 @@ describe('a database of a service', () => {
   it('uses a connection again whose transaction failed and was rolled back', async () => {
     const data = await parts.database('again', { connections: 1 });
     const session = await sessionOf(data);
-    await expect(data.transaction(async (rows) => rows.query('SELECT 1/0'))).rejects.toThrow('division by zero');
+    await expect(data.transaction((rows) => rows.query<object[]>('SELECT 1/0'))).rejects.toThrow('division by zero');
     await expect(data.query('SELECT * FROM nothing')).rejects.toThrow('does not exist');
     expect(await sessionOf(data)).toBe(session);
   });

@@ -5,7 +5,7 @@ import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
 import { until } from '../../../stack/src/until.js';
 import { keepDeadLetter } from './dead-letters.js';
-import { Delivery, PullServer, type PullSource } from './pull-server.js';
+import { PullServer, type Delivery, type PullSource } from './pull-server.js';
 import { RealParts } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);

@@ -1,0 +1,241 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { PARTIAL_REASONS, type LoggedEvent, type NewEvent } from '@buckets/contracts';
+import type { LogMessage } from '@buckets/log';
+import fc from 'fast-check';
+import type { DataSource } from 'typeorm';
+import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
+import {
+  beganEvent,
+  claim,
+  created,
+  event,
+  READY,
+  record,
+  recordedEvent,
+  requestedEvent,
+  snapshot,
+} from '../projects/testing/given.js';
+import { openDatabase } from '../wiring/database.js';
+import { API_ENTITIES, JournalRow } from './entities.js';
+import { TablesProjection } from './tables-projection.js';
+
+jest.setTimeout(90_000);
+
+type Fact = Pick<LoggedEvent, 'thing' | 'type' | 'id'> & { data: object };
+
+describe("the API's tables", () => {
+  let parts: RealParts;
+  let data: DataSource;
+  const projection = new TablesProjection();
+
+  beforeAll(async () => {
+    parts = await RealParts.start(['postgres']);
+    data = await openDatabase(parts.infrastructure.postgresUrl, 4);
+  });
+  afterAll(async () => {
+    await data.destroy();
+    await parts.stop();
+  });
+
+  /** Writes the facts in batches of these sizes, the last one over and over. */
+  async function write(facts: readonly Fact[], sizes: readonly number[] = [1_000]): Promise<void> {
+    const stored = facts.map(asStored);
+    let from = 0;
+    for (let turn = 0; from < stored.length; turn++) {
+      const batch = stored.slice(from, from + sizes[Math.min(turn, sizes.length - 1)]!);
+      from += batch.length;
+      const [messages, events] = [batch.map(({ message }) => message), batch.map(({ logged }) => logged)];
+      await data.transaction((rows) => projection.apply({ messages, events }, rows));
+    }
+  }
+  const clear = () => data.transaction((rows) => projection.clear(rows));
+  async function tables(): Promise<Record<string, unknown[]>> {
+    const all = API_ENTITIES.filter((entity) => entity !== JournalRow).map(async (entity) => {
+      const { tablePath } = data.getMetadata(entity);
+      const rows = await data.query<{ row: string }[]>(
+        `SELECT to_jsonb(t) AS row FROM ${tablePath} t ORDER BY to_jsonb(t)::text`,
+      );
+      return [tablePath, rows.map(({ row }) => row)] as const;
+    });
+    return Object.fromEntries(await Promise.all(all));
+  }
+  const rowOf = async (table: string) => (await tables())[`api.${table}`]!;
+
+  it('are what their entities say', async () => {
+    expect((await data.driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query)).toEqual([]);
+  });
+
+  it('are the same however the events are cut into batches', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fact, { minLength: 1, maxLength: 60 }),
+        fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 6 }),
+        async (facts, sizes) => {
+          await clear();
+          await write(facts, [1]);
+          const oneByOne = await tables();
+          for (const others of [sizes, [facts.length]]) {
+            await clear();
+            await write(facts, others);
+            expect(await tables()).toEqual(oneByOne);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('show a project with its operations and backups', async () => {
+    await clear();
+    const story: NewEvent<'project'>[] = [
+      ...READY,
+      requestedEvent('op-1', 'backup', { consistency: 'live' }),
+      beganEvent('op-1', 'backup', 'at-1'),
+      recordedEvent(1, 'op-1'),
+      event('backup-failed', { operationId: 'op-1', attempt: 1, code: 'c', reason: 'sealed:1:r' }),
+      event('updated', { requestedBy: 'admin', title: 'sealed:1:t' }),
+      event('freshness-changed', { freshness: 'fresh', reason: 'All there.', coveredBy: snapshot(1) }),
+    ];
+    await write(story.map((each) => ({ ...each, id: 'p1' })));
+    expect(await rowOf('project')).toEqual([
+      expect.objectContaining({
+        id: 'p1',
+        title: 'sealed:1:t',
+        provisioned: true,
+        running: false,
+        generation: created.generation,
+        freshness: 'fresh',
+        covered_by: snapshot(1),
+        stale_since: null,
+        provision_operation_id: 'op-0',
+        position: 1,
+      }),
+    ]);
+    expect(await rowOf('operation')).toEqual(
+      [
+        expect.objectContaining({ id: 'op-0', state: 'succeeded', attempts: 1 }),
+        expect.objectContaining({
+          id: 'op-1',
+          state: 'failed',
+          attempts: 1,
+          code: 'c',
+          reason: 'sealed:1:r',
+          result: null,
+        }),
+      ].map((row) => row as unknown),
+    );
+    expect(await rowOf('backup')).toEqual([
+      expect.objectContaining({ id: snapshot(1), project_id: 'p1', record: { ...record(1, 'op-1'), hostId: 'h1' } }),
+    ]);
+    expect(await rowOf('thing_state')).toEqual([
+      expect.objectContaining({ thing: 'project', id: 'p1', position: story.length }),
+    ]);
+  });
+
+  it('lose a backup that was deleted, and keep what is of other projects', async () => {
+    await clear();
+    const both = [...READY, recordedEvent(1)];
+    const gone = event('backup-deleted', { backupId: snapshot(1), operationId: 'o' });
+    await write([
+      ...both.map((each) => ({ ...each, id: 'p1' })),
+      ...both.map((each) => ({ ...each, id: 'p2', data: { ...each.data, operationId: 'op-of-p2' } })),
+      { ...gone, id: 'p1' },
+    ]);
+    expect(await rowOf('backup')).toEqual([expect.objectContaining({ project_id: 'p2' })]);
+  });
+
+  it('keep every message as it was, over a rebuild too', async () => {
+    await clear();
+    await data.query('DELETE FROM api.journal');
+    const bytes = Buffer.from([0, 1, 2, 0xff, 0x5c, 0x22, 0x0a]);
+    const message: LogMessage = {
+      position: 7,
+      subject: 'buckets.intent.h.p.stop',
+      bytes,
+      headers: { 'Nats-Msg-Id': 'a,"b"\\{}', other: 'ü' },
+      storedAt: '2031-01-01T00:00:00.000Z',
+    };
+    await data.transaction((rows) => projection.apply({ messages: [message], events: [] }, rows));
+    await data.transaction((rows) => projection.apply({ messages: [{ ...message, subject: 'x' }], events: [] }, rows));
+    await clear();
+    expect(await data.getRepository(JournalRow).find()).toEqual([
+      {
+        position: 7,
+        subject: message.subject,
+        bytes,
+        headers: message.headers,
+        stored_at: '2031-01-01T00:00:00.000Z',
+      },
+    ]);
+  });
+});
+
+/** Facts as they may come in any order, consistent or not: the tables do not judge. */
+const id = fc.constantFrom('a', 'b', 'c');
+const operationId = fc.constantFrom('op-0', 'op-1', 'op-2');
+const fixture = (thing: LoggedEvent['thing'], type: string, of: object) => ({
+  thing,
+  type,
+  data: { requestedBy: 'admin', ...of },
+});
+const hex = (of: string) => of.charCodeAt(0).toString(16).padStart(64, '0');
+const fact: fc.Arbitrary<Fact> = fc
+  .tuple(
+    id,
+    fc.oneof(
+      fc.constant(fixture('region', 'created', { name: 'R', latitude: 0.1, longitude: -7 })),
+      fc.constant(fixture('bucket', 'created', { regionId: 'r', endpoint: 'e', s3Region: 's', bucket: 'b' })),
+      fc.constant(fixture('host', 'created', { name: 'H', regionId: 'r' })),
+      fc.constantFrom({ name: 'New' }, {}).map((of) => fixture('host', 'updated', of)),
+      fc.constant(fixture('api-key', 'created', { name: 'K', tokenHash: 'h', scopes: ['admin'] })),
+      fc.constant(fixture('api-key', 'revoked', {})),
+      fc.constant(event('created', created)),
+      fc
+        .constantFrom({ title: 't' }, { description: 'd', backupIntervalMinutes: 5 })
+        .map((of) => fixture('project', 'updated', of)),
+      operationId.map((operation) => requestedEvent(operation, 'backup', { n: 1 })),
+      operationId.map((operation) => requestedEvent(operation, 'start')),
+      operationId.map((operation) => beganEvent(operation, 'backup', 'at-1')),
+      operationId.map((operation) =>
+        event('backup-succeeded', { operationId: operation, result: { backupId: snapshot(1) } }),
+      ),
+      operationId.map((operation) =>
+        event('start-failed', { operationId: operation, running: false, code: 'c', reason: 'r' }),
+      ),
+      operationId.map((operation) => event('start-succeeded', { operationId: operation, running: true })),
+      fc
+        .record({ digit: fc.integer({ min: 1, max: 3 }), reasons: fc.subarray([...PARTIAL_REASONS]) })
+        .map(({ digit, reasons }) => recordedEvent(digit, 'op-0', { partialBecause: reasons })),
+      fc
+        .integer({ min: 1, max: 3 })
+        .map((digit) => event('backup-deleted', { backupId: snapshot(digit), operationId: 'o' })),
+      fc
+        .constantFrom('fresh', 'stale')
+        .map((of) => event('freshness-changed', { freshness: of as 'fresh', reason: of })),
+      fc.constant(event('provisioned', { operationId: 'o', generation: 2, by: 'created', roots: ['project'] })),
+      fc.constant(event('repository-initialised', { configId: snapshot('a'), operationId: 'o' })),
+      fc.constant(event('changed', { source: 's', at: '2031-01-01T00:00:00Z' })),
+      fc.constant(event('claim-rejected', { hostId: 'h', claim: claim({ kind: 'stop' }).kind, reason: 'r' })),
+    ),
+  )
+  .map(([of, each]) => {
+    const facts = each as Omit<Fact, 'id'>;
+    // A token is one key's only.
+    return { ...facts, id: of, data: { ...facts.data, ...(facts.type === 'created' ? { tokenHash: hex(of) } : {}) } };
+  });
+
+function asStored(of: Fact, index: number): { message: LogMessage; logged: LoggedEvent } {
+  const position = index + 1;
+  const storedAt = new Date(1_900_000_000_000 + index * 1_000).toISOString();
+  return {
+    message: {
+      position,
+      subject: `buckets.event.${of.thing}.${of.id}.${of.type}`,
+      bytes: Buffer.from(JSON.stringify(of)),
+      headers: {},
+      storedAt,
+    },
+    logged: { ...of, position, messageId: `m${index}`, time: storedAt } as unknown as LoggedEvent,
+  };
+}
