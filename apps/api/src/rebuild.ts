@@ -13,9 +13,20 @@ await operatorCommand('rebuild', async ({ settings, data, log }) => {
   try {
     const jsm = await jetstreamManager(nats);
     const projection = new TablesProjection();
-    const rebuilt = await rebuildProjection({ js: jetstream(nats), jsm, data, projection });
-    log.info({ projection: projection.name, ...rebuilt }, 'Made anew from the log');
+    const onProgress = everySecond((progress: object) => log.info(progress, 'Reading the log'));
+    const rebuilt = await rebuildProjection({ js: jetstream(nats), jsm, data, projection, onProgress });
+    const perSecond = Math.round(rebuilt.messages / rebuilt.seconds);
+    log.info({ projection: projection.name, ...rebuilt, perSecond }, 'Made anew from the log');
   } finally {
     await nats.close();
   }
 });
+
+function everySecond<Told>(tell: (told: Told) => void): (told: Told) => void {
+  let last = performance.now();
+  return (told) => {
+    if (performance.now() - last < 1_000) return;
+    last = performance.now();
+    tell(told);
+  };
+}

@@ -22,8 +22,10 @@ export interface Projection {
   readonly schema: string;
   /** Writes what a batch means, in the transaction that also moves the position. */
   apply(batch: ProjectionBatch, rows: EntityManager): Promise<void>;
-  /** Empties the tables, for a rebuild. */
+  /** Empties the tables, for a rebuild; without TRUNCATE, which would keep readers out until the rebuild has ended. */
   clear(rows: EntityManager): Promise<void>;
+  /** Puts aside what must not be mixed with another log than that of this identity, before a rebuild from one. */
+  putAside?(rows: EntityManager, identity: string): Promise<void>;
 }
 
 export interface ProjectionBatch {

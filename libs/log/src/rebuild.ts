@@ -1,7 +1,7 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { STREAM } from '@buckets/contracts';
-import { LogMismatch, ProjectionLed } from './errors.js';
+import { ProjectionLed } from './errors.js';
 import { GIVE_WAY, Lead, leaderOf } from './lead.js';
 import { readLog } from './log-reader.js';
 import { hashOf, PositionRow } from './position.js';
@@ -38,13 +38,18 @@ const ASK_EVERY_MS = 250;
  * done, and if it fails, nothing has happened. Running services need not be stopped: their leader gives way, and until
  * the end their tables stay where they are (so commands, which wait for their own events, are answered with 503).
  *
+ * A rebuild from another log than before is taken for what is wanted.
+ *
  * @throws {ProjectionLed} when a leader does not give way
- * @throws {LogMismatch} when the tables were made from another log, unless `takeOtherLog`
  */
-export async function rebuildProjection(
-  { js, jsm, data, projection, leadWithinMs = 30_000, onProgress = () => undefined }: RebuildOptions,
-  { takeOtherLog = async () => Promise.reject(otherLog(projection)) }: { takeOtherLog?: TakeOtherLog } = {},
-): Promise<Rebuilt> {
+export async function rebuildProjection({
+  js,
+  jsm,
+  data,
+  projection,
+  leadWithinMs = 30_000,
+  onProgress = () => undefined,
+}: RebuildOptions): Promise<Rebuilt> {
   const info = await jsm.streams.info(STREAM.log);
   const row = new PositionRow(projection);
   const identity = logIdentity(info);
@@ -57,7 +62,7 @@ export async function rebuildProjection(
     let events = 0;
     await data.transaction(async (rows) => {
       const before = await row.lock(rows);
-      if (before.identity !== identity) await takeOtherLog(rows, before.identity);
+      if (before.identity !== identity) await projection.putAside?.(rows, before.identity);
       await projection.clear(rows);
       let hash = '';
       for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost })) {
@@ -76,13 +81,6 @@ export async function rebuildProjection(
   } finally {
     await lead.giveUp();
   }
-}
-
-/** Makes room for another log, in the transaction of the rebuild; `earlier` is the identity of the one before. */
-export type TakeOtherLog = (rows: EntityManager, earlier: string) => Promise<void>;
-
-function otherLog({ name }: Projection): LogMismatch {
-  return new LogMismatch(name, 'it is another log');
 }
 
 async function takeLead(data: DataSource, projection: Projection, channel: string, withinMs: number): Promise<Lead> {

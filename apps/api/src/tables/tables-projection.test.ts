@@ -145,29 +145,38 @@ describe("the API's tables", () => {
     expect(await rowOf('backup')).toEqual([expect.objectContaining({ project_id: 'p2' })]);
   });
 
+  const journal = () => data.getRepository(JournalRow).find({ order: { position: 'ASC' } });
+  const message: LogMessage = {
+    position: 7,
+    subject: 'buckets.intent.h.p.stop',
+    bytes: Buffer.from([0, 1, 2, 0xff, 0x5c, 0x22, 0x0a]),
+    headers: { 'Nats-Msg-Id': 'a,"b"\\{}', other: 'ü' },
+    storedAt: '2031-01-01T00:00:00.000Z',
+  };
+  const keep = (changes: Partial<LogMessage> = {}) =>
+    data.transaction((rows) => projection.apply({ messages: [{ ...message, ...changes }], events: [] }, rows));
+
   it('keep every message as it was, over a rebuild too', async () => {
-    await clear();
     await data.query('DELETE FROM api.journal');
-    const bytes = Buffer.from([0, 1, 2, 0xff, 0x5c, 0x22, 0x0a]);
-    const message: LogMessage = {
-      position: 7,
-      subject: 'buckets.intent.h.p.stop',
-      bytes,
-      headers: { 'Nats-Msg-Id': 'a,"b"\\{}', other: 'ü' },
-      storedAt: '2031-01-01T00:00:00.000Z',
-    };
-    await data.transaction((rows) => projection.apply({ messages: [message], events: [] }, rows));
-    await data.transaction((rows) => projection.apply({ messages: [{ ...message, subject: 'x' }], events: [] }, rows));
+    await keep();
+    await keep({ subject: 'x' });
     await clear();
-    expect(await data.getRepository(JournalRow).find()).toEqual([
-      {
-        position: 7,
-        subject: message.subject,
-        bytes,
-        headers: message.headers,
-        stored_at: '2031-01-01T00:00:00.000Z',
-      },
-    ]);
+    const { storedAt, ...rest } = message;
+    expect(await journal()).toEqual([{ ...rest, stored_at: storedAt }]);
+  });
+
+  it('put the journal of another log aside, whole', async () => {
+    await data.query('DELETE FROM api.journal');
+    await keep();
+    for (const identity of ['0190-first', '0190-second']) {
+      await data.transaction((rows) => projection.putAside(rows, identity));
+      await keep({ position: 1 });
+    }
+    const positions = async (table: string) => data.query<object[]>(`SELECT position::int FROM api.${table}`);
+    expect(await positions('journal_of_0190_first')).toEqual([{ position: 7 }]);
+    expect(await positions('journal_of_0190_second')).toEqual([{ position: 1 }]);
+    expect(await positions('journal')).toEqual([{ position: 1 }]);
+    expect((await data.driver.createSchemaBuilder().log()).upQueries).toEqual([]);
   });
 });
 

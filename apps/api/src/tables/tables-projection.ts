@@ -22,12 +22,24 @@ export class TablesProjection implements Projection {
     for (const rows of views.all) await rows.flush(manager);
   }
 
+  /** The journal of another log stays whole: that log can be made again from it. */
+  async putAside(manager: EntityManager, identity: string): Promise<void> {
+    await renameJournal(`journal_of_${identity.replaceAll(/\W/g, '_')}`, manager);
+  }
+
   /** The journal stays: it may be the only copy of the log. */
   async clear(manager: EntityManager): Promise<void> {
     const derived = API_ENTITIES.filter((entity) => entity !== JournalRow);
     // Not TRUNCATE, which would keep everybody from reading until the transaction ends.
     for (const entity of derived) await manager.createQueryBuilder().delete().from(entity).execute();
   }
+}
+
+/** The whole of the journal under another name, and an empty one in its place. */
+async function renameJournal(name: string, manager: EntityManager): Promise<void> {
+  await manager.query(`ALTER TABLE api.journal RENAME TO "${name}"`);
+  await manager.query(`ALTER INDEX api.journal_pkey RENAME TO "${name}_pkey"`);
+  await manager.query(`CREATE TABLE api.journal (LIKE api."${name}" INCLUDING ALL)`);
 }
 
 async function keepJournal(messages: ProjectionBatch['messages'], manager: EntityManager): Promise<void> {
