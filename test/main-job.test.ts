@@ -9,6 +9,7 @@ import {
   differenceText,
   growTree,
   removeTree,
+  type Difference,
   type TreeDescription,
 } from '@buckets/trees';
 import { logPosition } from './running/log.js';
@@ -174,15 +175,13 @@ describe('the main job: a project is backed up, its data vanish, and its next st
 
     it('the newest backup comes back by restic and the recovery password alone', async () => {
       const target = await mkdtemp(join(product.dataDir, 'restic-'));
-      await restic(product, 'atlas', ['restore', 'latest', '--target', target]);
-      // Debian's restic fills holes, makes no sockets, and spoils links to names that are not UTF-8: the bytes count.
+      await restic(product, 'atlas', ['restore', 'latest', '--target', target, '--exclude', 'sparse.img']);
       const kinds = ['missing', 'type', 'size', 'content', 'link-target'];
-      const found = compareTrees(pictures[1]!, await describeTree(target), { allocated: 'ignore', topFolder: false })
+      const found = compareTrees(pictures[1]!, await describeTree(target), { allocated: 'ignore', topFolder: false });
+      const ofBytes = found
         .filter(({ kind }) => kinds.includes(kind))
-        .filter(
-          ({ kind, expected }) => expected !== 'socket' && !(kind === 'link-target' && expected.includes('\\xff')),
-        );
-      expect(found.map(differenceText)).toEqual([]);
+        .filter((difference) => !isBeyondRestic(difference));
+      expect(ofBytes.map(differenceText)).toEqual([]);
     });
   });
 
@@ -195,6 +194,15 @@ describe('the main job: a project is backed up, its data vanish, and its next st
     expect(await readdir(join(dataRoot, '.buckets', 'run'))).toEqual([]);
   });
 });
+
+/** Debian's restic makes no sockets, spoils links to names that are not UTF-8, and would write a gigabyte for a hole. */
+function isBeyondRestic({ path, kind, expected }: Difference): boolean {
+  return (
+    expected === 'socket' ||
+    (kind === 'link-target' && expected.includes('\\xff')) ||
+    (kind === 'missing' && path.endsWith('/sparse.img'))
+  );
+}
 
 function bytesOf(tree: TreeDescription): number {
   return [...tree.values()].reduce((sum, { size = 0 }) => sum + size, 0);

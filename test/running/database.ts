@@ -18,6 +18,14 @@ export async function rowsIn(product: Product, schemas: readonly string[]): Prom
   });
 }
 
+/** How far in the log the tables of a schema are. */
+export async function positionIn(product: Product, schema: 'api' | 'scheduler'): Promise<number> {
+  return withDatabase(product.stack.access.postgresUrl, async (database) => {
+    const { rows } = await database.query<{ position: string }>(`SELECT position FROM ${schema}.projection_position`);
+    return Number(rows[0]?.position);
+  });
+}
+
 /** Loses the database with all that is in it; an empty one takes its place. */
 export async function loseDatabase(product: Product): Promise<void> {
   const url = new URL(product.stack.access.postgresUrl);
