@@ -131,8 +131,9 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     },
     {
       provide: OperationStream,
-      useFactory: (operations: Operations, board: ProgressBoard) => new OperationStream(operations, board),
-      inject: [Operations, ProgressBoard],
+      useFactory: (operations: Operations, board: ProgressBoard, projector: Projector) =>
+        new OperationStream(operations, board, projector),
+      inject: [Operations, ProgressBoard, Projector],
     },
     {
       provide: AskDesk,
@@ -213,7 +214,7 @@ class Lifecycle implements OnApplicationShutdown {
     health.register({ name: 's3', check: (signal) => keys.checkBuckets(signal) });
     health.register({
       name: 'projection',
-      check: () => (projector.failure === undefined ? Promise.resolve() : Promise.reject(projector.failure)),
+      check: () => (projector.trouble === undefined ? Promise.resolve() : Promise.reject(projector.trouble)),
     });
     return new Lifecycle(nats, data, projector, board, asks, commands, keys);
   }

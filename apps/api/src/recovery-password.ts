@@ -15,19 +15,39 @@ await operatorCommand('recovery-password', async ({ data, platformKeys }) => {
   const bucket = await data.getRepository(BucketRow).findOneByOrFail({ id: project.bucket_id });
   const keys = new VaultKeys(data, platformKeys);
   try {
-    const { recoveryPassword } = await keys.get(projectId);
-    console.log(`The recovery password of project ${projectId}:
-
-  ${recoveryPassword}
-
-Whoever has it and may read the bucket can read all backups of the project. With restic 0.14 or newer:
-
-  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
-  export RESTIC_REPOSITORY=s3:${bucket.endpoint}/${bucket.bucket}/projects/${projectId}
-  restic snapshots --no-lock
-  restic restore <snapshot> --no-lock --target <an empty folder>
-`);
+    console.log(instructions(projectId, bucket, (await keys.get(projectId)).recoveryPassword));
   } finally {
     keys.close();
   }
 });
+
+function instructions(projectId: string, { endpoint, s3_region, bucket }: BucketRow, password: string): string {
+  return `The recovery password of project ${projectId}:
+
+  ${password}
+
+Whoever has it and may read the bucket can read all backups of the project.
+
+With restic 0.14 or newer, which asks for the password:
+
+  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… AWS_DEFAULT_REGION=${s3_region}
+  export RESTIC_REPOSITORY=s3:${endpoint}/${bucket}/projects/${projectId}
+  restic snapshots --no-lock
+  restic restore <snapshot> --no-lock --target <an empty folder>
+
+With rustic 0.11, which asks for it too, and this in ${projectId}.toml:
+
+  [repository]
+  repository = "opendal:s3"
+  [repository.options]
+  endpoint = "${endpoint}"
+  region = "${s3_region}"
+  bucket = "${bucket}"
+  root = "projects/${projectId}"
+  access_key_id = "…"
+  secret_access_key = "…"
+
+  rustic -P ${projectId} snapshots
+  rustic -P ${projectId} restore <snapshot> <an empty folder>
+`;
+}

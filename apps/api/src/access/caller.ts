@@ -1,6 +1,7 @@
 import type { Scope } from '@buckets/contracts';
 import type { Request } from 'express';
-import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { ApiSecurity } from '@nestjs/swagger';
 
 /** Who asks, and what they may. */
 export interface Caller {
@@ -21,7 +22,8 @@ export const CurrentCaller = createParamDecorator(
 const NEEDED_SCOPE = Symbol('the scope that a route needs');
 
 /** What a caller must hold. A route that does not say is open to nobody. */
-export const Needs = (scope: Scope) => SetMetadata(NEEDED_SCOPE, scope);
+export const Needs = (scope: Scope) =>
+  applyDecorators(SetMetadata(NEEDED_SCOPE, scope), ApiSecurity('bearer', [scope]));
 /** A route that needs no token. */
 export const Open = () => SetMetadata(NEEDED_SCOPE, 'open');
 

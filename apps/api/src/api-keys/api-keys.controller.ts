@@ -11,6 +11,7 @@ import { Rejection } from '../decisions/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
+import { Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { ApiKeyRow } from '../tables/entities.js';
@@ -48,6 +49,7 @@ export class ApiKeysController {
   ) {}
 
   @Get()
+  @Does('Lists API keys, without their tokens')
   @Needs('api-keys:write')
   @ApiPage(ApiKeyView)
   @ApiProblems()
@@ -56,8 +58,11 @@ export class ApiKeysController {
     return { ...page, items: page.items.map(viewOf) };
   }
 
-  /** Makes a key with no more than the caller's own scopes. A repetition cannot show the token again and is refused. */
   @Post()
+  @Does(
+    'Makes an API key',
+    "With the caller's own scopes at most. A repetition cannot show the token again and is refused.",
+  )
   @Needs('api-keys:write')
   @ApiCreatedResponse({ type: NewApiKeyView })
   @ApiProblems(409)
@@ -79,6 +84,7 @@ export class ApiKeysController {
   }
 
   @Delete(':id')
+  @Does('Revokes an API key')
   @HttpCode(204)
   @Needs('api-keys:write')
   @ApiNoContentResponse()

@@ -1,13 +1,14 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { CONSISTENCY_MODES, PARTIAL_REASONS, type ConsistencyMode, type PartialReason } from '@buckets/contracts';
 import type { ProjectKeys } from '../keys/project-keys.js';
+import { Whole } from '../http/described.js';
 import { FileProblemsView, openProblems } from '../operations/operation-view.js';
 import type { BackupRow } from '../tables/entities.js';
 
 export class CounterView {
-  @ApiProperty() generation!: number;
+  @Whole() generation!: number;
   @ApiProperty() epoch!: string;
-  @ApiProperty() n!: number;
+  @Whole() n!: number;
 }
 
 export class ConsistencyView {
@@ -29,13 +30,13 @@ export class BackupView {
   @ApiProperty({ type: FileProblemsView }) unreadable!: FileProblemsView;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
-  @ApiProperty() files!: number;
-  @ApiProperty() folders!: number;
-  @ApiProperty({ description: 'Bytes of all files' }) bytes!: number;
-  @ApiProperty({ description: 'Bytes that were new to the repository' }) bytesAdded!: number;
-  @ApiProperty({ description: 'What they take after compression' }) bytesStored!: number;
-  @ApiProperty() filesNew!: number;
-  @ApiProperty() filesChanged!: number;
+  @Whole() files!: number;
+  @Whole() folders!: number;
+  @Whole({ description: 'Bytes of all files' }) bytes!: number;
+  @Whole({ description: 'Bytes that were new to the repository' }) bytesAdded!: number;
+  @Whole({ description: 'What they take after compression' }) bytesStored!: number;
+  @Whole() filesNew!: number;
+  @Whole() filesChanged!: number;
   @ApiPropertyOptional() parentId?: string;
 }
 

@@ -1,5 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Query, Res } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Delete, Get, Inject, Post, Query, Res } from '@nestjs/common';
+import { ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
 import type { Response } from 'express';
 import { CONSISTENCY_MODES, type ConsistencyMode } from '@buckets/contracts';
@@ -8,6 +8,7 @@ import { Needs } from '../access/caller.js';
 import { Rejection } from '../decisions/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { BackupId, Id } from '../http/identifiers.js';
+import { Begins, Does } from '../http/described.js';
 import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
@@ -39,6 +40,7 @@ export class BackupsController {
   ) {}
 
   @Get()
+  @Does('Lists the backups of a project, the newest first')
   @Needs('backups:read')
   @ApiPage(BackupView)
   @ApiProblems(404)
@@ -53,6 +55,7 @@ export class BackupsController {
   }
 
   @Get(':backupId')
+  @Does('Shows a backup')
   @Needs('backups:read')
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404)
@@ -64,9 +67,9 @@ export class BackupsController {
   }
 
   @Post()
-  @HttpCode(202)
+  @Does('Backs a project up')
   @Needs('backups:write')
-  @ApiAcceptedResponse({ type: OperationView })
+  @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async create(
     @Id('project') id: string,
@@ -77,11 +80,10 @@ export class BackupsController {
     return this.operations.accepted(await this.commands.request(id, 'backup', { ...body }, repetition), response);
   }
 
-  /** Deletes the backup. What other backups also hold stays; the rest is removed by a later clean-up. */
   @Delete(':backupId')
-  @HttpCode(202)
+  @Does('Deletes a backup', 'What other backups also hold stays; the rest is removed by a later clean-up.')
   @Needs('backups:write')
-  @ApiAcceptedResponse({ type: OperationView })
+  @Begins(OperationView)
   @ApiProblems(404, 409)
   async delete(
     @Id('project') id: string,
@@ -92,11 +94,10 @@ export class BackupsController {
     return this.operations.accepted(await this.commands.request(id, 'forget', { backupId }, repetition), response);
   }
 
-  /** Restores the whole project: what stands there goes. The project has to be stopped. */
   @Post(':backupId/restore')
-  @HttpCode(202)
+  @Does('Restores the whole project', 'What stands there goes. The project has to be stopped.')
   @Needs('backups:write')
-  @ApiAcceptedResponse({ type: OperationView })
+  @Begins(OperationView)
   @ApiProblems(404, 409)
   async restore(
     @Id('project') id: string,

@@ -8,6 +8,7 @@ import { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
+import { Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
@@ -45,6 +46,7 @@ export class BucketsController {
   ) {}
 
   @Get()
+  @Does('Lists buckets')
   @Needs('regions:read')
   @ApiPage(BucketView)
   @ApiProblems()
@@ -53,8 +55,8 @@ export class BucketsController {
     return { ...page, items: page.items.map(viewOf) };
   }
 
-  /** Tries the credentials, keeps them in the vault, and never shows them again. */
   @Post()
+  @Does('Adds a bucket', 'Its credentials are tried, kept in the vault, and never shown again.')
   @Needs('regions:write')
   @ApiCreatedResponse({ type: BucketView })
   @ApiProblems(404, 409)

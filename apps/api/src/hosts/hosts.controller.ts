@@ -1,11 +1,11 @@
-import { Body, Controller, Get, HttpCode, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsOptional, IsString, Length, Matches } from 'class-validator';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { ID_PATTERN } from '@buckets/contracts';
 import { provisionHostConsumers } from '@buckets/log';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { Inject } from '@nestjs/common';
+import type { Response } from 'express';
 import { DataSource } from 'typeorm';
 import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
 import { Decider } from '../decisions/decider.js';
@@ -13,6 +13,7 @@ import { Rejection } from '../decisions/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
+import { Creates, Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { HostRow, RegionRow } from '../tables/entities.js';
@@ -55,6 +56,7 @@ export class HostsController {
   ) {}
 
   @Get()
+  @Does('Lists hosts')
   @Needs('hosts:read')
   @ApiPage(HostView)
   @ApiProblems()
@@ -64,6 +66,7 @@ export class HostsController {
   }
 
   @Get(':id')
+  @Does('Shows a host')
   @Needs('hosts:read')
   @ApiOkResponse({ type: HostView })
   @ApiProblems(404)
@@ -71,12 +74,16 @@ export class HostsController {
     return viewOf(await this.row(id));
   }
 
-  /** Makes the host and the queue of its intents. */
   @Post()
+  @Does('Adds a host')
   @Needs('hosts:write')
-  @ApiCreatedResponse({ type: HostView })
+  @Creates(HostView)
   @ApiProblems(404, 409)
-  async create(@Body() body: CreateHost, @Repetition() repetition: Repeatable): Promise<HostView> {
+  async create(
+    @Body() body: CreateHost,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<HostView> {
     const { name, regionId } = body;
     if (!(await this.data.getRepository(RegionRow).existsBy({ id: regionId }))) {
       throw new Rejection('region-not-found', `There is no region ${regionId}.`, 404);
@@ -86,10 +93,12 @@ export class HostsController {
     const { requestedBy, requestHash } = repetition;
     const data = { name, regionId, requestedBy, ...(requestHash === undefined ? {} : { requestHash }) };
     await createFixture(this.decider, id, { thing: 'host', type: 'created', data }, repetition);
+    response.location(`/v1/hosts/${id}`);
     return viewOf(await this.row(id));
   }
 
   @Patch(':id')
+  @Does('Renames a host')
   @Needs('hosts:write')
   @ApiOkResponse({ type: HostView })
   @ApiProblems(404)
@@ -102,8 +111,8 @@ export class HostsController {
     return viewOf(await this.row(id));
   }
 
-  /** New credentials for the host's worker. Those given before stay valid. */
   @Post(':id/credentials')
+  @Does("Makes credentials for a host's worker", 'Those made before stay valid.')
   @HttpCode(201)
   @Needs('hosts:write')
   @ApiCreatedResponse({ type: CredentialsView })

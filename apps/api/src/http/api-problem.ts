@@ -1,4 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
+import { Whole } from './described.js';
 import { ApiExtraModels, ApiProperty, ApiPropertyOptional, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 
 export class InvalidPartAnswer {
@@ -11,7 +12,7 @@ export class InvalidPartAnswer {
 export class ProblemAnswer {
   @ApiProperty() type!: string;
   @ApiProperty() title!: string;
-  @ApiProperty({ minimum: 400, maximum: 599 }) status!: number;
+  @Whole({ minimum: 400, maximum: 599 }) status!: number;
   @ApiProperty({ description: 'Stable: programs decide by it', example: 'project-not-found' }) code!: string;
   @ApiProperty({ description: 'For people: what is wrong and what to do next' }) detail!: string;
   @ApiPropertyOptional() instance?: string;

@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { idFromKey, newId } from '@buckets/contracts';
+import { ApiHeader } from '@nestjs/swagger';
 import { Problem } from '@buckets/service';
 import { Rejection } from '../decisions/rejection.js';
 import type { CalledRequest } from '../access/caller.js';
@@ -8,17 +9,18 @@ import type { CalledRequest } from '../access/caller.js';
 /** How a request is told from its repetition. */
 export interface Repeatable {
   requestedBy: string;
-  /** SHA-256 of what was asked for; only where the caller has sent an Idempotency-Key. */
+  /** HMAC of what was asked for; only where the caller has sent an Idempotency-Key. */
   requestHash?: string;
   /** The id of what the request makes: the same for every copy of the API, and for every repetition with the key. */
   idFor: (purpose: string) => string;
 }
 
-/** Reads the optional Idempotency-Key of a POST. */
-export const Repetition = createParamDecorator((_: unknown, context: ExecutionContext): Repeatable => {
-  const request = context.switchToHttp().getRequest<CalledRequest>();
+const HEADER = 'Idempotency-Key';
+
+/** What a request stands for, by its optional Idempotency-Key. @throws {Problem} `invalid-idempotency-key` */
+export function repeatable(request: CalledRequest): Repeatable & { key?: string } {
   const requestedBy = request.caller.name;
-  const key = request.headers['idempotency-key'];
+  const key = request.headers[HEADER.toLowerCase()];
   if (key === undefined) return { requestedBy, idFor: () => newId() };
   if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new Problem({
@@ -30,10 +32,26 @@ export const Repetition = createParamDecorator((_: unknown, context: ExecutionCo
   const asked = JSON.stringify([request.method, request.path, sorted(request.body)]);
   return {
     requestedBy,
-    requestHash: createHash('sha256').update(asked).digest('hex'),
+    // Keyed, as a body may hold a secret and the hash is kept.
+    requestHash: createHmac('sha256', key).update(asked).digest('hex'),
     idFor: (purpose) => idFromKey(purpose, requestedBy, key),
+    key,
   };
-});
+}
+
+/** Hands a route its optional Idempotency-Key. */
+export const Repetition = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Repeatable => repeatable(context.switchToHttp().getRequest<CalledRequest>()),
+  [
+    (target, method) =>
+      ApiHeader({
+        name: HEADER,
+        required: false,
+        description: 'The same request again under the same key is done once, and answered alike',
+        schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
+      })(target, method!, Object.getOwnPropertyDescriptor(target, method!)!),
+  ],
+);
 
 /** @throws {Rejection} when a key comes again with another request */
 export function sameRequest(first: string | null | undefined, again: string | undefined): void {

@@ -1,4 +1,5 @@
 import { Injectable, Param, type PipeTransform } from '@nestjs/common';
+import { ApiParam } from '@nestjs/swagger';
 import { BACKUP_ID_PATTERN, ID_PATTERN } from '@buckets/contracts';
 import { Problem } from '@buckets/service';
 
@@ -24,5 +25,14 @@ class IdPipe implements PipeTransform<unknown, string> {
 }
 
 /** The `:id` of a route, checked. */
-export const Id = (what: string, name = 'id') => Param(name, new IdPipe(what, ID_PATTERN));
-export const BackupId = () => Param('backupId', new IdPipe('backup', BACKUP_ID_PATTERN));
+export const Id = (what: string, name = 'id') => parameter(name, what, ID_PATTERN);
+export const BackupId = () => parameter('backupId', 'backup', BACKUP_ID_PATTERN);
+
+function parameter(name: string, what: string, pattern: RegExp): ParameterDecorator {
+  const schema = { type: 'string' as const, pattern: pattern.source };
+  return (target, method, index) => {
+    Param(name, new IdPipe(what, pattern))(target, method, index);
+    const described = Object.getOwnPropertyDescriptor(target, method!)!;
+    ApiParam({ name, schema, description: `Id of the ${what}` })(target, method!, described);
+  };
+}

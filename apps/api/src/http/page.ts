@@ -3,11 +3,12 @@ import { IsInt, IsOptional, IsString, Length, Max, Min } from 'class-validator';
 import { applyDecorators, type Type } from '@nestjs/common';
 import { ApiExtraModels, ApiOkResponse, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
 import { Problem } from '@buckets/service';
+import { OptionalWhole } from './described.js';
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 
 /** Which part of a list is wanted. */
 export class PageQuery {
-  @ApiPropertyOptional({ minimum: 1, maximum: 500, default: 50, description: 'How many at most' })
+  @OptionalWhole({ minimum: 1, maximum: 500, default: 50, description: 'How many at most' })
   @IsOptional()
   @Transform(({ value }) => (typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : (value as unknown)))
   @IsInt({ message: 'limit must be a whole number' })

@@ -25,6 +25,7 @@ import {
 import { Needs } from '../access/caller.js';
 import { Rejection } from '../decisions/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
+import { Does, OptionalWhole, Whole } from '../http/described.js';
 import { Id } from '../http/identifiers.js';
 import { ProjectCommands } from '../projects/project-commands.js';
 import type { ProjectRow } from '../tables/entities.js';
@@ -34,7 +35,7 @@ import { readBody } from './read-body.js';
 export class LiveEntryView implements LiveEntry {
   @ApiProperty({ description: 'Bytes that are no UTF-8 are written \\xNN, a backslash \\\\' }) name!: string;
   @ApiProperty({ enum: LIVE_ENTRY_TYPES }) type!: LiveEntry['type'];
-  @ApiProperty() size!: number;
+  @Whole() size!: number;
   @ApiProperty({ format: 'date-time' }) mtime!: string;
   @ApiProperty({ example: '0644' }) mode!: string;
 }
@@ -58,7 +59,7 @@ export class ReadQuery {
   @MaxLength(8192)
   path?: string;
 
-  @ApiPropertyOptional({ minimum: 1, maximum: 1000, default: 500 })
+  @OptionalWhole({ minimum: 1, maximum: 1000, default: 500 })
   @IsOptional()
   @Transform(({ value }) => (typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : (value as unknown)))
   @IsInt()
@@ -89,8 +90,8 @@ export class LiveFilesController {
     private readonly files: HostFiles,
   ) {}
 
-  /** Lists a folder, or reads a file of 8 MiB at most, as it is on the host. */
   @Get()
+  @Does('Lists a folder, or reads a file of 8 MiB at most, as it is on the host')
   @Needs('files:read')
   @ApiOkResponse({
     content: {
@@ -115,8 +116,8 @@ export class LiveFilesController {
     response.send(bytes);
   }
 
-  /** Writes a file of 8 MiB at most; it appears whole or not at all. */
   @Put()
+  @Does('Writes a file of 8 MiB at most', 'It appears whole or not at all.')
   @HttpCode(204)
   @Needs('files:write')
   @ApiConsumes('application/octet-stream')
@@ -145,8 +146,8 @@ export class LiveFilesController {
     }
   }
 
-  /** Removes a file, or a folder with all that is in it. A link is refused, as everywhere in the path. */
   @Delete()
+  @Does('Removes a file, or a folder with all that is in it', 'A link is refused, as everywhere in the path.')
   @HttpCode(204)
   @Needs('files:write')
   @ApiNoContentResponse()

@@ -12,6 +12,7 @@ import {
   type Progress,
   type Root,
 } from '@buckets/contracts';
+import { OptionalWhole, Whole } from '../http/described.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import type { OperationRow } from '../tables/entities.js';
 
@@ -21,7 +22,7 @@ export class FileProblemView {
 }
 
 export class FileProblemsView {
-  @ApiProperty() total!: number;
+  @Whole() total!: number;
   @ApiProperty({ type: [FileProblemView], description: 'The first hundred' }) first!: FileProblemView[];
 }
 
@@ -29,15 +30,15 @@ export class RestoreResultView {
   @ApiProperty({ description: 'The backup that was applied' }) backupId!: string;
   @ApiProperty({ format: 'date-time' }) backupBeganAt!: string;
   @ApiProperty({ enum: ROOTS, isArray: true }) roots!: Root[];
-  @ApiProperty() files!: number;
-  @ApiProperty() bytes!: number;
+  @Whole() files!: number;
+  @Whole() bytes!: number;
   @ApiProperty({ type: FileProblemsView, description: 'What could not be restored as it was' })
   problems!: FileProblemsView;
   @ApiProperty({ type: FileProblemsView, description: 'What the backup itself lacks' }) lacks!: FileProblemsView;
 }
 
 export class HookResultView {
-  @ApiProperty() exitCode!: number;
+  @Whole() exitCode!: number;
   @ApiProperty({ description: 'The end of what the command printed' }) output!: string;
 }
 
@@ -50,14 +51,14 @@ export class OperationResultView {
 
 export class ProgressView {
   @ApiProperty({ enum: PHASES }) phase!: Phase;
-  @ApiProperty() attempt!: number;
-  @ApiProperty() bytesDone!: number;
-  @ApiPropertyOptional() bytesTotal?: number;
-  @ApiPropertyOptional() filesDone?: number;
-  @ApiPropertyOptional() filesTotal?: number;
-  @ApiPropertyOptional({ description: 'Bytes per second' }) rate?: number;
-  @ApiPropertyOptional() secondsRemaining?: number;
-  @ApiProperty({ description: 'Milliseconds since 1970' }) at!: number;
+  @Whole() attempt!: number;
+  @Whole() bytesDone!: number;
+  @OptionalWhole() bytesTotal?: number;
+  @OptionalWhole() filesDone?: number;
+  @OptionalWhole() filesTotal?: number;
+  @OptionalWhole({ description: 'Bytes per second' }) rate?: number;
+  @OptionalWhole() secondsRemaining?: number;
+  @Whole({ description: 'Milliseconds since 1970' }) at!: number;
 }
 
 export class OperationView {
@@ -66,7 +67,7 @@ export class OperationView {
   @ApiProperty({ enum: OPERATION_STATES }) state!: OperationState;
   @ApiProperty() projectId!: string;
   @ApiProperty() hostId!: string;
-  @ApiProperty() attempts!: number;
+  @Whole() attempts!: number;
   @ApiProperty() requestedBy!: string;
   @ApiProperty({ format: 'date-time' }) requestedAt!: string;
   @ApiPropertyOptional({ format: 'date-time' }) beganAt?: string;

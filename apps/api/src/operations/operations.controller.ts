@@ -1,5 +1,5 @@
 import { Controller, Get, Header, Inject, Query, Req, Res } from '@nestjs/common';
-import { ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiNoContentResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsIn, IsOptional, Matches } from 'class-validator';
 import type { Request, Response } from 'express';
 import {
@@ -13,6 +13,7 @@ import { Stopping } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { Needs } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
+import { Does } from '../http/described.js';
 import { Id } from '../http/identifiers.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { OperationRow } from '../tables/entities.js';
@@ -38,6 +39,7 @@ export class OperationsController {
   ) {}
 
   @Get()
+  @Does('Lists operations, the newest first')
   @Needs('operations:read')
   @ApiPage(OperationView)
   @ApiProblems()
@@ -52,6 +54,7 @@ export class OperationsController {
   }
 
   @Get(':id')
+  @Does('Shows an operation, with its progress while it runs')
   @Needs('operations:read')
   @ApiOkResponse({ type: OperationView })
   @ApiProblems(404)
@@ -59,21 +62,27 @@ export class OperationsController {
     return this.operations.get(id);
   }
 
-  /**
-   * Server-sent events: `state` with the operation whenever its state changes, `progress` in between. Ends with the
-   * terminal state.
-   */
   @Get(':id/events')
+  @Does(
+    'Streams an operation as server-sent events',
+    '`state` with the operation whenever its state changes, `progress` in between; ends with the state in which the ' +
+      'operation has ended. Whoever has seen that state, by its Last-Event-ID, is answered 204: there is nothing more.',
+  )
   @Needs('operations:read')
   @Header('Cache-Control', 'no-store')
+  @ApiHeader({ name: 'Last-Event-ID', required: false })
   @ApiOkResponse({ content: { 'text/event-stream': { schema: { type: 'string' } } } })
+  @ApiNoContentResponse()
   @ApiProblems(404)
   async events(@Id('operation') id: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     const row = await this.operations.row(id);
     const gone = new AbortController();
-    request.once('close', () => gone.abort());
     response.once('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, this.stopping.signal]);
-    await this.stream.send(row, response, signal);
+    const lastSeen = /^\d{1,15}$/.exec(String(request.headers['last-event-id']))?.[0];
+    await this.stream.send(row, response, {
+      signal,
+      ...(lastSeen === undefined ? {} : { lastSeen: Number(lastSeen) }),
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { FRESHNESS_STATES, type FreshnessState } from '@buckets/contracts';
+import { Whole } from '../http/described.js';
 import type { ProjectRow } from '../tables/entities.js';
 
 export class FreshnessView {
@@ -19,8 +20,8 @@ export class ProjectView {
   @ApiProperty({ description: 'The region of its backups' }) regionId!: string;
   @ApiProperty() bucketId!: string;
   @ApiProperty() hostId!: string;
-  @ApiProperty({ description: 'Grows by one each time the project gets another host' }) generation!: number;
-  @ApiProperty() backupIntervalMinutes!: number;
+  @Whole({ description: 'Grows by one each time the project gets another host' }) generation!: number;
+  @Whole() backupIntervalMinutes!: number;
   @ApiProperty({ description: 'Whether its data are on its host' }) provisioned!: boolean;
   @ApiProperty() running!: boolean;
   @ApiProperty({ type: FreshnessView }) freshness!: FreshnessView;

@@ -1,12 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiCreatedResponse,
-  ApiOkResponse,
-  ApiProperty,
-  ApiPropertyOptional,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsBoolean, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import type { Response } from 'express';
 import { ID_PATTERN } from '@buckets/contracts';
@@ -14,6 +7,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
+import { Begins, Creates, Does, OptionalWhole } from '../http/described.js';
 import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
@@ -44,7 +38,7 @@ export class CreateProject {
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
 
-  @ApiPropertyOptional({ minimum: 1, maximum: MAX_INTERVAL_MINUTES, default: 60 })
+  @OptionalWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES, default: 60 })
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -60,7 +54,7 @@ export class CreateProject {
 export class UpdateProject {
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
-  @ApiPropertyOptional({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
+  @OptionalWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -100,6 +94,7 @@ export class ProjectsController {
   ) {}
 
   @Get()
+  @Does('Lists projects, the oldest first')
   @Needs('projects:read')
   @ApiPage(ProjectView)
   @ApiProblems()
@@ -113,6 +108,7 @@ export class ProjectsController {
   }
 
   @Get(':id')
+  @Does('Shows a project')
   @Needs('projects:read')
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
@@ -120,10 +116,10 @@ export class ProjectsController {
     return this.view(await this.commands.existing(id));
   }
 
-  /** Makes a project, and has its folders made on its host: see provisionOperationId. */
   @Post()
+  @Does('Makes a project', 'Its folders are made on its host by the operation provisionOperationId.')
   @Needs('projects:write')
-  @ApiCreatedResponse({ type: ProjectView })
+  @Creates(ProjectView)
   @ApiProblems(404, 409)
   async create(
     @Body() body: CreateProject,
@@ -136,6 +132,7 @@ export class ProjectsController {
   }
 
   @Patch(':id')
+  @Does('Changes what a project is called, and how often it is backed up')
   @Needs('projects:write')
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
@@ -148,11 +145,13 @@ export class ProjectsController {
     return this.get(id);
   }
 
-  /** Starts the project; where its data are missing, its newest backup is restored first. */
   @Post(':id/start')
-  @HttpCode(202)
+  @Does(
+    'Starts a project',
+    'Where its data are missing on its host, the newest backup that holds everything is restored first.',
+  )
   @Needs('projects:write')
-  @ApiAcceptedResponse({ type: OperationView })
+  @Begins(OperationView)
   @ApiProblems(404, 409)
   async start(
     @Id('project') id: string,
@@ -164,9 +163,9 @@ export class ProjectsController {
   }
 
   @Post(':id/stop')
-  @HttpCode(202)
+  @Does('Stops a project')
   @Needs('projects:write')
-  @ApiAcceptedResponse({ type: OperationView })
+  @Begins(OperationView)
   @ApiProblems(404, 409)
   async stop(
     @Id('project') id: string,
@@ -177,8 +176,8 @@ export class ProjectsController {
     return this.operations.accepted(await this.commands.request(id, 'stop', {}, repetition), response);
   }
 
-  /** Tells that the project's data may have changed in a way that its host cannot see. */
   @Post(':id/changes')
+  @Does("Tells that a project's data may have changed in a way that its host cannot see")
   @HttpCode(200)
   @Needs('projects:write')
   @ApiOkResponse({ type: FreshnessView })
@@ -189,6 +188,7 @@ export class ProjectsController {
   }
 
   @Get(':id/freshness')
+  @Does('Says whether backups hold all that the project holds')
   @Needs('projects:read')
   @ApiOkResponse({ type: FreshnessView })
   @ApiProblems(404)

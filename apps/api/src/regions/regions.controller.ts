@@ -9,6 +9,7 @@ import { Needs } from '../access/caller.js';
 import { Decider } from '../decisions/decider.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
+import { Does, OptionalWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { RegionRow } from '../tables/entities.js';
@@ -26,7 +27,7 @@ export class RegionView {
   @ApiProperty() name!: string;
   @ApiProperty() latitude!: number;
   @ApiProperty() longitude!: number;
-  @ApiPropertyOptional({ description: 'From the caller, where it is known' }) distanceKm?: number;
+  @OptionalWhole({ description: 'From the caller, where it is known' }) distanceKm?: number;
 }
 
 const toNumber = ({ value }: { value: unknown }): unknown =>
@@ -58,8 +59,11 @@ export class RegionsController {
     private readonly data: DataSource,
   ) {}
 
-  /** Regions, nearest to the caller first where it is known where the caller is. */
   @Get()
+  @Does(
+    'Lists regions, the nearest to the caller first',
+    'As far as it is known where the caller is: by latitude and longitude, or by headers.',
+  )
   @Needs('regions:read')
   @ApiHeader({ name: 'CF-IPLatitude', required: false })
   @ApiHeader({ name: 'CF-IPLongitude', required: false })
@@ -84,6 +88,7 @@ export class RegionsController {
   }
 
   @Post()
+  @Does('Adds a region')
   @Needs('regions:write')
   @ApiCreatedResponse({ type: RegionView })
   @ApiProblems(409)

@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Progress } from '@buckets/contracts';
+import type { Response } from 'express';
+import { until } from '../../../../stack/src/until.js';
+import type { OperationRow } from '../tables/entities.js';
+import { OperationStream } from './operation-stream.js';
+
+type Row = Pick<OperationRow, 'id' | 'state' | 'changed_position'>;
+
+describe('the stream of an operation', () => {
+  let server: Server;
+  let row: Row;
+  let position: number;
+  let waiters: (() => void)[];
+  let hear: ((progress: Progress) => void) | undefined;
+  let listeners: number;
+  let failing: boolean;
+  let streamEnded: Promise<void>;
+  const stopping = new AbortController();
+
+  beforeEach(async () => {
+    row = { id: 'op-1', state: 'queued', changed_position: 5 };
+    position = 5;
+    waiters = [];
+    listeners = 0;
+    failing = false;
+    const operations = {
+      row: () => (failing ? Promise.reject(new Error('no database')) : Promise.resolve({ ...row } as OperationRow)),
+      view: ({ id, state }: Row) => Promise.resolve({ id, state } as never),
+    };
+    const board = {
+      watch: (_host: string, _id: string, listener: (progress: Progress) => void) => {
+        hear = listener;
+        listeners++;
+        return () => void listeners--;
+      },
+    };
+    const projector = {
+      get position() {
+        return position;
+      },
+      reaches: async (wanted: number, { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal }) => {
+        if (position >= wanted) return true;
+        const woken = new Promise<void>((resolve) => waiters.push(resolve));
+        const over = AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal === undefined ? [] : [signal])]);
+        await Promise.race([woken, once(over, 'abort')]);
+        return position >= wanted;
+      },
+    };
+    const stream = new OperationStream(operations, board, projector, 100);
+    server = createServer((request, response) => {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      const lastSeen = request.headers['last-event-id'];
+      streamEnded = stream.send({ ...row } as OperationRow, asExpress(response), {
+        signal: AbortSignal.any([gone.signal, stopping.signal]),
+        ...(lastSeen === undefined ? {} : { lastSeen: Number(lastSeen) }),
+      });
+      streamEnded.catch(() => response.destroy());
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+
+  /** The little of Express that the stream uses. */
+  const asExpress = (response: object) =>
+    Object.assign(response, {
+      status(code: number) {
+        return Object.assign(this, { statusCode: code });
+      },
+      set(headers: Record<string, string>) {
+        for (const [name, value] of Object.entries(headers)) (this as unknown as Response).setHeader(name, value);
+        return this;
+      },
+    }) as unknown as Response;
+
+  const advance = (changes: Partial<Row> = {}) => {
+    position++;
+    if (Object.keys(changes).length > 0) row = { ...row, ...changes, changed_position: position };
+    for (const wake of waiters.splice(0)) wake();
+  };
+
+  async function listen(headers: Record<string, string> = {}) {
+    const abort = new AbortController();
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const response = await fetch(address, { headers, signal: abort.signal });
+    let text = '';
+    const reading = (async () => {
+      for await (const chunk of response.body ?? []) text += Buffer.from(chunk as Uint8Array).toString();
+    })().catch(() => undefined);
+    return { response, abort, heard: () => text, ended: () => reading };
+  }
+  const state = (of: string, at: number) => `id: ${at}\nevent: state\ndata: {"id":"op-1","state":"${of}"}\n\n`;
+
+  it('tells each state as soon as the tables have it, and ends with the last one', async () => {
+    const { response, heard, ended } = await listen();
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    await until(() => heard() === state('queued', 5));
+    advance({ state: 'running' });
+    await until(() => heard() === state('queued', 5) + state('running', 6));
+    advance();
+    advance({ state: 'succeeded' });
+    await ended();
+    expect(heard()).toBe(state('queued', 5) + state('running', 6) + state('succeeded', 8));
+    expect(listeners).toBe(0);
+  });
+
+  it('misses nothing that happens between its first look and its waiting', async () => {
+    const listening = listen();
+    advance({ state: 'failed' });
+    const { heard, ended } = await listening;
+    await ended();
+    expect(heard()).toContain('"state":"failed"');
+  });
+
+  it('tells progress in between', async () => {
+    const { heard } = await listen();
+    await until(() => hear !== undefined && heard() !== '');
+    hear!({ phase: 'uploading', attempt: 1, bytesDone: 7, at: 1 });
+    await until(() =>
+      heard().endsWith('event: progress\ndata: {"phase":"uploading","attempt":1,"bytesDone":7,"at":1}\n\n'),
+    );
+  });
+
+  it('says now and then that it is still there', async () => {
+    const { heard } = await listen();
+    await until(() => heard().split(': still here\n\n').length > 2);
+    expect(heard().startsWith(state('queued', 5))).toBe(true);
+  });
+
+  it('tells a reader who comes back only what is new', async () => {
+    const { heard, ended } = await listen({ 'last-event-id': '5' });
+    await until(() => waiters.length > 0);
+    advance({ state: 'succeeded' });
+    await ended();
+    expect(heard()).toBe(state('succeeded', 6));
+  });
+
+  it('tells a reader who has seen the end that there is nothing more', async () => {
+    row = { id: 'op-1', state: 'succeeded', changed_position: 9 };
+    const { response, heard, ended } = await listen({ 'last-event-id': '9' });
+    await ended();
+    expect([response.status, heard()]).toEqual([204, '']);
+    const again = await listen({ 'last-event-id': '8' });
+    await again.ended();
+    expect([again.response.status, again.heard()]).toEqual([200, state('succeeded', 9)]);
+  });
+
+  it('ends when its reader goes', async () => {
+    const { abort } = await listen();
+    await until(() => waiters.length > 0);
+    abort.abort();
+    await streamEnded;
+    expect(listeners).toBe(0);
+  });
+
+  it('fails, for the reader to come back, when the operation cannot be read any more', async () => {
+    const { ended } = await listen();
+    await until(() => waiters.length > 0);
+    failing = true;
+    advance();
+    await ended();
+    await expect(streamEnded).rejects.toThrow('no database');
+    expect(listeners).toBe(0);
+  });
+});
