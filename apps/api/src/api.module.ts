@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { APP_GUARD } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -18,6 +18,7 @@ import { CommandDesk } from './commands/command-desk.js';
 import { Decider } from './decisions/decider.js';
 import { HostCredentials } from './hosts/host-credentials.js';
 import { HostsController } from './hosts/hosts.controller.js';
+import { RequestKeys } from './http/request-keys.js';
 import { PROJECT_KEYS, type ProjectKeys } from './keys/project-keys.js';
 import { VaultKeys } from './keys/vault-keys.js';
 import { HostFiles } from './live-files/host-files.js';
@@ -117,6 +118,7 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
       useFactory: (data: DataSource) => new TokenGuard(adminToken, data),
       inject: [DataSource],
     },
+    { provide: APP_INTERCEPTOR, useFactory: (data: DataSource) => new RequestKeys(data), inject: [DataSource] },
     { provide: HostCredentials, useFactory: () => new HostCredentials(hostsSigningKey, hostsAccount) },
     { provide: HostFiles, useFactory: (nats: NatsConnection) => new HostFiles(nats), inject: [NATS] },
     {

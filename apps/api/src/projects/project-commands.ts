@@ -117,7 +117,7 @@ export class ProjectCommands {
 
   /** What a process manager asks for under a key of its own. */
   async requestFor(manager: string, projectId: string, kind: OperationKind & 'backup', key: string): Promise<string> {
-    const idFor = (purpose: string) => idFromKey(purpose, manager, key);
+    const idFor = (purpose: string) => idFromKey(purpose, manager, `${projectId} ${key}`);
     return this.request(projectId, kind, {}, { requestedBy: manager, idFor });
   }
 

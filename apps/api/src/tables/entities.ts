@@ -133,6 +133,15 @@ export class OperationRow {
   @Column(position) changed_position!: number;
 }
 
+/** Which request an Idempotency-Key was used for; see `RequestKeys`. */
+@Entity({ schema: 'api', name: 'request_key' })
+export class RequestKeyRow {
+  @PrimaryColumn({ type: 'text' }) id!: string;
+  @Column({ type: 'text' }) hash!: string;
+  @Index('request_key_at') @Column({ type: 'timestamptz' }) at!: Date;
+}
+
+/** The tables that are made from the log. */
 export const API_ENTITIES = [
   ThingStateRow,
   JournalRow,

@@ -1,7 +1,8 @@
 import { openDatabase as open } from '@buckets/log';
 import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
-import { API_ENTITIES } from '../tables/entities.js';
+import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
+import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
 
 /** Connects, and brings the schemas `api` and `vault` up to date. `patient` for work without time limits. */
@@ -15,8 +16,8 @@ export async function openDatabase(
     name,
     connections,
     patient,
-    entities: [...API_ENTITIES, ProjectKeysRow, BucketCredentialsRow],
-    migrations: [CreateVault1760000000000, CreateTables1763800000000],
+    entities: [...API_ENTITIES, RequestKeyRow, ProjectKeysRow, BucketCredentialsRow],
+    migrations: [CreateVault1760000000000, CreateTables1763800000000, CreateRequestKeys1763900000000],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,
   });
