@@ -4,11 +4,12 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { STREAM, type Phase } from '@buckets/contracts';
-import { compareTrees, describeTree, differenceText, growTree, type TreeDescription } from '@buckets/trees';
+import { compareTrees, describeTree, differenceText, type TreeDescription } from '@buckets/trees';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { until } from '../stack/src/index.js';
 import type { Operation } from './running/api.js';
 import { rowsIn } from './running/database.js';
+import { growHardTree } from './running/hard-tree.js';
 import { connectAsAdmin, messagesOf, withStreams } from './running/log.js';
 import { OperatorsCommand } from './running/operators-command.js';
 import { hasRestic, restic } from './running/plain-tools.js';
@@ -45,13 +46,7 @@ beforeAll(async () => {
   nats = await connectAsAdmin(product);
   await product.newProject('atlas');
   folder = product.folder('atlas');
-  await growTree(join(folder, 'project'), {
-    seed: 4,
-    smallFiles: 300,
-    bytes: 0,
-    hardCases: true,
-    sparseBytes: 10_000_000,
-  });
+  await growHardTree(join(folder, 'project'), { seed: 4, smallFiles: 300, bytes: 0, sparseBytes: 10_000_000 });
 });
 afterAll(async () => {
   watching.abort();
