@@ -35,6 +35,9 @@ import { TablesProjection } from './tables/tables-projection.js';
 import { openDatabase } from './wiring/database.js';
 import { JETSTREAM, NATS } from './wiring/tokens.js';
 
+/** Somebody waits: better a 503 within seconds. */
+const NATS_ANSWER_MS = 2_000;
+
 /** The API, put together: edges first, what decides on top of them, then the ways in. */
 @Module({})
 export class ApiModule {
@@ -67,7 +70,7 @@ function edges(settings: ApiSettings): Provider[] {
     {
       provide: JETSTREAM,
       useFactory: async (nats: NatsConnection, log: Logger) => {
-        const manager = await jetstreamManager(nats);
+        const manager = await jetstreamManager(nats, { timeout: NATS_ANSWER_MS });
         const limits = { replicas: natsReplicas, logBytes };
         await provisionStreams(manager, limits);
         keepProvisioned(nats, manager, limits, log);

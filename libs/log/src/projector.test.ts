@@ -219,6 +219,16 @@ describe('a projector', () => {
     expect(await seen()).toEqual(upTo(301));
   });
 
+  it('is in no trouble any more once NATS is back, though there is nothing new to read', async () => {
+    await append();
+    const [projector] = await started();
+    await projector.waitFor(1, PATIENCE_MS);
+    await parts.nats.kill('SIGKILL');
+    await parts.nats.start();
+    await until(() => words.join().includes('projecting stopped'), { withinMs: PATIENCE_MS });
+    await until(() => projector.trouble === undefined, { withinMs: PATIENCE_MS });
+  });
+
   async function appendSurely(): Promise<void> {
     await until(() => append(), { withinMs: 20_000 });
   }

@@ -179,6 +179,8 @@ export class Projector {
     this.identity = logIdentity(info);
     await this.row.create(this.data, this.identity);
     const stored = await this.row.read(this.data);
+    // With nothing left to read there is nothing to be held up by.
+    if (stored.position === info.state.last_seq) this.heldUpBy = undefined;
     if (stored.position === 0) return 0;
     const mismatch = (reason: string) => new LogMismatch(this.projection.name, reason);
     if (stored.identity !== this.identity) throw mismatch('it is another log');

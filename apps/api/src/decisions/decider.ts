@@ -30,8 +30,9 @@ export interface DecideOptions {
 }
 
 const MAX_TRIES = 6;
-/** Decisions about one thing that wait for their turn; each may take seconds. */
+/** Decisions about one thing that wait for their turn: so many, and so many milliseconds. */
 const MAX_WAITING = 100;
+const TURN_WITHIN_MS = 5_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
 
 /**
@@ -39,7 +40,7 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
  * that decide on the same state one appends; the other waits for the newer state and decides again.
  */
 export class Decider {
-  private readonly queues = new Map<string, { tail: Promise<unknown>; length: number }>();
+  private readonly queues = new Map<string, { tail: Promise<void>; length: number }>();
 
   constructor(
     private readonly log: Log,
@@ -108,18 +109,24 @@ export class Decider {
     return last?.seq ?? 0;
   }
 
+  /** One at a time for each thing. Whoever has waited too long goes away undone. */
   private async inTurn<R>(key: string, work: () => Promise<R>): Promise<R> {
     const queue = this.queues.get(key) ?? { tail: Promise.resolve(), length: 0 };
     if (queue.length >= MAX_WAITING) throw tooBusy();
     this.queues.set(key, queue);
     queue.length++;
-    const turn = queue.tail.then(work);
-    queue.tail = turn.catch(() => undefined);
-    try {
-      return await turn;
-    } finally {
+    const { promise, resolve, reject } = Promise.withResolvers<R>();
+    let waiting = true;
+    const giveUp = setTimeout(() => {
+      waiting = false;
+      reject(tooBusy());
+    }, TURN_WITHIN_MS);
+    queue.tail = queue.tail.then(async () => {
+      clearTimeout(giveUp);
+      if (waiting) await work().then(resolve, reject);
       if (--queue.length === 0) this.queues.delete(key);
-    }
+    });
+    return promise;
   }
 }
 
