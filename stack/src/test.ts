@@ -11,15 +11,12 @@ import { summarise, type JestResult } from './test-summary.js';
 const RUN_WITHIN_MS = 30 * 60_000;
 
 /**
- * `npm test`: checks the sources, then runs the unit tests side by side and those on the real parts one after the
- * other. The last line, the only one on stdout, says how many passed and failed. What is given goes to Jest.
+ * `npm test`: checks the sources, then runs the unit tests and then those on the real parts, two files at least at a
+ * time: each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many passed and failed. What is given goes to Jest.
  */
 async function test(args: readonly string[]): Promise<boolean> {
   const failedChecks = await runChecks();
-  const results = [
-    await jest('unit', [`--maxWorkers=${Math.max(2, availableParallelism())}`, ...args]),
-    await jest('real-parts', ['--runInBand', ...args]),
-  ];
+  const results = [await jest('unit', args), await jest('real-parts', args)];
   const { leftOut, line, ok } = summarise(results);
   for (const name of leftOut) console.error(`Left out: ${name}`);
   if (failedChecks.length > 0) console.error(`Not fine, see above: ${failedChecks.join(', ')}`);
@@ -35,7 +32,8 @@ async function jest(project: string, args: readonly string[]): Promise<JestResul
     const program = join(CLONE, 'node_modules', 'jest', 'bin', 'jest.js');
     const nodeArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
     const jestArgs = [`--selectProjects=${project}`, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
-    const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, ...args], {
+    const atOnce = `--maxWorkers=${Math.max(2, availableParallelism())}`;
+    const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, atOnce, ...args], {
       cwd: CLONE,
       // Jest's own stdout goes to stderr as well: on stdout there is one line.
       stdio: ['ignore', 2, 2],
