@@ -9,6 +9,10 @@ export interface GrantAsk {
   kind: OperationKind;
   /** Names one attempt: asking again with the same id does not count twice. */
   attemptId: string;
+  /** The run of the worker that asks. */
+  workerId: string;
+  /** The class of the failure that ended this worker's attempt before. */
+  previousFailure?: string;
   /** The intent's position in the log: whoever decides must have read that far. */
   position: number;
 }
@@ -16,6 +20,8 @@ export interface GrantAsk {
 /** The control plane's yes to (host, project, generation, operation), with all that the attempt needs. */
 export interface Grant {
   attempt: number;
+  /** Somebody wants the operation to end: nothing is to be done but to claim so, and to tidy up. */
+  cancelRequested: boolean;
   bucket: BucketAccess;
   repository: RepositoryAccess;
   /** For people's text in messages: 32 bytes, base64. */
@@ -66,6 +72,15 @@ export interface RepositoryInitialisedAnswer {
   configId: string;
 }
 
+/** Which of these snapshots are no backups of the project, as far as everything that was decided before the ask goes. */
+export interface UnknownBackupsAsk extends ConfirmAsk {
+  /** 500 at most. */
+  backupIds: string[];
+}
+export interface UnknownBackups {
+  backupIds: string[];
+}
+
 /** Which projects are this host's: what to watch, and what is its own no longer. */
 export interface AssignmentsAsk {
   /** Where the last page ended. */
@@ -86,6 +101,7 @@ export interface Asks {
   grant: { ask: GrantAsk; answer: Grant };
   confirm: { ask: ConfirmAsk; answer: Confirmation };
   'repository-initialised': { ask: RepositoryInitialisedAsk; answer: RepositoryInitialisedAnswer };
+  'unknown-backups': { ask: UnknownBackupsAsk; answer: UnknownBackups };
   assignments: { ask: AssignmentsAsk; answer: Assignments };
 }
 

@@ -4,7 +4,7 @@ import { BackupRecord } from './backup.js';
 import { knownPart } from './check-data.js';
 import { decode, readData, UnreadableMessage } from './envelope.js';
 import { OperationResult, ProjectProvisioned } from './events.js';
-import { Count, Generation, Id, Nested, Optional } from './shape.js';
+import { Count, Generation, Id, List, Nested, Optional } from './shape.js';
 import { parseSubject } from './subjects.js';
 import {
   CLAIM_TYPES,
@@ -30,6 +30,7 @@ export class OperationEndedClaim {
   /** The data are there now. */
   @Optional() @Nested(ProjectProvisioned) provisioned?: ProjectProvisioned;
   @Optional() @IsBoolean() running?: boolean;
+  @Optional() @List(10) @IsString({ each: true }) @MaxLength(500, { each: true }) left?: string[];
 }
 
 /** A host could not read an intent of its own. */

@@ -1,4 +1,5 @@
 import type { FreshnessChanged } from './events.js';
+import type { ExpiryCode } from './limits.js';
 
 /** What a process manager asks of the control plane, on `buckets.command.<name>`: decided like any caller's command. */
 export interface Commands {
@@ -6,6 +7,19 @@ export interface Commands {
   'request-backup': {
     command: { projectId: string; key: string };
     result: { operationId: string };
+  };
+  /** Asks for a look at what lies in a project's repository without being a backup, and for its removal. */
+  'request-tidy': {
+    command: { projectId: string; key: string };
+    result: { operationId: string };
+  };
+  /**
+   * Ends an operation whose time is up, unless it has ended, or the limit is no longer what it waits for. `detail` is
+   * what the manager knows beyond the limit, such as that the host is silent; for people.
+   */
+  'expire-operation': {
+    command: { projectId: string; operationId: string; code: ExpiryCode; detail?: string };
+    result: { position: number };
   };
   /** States a transition of a project's freshness; refused when the project has another generation by now. */
   'state-freshness': {

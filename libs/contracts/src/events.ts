@@ -15,7 +15,8 @@ import {
 } from 'class-validator';
 import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
-import { BackupId, Count, Generation, Id, List, Moment, Nested, Optional } from './shape.js';
+import { OperationLimits } from './limits.js';
+import { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 import {
   FRESHNESS_STATES,
   ROOTS,
@@ -139,6 +140,13 @@ export class OperationRequested extends Requested {
   @Generation() generation!: number;
   /** What the kind of operation takes: see `intents.ts`. */
   @IsObject() params!: Record<string, unknown>;
+  /** Absent in what was requested before operations had limits: see `DEFAULT_LIMITS`. */
+  @Optional() @Nested(OperationLimits) limits?: OperationLimits;
+}
+
+/** Somebody wants an operation to end that has begun. How it ends is its host's to say; if that is silent, the limits'. */
+export class CancelRequested extends Requested {
+  @Id() operationId!: string;
 }
 
 /** The control plane has granted an attempt: what was reported before this is covered by a backup that begins now. */
@@ -147,6 +155,10 @@ export class OperationBegan {
   @Id() hostId!: string;
   @Count(1) attempt!: number;
   @Id() attemptId!: string;
+  /** The run of the worker that makes the attempt, as in the host's reports. */
+  @Optional() @Id() workerId?: string;
+  /** The class of the failure that ended the attempt before, if that one failed. */
+  @Optional() @IsString() @Length(1, 100) previousFailure?: string;
 }
 
 /** What a restore did, and what it could not. */
@@ -167,11 +179,29 @@ export class HookResult {
   @IsString() @MaxLength(16_384) output!: string;
 }
 
+/** A snapshot in a project's repository that is none of its backups. */
+export class Orphan {
+  @BackupId() backupId!: string;
+  /** When the snapshot was made, by its host's clock. */
+  @Moment() at!: string;
+  /** The operation that made it, if it says so. */
+  @Optional() @Id() operationId?: string;
+  @IsBoolean() removed!: boolean;
+}
+
+export class Orphans {
+  @Count() total!: number;
+  @Count() removed!: number;
+  /** The oldest hundred. */
+  @NestedList(Orphan, 100) first!: Orphan[];
+}
+
 export class OperationResult {
   @Optional() @BackupId() backupId?: string;
   @Optional() @Nested(RestoreResult) restore?: RestoreResult;
   @Optional() @Nested(HookResult) hook?: HookResult;
   @Optional() @List(ROOTS.length) @IsIn(ROOTS, { each: true }) createdRoots?: Root[];
+  @Optional() @Nested(Orphans) orphans?: Orphans;
 }
 
 export class OperationEnded {
@@ -182,15 +212,24 @@ export class OperationEnded {
   @Optional() @IsString() @Length(1, 100) code?: string;
   /** For people: what happened, and what to do next. */
   @Optional() @IsString() @MaxLength(8192) reason?: string;
+  /** What was cut off has left behind, a sentence each, without names of files. */
+  @Optional() @List(10) @IsString({ each: true }) @MaxLength(500, { each: true }) left?: string[];
   /** Whether a process now stands started, after a start or a stop. */
   @Optional() @IsBoolean() running?: boolean;
 }
 
+/** A start or stop took effect after its operation had been ended by others. */
+export class RuntimeChanged {
+  @Id() operationId!: string;
+  @IsBoolean() running!: boolean;
+}
+
 type RequestedTypes = { [K in OperationKind as `${K}-requested`]: OperationRequested };
+type CancelRequestedTypes = { [K in OperationKind as `${K}-cancel-requested`]: CancelRequested };
 type BeganTypes = { [K in OperationKind as `${K}-began`]: OperationBegan };
 type EndedTypes = { [K in OperationKind as `${K}-${Outcome}`]: OperationEnded };
 
-export interface ProjectEvents extends RequestedTypes, BeganTypes, EndedTypes {
+export interface ProjectEvents extends RequestedTypes, BeganTypes, CancelRequestedTypes, EndedTypes {
   created: ProjectCreated;
   updated: ProjectUpdated;
   provisioned: ProjectProvisioned;
@@ -200,6 +239,7 @@ export interface ProjectEvents extends RequestedTypes, BeganTypes, EndedTypes {
   'backup-recorded': BackupRecorded;
   'backup-deleted': BackupDeleted;
   'claim-rejected': ClaimRejected;
+  'runtime-changed': RuntimeChanged;
 }
 
 /** Every fact, by thing and type. */

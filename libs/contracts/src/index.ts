@@ -10,6 +10,7 @@ export * from './envelope.js';
 export * from './events.js';
 export * from './ids.js';
 export * from './intents.js';
+export * from './limits.js';
 export * from './progress.js';
 export * from './registry.js';
 export * from './requests.js';

@@ -1,7 +1,8 @@
 import { IsBoolean, IsIn } from 'class-validator';
 import type { ClassConstructor } from 'class-transformer';
 import { decode, readData, UnreadableMessage } from './envelope.js';
-import { BackupId, Generation, Id, Moment, Optional } from './shape.js';
+import { OperationLimits } from './limits.js';
+import { BackupId, Count, Generation, Id, Moment, Nested, Optional } from './shape.js';
 import { parseSubject } from './subjects.js';
 import { CONSISTENCY_MODES, INTENT_KINDS, type ConsistencyMode, type IntentKind } from './vocabulary.js';
 
@@ -12,33 +13,46 @@ export class Intent {
   @Moment() requestedAt!: string;
 }
 
+/** Work, as apart from a cancel. Without limits of its own it has the default ones. */
+export class WorkIntent extends Intent {
+  @Optional() @Nested(OperationLimits) limits?: OperationLimits;
+}
+
 /** Makes the project's roots. */
-export class ProvisionIntent extends Intent {
+export class ProvisionIntent extends WorkIntent {
   /** Take what already stands in the project's folders as its data. */
   @Optional() @IsBoolean() adopt?: boolean;
 }
 
-export class BackupIntent extends Intent {
+export class BackupIntent extends WorkIntent {
   /** What the caller insists on; without it the best that the project's state allows. */
   @Optional() @IsIn(CONSISTENCY_MODES) consistency?: ConsistencyMode;
 }
 
-export class RestoreIntent extends Intent {
+export class RestoreIntent extends WorkIntent {
   @BackupId() backupId!: string;
 }
 
-export class StartIntent extends Intent {
+export class StartIntent extends WorkIntent {
   /** Start with empty folders where the data are lost and no backup can be restored. */
   @Optional() @IsBoolean() allowEmpty?: boolean;
 }
 
-export class StopIntent extends Intent {}
+export class StopIntent extends WorkIntent {}
 
 /** Deletes one backup. */
-export class ForgetIntent extends Intent {
+export class ForgetIntent extends WorkIntent {
   @BackupId() backupId!: string;
 }
 
+/** Looks for snapshots that no backup stands for. */
+export class TidyIntent extends WorkIntent {
+  /** Also removes those that are older than the grace period. */
+  @IsBoolean() remove!: boolean;
+  @Count() graceSeconds!: number;
+}
+
+/** Ends what an operation is doing on the host; the operation may have ended already, as far as the control plane goes. */
 export class CancelIntent extends Intent {}
 
 export interface Intents {
@@ -48,6 +62,7 @@ export interface Intents {
   start: StartIntent;
   stop: StopIntent;
   forget: ForgetIntent;
+  tidy: TidyIntent;
   cancel: CancelIntent;
 }
 
@@ -58,6 +73,7 @@ export const INTENT_CLASSES: { [K in IntentKind]: ClassConstructor<Intents[K]> }
   start: StartIntent,
   stop: StopIntent,
   forget: ForgetIntent,
+  tidy: TidyIntent,
   cancel: CancelIntent,
 };
 

@@ -12,6 +12,7 @@ function operationClasses(): Record<string, ClassConstructor<object>> {
     OPERATION_KINDS.flatMap((kind) => [
       [`${kind}-requested`, events.OperationRequested],
       [`${kind}-began`, events.OperationBegan],
+      [`${kind}-cancel-requested`, events.CancelRequested],
       ...OUTCOMES.map((outcome) => [`${kind}-${outcome}`, events.OperationEnded]),
     ]),
   ) as Record<string, ClassConstructor<object>>;
@@ -34,6 +35,7 @@ export const EVENT_CLASSES: Classes = {
     'backup-recorded': events.BackupRecorded,
     'backup-deleted': events.BackupDeleted,
     'claim-rejected': events.ClaimRejected,
+    'runtime-changed': events.RuntimeChanged,
   },
 };
 

@@ -3,7 +3,7 @@ export const THINGS = ['region', 'bucket', 'host', 'project', 'api-key'] as cons
 export type Thing = (typeof THINGS)[number];
 
 /** The long-running pieces of work. Each has its own events: `backup-requested`, `backup-began`, `backup-succeeded`… */
-export const OPERATION_KINDS = ['provision', 'backup', 'restore', 'start', 'stop', 'forget'] as const;
+export const OPERATION_KINDS = ['provision', 'backup', 'restore', 'start', 'stop', 'forget', 'tidy'] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
 /** How an operation ends: exactly once, in exactly one of these. */
@@ -18,6 +18,7 @@ export function isEnded(state: OperationState): state is Outcome {
 }
 
 export const PHASES = [
+  'waiting',
   'preparing',
   'initialising',
   'scanning',
@@ -41,7 +42,7 @@ export const CLAIM_TYPES = ['operation-ended', 'unreadable-intent'] as const;
 export type ClaimType = (typeof CLAIM_TYPES)[number];
 
 /** Requests from a host to the control plane. */
-export const ASK_NAMES = ['grant', 'confirm', 'repository-initialised', 'assignments'] as const;
+export const ASK_NAMES = ['grant', 'confirm', 'repository-initialised', 'unknown-backups', 'assignments'] as const;
 export type AskName = (typeof ASK_NAMES)[number];
 
 /** Requests from the control plane to a host. */
@@ -54,8 +55,11 @@ export type ActivityName = 'host' | 'project';
 export const CONSISTENCY_MODES = ['stopped', 'snapshot', 'live'] as const;
 export type ConsistencyMode = (typeof CONSISTENCY_MODES)[number];
 
-/** Why a backup is partial. Only the first kind may be chosen by the product for a restore. */
-export const PARTIAL_REASONS = ['unreadable-files', 'empty', 'shrunken'] as const;
+/**
+ * Why a backup is partial. The first two lack some files at most; only such may be chosen by the product for a restore.
+ * Of an `unwitnessed` one nobody knows whether it lacks any: the worker died before it could say so.
+ */
+export const PARTIAL_REASONS = ['unreadable-files', 'unwitnessed', 'empty', 'shrunken'] as const;
 export type PartialReason = (typeof PARTIAL_REASONS)[number];
 
 export const FRESHNESS_STATES = ['fresh', 'stale', 'never', 'unknown'] as const;
@@ -81,6 +85,9 @@ export const SCOPES = [
   'files:read',
   'files:write',
   'operations:read',
+  'operations:write',
+  'dead-letters:read',
+  'dead-letters:write',
   'api-keys:write',
 ] as const;
 export type Scope = (typeof SCOPES)[number];

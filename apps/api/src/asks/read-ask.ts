@@ -1,6 +1,13 @@
 import { plainToInstance, type ClassConstructor } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, Matches, Min, validateSync } from 'class-validator';
-import { ID_PATTERN, OPERATION_KINDS, type AskName, type Asks, type OperationKind } from '@buckets/contracts';
+import { ArrayMaxSize, IsArray, IsIn, IsInt, IsOptional, Matches, Min, validateSync } from 'class-validator';
+import {
+  BACKUP_ID_PATTERN,
+  ID_PATTERN,
+  OPERATION_KINDS,
+  type AskName,
+  type Asks,
+  type OperationKind,
+} from '@buckets/contracts';
 import { Rejection } from '../decisions/rejection.js';
 
 class ConfirmAskBody {
@@ -13,10 +20,16 @@ class ConfirmAskBody {
 class GrantAskBody extends ConfirmAskBody {
   @IsIn(OPERATION_KINDS) kind!: OperationKind;
   @IsInt() @Min(0) position!: number;
+  @Matches(ID_PATTERN) workerId!: string;
+  @IsOptional() @Matches(ID_PATTERN) previousFailure?: string;
 }
 
 class RepositoryInitialisedAskBody extends ConfirmAskBody {
   @Matches(/^[0-9a-f]{64}$/) configId!: string;
+}
+
+class UnknownBackupsAskBody extends ConfirmAskBody {
+  @IsArray() @ArrayMaxSize(500) @Matches(BACKUP_ID_PATTERN, { each: true }) backupIds!: string[];
 }
 
 class AssignmentsAskBody {
@@ -27,6 +40,7 @@ const BODIES: { [N in AskName]: ClassConstructor<Asks[N]['ask'] & object> } = {
   grant: GrantAskBody,
   confirm: ConfirmAskBody,
   'repository-initialised': RepositoryInitialisedAskBody,
+  'unknown-backups': UnknownBackupsAskBody,
   assignments: AssignmentsAskBody,
 };
 

@@ -41,20 +41,34 @@ const result = {
   },
   hook: { exitCode: -1, output: 'sealed:1:output' },
   createdRoots: ['persist' as const],
+  orphans: { total: 2, removed: 1, first: [{ backupId: snapshot, at, operationId: 'op-1', removed: true }] },
 };
 
+const limits = { queueSeconds: 60, stallSeconds: 30, attemptSeconds: 600, wholeSeconds: 3600 };
 const requested = { requestedBy: 'key/k1', requestHash: 'ef'.repeat(32) };
 
 const operations = Object.fromEntries(
   OPERATION_KINDS.flatMap((kind) => [
     [
       `${kind}-requested`,
-      { ...requested, operationId: 'op-1', hostId: 'h1', generation: 1, params: { backupId: snapshot } },
+      { ...requested, operationId: 'op-1', hostId: 'h1', generation: 1, params: { backupId: snapshot }, limits },
     ],
-    [`${kind}-began`, { operationId: 'op-1', hostId: 'h1', attempt: 1, attemptId: 'at-1' }],
+    [
+      `${kind}-began`,
+      { operationId: 'op-1', hostId: 'h1', attempt: 2, attemptId: 'at-1', workerId: 'w1', previousFailure: 'killed' },
+    ],
+    [`${kind}-cancel-requested`, { ...requested, operationId: 'op-1' }],
     ...OUTCOMES.map((outcome) => [
       `${kind}-${outcome}`,
-      { operationId: 'op-1', attempt: 2, result, code: 'disk-full', reason: 'sealed:1:reason', running: false },
+      {
+        operationId: 'op-1',
+        attempt: 2,
+        result,
+        code: 'disk-full',
+        reason: 'sealed:1:reason',
+        running: false,
+        left: ['Something.'],
+      },
     ]),
   ]),
 ) as unknown as ProjectEvents;
@@ -99,6 +113,7 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
     'repository-initialised': { configId: snapshot, operationId: 'op-1' },
     'backup-recorded': { ...backupRecord, hostId: 'h1' },
     'backup-deleted': { backupId: snapshot, operationId: 'op-1' },
+    'runtime-changed': { operationId: 'op-1', running: true },
     'claim-rejected': { hostId: 'h1', claim: 'backup-succeeded', reason: 'overtaken', operationId: 'op-1' },
   },
 };
@@ -116,11 +131,13 @@ export const CLAIM_EXAMPLES: { [K in ClaimType]: Claims[K] } = {
     backup: backupRecord,
     provisioned: { operationId: 'op-1', generation: 3, by: 'created', roots: ['project', 'persist'] },
     running: true,
+    left: ['What was uploaded stays.'],
   },
   'unreadable-intent': { position: 5, intentSubject: 'buckets.intent.h1.p1.backup', reason: 'it is not JSON' },
 };
 
-const intent = { operationId: 'op-1', generation: 3, requestedAt: at };
+const cancel = { operationId: 'op-1', generation: 3, requestedAt: at };
+const intent = { ...cancel, limits };
 
 export const INTENT_EXAMPLES: { [K in IntentKind]: Intents[K] } = {
   provision: { ...intent, adopt: true },
@@ -129,5 +146,6 @@ export const INTENT_EXAMPLES: { [K in IntentKind]: Intents[K] } = {
   start: { ...intent, allowEmpty: false },
   stop: intent,
   forget: { ...intent, backupId: snapshot },
-  cancel: intent,
+  tidy: { ...intent, remove: true, graceSeconds: 3600 },
+  cancel,
 };
