@@ -1,7 +1,7 @@
 export type { Access } from './access.js';
 export { HOSTS, REGIONS } from './fleet.js';
 export type { LocalHost } from './fleet.js';
-export type { Infrastructure } from './infrastructure.js';
+export type { Infrastructure, ServerPorts } from './infrastructure.js';
 export { hostCredentials } from './nats/credentials.js';
 export { PortTaken } from './ports.js';
 export { PartFailed } from './processes/supervised.js';

@@ -20,22 +20,31 @@ export interface Infrastructure extends Secrets {
 
 export type InfrastructurePort = 'nats' | 'postgres' | keyof S3Ports;
 
-/** Makes, once, the secrets of a data folder, and says how the three servers are run. */
+/** The ports at which the three servers are found. */
+export type ServerPorts = Readonly<Record<'nats' | 'postgres' | 's3', number>>;
+
+/**
+ * Makes, once, the secrets of a data folder, and says how the three servers are run.
+ *
+ * @param found where others find the servers, if something stands between
+ */
 export async function infrastructureIn(
   dataDir: string,
   ports: Readonly<Record<InfrastructurePort, number>>,
+  found: ServerPorts = ports,
 ): Promise<{ infrastructure: Infrastructure; parts: [nats: Part, postgres: Part, s3: Part] }> {
   const secrets = await secretsIn(join(dataDir, 'secrets'));
-  const postgres = { port: ports.postgres, password: secrets.postgresPassword };
+  const password = secrets.postgresPassword;
+  const url = postgresUrl({ port: found.postgres, password });
   const postgresUrlFile = join(dataDir, 'secrets', 'postgres.url');
-  await writePrivately(postgresUrlFile, postgresUrl(postgres));
+  await writePrivately(postgresUrlFile, url);
   return {
     infrastructure: {
       ...secrets,
-      natsUrl: `nats://127.0.0.1:${ports.nats}`,
-      postgresUrl: postgresUrl(postgres),
+      natsUrl: `nats://127.0.0.1:${found.nats}`,
+      postgresUrl: url,
       postgresUrlFile,
-      s3: { ...secrets.s3, endpoint: `http://127.0.0.1:${ports.s3}`, region: S3_REGION },
+      s3: { ...secrets.s3, endpoint: `http://127.0.0.1:${found.s3}`, region: S3_REGION },
     },
     parts: [
       natsServer({
@@ -44,7 +53,7 @@ export async function infrastructureIn(
         listen: `127.0.0.1:${ports.nats}`,
         keys: secrets.keys,
       }),
-      postgresServer({ ...postgres, folder: join(dataDir, 'postgres') }),
+      postgresServer({ port: ports.postgres, password, folder: join(dataDir, 'postgres') }),
       s3Server({
         program: tool('weed'),
         folder: join(dataDir, 's3'),

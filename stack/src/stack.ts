@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
 import { tool } from './clone.js';
 import { Fleet, HOSTS, type LocalHost } from './fleet.js';
-import { infrastructureIn, type Infrastructure } from './infrastructure.js';
+import { infrastructureIn, type Infrastructure, type ServerPorts } from './infrastructure.js';
 import { choosePorts } from './ports.js';
 import { keptText, privateFolder, writePrivately } from './private-files.js';
 import { Supervised, type Part, type Said } from './processes/supervised.js';
@@ -38,6 +38,8 @@ export interface StackOptions {
   readonly services?: readonly string[];
   /** More settings for the services, over those of this process's environment. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Told where NATS, Postgres and S3 listen, says where everybody else finds them: a proxy may stand between. */
+  readonly between?: (listening: ServerPorts) => Promise<ServerPorts>;
   readonly log?: StackLog;
   /** Gives the start up. A stack that is up is stopped by `stop`. */
   readonly signal?: AbortSignal;
@@ -146,7 +148,11 @@ export class Stack {
     const { services = ALL_SERVICES } = this.options;
     await rm(this.#accessFile, { force: true }); // Left by one that was killed.
     this.#ports = await choosePortsOf(this.dataDir, this.options);
-    const { infrastructure, parts } = await infrastructureIn(this.dataDir, this.#ports);
+    const { infrastructure, parts } = await infrastructureIn(
+      this.dataDir,
+      this.#ports,
+      await this.options.between?.(this.#ports),
+    );
     this.#infrastructure = infrastructure;
     const [nats, postgres, s3] = parts.map((part) => this.#add(this.#infrastructureParts, part));
     const { api, scheduler, 'share-server': shareServer } = this.#ports;

@@ -22,6 +22,8 @@ export async function runOf(product: Product, named: string): Promise<Run> {
 /** One more process of a service, on a port of its own. */
 export interface Copy extends AsyncDisposable {
   url: string;
+  /** Undefined while it does not run. */
+  pid: () => number | undefined;
 }
 
 export async function startCopy(
@@ -50,7 +52,7 @@ export async function startCopy(
     { line: say, note: say, changed: () => undefined },
   );
   await copy.start();
-  return { url, [Symbol.asyncDispose]: () => copy.stop() };
+  return { url, pid: () => copy.pid, [Symbol.asyncDispose]: () => copy.stop() };
 }
 
 async function strings(file: string): Promise<string[]> {

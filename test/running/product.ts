@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeTree } from '@buckets/trees';
-import { startStack, until, type Stack } from '../../stack/src/index.js';
+import { startStack, until, type Stack, type StackOptions } from '../../stack/src/index.js';
 import { Api, type Operation, type Project } from './api.js';
 
 export interface ProductOptions {
@@ -11,6 +11,8 @@ export interface ProductOptions {
   services?: readonly string[];
   /** More settings for the services, given the folder in which everything is. */
   settings?: (dataDir: string) => Record<string, string>;
+  /** What stands between the services and NATS, Postgres and S3. */
+  between?: StackOptions['between'];
 }
 
 /** For who looks for a fault: a file that gets all that the processes print. */
@@ -36,7 +38,7 @@ export class Product {
     );
   }
 
-  static async start({ services, settings }: ProductOptions = {}): Promise<Product> {
+  static async start({ services, settings, between }: ProductOptions = {}): Promise<Product> {
     const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
     const lines: Product['lines'] = [];
     const hear = (part: string, line: string) => {
@@ -48,6 +50,7 @@ export class Product {
         dataDir,
         ...(services === undefined ? {} : { services }),
         ...(settings === undefined ? {} : { settings: settings(dataDir) }),
+        ...(between === undefined ? {} : { between }),
         log: { line: hear, note: hear },
       });
       return new Product(stack, lines);
