@@ -53,7 +53,7 @@ export interface RepositoryAccess {
   recoveryPassword: string;
 }
 
-/** Asked again right before each step that cannot be undone. */
+/** Asked again right before each step that cannot be undone. Refused as `cancel-requested` once somebody has cancelled. */
 export interface ConfirmAsk {
   projectId: string;
   generation: number;
@@ -79,6 +79,8 @@ export interface UnknownBackupsAsk extends ConfirmAsk {
 }
 export interface UnknownBackups {
   backupIds: string[];
+  /** Operations of the project that have not ended: what one of them has made may become a backup yet. */
+  openOperations: string[];
 }
 
 /** Which projects are this host's: what to watch, and what is its own no longer. */

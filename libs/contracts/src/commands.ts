@@ -10,7 +10,7 @@ export interface Commands {
   };
   /** Asks for a look at what lies in a project's repository without being a backup, and for its removal. */
   'request-tidy': {
-    command: { projectId: string; key: string };
+    command: { projectId: string; key: string; graceSeconds: number };
     result: { operationId: string };
   };
   /**
