@@ -23,6 +23,7 @@ import { PROJECT_KEYS, type ProjectKeys } from './keys/project-keys.js';
 import { VaultKeys } from './keys/vault-keys.js';
 import { HostFiles } from './live-files/host-files.js';
 import { LiveFilesController } from './live-files/live-files.controller.js';
+import { limitsFrom } from './operations/limits.js';
 import { OperationStream } from './operations/operation-stream.js';
 import { Operations } from './operations/operations.js';
 import { OperationsController } from './operations/operations.controller.js';
@@ -55,7 +56,7 @@ export class ApiModule {
         LiveFilesController,
         ClaimsController,
       ],
-      providers: [...edges(settings), ...decisions(), ...waysIn(settings)],
+      providers: [...edges(settings), ...decisions(settings), ...waysIn(settings)],
     };
   }
 }
@@ -87,7 +88,7 @@ function edges(settings: ApiSettings): Provider[] {
   ];
 }
 
-function decisions(): Provider[] {
+function decisions(settings: ApiSettings): Provider[] {
   return [
     {
       provide: Log,
@@ -108,7 +109,8 @@ function decisions(): Provider[] {
     },
     {
       provide: ProjectCommands,
-      useFactory: (decider: Decider, data: DataSource, keys: ProjectKeys) => new ProjectCommands(decider, data, keys),
+      useFactory: (decider: Decider, data: DataSource, keys: ProjectKeys) =>
+        new ProjectCommands(decider, data, keys, limitsFrom(settings.limits)),
       inject: [Decider, DataSource, PROJECT_KEYS],
     },
   ];

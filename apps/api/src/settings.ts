@@ -6,9 +6,11 @@ import {
   secretUrl,
   string,
   bytes,
+  durations,
   filePath,
   type SettingsOf,
 } from '@buckets/settings';
+import { LIMIT_NAMES } from './operations/limits.js';
 
 export const apiSettings = defineSettings({
   ...serviceSettings,
@@ -44,6 +46,16 @@ export const apiSettings = defineSettings({
     default: '50GiB',
     min: '64MiB',
     describe: 'What the log may take on disk; new facts are refused beyond',
+  }),
+  limits: durations('BUCKETS_LIMITS', {
+    optional: true,
+    names: LIMIT_NAMES,
+    min: '1s',
+    max: '30d',
+    example: 'backup.stall=5m,*.queue=6h',
+    describe:
+      'How long operations may take where their caller does not say, by kind (* for all others) and limit: queue ' +
+      '(until an attempt begins), stall (without any sign of work), attempt, whole',
   }),
 });
 

@@ -72,13 +72,30 @@ export function integer<const O extends Options<number> & IntegerRange>(
 export function duration<
   const O extends Options<DurationText> & { readonly min?: DurationText; readonly max?: DurationText },
 >(variable: string, options: O): Setting<ValueOf<number, O>> {
-  return quantity(variable, options, {
-    name: 'duration',
-    example: '15m',
-    units: 'ms, s, m, h or d',
-    parse: parseDuration,
-    format: formatDuration,
-  });
+  return quantity(variable, options, DURATION);
+}
+
+/**
+ * Lengths of time by name, such as `backup.stall=5m,*.queue=6h`; the values are in milliseconds. A name that is not
+ * given has none.
+ */
+export function durations<
+  const O extends Options<string> & {
+    readonly names: readonly string[];
+    readonly min?: DurationText;
+    readonly max?: DurationText;
+  },
+>(variable: string, options: O): Setting<ValueOf<Readonly<Record<string, number>>, O>> {
+  const { parse, limits } = withinBounds(options, DURATION);
+  return setting(
+    variable,
+    {
+      name: `durations by name${limits === '' ? '' : `, each ${limits}`}`,
+      example: `${options.names[0]}=15m`,
+      parse: (text) => parseByName(text, options.names, parse),
+    },
+    options,
+  );
 }
 
 /** A size such as `64MiB`; the value is in bytes. */
@@ -86,13 +103,7 @@ export function bytes<const O extends Options<BytesText> & { readonly min?: Byte
   variable: string,
   options: O,
 ): Setting<ValueOf<number, O>> {
-  return quantity(variable, options, {
-    name: 'size',
-    example: '64MiB',
-    units: 'B, KiB, MiB, GiB or TiB',
-    parse: parseBytes,
-    format: formatBytes,
-  });
+  return quantity(variable, options, SIZE);
 }
 
 /** `true` or `false`. */
@@ -174,43 +185,100 @@ export function parseUrl(text: string, protocols: readonly string[]): URL {
   return parsed;
 }
 
+interface Quantity {
+  readonly name: string;
+  readonly example: string;
+  readonly units: string;
+  readonly parse: (text: string) => number | undefined;
+  readonly format: (value: number) => string;
+}
+
+const DURATION: Quantity = {
+  name: 'duration',
+  example: '15m',
+  units: 'ms, s, m, h or d',
+  parse: parseDuration,
+  format: formatDuration,
+};
+const SIZE: Quantity = {
+  name: 'size',
+  example: '64MiB',
+  units: 'B, KiB, MiB, GiB or TiB',
+  parse: parseBytes,
+  format: formatBytes,
+};
+
 function quantity<T extends string, const O extends Options<T> & { readonly min?: T; readonly max?: T }>(
   variable: string,
   options: O,
-  kind: {
-    name: string;
-    example: string;
-    units: string;
-    parse: (text: string) => number | undefined;
-    format: (value: number) => string;
-  },
+  kind: Quantity,
 ): Setting<ValueOf<number, O>> {
-  const parse = (text: string): number => {
-    const value = kind.parse(text);
-    if (value === undefined) {
-      throw new InvalidValue(`is ${quote(text)}, expected a ${kind.name}: a number and one of ${kind.units}`);
-    }
-    return value;
-  };
-  const min = options.min === undefined ? 0 : parse(options.min);
-  const max = options.max === undefined ? Number.MAX_SAFE_INTEGER : parse(options.max);
-  const limits = [
-    ...(min > 0 ? [`at least ${kind.format(min)}`] : []),
-    ...(max < Number.MAX_SAFE_INTEGER ? [`at most ${kind.format(max)}`] : []),
-  ].join(' and ');
+  const { parse, limits } = withinBounds(options, kind);
   return setting(
     variable,
     {
       name: limits === '' ? kind.name : `${kind.name}, ${limits}`,
       example: options.default ?? options.min ?? kind.example,
-      parse: (text) => {
-        const value = parse(text);
-        if (value < min || value > max) throw new InvalidValue(`is ${quote(text)}, expected ${limits}`);
-        return value;
-      },
+      parse,
     },
     options,
   );
+}
+
+/** Reads a quantity that is neither too small nor too large; `limits` says what that is. */
+function withinBounds(
+  bounds: { readonly min?: string; readonly max?: string },
+  kind: Quantity,
+): { parse: (text: string) => number; limits: string } {
+  const read = (text: string): number => {
+    const value = kind.parse(text);
+    if (value !== undefined) return value;
+    throw new InvalidValue(`is ${quote(text)}, expected a ${kind.name}: a number and one of ${kind.units}`);
+  };
+  const min = bounds.min === undefined ? 0 : read(bounds.min);
+  const max = bounds.max === undefined ? Number.MAX_SAFE_INTEGER : read(bounds.max);
+  const limits = [
+    ...(min > 0 ? [`at least ${kind.format(min)}`] : []),
+    ...(max < Number.MAX_SAFE_INTEGER ? [`at most ${kind.format(max)}`] : []),
+  ].join(' and ');
+  const parse = (text: string): number => {
+    const value = read(text);
+    if (value < min || value > max) throw new InvalidValue(`is ${quote(text)}, expected ${limits}`);
+    return value;
+  };
+  return { parse, limits };
+}
+
+function parseByName<T>(
+  text: string,
+  names: readonly string[],
+  parse: (text: string) => T,
+): Readonly<Record<string, T>> {
+  const values = new Map<string, T>();
+  for (const part of text.split(',').map((each) => each.trim())) {
+    const [name = '', value, ...more] = part.split('=').map((each) => each.trim());
+    if (value === undefined || more.length > 0) {
+      throw new InvalidValue(`holds ${quote(part)}, expected a name and a value, such as ${names[0]}=15m`);
+    }
+    if (!names.includes(name)) {
+      throw new InvalidValue(`names ${quote(name)}, which is none of ${names.join(', ')}`);
+    }
+    if (values.has(name)) throw new InvalidValue(`names ${name} twice`);
+    values.set(
+      name,
+      valueOf(name, () => parse(value)),
+    );
+  }
+  return Object.freeze(Object.fromEntries(values));
+}
+
+/** The problem of one value of several says which one it is. */
+function valueOf<T>(name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof InvalidValue ? new InvalidValue(`says of ${name} what ${error.message}`) : error;
+  }
 }
 
 function wholeNumber(text: string, range: { min: number; max: number; unit?: string | undefined }): number {

@@ -10,6 +10,7 @@ import {
   type Grant,
   type Refusal,
   type RepositoryInitialisedAnswer,
+  type UnknownBackups,
 } from '@buckets/contracts';
 import { answer, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
@@ -17,7 +18,13 @@ import type { DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
-import { beginAttempt, confirmAttempt, initialiseRepository, type Attempt } from '../projects/decide/attempt.js';
+import {
+  beginAttempt,
+  confirmAttempt,
+  initialiseRepository,
+  unknownBackups,
+  type Attempt,
+} from '../projects/decide/attempt.js';
 import { openOperation } from '../projects/decide/verdict.js';
 import { backupToRestore, type OpenOperation, type ProjectState } from '../projects/project-state.js';
 import { BackupRow, ProjectRow } from '../tables/entities.js';
@@ -58,6 +65,8 @@ export class AskDesk {
         return this.confirm(hostId, readAsk('confirm', body));
       case 'repository-initialised':
         return this.repositoryInitialised(hostId, readAsk('repository-initialised', body));
+      case 'unknown-backups':
+        return this.unknownBackups(hostId, readAsk('unknown-backups', body));
       case 'assignments':
         return this.assignments(hostId, readAsk('assignments', body));
       default:
@@ -67,14 +76,19 @@ export class AskDesk {
 
   /** The beginning of an attempt is in the log before its host is told. */
   private async grant(hostId: string, ask: Asks['grant']['ask']): Promise<Grant> {
-    const { projectId, generation, operationId, attemptId } = ask;
+    const { projectId, operationId, workerId, previousFailure } = ask;
+    const attempt = {
+      ...attemptOf(hostId, ask),
+      workerId,
+      ...(previousFailure === undefined ? {} : { previousFailure }),
+    };
     let before: ProjectState | null = null;
     const { verdict } = await this.decider.decide(
       'project',
       projectId,
       (state) => {
         before = state;
-        return beginAttempt(state, projectId, { hostId, generation, operationId, attemptId });
+        return beginAttempt(state, projectId, attempt);
       },
       { after: ask.position, readable: false },
     );
@@ -91,6 +105,7 @@ export class AskDesk {
     ]);
     return {
       attempt: verdict.attempt,
+      cancelRequested: open.cancelRequestedAt !== undefined,
       bucket,
       repository: {
         prefix: `projects/${projectId}/`,
@@ -120,6 +135,12 @@ export class AskDesk {
       initialiseRepository(state, ask.projectId, attemptOf(hostId, ask), ask.configId),
     );
     return { configId: verdict.configId };
+  }
+
+  private async unknownBackups(hostId: string, ask: Asks['unknown-backups']['ask']): Promise<UnknownBackups> {
+    const { projectId, backupIds } = ask;
+    const state = await this.decider.currentStateOf('project', projectId);
+    return unknownBackups(state, projectId, attemptOf(hostId, ask), backupIds);
   }
 
   private async assignments(hostId: string, { after }: Asks['assignments']['ask']): Promise<Assignments> {

@@ -9,17 +9,17 @@ import { Rejection } from '../decisions/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { BackupId, Id } from '../http/identifiers.js';
 import { Begins, Does } from '../http/described.js';
-import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
+import { WithLimits } from '../operations/limits.js';
 import { OperationView } from '../operations/operation-view.js';
 import { Operations } from '../operations/operations.js';
 import { ProjectCommands } from '../projects/project-commands.js';
 import { BackupRow } from '../tables/entities.js';
 import { BackupView, backupView } from './backup-view.js';
 
-export class CreateBackup {
+export class CreateBackup extends WithLimits {
   @ApiPropertyOptional({
     enum: CONSISTENCY_MODES,
     description: 'What the backup must be; without it the best that the state of the project allows',
@@ -28,6 +28,8 @@ export class CreateBackup {
   @IsIn(CONSISTENCY_MODES)
   consistency?: ConsistencyMode;
 }
+
+export class RestoreBackup extends WithLimits {}
 
 @ApiTags('backups')
 @Controller('v1/projects/:id/backups')
@@ -77,7 +79,9 @@ export class BackupsController {
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    return this.operations.accepted(await this.commands.request(id, 'backup', { ...body }, repetition), response);
+    const { limits, ...params } = body;
+    const operationId = await this.commands.request(id, 'backup', { params, limits }, repetition);
+    return this.operations.accepted(operationId, response);
   }
 
   @Delete(':backupId')
@@ -91,7 +95,8 @@ export class BackupsController {
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    return this.operations.accepted(await this.commands.request(id, 'forget', { backupId }, repetition), response);
+    const wanted = { params: { backupId } };
+    return this.operations.accepted(await this.commands.request(id, 'forget', wanted, repetition), response);
   }
 
   @Post(':backupId/restore')
@@ -102,10 +107,11 @@ export class BackupsController {
   async restore(
     @Id('project') id: string,
     @BackupId() backupId: string,
-    @Body(NoFields) _none: unknown,
+    @Body() { limits }: RestoreBackup,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    return this.operations.accepted(await this.commands.request(id, 'restore', { backupId }, repetition), response);
+    const wanted = { params: { backupId }, limits };
+    return this.operations.accepted(await this.commands.request(id, 'restore', wanted, repetition), response);
   }
 }

@@ -1,7 +1,26 @@
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { plainToInstance, Type } from 'class-transformer';
-import { IsInt, IsString, Length, Matches, Min, ValidateNested, validateSync } from 'class-validator';
-import { FreshnessChanged, ID_PATTERN, subjects, type Commands, type Refusal } from '@buckets/contracts';
+import {
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  MaxLength,
+  Min,
+  ValidateNested,
+  validateSync,
+} from 'class-validator';
+import {
+  EXPIRY_CODES,
+  FreshnessChanged,
+  ID_PATTERN,
+  subjects,
+  type Commands,
+  type ExpiryCode,
+  type Refusal,
+} from '@buckets/contracts';
 import { answer } from '@buckets/log';
 import { toProblem, type Logger } from '@buckets/service';
 import { Rejection } from '../decisions/rejection.js';
@@ -10,6 +29,17 @@ import type { ProjectCommands } from '../projects/project-commands.js';
 class RequestBackupBody {
   @Matches(ID_PATTERN) projectId!: string;
   @IsString() @Length(1, 255) key!: string;
+}
+
+class RequestTidyBody extends RequestBackupBody {
+  @IsInt() @Min(0) graceSeconds!: number;
+}
+
+class ExpireOperationBody {
+  @Matches(ID_PATTERN) projectId!: string;
+  @Matches(ID_PATTERN) operationId!: string;
+  @IsIn(EXPIRY_CODES) code!: ExpiryCode;
+  @IsOptional() @IsString() @MaxLength(2_000) detail?: string;
 }
 
 class StateFreshnessBody {
@@ -43,7 +73,16 @@ export class CommandDesk {
     switch (name) {
       case 'request-backup': {
         const { projectId, key } = read(RequestBackupBody, body);
-        return { operationId: await this.commands.requestFor('scheduler', projectId, 'backup', key) };
+        return { operationId: await this.commands.requestFor('scheduler', projectId, 'backup', { key }) };
+      }
+      case 'request-tidy': {
+        const { projectId, key, graceSeconds } = read(RequestTidyBody, body);
+        const params = { remove: true, graceSeconds };
+        return { operationId: await this.commands.requestFor('scheduler', projectId, 'tidy', { key, params }) };
+      }
+      case 'expire-operation': {
+        const { projectId, ...expiry } = read(ExpireOperationBody, body);
+        return { position: await this.commands.expire(projectId, expiry) };
       }
       case 'state-freshness': {
         const { projectId, generation, freshness } = read(StateFreshnessBody, body);

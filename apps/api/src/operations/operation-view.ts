@@ -1,5 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import {
+  DEFAULT_LIMITS,
+  isEnded,
   OPERATION_KINDS,
   OPERATION_STATES,
   PHASES,
@@ -15,6 +17,7 @@ import {
 import { OptionalWhole, Whole } from '../http/described.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import type { OperationRow } from '../tables/entities.js';
+import { LimitsView } from './limits.js';
 
 export class FileProblemView {
   @ApiProperty() path!: string;
@@ -42,11 +45,25 @@ export class HookResultView {
   @ApiProperty({ description: 'The end of what the command printed' }) output!: string;
 }
 
+export class OrphanView {
+  @ApiProperty({ description: "The snapshot's id" }) backupId!: string;
+  @ApiProperty({ format: 'date-time', description: "When it was made, by its host's clock" }) at!: string;
+  @ApiPropertyOptional({ description: 'The operation that made it, if it says so' }) operationId?: string;
+  @ApiProperty() removed!: boolean;
+}
+
+export class OrphansView {
+  @Whole() total!: number;
+  @Whole() removed!: number;
+  @ApiProperty({ type: [OrphanView], description: 'The oldest hundred' }) first!: OrphanView[];
+}
+
 export class OperationResultView {
   @ApiPropertyOptional({ description: 'The backup that was made' }) backupId?: string;
   @ApiPropertyOptional({ type: RestoreResultView }) restore?: RestoreResultView;
   @ApiPropertyOptional({ type: HookResultView }) hook?: HookResultView;
   @ApiPropertyOptional({ enum: ROOTS, isArray: true, description: 'Made empty' }) createdRoots?: Root[];
+  @ApiPropertyOptional({ type: OrphansView, description: 'Snapshots that are no backups' }) orphans?: OrphansView;
 }
 
 export class ProgressView {
@@ -67,11 +84,20 @@ export class OperationView {
   @ApiProperty({ enum: OPERATION_STATES }) state!: OperationState;
   @ApiProperty() projectId!: string;
   @ApiProperty() hostId!: string;
+  @ApiProperty({ type: LimitsView, description: 'How long it may take' }) limits!: LimitsView;
   @Whole() attempts!: number;
+  @ApiPropertyOptional({ description: 'The run of the worker that makes, or made, its latest attempt' })
+  workerId?: string;
+  @ApiPropertyOptional({ description: 'Why the attempt before the latest one has failed: stable, for programs' })
+  previousFailure?: string;
   @ApiProperty() requestedBy!: string;
   @ApiProperty({ format: 'date-time' }) requestedAt!: string;
   @ApiPropertyOptional({ format: 'date-time' }) beganAt?: string;
   @ApiPropertyOptional({ format: 'date-time' }) endedAt?: string;
+  @ApiPropertyOptional({ format: 'date-time', description: 'When somebody first asked for its end' })
+  cancelRequestedAt?: string;
+  @ApiPropertyOptional({ description: 'True where a cancel was asked for, and it has ended otherwise' })
+  cancelTooLate?: boolean;
   @ApiProperty({ type: 'object', additionalProperties: true }) params!: Record<string, unknown>;
   @ApiPropertyOptional({ type: OperationResultView }) result?: OperationResultView;
   @ApiPropertyOptional({ description: 'Why it did not succeed: stable, for programs' }) code?: string;
@@ -89,17 +115,27 @@ export async function operationView(row: OperationRow, keys: ProjectKeys, progre
     state: row.state,
     projectId,
     hostId: row.host_id,
+    limits: row.limits ?? DEFAULT_LIMITS[row.kind],
     attempts: row.attempts,
+    ...(row.worker_id === null ? {} : { workerId: row.worker_id }),
+    ...(row.previous_failure === null ? {} : { previousFailure: row.previous_failure }),
     requestedBy: row.requested_by,
     requestedAt: row.requested_at,
     ...(row.began_at === null ? {} : { beganAt: row.began_at }),
     ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),
+    ...(row.cancel_requested_at === null ? {} : { cancelRequestedAt: row.cancel_requested_at }),
+    ...(cameTooLate(row) ? { cancelTooLate: true } : {}),
     params: row.params,
     ...(row.result === null ? {} : { result: await opened(row.result, projectId, keys) }),
     ...(row.code === null ? {} : { code: row.code }),
     ...(row.reason === null ? {} : { reason: await keys.open({ projectId, field: 'reason' }, row.reason) }),
+    ...(row.left_behind === null ? {} : { left: row.left_behind }),
     ...(progress === undefined ? {} : { progress }),
   };
+}
+
+function cameTooLate({ cancel_requested_at, state }: OperationRow): boolean {
+  return cancel_requested_at !== null && isEnded(state) && state !== 'cancelled';
 }
 
 async function opened(result: OperationResult, projectId: string, keys: ProjectKeys): Promise<OperationResultView> {

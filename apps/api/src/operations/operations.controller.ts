@@ -1,4 +1,4 @@
-import { Controller, Get, Header, Inject, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Header, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiNoContentResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsIn, IsOptional, Matches } from 'class-validator';
 import type { Request, Response } from 'express';
@@ -13,9 +13,12 @@ import { Stopping } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { Needs } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
-import { Does } from '../http/described.js';
+import { Begins, Does } from '../http/described.js';
 import { Id } from '../http/identifiers.js';
+import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { NoFields } from '../http/no-fields.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { ProjectCommands } from '../projects/project-commands.js';
 import { OperationRow } from '../tables/entities.js';
 import { OperationView } from './operation-view.js';
 import { Operations } from './operations.js';
@@ -33,6 +36,7 @@ export class OperationsQuery extends PageQuery {
 export class OperationsController {
   constructor(
     private readonly operations: Operations,
+    private readonly commands: ProjectCommands,
     private readonly stream: OperationStream,
     private readonly data: DataSource,
     @Inject(Stopping) private readonly stopping: Stopping,
@@ -60,6 +64,25 @@ export class OperationsController {
   @ApiProblems(404)
   async get(@Id('operation') id: string): Promise<OperationView> {
     return this.operations.get(id);
+  }
+
+  @Post(':id/cancel')
+  @Does(
+    'Cancels an operation',
+    'What its host has not begun ends at once. Of what it has begun the host says how it ends: as `cancelled`, or ' +
+      'otherwise where it was too late. Asking again changes nothing; once it has ended the answer is 409.',
+  )
+  @Needs('operations:write')
+  @Begins(OperationView)
+  @ApiProblems(404, 409)
+  async cancel(
+    @Id('operation') id: string,
+    @Body(NoFields) _none: unknown,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    await this.commands.cancel(id, repetition);
+    return this.operations.accepted(id, response);
   }
 
   @Get(':id/events')

@@ -1,7 +1,8 @@
 import {
   idFromKey,
+  isEnded,
   type FreshnessChanged,
-  type OperationKind,
+  type OperationLimits,
   type ProjectCreated,
   type ProjectUpdated,
 } from '@buckets/contracts';
@@ -10,10 +11,19 @@ import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
+import { limitsFor, type Limits } from '../operations/limits.js';
 import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
+import { cancelOperation } from './decide/cancel-operation.js';
 import { reportChange, stateFreshness } from './decide/changes.js';
 import { createProject, updateProject } from './decide/create-project.js';
-import { requestOperation, type OperationRequest } from './decide/request-operation.js';
+import { expireOperation, type Expiry } from './decide/expire-operation.js';
+import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
+
+/** What is asked for, and how long it may take where the caller has a wish. */
+export interface Wanted {
+  params?: Record<string, unknown>;
+  limits?: Partial<OperationLimits> | undefined;
+}
 
 export interface NewProject {
   id?: string;
@@ -34,6 +44,7 @@ export class ProjectCommands {
     private readonly decider: Decider,
     private readonly data: DataSource,
     private readonly keys: ProjectKeys,
+    private readonly limits: Limits,
   ) {}
 
   async create(project: NewProject, repetition: Repeatable): Promise<string> {
@@ -57,7 +68,14 @@ export class ProjectCommands {
       ...(requestHash === undefined ? {} : { requestHash }),
     };
     const operationId = idFromKey('provision', projectId, projectId);
-    const command = { projectId, data, operationId, adopt: project.adopt ?? false, at: new Date().toISOString() };
+    const command = {
+      projectId,
+      data,
+      operationId,
+      adopt: project.adopt ?? false,
+      limits: this.limits.provision,
+      at: new Date().toISOString(),
+    };
     await this.decider.decide('project', projectId, (state) => createProject(state, command));
     return projectId;
   }
@@ -82,25 +100,56 @@ export class ProjectCommands {
   async request(
     projectId: string,
     kind: OperationRequest['kind'],
-    params: Record<string, unknown>,
+    { params = {}, limits }: Wanted,
     repetition: Repeatable,
   ): Promise<string> {
-    const { requestedBy, requestHash } = repetition;
+    const by = requester(repetition);
     const operationId = repetition.idFor('operation');
     const request: OperationRequest = {
       operationId,
       kind,
       params,
+      limits: limitsFor(this.limits, kind, limits),
       at: new Date().toISOString(),
-      by: { requestedBy, ...(requestHash === undefined ? {} : { requestHash }) },
+      by,
     };
     await this.decider.decide('project', projectId, async (state) => {
-      const known = await this.data.getRepository(OperationRow).findOneBy({ id: operationId });
+      const known = await this.operation(operationId);
       if (known === null) return requestOperation(state, projectId, request);
-      sameRequest(known.request_hash, requestHash);
+      sameRequest(known.request_hash, by.requestHash);
       return { events: [], intents: [] };
     });
     return operationId;
+  }
+
+  /**
+   * Ends an operation, or has its host end it. The same request again finds what it did.
+   *
+   * @throws {Rejection} `operation-ended`
+   */
+  async cancel(operationId: string, repetition: Repeatable): Promise<void> {
+    const by = requester(repetition);
+    const operation = await this.operation(operationId);
+    if (operation === null) {
+      throw new Rejection('operation-not-found', `There is no operation ${operationId}.`, 404);
+    }
+    const { project_id: projectId } = operation;
+    await this.decider.decide('project', projectId, async (state) => {
+      const { state: reached, cancel_hash: first } = (await this.operation(operationId)) ?? operation;
+      if (!isEnded(reached))
+        return cancelOperation(state, projectId, { operationId, at: new Date().toISOString(), by });
+      if (first !== null && first === by.requestHash) return { events: [], intents: [] };
+      const detail = `The operation has ended already: its state is ${reached}.`;
+      throw new Rejection('operation-ended', detail, 409, { state: reached });
+    });
+  }
+
+  /** @returns the position at which it is decided */
+  async expire(projectId: string, expiry: Omit<Expiry, 'at'>): Promise<number> {
+    const { position } = await this.decider.decide('project', projectId, (state) =>
+      expireOperation(state, projectId, { ...expiry, at: new Date().toISOString() }),
+    );
+    return position;
   }
 
   async reportChange(projectId: string, source: string): Promise<void> {
@@ -116,15 +165,24 @@ export class ProjectCommands {
   }
 
   /** What a process manager asks for under a key of its own. */
-  async requestFor(manager: string, projectId: string, kind: OperationKind & 'backup', key: string): Promise<string> {
+  async requestFor(
+    manager: string,
+    projectId: string,
+    kind: OperationRequest['kind'],
+    { key, params = {} }: { key: string; params?: Record<string, unknown> },
+  ): Promise<string> {
     const idFor = (purpose: string) => idFromKey(purpose, manager, `${projectId} ${key}`);
-    return this.request(projectId, kind, {}, { requestedBy: manager, idFor });
+    return this.request(projectId, kind, { params }, { requestedBy: manager, idFor });
   }
 
   async existing(projectId: string): Promise<ProjectRow> {
     const row = await this.data.getRepository(ProjectRow).findOneBy({ id: projectId });
     if (row === null) throw new Rejection('project-not-found', `There is no project ${projectId}.`, 404);
     return row;
+  }
+
+  private async operation(id: string): Promise<OperationRow | null> {
+    return this.data.getRepository(OperationRow).findOneBy({ id });
   }
 
   private async bucketFor({ bucketId }: NewProject, regionId: string): Promise<BucketRow> {
@@ -151,4 +209,8 @@ export class ProjectCommands {
       ...(description === undefined ? {} : { description: await seal('description', description) }),
     };
   }
+}
+
+function requester({ requestedBy, requestHash }: Repeatable): Requester {
+  return { requestedBy, ...(requestHash === undefined ? {} : { requestHash }) };
 }

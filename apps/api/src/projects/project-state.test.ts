@@ -141,7 +141,7 @@ describe('the state of a project', () => {
     expect(operationEvent('backup-recorded')).toBeNull();
     expect(operationEvent('constructor')).toBeNull();
     const steps = Object.keys(EVENT_CLASSES.project).filter((type) => operationEvent(type) !== null);
-    expect(steps).toHaveLength(OPERATION_KINDS.length * (2 + OUTCOMES.length));
+    expect(steps).toHaveLength(OPERATION_KINDS.length * (3 + OUTCOMES.length));
   });
 });
 

@@ -26,6 +26,10 @@ export interface ProjectState {
   /** The data were somewhere once: an empty project must never be made of it in silence. */
   hadData: boolean;
   repositoryConfigId?: string;
+  /** The latest attempt that may bring the data, until they are there. A late word of it still counts. */
+  dataAttemptId?: string;
+  /** The latest attempt to start or stop. A late word of it still counts; one of an earlier attempt does not. */
+  runtimeAttemptId?: string;
   operations: Record<string, OpenOperation>;
   backups: Record<string, KnownBackup>;
   /** The position at which the latest backup was allowed to begin. */
@@ -45,6 +49,8 @@ export interface OpenOperation {
   /** The attempt that has the say, and the position at which it was granted. */
   attemptId?: string;
   beganPosition?: number;
+  /** When somebody first asked for its end. */
+  cancelRequestedAt?: string;
 }
 
 export interface KnownBackup {
@@ -52,6 +58,8 @@ export interface KnownBackup {
   beganAt: string;
   generation: number;
   partialBecause: PartialReason[];
+  /** The operation that was to delete it, and ended without a word of its host: the backup may be gone. */
+  maybeDeletedBy?: string;
 }
 
 type ProjectEvent = LoggedEvent<'project'>;
@@ -63,8 +71,13 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
   const operation = operationEvent(event.type);
   if (operation !== null) return evolveOperation(state, event, operation);
   switch (event.type) {
-    case 'provisioned':
-      return event.data.generation === state.generation ? { ...state, provisioned: true, hadData: true } : state;
+    case 'provisioned': {
+      if (event.data.generation !== state.generation) return state;
+      const { dataAttemptId: _there, ...rest } = state;
+      return { ...rest, provisioned: true, hadData: true };
+    }
+    case 'runtime-changed':
+      return { ...state, running: event.data.running };
     case 'changed':
       return { ...state, lastOutsideChange: event.position };
     case 'freshness-changed': {
@@ -104,22 +117,53 @@ function created(data: Extract<ProjectEvent, { type: 'created' }>['data'], time:
 }
 
 function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step }: OperationEvent): ProjectState {
+  const { operationId } = event.data as { operationId: string };
   const operations = { ...state.operations };
   if (step === 'requested') {
-    const { operationId, generation, hostId, params } = event.data as OperationRequested;
+    const { generation, hostId, params } = event.data as OperationRequested;
     operations[operationId] = { kind, generation, hostId, params, requestedAt: event.time, attempts: 0 };
     return { ...state, operations };
   }
-  if (step === 'began') {
-    const { operationId, attempt, attemptId } = event.data as OperationBegan;
-    const open = operations[operationId];
-    if (open === undefined) return state;
-    operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition: event.position };
-    return { ...state, operations, ...(kind === 'backup' ? { lastBackupBegan: event.position } : {}) };
+  const open = Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
+  switch (step) {
+    case 'began': {
+      if (open === undefined) return state;
+      const { attempt, attemptId } = event.data as OperationBegan;
+      operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition: event.position };
+      return { ...state, operations, ...began(kind, attemptId, event.position) };
+    }
+    case 'cancel-requested':
+      if (open === undefined) return state;
+      operations[operationId] = { ...open, cancelRequestedAt: open.cancelRequestedAt ?? event.time };
+      return { ...state, operations };
+    default: {
+      const { running } = event.data as OperationEnded;
+      delete operations[operationId];
+      return { ...state, operations, ...defined({ running }), ...inDoubt(state, operationId, open, step) };
+    }
   }
-  const { operationId, running } = event.data as OperationEnded;
-  delete operations[operationId];
-  return { ...state, operations, ...defined({ running }) };
+}
+
+function began(kind: OperationKind, attemptId: string, position: number): Partial<ProjectState> {
+  return {
+    ...(kind === 'backup' ? { lastBackupBegan: position } : {}),
+    ...(kind === 'provision' || kind === 'restore' || kind === 'start' ? { dataAttemptId: attemptId } : {}),
+    ...(kind === 'start' || kind === 'stop' ? { runtimeAttemptId: attemptId } : {}),
+  };
+}
+
+/** A deletion that began and did not succeed may have deleted its backup all the same. */
+function inDoubt(
+  { backups }: ProjectState,
+  operationId: string,
+  open: OpenOperation | undefined,
+  outcome: Outcome,
+): Partial<ProjectState> {
+  if (open?.kind !== 'forget' || open.attempts === 0 || outcome === 'succeeded') return {};
+  const backupId = String(open.params['backupId']);
+  const backup = Object.hasOwn(backups, backupId) ? backups[backupId] : undefined;
+  if (backup === undefined) return {};
+  return { backups: { ...backups, [backupId]: { ...backup, maybeDeletedBy: operationId } } };
 }
 
 function known(record: BackupRecorded): KnownBackup {
@@ -131,15 +175,15 @@ function known(record: BackupRecorded): KnownBackup {
   };
 }
 
+const STEPS = ['requested', 'began', 'cancel-requested', ...OUTCOMES] as const;
+
 export interface OperationEvent {
   kind: OperationKind;
-  step: 'requested' | 'began' | Outcome;
+  step: (typeof STEPS)[number];
 }
 
 const OPERATION_EVENTS: ReadonlyMap<string, OperationEvent> = new Map(
-  OPERATION_KINDS.flatMap((kind) =>
-    (['requested', 'began', ...OUTCOMES] as const).map((step) => [`${kind}-${step}`, { kind, step }] as const),
-  ),
+  OPERATION_KINDS.flatMap((kind) => STEPS.map((step) => [`${kind}-${step}`, { kind, step }] as const)),
 );
 
 /** Which step of which kind of operation an event's type stands for, if any. */
@@ -159,8 +203,9 @@ export function backupToRestore(state: ProjectState): string | null {
   return newest?.[0] ?? null;
 }
 
+/** It lacks some files at most. */
 function isHarmless(reason: PartialReason): boolean {
-  return reason === 'unreadable-files';
+  return reason === 'unreadable-files' || reason === 'unwitnessed';
 }
 
 /** Whether somebody has asked for the backup to be deleted. */

@@ -2,16 +2,16 @@ import { Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from
 import { ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsBoolean, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import type { Response } from 'express';
-import { ID_PATTERN } from '@buckets/contracts';
+import { ID_PATTERN, LONGEST_LIMIT_SECONDS } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
 import { Begins, Creates, Does, OptionalWhole } from '../http/described.js';
-import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
+import { WithLimits } from '../operations/limits.js';
 import { OperationView } from '../operations/operation-view.js';
 import { Operations } from '../operations/operations.js';
 import { ProjectRow } from '../tables/entities.js';
@@ -20,6 +20,8 @@ import { openTexts } from './project-texts.js';
 import { FreshnessView, freshnessView, ProjectView, projectView } from './project-view.js';
 
 const MAX_INTERVAL_MINUTES = 525_600;
+/** A day. */
+const GRACE_SECONDS = 86_400;
 
 export class CreateProject {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source, description: "The platform's own name for it" })
@@ -62,13 +64,34 @@ export class UpdateProject {
   backupIntervalMinutes?: number;
 }
 
-export class StartProject {
+export class StartProject extends WithLimits {
   @ApiPropertyOptional({
     description: 'Start with empty folders where the data are lost and no backup can be restored',
   })
   @IsOptional()
   @IsBoolean()
   allowEmpty?: boolean;
+}
+
+export class StopProject extends WithLimits {}
+
+export class TidyProject extends WithLimits {
+  @ApiPropertyOptional({ default: false, description: 'Also removes those that are older than the grace period' })
+  @IsOptional()
+  @IsBoolean()
+  remove?: boolean;
+
+  @OptionalWhole({
+    minimum: 0,
+    maximum: LONGEST_LIMIT_SECONDS,
+    default: GRACE_SECONDS,
+    description: 'How old a snapshot has to be. A host may not have told of a young one yet that it is a backup',
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  @Max(LONGEST_LIMIT_SECONDS)
+  graceSeconds?: number;
 }
 
 export class ReportChange {
@@ -159,7 +182,9 @@ export class ProjectsController {
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    return this.operations.accepted(await this.commands.request(id, 'start', { ...body }, repetition), response);
+    const { limits, ...params } = body;
+    const operationId = await this.commands.request(id, 'start', { params, limits }, repetition);
+    return this.operations.accepted(operationId, response);
   }
 
   @Post(':id/stop')
@@ -169,11 +194,30 @@ export class ProjectsController {
   @ApiProblems(404, 409)
   async stop(
     @Id('project') id: string,
-    @Body(NoFields) _none: unknown,
+    @Body() { limits }: StopProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    return this.operations.accepted(await this.commands.request(id, 'stop', {}, repetition), response);
+    return this.operations.accepted(await this.commands.request(id, 'stop', { limits }, repetition), response);
+  }
+
+  @Post(':id/tidy')
+  @Does(
+    'Looks for snapshots in the repository that are none of its backups',
+    'A backup that was cut off, or whose host was overtaken, may leave one. They are listed by the result of the ' +
+      'operation, the oldest hundred; nothing is removed unless asked for.',
+  )
+  @Needs('backups:write')
+  @Begins(OperationView)
+  @ApiProblems(404, 409, 429)
+  async tidy(
+    @Id('project') id: string,
+    @Body() { remove = false, graceSeconds = GRACE_SECONDS, limits }: TidyProject,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    const wanted = { params: { remove, graceSeconds }, limits };
+    return this.operations.accepted(await this.commands.request(id, 'tidy', wanted, repetition), response);
   }
 
   @Post(':id/changes')

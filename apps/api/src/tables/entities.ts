@@ -2,6 +2,7 @@ import type {
   BackupRecorded,
   FreshnessState,
   OperationKind,
+  OperationLimits,
   OperationResult,
   OperationState,
   Scope,
@@ -128,6 +129,16 @@ export class OperationRow {
   @Column({ type: 'text' }) requested_at!: string;
   @Column({ type: 'text', nullable: true }) began_at!: string | null;
   @Column({ type: 'text', nullable: true }) ended_at!: string | null;
+  /** Null of what was requested before operations had limits. */
+  @Column({ type: 'jsonb', nullable: true }) limits!: OperationLimits | null;
+  @Column({ type: 'text', nullable: true }) cancel_requested_at!: string | null;
+  /** Of the request to cancel it that came first, if that had an Idempotency-Key. */
+  @Column({ type: 'text', nullable: true }) cancel_hash!: string | null;
+  /** Of its latest attempt. */
+  @Column({ type: 'text', nullable: true }) worker_id!: string | null;
+  @Column({ type: 'text', nullable: true }) previous_failure!: string | null;
+  /** What its end has left behind. */
+  @Column({ type: 'jsonb', nullable: true }) left_behind!: string[] | null;
   @Index('operation_position') @Column(position) position!: number;
   /** Of its latest event. */
   @Column(position) changed_position!: number;

@@ -1,4 +1,5 @@
 import type {
+  CancelRequested,
   EventThing,
   LoggedEvent,
   OperationBegan,
@@ -150,7 +151,8 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
 function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind, step }: OperationEvent): void {
   const { id: project_id, position, time } = event;
   if (step === 'requested') {
-    const { operationId, hostId, generation, params, requestedBy, requestHash } = event.data as OperationRequested;
+    const { operationId, hostId, generation, params, limits, requestedBy, requestHash } =
+      event.data as OperationRequested;
     views.operations.put({
       id: operationId,
       project_id,
@@ -168,28 +170,46 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
       requested_at: time,
       began_at: null,
       ended_at: null,
+      limits: limits ?? null,
+      cancel_requested_at: null,
+      cancel_hash: null,
+      worker_id: null,
+      previous_failure: null,
+      left_behind: null,
       position,
       changed_position: position,
     });
     return;
   }
   if (step === 'began') {
-    const { operationId, attempt } = event.data as OperationBegan;
+    const { operationId, attempt, workerId, previousFailure } = event.data as OperationBegan;
     const began_at = views.operations.get(operationId)?.began_at ?? time;
     views.operations.patch([operationId], {
       state: 'running',
       attempts: attempt,
       began_at,
+      worker_id: workerId ?? null,
+      previous_failure: previousFailure ?? null,
       changed_position: position,
     });
     return;
   }
-  const { operationId, result, code, reason } = event.data as OperationEnded;
+  if (step === 'cancel-requested') {
+    const { operationId, requestHash } = event.data as CancelRequested;
+    views.operations.patch([operationId], {
+      cancel_requested_at: time,
+      cancel_hash: requestHash ?? null,
+      changed_position: position,
+    });
+    return;
+  }
+  const { operationId, result, code, reason, left } = event.data as OperationEnded;
   views.operations.patch([operationId], {
     state: step satisfies Outcome,
     result: result ?? null,
     code: code ?? null,
     reason: reason ?? null,
+    left_behind: left ?? null,
     ended_at: time,
     changed_position: position,
   });

@@ -2,6 +2,7 @@ import { openDatabase as open } from '@buckets/log';
 import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
+import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
 
@@ -17,7 +18,12 @@ export async function openDatabase(
     connections,
     patient,
     entities: [...API_ENTITIES, RequestKeyRow, ProjectKeysRow, BucketCredentialsRow],
-    migrations: [CreateVault1760000000000, CreateTables1763800000000, CreateRequestKeys1763900000000],
+    migrations: [
+      CreateVault1760000000000,
+      CreateTables1763800000000,
+      CreateRequestKeys1763900000000,
+      AddLimitsAndCancel1764000000000,
+    ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,
   });

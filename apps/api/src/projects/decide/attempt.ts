@@ -1,4 +1,4 @@
-import type { NewEvent } from '@buckets/contracts';
+import type { NewEvent, UnknownBackups } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
 import type { OpenOperation, ProjectState } from '../project-state.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
@@ -9,6 +9,12 @@ export interface Attempt {
   generation: number;
   operationId: string;
   attemptId: string;
+}
+
+/** What is told of an attempt for people to see. */
+export interface Begun extends Attempt {
+  workerId?: string;
+  previousFailure?: string;
 }
 
 /** An operation that has been begun so often and never ended takes its host down each time. */
@@ -23,25 +29,53 @@ export const MAX_ATTEMPTS = 25;
 export function beginAttempt(
   state: ProjectState | null,
   projectId: string,
-  attempt: Attempt,
+  attempt: Begun,
 ): Verdict & { attempt: number | null } {
   const open = current(state, projectId, attempt);
   if (open.attemptId === attempt.attemptId) return { ...NOTHING, attempt: open.attempts };
-  const { operationId, hostId, attemptId } = attempt;
+  const { operationId, hostId, attemptId, workerId, previousFailure } = attempt;
   if (open.attempts >= MAX_ATTEMPTS) {
     const reason = `It was begun ${MAX_ATTEMPTS} times and never came to an end. The log of its host tells why.`;
     const data = { operationId, attempt: open.attempts, code: 'too-many-attempts', reason };
     return { attempt: null, ...facts({ thing: 'project', type: `${open.kind}-failed`, data } as NewEvent<'project'>) };
   }
   const next = open.attempts + 1;
-  const data = { operationId, hostId, attempt: next, attemptId };
+  const data = {
+    operationId,
+    hostId,
+    attempt: next,
+    attemptId,
+    ...(workerId === undefined ? {} : { workerId }),
+    ...(previousFailure === undefined ? {} : { previousFailure }),
+  };
   return { attempt: next, ...facts({ thing: 'project', type: `${open.kind}-began`, data } as NewEvent<'project'>) };
 }
 
-/** Whether an attempt still has the say, right before a step that cannot be undone. @throws {Rejection} when not */
+/**
+ * Whether an attempt still has the say, right before a step that cannot be undone. One whose end somebody has asked for
+ * takes no such step any more.
+ *
+ * @throws {Rejection} when not
+ */
 export function confirmAttempt(state: ProjectState | null, projectId: string, attempt: Attempt): void {
-  const open = current(state, projectId, attempt);
-  if (open.attemptId !== attempt.attemptId) throw overtaken('another attempt has begun since');
+  const open = withTheSay(state, projectId, attempt);
+  if (open.cancelRequestedAt === undefined) return;
+  throw new Rejection('cancel-requested', 'The operation is to end: somebody has cancelled it.', 409);
+}
+
+/** Which of these snapshots are no backups of the project, for the attempt that has the say. */
+export function unknownBackups(
+  state: ProjectState | null,
+  projectId: string,
+  attempt: Attempt,
+  backupIds: readonly string[],
+): UnknownBackups {
+  withTheSay(state, projectId, attempt);
+  const { backups, operations } = existing(state, projectId);
+  return {
+    backupIds: backupIds.filter((id) => !Object.hasOwn(backups, id)),
+    openOperations: Object.keys(operations),
+  };
 }
 
 /** The first to state it wins; everybody gets to know which repository it is. */
@@ -56,6 +90,12 @@ export function initialiseRepository(
   if (known !== undefined) return { ...NOTHING, configId: known };
   const data = { configId, operationId: attempt.operationId };
   return { configId, ...facts({ thing: 'project', type: 'repository-initialised', data }) };
+}
+
+function withTheSay(state: ProjectState | null, projectId: string, attempt: Attempt): OpenOperation {
+  const open = current(state, projectId, attempt);
+  if (open.attemptId !== attempt.attemptId) throw overtaken('another attempt has begun since');
+  return open;
 }
 
 function current(state: ProjectState | null, projectId: string, attempt: Attempt): OpenOperation {

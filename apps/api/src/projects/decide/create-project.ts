@@ -1,20 +1,27 @@
-import type { ProjectCreated, ProjectUpdated } from '@buckets/contracts';
+import type { OperationLimits, ProjectCreated, ProjectUpdated } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
 import type { ProjectState } from '../project-state.js';
 import { requested } from './request-operation.js';
 import { existing, facts, NOTHING, type Verdict } from './verdict.js';
 
+export interface NewProject {
+  projectId: string;
+  data: ProjectCreated;
+  /** Of the operation that makes its data. */
+  operationId: string;
+  adopt: boolean;
+  limits: OperationLimits;
+  at: string;
+}
+
 /** A project begins with its data being made on its host. */
-export function createProject(
-  state: ProjectState | null,
-  command: { projectId: string; data: ProjectCreated; operationId: string; adopt: boolean; at: string },
-): Verdict {
-  const { projectId, data, operationId, adopt, at } = command;
+export function createProject(state: ProjectState | null, command: NewProject): Verdict {
+  const { projectId, data, operationId, adopt, limits, at } = command;
   if (state !== null) {
     if (data.requestHash !== undefined && state.requestHash === data.requestHash) return NOTHING;
     throw new Rejection('project-exists', `There is a project ${projectId} already.`, 409);
   }
-  const provision = { operationId, kind: 'provision' as const, params: { adopt }, at, by: data };
+  const provision = { operationId, kind: 'provision' as const, params: { adopt }, limits, at, by: data };
   const { events, intents } = requested(projectId, data, provision);
   return { events: [{ thing: 'project', type: 'created', data }, ...events], intents };
 }

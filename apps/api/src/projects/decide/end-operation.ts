@@ -3,9 +3,9 @@ import type { OpenOperation, ProjectState } from '../project-state.js';
 import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 
 /**
- * Turns a host's word into facts. A host that has no say changes nothing, and that is stated; a backup that exists is
- * a fact of its own, whatever became of its operation; an operation ends once. What the attempt that has the say claims
- * against all sense ends its operation as failed: nobody would end it otherwise.
+ * Turns a host's word into facts. A host that has no say changes nothing, and that is stated; an operation ends once.
+ * What a host did for an operation that others have ended is a fact all the same: a backup, data, a process that runs.
+ * What the attempt that has the say claims against all sense ends its operation as failed: nobody would end it otherwise.
  */
 export function endOperation(state: ProjectState | null, hostId: string, claim: OperationEndedClaim): Verdict {
   if (state === null) return NOTHING;
@@ -24,14 +24,35 @@ export function endOperation(state: ProjectState | null, hostId: string, claim: 
     return facts(rejected, ended(claim, open, 'failed', { code: 'impossible-claim', reason }));
   }
   const recorded = newBackup(state, hostId, claim);
+  if (open === undefined) return facts(...recorded, ...lateFacts(state, claim));
   if (!hasTheSay) return facts(...recorded);
-  const { code, reason, result, running } = claim;
+  const { code, reason, result, running, left } = claim;
   return facts(
     ...recorded,
     ...newData(claim),
     ...lostBackup(state, claim, open),
-    ended(claim, open, claim.outcome, { code, reason, result, running }),
+    ended(claim, open, claim.outcome, { code, reason, result, running, left }),
   );
+}
+
+/**
+ * What became so after the operation had been ended by others. A claim may also come again, long after: the word of an
+ * attempt that a later one of its kind has followed says nothing of how things are now.
+ */
+function lateFacts(state: ProjectState, claim: OperationEndedClaim): NewEvent<'project'>[] {
+  const { kind, outcome, operationId, attemptId, running } = claim;
+  const isLastWordOnData = !state.provisioned || state.dataAttemptId === attemptId;
+  const isLastWordOnRuntime = state.runtimeAttemptId === attemptId;
+  const deleted = Object.entries(state.backups).find(([, { maybeDeletedBy }]) => maybeDeletedBy === operationId);
+  return [
+    ...(isLastWordOnData ? newData(claim) : []),
+    ...(deleted !== undefined && kind === 'forget' && outcome === 'succeeded'
+      ? [deletion(deleted[0], operationId)]
+      : []),
+    ...(isLastWordOnRuntime && running !== undefined && running !== state.running
+      ? [{ thing: 'project', type: 'runtime-changed', data: { operationId, running } } as const]
+      : []),
+  ];
 }
 
 function newBackup(state: ProjectState, hostId: string, { backup }: OperationEndedClaim): NewEvent<'project'>[] {
@@ -50,7 +71,11 @@ function lostBackup(
 ): NewEvent<'project'>[] {
   const backupId = String(params['backupId']);
   if (kind !== 'forget' || outcome !== 'succeeded' || !Object.hasOwn(state.backups, backupId)) return [];
-  return [{ thing: 'project', type: 'backup-deleted', data: { backupId, operationId } }];
+  return [deletion(backupId, operationId)];
+}
+
+function deletion(backupId: string, operationId: string): NewEvent<'project'> {
+  return { thing: 'project', type: 'backup-deleted', data: { backupId, operationId } };
 }
 
 function ended(
@@ -78,6 +103,9 @@ function objectionTo(claim: OperationEndedClaim, open: OpenOperation | undefined
   const { kind, outcome, operationId, generation, backup, provisioned, running } = claim;
   if (open !== undefined && open.kind !== kind) return `the operation is a ${open.kind}`;
   if (outcome === 'expired') return 'it is not for a host to say that time is up';
+  if (outcome === 'cancelled' && open !== undefined && open.cancelRequestedAt === undefined) {
+    return 'nobody has cancelled it';
+  }
   if (backup !== undefined) {
     if (kind !== 'backup') return `a ${kind} makes no backup`;
     if (backup.operationId !== operationId) return 'the backup is of another operation';

@@ -10,7 +10,7 @@ import {
 } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
 import { evolve, operationEvent, type ProjectState } from '../project-state.js';
-import { AT, created, logged, record } from '../testing/given.js';
+import { AT, created, LIMITS, logged, record } from '../testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';
 import { reportChange, stateFreshness } from './changes.js';
 import { createProject } from './create-project.js';
@@ -182,13 +182,14 @@ class Story {
           data: created,
           operationId: 'op-0',
           adopt: each.adopt,
+          limits: LIMITS,
           at: AT,
         });
       case 'request': {
         // The ids of ended operations are looked up before anything is decided.
         if (this.ended.has(each.operationId)) return { events: [], intents: [] };
         const params = { backupId: String(each.digit).repeat(64) };
-        const request: OperationRequest = { ...each, params, at: AT, by: { requestedBy: 'admin' } };
+        const request: OperationRequest = { ...each, params, limits: LIMITS, at: AT, by: { requestedBy: 'admin' } };
         return requestOperation(this.state, 'p1', request);
       }
       case 'begin':

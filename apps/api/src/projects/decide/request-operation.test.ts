@@ -7,6 +7,7 @@ import {
   expectRejection,
   given,
   HERE,
+  LIMITS,
   READY,
   recordedEvent,
   requestedEvent,
@@ -16,11 +17,13 @@ import {
 import { createProject, updateProject } from './create-project.js';
 import { MAX_OPEN_OPERATIONS, requestOperation, type OperationRequest } from './request-operation.js';
 
+const initialised = event('repository-initialised', { configId: snapshot('a'), operationId: 'op-b' });
 const by = { requestedBy: 'key/k1' };
 const request = (kind: OperationRequest['kind'], params: Record<string, unknown> = {}, operationId = 'op-1') => ({
   operationId,
   kind,
   params,
+  limits: LIMITS,
   at: AT,
   by,
 });
@@ -28,7 +31,14 @@ const ask = (state: Parameters<typeof requestOperation>[0], ...of: Parameters<ty
   requestOperation(state, 'p1', request(...of));
 
 describe('a new project', () => {
-  const command = { projectId: 'p1', data: { ...created, requestHash: 'h' }, operationId: 'op-0', adopt: true, at: AT };
+  const command = {
+    projectId: 'p1',
+    data: { ...created, requestHash: 'h' },
+    operationId: 'op-0',
+    adopt: true,
+    limits: LIMITS,
+    at: AT,
+  };
 
   it('has its data made on its host', () => {
     const { events, intents } = createProject(null, command);
@@ -37,7 +47,14 @@ describe('a new project', () => {
       {
         thing: 'project',
         type: 'provision-requested',
-        data: { operationId: 'op-0', ...HERE, params: { adopt: true }, requestedBy: 'admin', requestHash: 'h' },
+        data: {
+          operationId: 'op-0',
+          ...HERE,
+          params: { adopt: true },
+          limits: LIMITS,
+          requestedBy: 'admin',
+          requestHash: 'h',
+        },
       },
     ]);
     expect(intents).toEqual([
@@ -45,7 +62,7 @@ describe('a new project', () => {
         kind: 'provision',
         hostId: 'h1',
         projectId: 'p1',
-        data: { operationId: 'op-0', generation: 2, requestedAt: AT, adopt: true },
+        data: { operationId: 'op-0', generation: 2, requestedAt: AT, adopt: true, limits: LIMITS },
       },
     ]);
   });
@@ -74,28 +91,38 @@ describe('an operation that is asked for', () => {
   it('becomes a fact and an intent to the host of the project', () => {
     const { events, intents } = ask(given(...READY), 'backup', { consistency: 'live' });
     expect(events).toEqual([
-      event('backup-requested', { operationId: 'op-1', ...HERE, params: { consistency: 'live' }, ...by }),
+      event('backup-requested', {
+        operationId: 'op-1',
+        ...HERE,
+        params: { consistency: 'live' },
+        limits: LIMITS,
+        ...by,
+      }),
     ]);
     expect(intents).toEqual([
       {
         kind: 'backup',
         hostId: 'h1',
         projectId: 'p1',
-        data: { operationId: 'op-1', generation: 2, requestedAt: AT, consistency: 'live' },
+        data: { operationId: 'op-1', generation: 2, requestedAt: AT, consistency: 'live', limits: LIMITS },
       },
     ]);
   });
 
   it('cannot pass another operation or generation off as its own', () => {
-    const params = { operationId: 'op-9', generation: 9, requestedAt: 'never' };
+    const params = { operationId: 'op-9', generation: 9, requestedAt: 'never', limits: 'none' };
     const { intents } = ask(given(...READY), 'stop', params);
-    expect(intents[0]!.data).toEqual({ operationId: 'op-1', generation: 2, requestedAt: AT });
+    expect(intents[0]!.data).toEqual({ operationId: 'op-1', generation: 2, requestedAt: AT, limits: LIMITS });
   });
 
   it('is one that its host can read, whatever its kind', () => {
-    const state = given(...READY, recordedEvent(1));
-    const params = { restore: { backupId: snapshot(1) }, forget: { backupId: snapshot(1) } };
-    for (const kind of ['backup', 'restore', 'start', 'stop', 'forget'] as const) {
+    const state = given(...READY, initialised, recordedEvent(1));
+    const params = {
+      restore: { backupId: snapshot(1) },
+      forget: { backupId: snapshot(1) },
+      tidy: { remove: true, graceSeconds: 60 },
+    };
+    for (const kind of ['backup', 'restore', 'start', 'stop', 'forget', 'tidy'] as const) {
       const [intent] = ask(state, kind, kind in params ? params[kind as 'restore'] : {}).intents;
       const fields = { source: 's', type: intentTypeName(kind), subject: 'host/h1/project/p1' };
       expect(readIntent(`buckets.intent.h1.p1.${kind}`, encode(envelope(fields, intent!.data)))).toMatchObject(intent!);
@@ -192,5 +219,15 @@ describe('the deletion of a backup', () => {
   it('is asked for once', () => {
     const first = requestedEvent('op-2', 'forget', { backupId: snapshot(1) });
     expectRejection(() => forget(snapshot(1), first), 'backup-being-deleted', 409);
+  });
+});
+
+describe('a look for orphans', () => {
+  it('needs a repository', () => {
+    const tidy = (...events: typeof READY) =>
+      ask(given(...READY, ...events), 'tidy', { remove: false, graceSeconds: 1 });
+    expectRejection(() => tidy(), 'no-repository', 409);
+    expect(said(tidy(initialised))).toEqual(['tidy-requested', '→ tidy']);
+    expect(said(tidy(initialised, requestedEvent('op-2', 'backup')))).toEqual(['tidy-requested', '→ tidy']);
   });
 });

@@ -1,4 +1,4 @@
-import type { NewEvent, NewIntent, OperationKind } from '@buckets/contracts';
+import type { NewEvent, NewIntent, OperationKind, OperationLimits } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
 import { isBeingForgotten, type ProjectState } from '../project-state.js';
 import { existing, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
@@ -12,6 +12,7 @@ export interface OperationRequest {
   operationId: string;
   kind: Exclude<OperationKind, 'provision'>;
   params: Record<string, unknown>;
+  limits: OperationLimits;
   at: string;
   by: Requester;
 }
@@ -38,12 +39,12 @@ export function requestOperation(state: ProjectState | null, projectId: string, 
 export function requested(
   projectId: string,
   { hostId, generation }: { hostId: string; generation: number },
-  { operationId, kind, params, at, by }: Omit<OperationRequest, 'kind'> & { kind: OperationKind },
+  { operationId, kind, params, limits, at, by }: Omit<OperationRequest, 'kind'> & { kind: OperationKind },
 ): Verdict {
   const { requestedBy, requestHash } = by;
   const hash = requestHash === undefined ? {} : { requestHash };
-  const data = { operationId, hostId, generation, params, requestedBy, ...hash };
-  const intent = { ...params, operationId, generation, requestedAt: at };
+  const data = { operationId, hostId, generation, params, limits, requestedBy, ...hash };
+  const intent = { ...params, operationId, generation, requestedAt: at, limits };
   return {
     events: [{ thing: 'project', type: `${kind}-requested`, data } as NewEvent<'project'>],
     intents: [{ kind, hostId, projectId, data: intent } as NewIntent],
@@ -93,6 +94,11 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
     );
     if (user === undefined) return;
     throw refused('backup-in-use', `A ${user.kind} may be using this backup. Wait until it has ended.`);
+  },
+
+  tidy: ({ repositoryConfigId }) => {
+    if (repositoryConfigId !== undefined) return;
+    throw refused('no-repository', 'The project was never backed up: it has no repository to look through.');
   },
 };
 

@@ -4,6 +4,7 @@ import type {
   NewEvent,
   OperationEndedClaim,
   OperationKind,
+  OperationLimits,
   ProjectCreated,
   ProjectEvents,
 } from '@buckets/contracts';
@@ -28,15 +29,21 @@ export const created: ProjectCreated = {
   backupIntervalMinutes: 60,
 };
 
+/** How long the operations of these stories may take. */
+export const LIMITS: OperationLimits = { queueSeconds: 60, stallSeconds: 30, attemptSeconds: 600, wholeSeconds: 3_600 };
+
 export function event<Y extends keyof ProjectEvents>(type: Y, data: ProjectEvents[Y]): NewEvent<'project'> {
   return { thing: 'project', type, data } as NewEvent<'project'>;
 }
 
 export const requestedEvent = (operationId: string, kind: OperationKind, params: Record<string, unknown> = {}) =>
-  event(`${kind}-requested`, { operationId, ...HERE, params, requestedBy: 'admin' });
+  event(`${kind}-requested`, { operationId, ...HERE, params, limits: LIMITS, requestedBy: 'admin' });
 
 export const beganEvent = (operationId: string, kind: OperationKind, attemptId: string, attempt = 1) =>
   event(`${kind}-began`, { operationId, hostId: HERE.hostId, attempt, attemptId });
+
+export const cancelRequestedEvent = (operationId: string, kind: OperationKind) =>
+  event(`${kind}-cancel-requested`, { operationId, requestedBy: 'admin' });
 
 /** A project that was made, and whose data are on its host. */
 export const READY: readonly NewEvent<'project'>[] = [
