@@ -1,4 +1,4 @@
-import type { FreshnessState } from '@buckets/contracts';
+import type { ExpiryCode, FreshnessState } from '@buckets/contracts';
 import { FRESHNESS_STATES } from '@buckets/contracts';
 import type { Projector } from '@buckets/log';
 import { Counter, Gauge, type Registry } from 'prom-client';
@@ -14,6 +14,8 @@ export interface Leading {
 export class SchedulerMetrics {
   readonly statements: Counter<'outcome'>;
   readonly requests: Counter<'outcome'>;
+  readonly tidyings: Counter<'outcome'>;
+  private readonly expired: Counter<'code' | 'outcome'>;
   private lead: Leading | undefined;
 
   constructor(registry: Registry, projector: Pick<Projector, 'position'>) {
@@ -28,6 +30,18 @@ export class SchedulerMetrics {
       name: 'buckets_schedule_requests_total',
       help: 'Backups that the schedule asked for',
       labelNames: ['outcome'],
+      registers,
+    });
+    this.tidyings = new Counter({
+      name: 'buckets_tidy_requests_total',
+      help: 'Searches for orphans that were asked for',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.expired = new Counter({
+      name: 'buckets_operations_expired_total',
+      help: 'Operations whose time was up, by the limit, and by what became of having them ended',
+      labelNames: ['code', 'outcome'],
       registers,
     });
     gauge(registers, 'buckets_scheduler_position', 'Position in the log that the tables have reached', (of) =>
@@ -48,6 +62,10 @@ export class SchedulerMetrics {
       const projects = await this.lead?.projects();
       for (const freshness of FRESHNESS_STATES) of.set({ freshness }, projects?.get(freshness) ?? 0);
     });
+  }
+
+  timeWasUp(code: ExpiryCode, outcome: 'ended' | 'refused' | 'failed'): void {
+    this.expired.inc({ code, outcome });
   }
 
   leading(lead: Leading): void {

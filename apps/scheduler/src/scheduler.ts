@@ -1,6 +1,6 @@
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { STREAM, subjects } from '@buckets/contracts';
+import { STREAM, subjects, type Commands } from '@buckets/contracts';
 import { ask, type Projector } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
@@ -12,7 +12,12 @@ import { FreshnessTables } from './freshness/freshness-tables.js';
 import { ReportRequests } from './freshness/report-requests.js';
 import { Statements } from './freshness/statements.js';
 import { Leadership } from './leadership/leadership.js';
+import { hostsHeard } from './limits/hosts-heard.js';
+import { LimitsTables } from './limits/limits-tables.js';
+import { Limits } from './limits/limits.js';
 import type { SchedulerMetrics } from './metrics.js';
+import { OrphansTables } from './orphans/orphans-tables.js';
+import { Tidyings } from './orphans/tidyings.js';
 import { ScheduleTables } from './schedule/schedule-tables.js';
 import { Schedule } from './schedule/schedule.js';
 import type { SchedulerSettings } from './settings.js';
@@ -23,7 +28,16 @@ export interface SchedulerParts {
   data: DataSource;
   projector: Projector;
   metrics: SchedulerMetrics;
-  settings: Pick<SchedulerSettings, 'silenceLimitMs' | 'scheduleTickMs' | 'scheduleAtMost' | 'schedulePerHost'>;
+  settings: Pick<
+    SchedulerSettings,
+    | 'silenceLimitMs'
+    | 'scheduleTickMs'
+    | 'scheduleAtMost'
+    | 'schedulePerHost'
+    | 'limitsTickMs'
+    | 'cancelLimitMs'
+    | 'orphanGraceMs'
+  >;
   log: Logger;
 }
 
@@ -33,7 +47,10 @@ const BETWEEN_STATEMENTS_MS = 1_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 30_000 });
 const BETWEEN_REPORT_REQUESTS = new Backoff({ firstMs: 2_000, maxMs: 5 * 60_000 });
 
-/** What a copy of the scheduler does while it leads: it states how fresh projects are, and asks for their backups. */
+/**
+ * What a copy of the scheduler does while it leads: it states how fresh projects are, asks for their backups, has
+ * operations ended whose time is up, and repositories tidied.
+ */
 export class Scheduler {
   private readonly stopping = new AbortController();
   private readonly leadership: Leadership;
@@ -71,17 +88,41 @@ export class Scheduler {
       log,
     });
     const { silenceLimitMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
+    const { limitsTickMs, cancelLimitMs, orphanGraceMs } = settings;
+    const position = (): Promise<number> => tables.position();
     const clock = steadyClock;
     const engine = new FreshnessEngine({ tables, projector, board, statements, requests, clock, log, silenceLimitMs });
     const schedule = new Schedule({
       tables: new ScheduleTables(data),
-      position: () => tables.position(),
+      position,
       request: (command) => ask(nats, subjects.command('request-backup'), command),
       log,
       ended: (outcome) => metrics.requests.inc({ outcome }),
       tickMs: scheduleTickMs,
       atMost: scheduleAtMost,
       perHost: schedulePerHost,
+    });
+    const limits = new Limits({
+      tables: new LimitsTables(data),
+      hosts: hostsHeard(board, { clock, silenceLimitMs }),
+      position,
+      expire: (command) =>
+        ask<Commands['expire-operation']['result']>(nats, subjects.command('expire-operation'), command),
+      clock,
+      log,
+      ended: (code, outcome) => metrics.timeWasUp(code, outcome),
+      tickMs: limitsTickMs,
+      cancelLimitMs,
+    });
+    const tidyings = new Tidyings({
+      tables: new OrphansTables(data),
+      position,
+      request: (command) => ask(nats, subjects.command('request-tidy'), command),
+      clock,
+      log,
+      ended: (outcome) => metrics.tidyings.inc({ outcome }),
+      tickMs: scheduleTickMs,
+      graceMs: orphanGraceMs,
     });
     metrics.leading({
       projects: () => tables.count(),
@@ -94,6 +135,8 @@ export class Scheduler {
         (ends) => reader.run(engine, ends),
         (ends) => engine.run(ends),
         (ends) => schedule.run(ends),
+        (ends) => limits.run(ends),
+        (ends) => tidyings.run(ends),
       ]);
     } finally {
       metrics.notLeading();

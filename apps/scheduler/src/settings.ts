@@ -39,6 +39,21 @@ export const schedulerSettings = defineSettings({
     max: 1000,
     describe: 'Backups queued or under way on one host beyond which the schedule adds none',
   }),
+  limitsTickMs: duration('BUCKETS_LIMITS_TICK', {
+    default: '1s',
+    min: '100ms',
+    describe: 'How often operations are looked for whose time is up',
+  }),
+  cancelLimitMs: duration('BUCKETS_CANCEL_LIMIT', {
+    default: '2m',
+    min: '1s',
+    describe: 'How long a host may leave a cancel unanswered before the operation is ended without it',
+  }),
+  orphanGraceMs: duration('BUCKETS_ORPHAN_GRACE', {
+    default: '24h',
+    min: '1m',
+    describe: 'How old a snapshot that is no backup must be before it is removed',
+  }),
 });
 
 export type SchedulerSettings = SettingsOf<typeof schedulerSettings>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackupRecorded, LoggedEvent } from '@buckets/contracts';
+import { DEFAULT_LIMITS, type BackupRecorded, type LoggedEvent } from '@buckets/contracts';
 import { evolve, REMEMBERED_BACKUPS, type ProjectRows } from './evolve.js';
 import { MAX_OUTSIDE_CHANGES } from './outside-changes.js';
 
@@ -202,5 +202,91 @@ describe('backup operations', () => {
     expect(many.operations.map(({ id }) => id)).toEqual(
       Array.from({ length: REMEMBERED_BACKUPS }, (_, index) => `o${index + 3}`),
     );
+  });
+});
+
+describe('time limits', () => {
+  const limits = { queueSeconds: 60, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 600 };
+
+  it('are told from the moment of the request', () => {
+    const [row] = after(['backup-requested', { ...requested('o1'), limits }]).operations;
+    expect(row).toMatchObject({ queue_until: BEGAN + 62_000, whole_until: BEGAN + 602_000, cancel_requested_at: null });
+  });
+
+  it('are the usual ones of its kind for an operation from before there were any', () => {
+    const [row] = after(['restore-requested', requested('o1')]).operations;
+    const { queueSeconds, wholeSeconds } = DEFAULT_LIMITS.restore;
+    expect(row).toMatchObject({
+      queue_until: BEGAN + 2_000 + queueSeconds * 1000,
+      whole_until: BEGAN + 2_000 + wholeSeconds * 1000,
+    });
+  });
+
+  it('of a cancel count from the first time that somebody asked for it', () => {
+    const cancel: [ProjectEvent['type'], object] = ['backup-cancel-requested', { operationId: 'o1', requestedBy: 'a' }];
+    const rows = after(['backup-requested', requested('o1')], ['backup-began', began('o1')], cancel, cancel);
+    expect(rows.operations[0]!.cancel_requested_at).toBe(BEGAN + 4_000);
+  });
+});
+
+it('a start that took effect after its operation was ended by others is taken note of', () => {
+  expect(after(['runtime-changed', { operationId: 's', running: true }]).project.running).toBe(true);
+});
+
+describe('orphans', () => {
+  const DAY_SECONDS = 24 * 60 * 60;
+  const attempt = (id: string, ending: ProjectEvent['type']): [ProjectEvent['type'], object][] => [
+    ['backup-requested', requested(id)],
+    ['backup-began', began(id)],
+    [ending, { operationId: id }],
+  ];
+  const tidy = (graceSeconds: number, ending?: ProjectEvent['type'], remove = true) => {
+    const events: [ProjectEvent['type'], object][] = [
+      ['tidy-requested', { ...requested('t'), params: { remove, graceSeconds } }],
+    ];
+    return ending === undefined ? events : [...events, [ending, { operationId: 't' }] as (typeof events)[number]];
+  };
+  const of = ({ project: { orphans_since, orphans_until } }: ProjectRows) => [orphans_since, orphans_until];
+  /** Each event is a second after the one before; the first after the project's is the second. */
+  const second = (position: number) => BEGAN + position * 1000;
+
+  it.each(['backup-failed', 'backup-cancelled', 'backup-expired'] as const)(
+    'may be left by a %s that had begun',
+    (type) => {
+      expect(of(after(...attempt('o1', type)))).toEqual([second(4), second(4)]);
+      expect(of(after(['backup-requested', requested('o1')], [type, { operationId: 'o1' }]))).toEqual([null, null]);
+    },
+  );
+
+  it('are not left by a backup that there is', () => {
+    expect(of(after(...attempt('o1', 'backup-succeeded'), ...attempt('o2', 'backup-partial')))).toEqual([null, null]);
+  });
+
+  it('count from the first and to the last', () => {
+    const rows = after(...attempt('o1', 'backup-failed'), ...attempt('o2', 'backup-failed'));
+    expect(of(rows)).toEqual([second(4), second(7)]);
+  });
+
+  it('are gone after a tidying that covers them all', () => {
+    expect(of(after(...attempt('o1', 'backup-failed'), ...tidy(0, 'tidy-succeeded')))).toEqual([null, null]);
+  });
+
+  it('of later than that are looked for in their own time', () => {
+    const two = [...attempt('o1', 'backup-failed'), ...attempt('o2', 'backup-failed')];
+    expect(of(after(...two, ...tidy(3, 'tidy-succeeded')))).toEqual([second(7), second(7)]);
+  });
+
+  it('are looked for anew some time after a tidying in vain', () => {
+    const left = attempt('o1', 'backup-failed');
+    expect(of(after(...left, ...tidy(0, 'tidy-failed')))).toEqual([second(6), second(4)]);
+    expect(of(after(...left, ...tidy(DAY_SECONDS, 'tidy-succeeded')))).toEqual([second(6), second(4)]);
+  });
+
+  it('stay after a tidying that only looks, and while one is under way', () => {
+    const left = attempt('o1', 'backup-failed');
+    expect(of(after(...left, ...tidy(0, 'tidy-succeeded', false)))).toEqual([second(4), second(4)]);
+    const rows = after(...left, ...tidy(1));
+    expect(of(rows)).toEqual([second(4), second(4)]);
+    expect(rows.operations.at(-1)).toMatchObject({ kind: 'tidy', tidies_before: second(4) });
   });
 });

@@ -1,6 +1,8 @@
 import {
+  DEFAULT_LIMITS,
   OPERATION_KINDS,
   OUTCOMES,
+  type CancelRequested,
   type LoggedEvent,
   type OperationBegan,
   type OperationEnded,
@@ -9,6 +11,7 @@ import {
   type Outcome,
 } from '@buckets/contracts';
 import { withOutsideChange } from './outside-changes.js';
+import { orphansAfterBackup, orphansAfterTidying, tidiesBefore } from './orphans.js';
 import type { BackupRow, OperationRow, ProjectRow } from './rows.js';
 
 /** One project's rows. Rows are never changed, only replaced: what is another object has to be written. */
@@ -72,6 +75,8 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
       };
       return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0 } };
     }
+    case 'runtime-changed':
+      return { ...rows, project: { ...project, running: event.data.running } };
     case 'backup-deleted':
       return withBackup(rows, event.data.backupId, null);
     default:
@@ -99,6 +104,8 @@ function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 
     last_backup_ended_at: null,
     last_backup_outcome: null,
     failed_backups: 0,
+    orphans_since: null,
+    orphans_until: null,
     position,
   };
   return { project, operations: [], backups: new Map() };
@@ -109,9 +116,10 @@ function evolveOperation(
   event: LoggedEvent<'project'>,
   { kind, step }: OperationEvent,
 ): ProjectRows {
-  const { operationId } = event.data as OperationRequested | OperationBegan | OperationEnded;
+  const { operationId } = event.data as OperationRequested | OperationBegan | CancelRequested | OperationEnded;
   if (step === 'requested') {
-    const { hostId } = event.data as OperationRequested;
+    const { hostId, params, limits = DEFAULT_LIMITS[kind] } = event.data as OperationRequested;
+    const requestedAt = Date.parse(event.time);
     const row: OperationRow = {
       id: operationId,
       project_id: rows.project.id,
@@ -120,14 +128,24 @@ function evolveOperation(
       requested_position: event.position,
       began_position: null,
       ended: false,
+      queue_until: requestedAt + limits.queueSeconds * 1000,
+      whole_until: requestedAt + limits.wholeSeconds * 1000,
+      cancel_requested_at: null,
+      tidies_before: kind === 'tidy' ? tidiesBefore(requestedAt, params) : null,
     };
     return { ...rows, operations: [...rows.operations, row] };
   }
   if (step === 'began') {
-    const operations = rows.operations.map((row) =>
-      row.id === operationId && row.began_position === null ? { ...row, began_position: event.position } : row,
-    );
-    return { ...rows, operations };
+    return withOperation(rows, operationId, (row) => ({
+      ...row,
+      began_position: row.began_position ?? event.position,
+    }));
+  }
+  if (step === 'cancel-requested') {
+    return withOperation(rows, operationId, (row) => ({
+      ...row,
+      cancel_requested_at: row.cancel_requested_at ?? Date.parse(event.time),
+    }));
   }
   return ended(rows, event, { operationId, kind, outcome: step });
 }
@@ -138,22 +156,32 @@ function ended(
   { operationId, kind, outcome }: { operationId: string; kind: OperationKind; outcome: Outcome },
 ): ProjectRows {
   const { running = rows.project.running } = event.data as OperationEnded;
+  const at = Date.parse(event.time);
+  const operation = rows.operations.find(({ id }) => id === operationId);
   const project = { ...rows.project, running };
   if (kind !== 'backup') {
-    return { ...rows, project, operations: rows.operations.filter(({ id }) => id !== operationId) };
+    const others = rows.operations.filter((row) => row !== operation);
+    const orphans = orphansAfterTidying(project, operation?.tidies_before ?? null, { outcome, at });
+    return { ...rows, project: { ...project, ...orphans }, operations: others };
   }
+  const mayHaveUploaded = operation !== undefined && operation.began_position !== null;
   const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));
   return {
     ...rows,
     project: {
       ...project,
+      ...(mayHaveUploaded ? orphansAfterBackup(project, { outcome, at }) : {}),
       last_backup_operation_id: operationId,
-      last_backup_ended_at: Date.parse(event.time),
+      last_backup_ended_at: at,
       last_backup_outcome: outcome,
       failed_backups: failuresAfter(outcome, project.failed_backups),
     },
     operations: withoutLongEnded(operations),
   };
+}
+
+function withOperation(rows: ProjectRows, id: string, change: (row: OperationRow) => OperationRow): ProjectRows {
+  return { ...rows, operations: rows.operations.map((row) => (row.id === id ? change(row) : row)) };
 }
 
 function failuresAfter(outcome: Outcome, before: number): number {
@@ -175,11 +203,11 @@ function withBackup(rows: ProjectRows, backupId: string, row: BackupRow | null):
 
 interface OperationEvent {
   kind: OperationKind;
-  step: 'requested' | 'began' | Outcome;
+  step: (typeof STEPS)[number];
 }
 
+const STEPS = ['requested', 'began', 'cancel-requested', ...OUTCOMES] as const;
+
 const OPERATION_EVENTS: ReadonlyMap<string, OperationEvent> = new Map(
-  OPERATION_KINDS.flatMap((kind) =>
-    (['requested', 'began', ...OUTCOMES] as const).map((step) => [`${kind}-${step}`, { kind, step }] as const),
-  ),
+  OPERATION_KINDS.flatMap((kind) => STEPS.map((step) => [`${kind}-${step}`, { kind, step }] as const)),
 );

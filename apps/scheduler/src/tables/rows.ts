@@ -35,6 +35,14 @@ export class ProjectRow {
   @Column({ type: 'text', nullable: true }) last_backup_outcome!: Outcome | null;
   @Column({ type: 'int' }) failed_backups!: number;
 
+  /**
+   * Since when snapshots may lie in the repository that are no backups: the end of the first operation that may have
+   * left one and no tidying has covered, or that of a later tidying that was in vain. Null when there are none.
+   */
+  @Column({ ...moment, nullable: true }) orphans_since!: number | null;
+  /** The end of the last such operation. */
+  @Column({ ...moment, nullable: true }) orphans_until!: number | null;
+
   /** Of the project's last event. */
   @Column(position) position!: number;
 }
@@ -62,6 +70,13 @@ export class OperationRow {
   /** Of its first attempt: a later one may find and claim what that one has made. */
   @Column({ ...position, nullable: true }) began_position!: number | null;
   @Column({ type: 'boolean' }) ended!: boolean;
+  /** When its time in the queue is up. */
+  @Column(moment) queue_until!: number;
+  /** When its time is up, whatever it does. */
+  @Column(moment) whole_until!: number;
+  @Column({ ...moment, nullable: true }) cancel_requested_at!: number | null;
+  /** Of a tidying: it removes the orphans from before this. */
+  @Column({ ...moment, nullable: true }) tidies_before!: number | null;
 }
 
 export const SCHEDULER_ENTITIES = [ProjectRow, BackupRow, OperationRow] as const;

@@ -1,0 +1,90 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Commands } from '@buckets/contracts';
+import { Refused } from '@buckets/log';
+import type { Logger } from '@buckets/service';
+import type { Clock } from '../activity/clock.js';
+import { dueTidyings, MARGIN_MS, type DueTidying } from './due-tidyings.js';
+import type { OrphansTables } from './orphans-tables.js';
+
+export interface TidyingsParts {
+  tables: Pick<OrphansTables, 'orphaned'>;
+  /** The position in the log that the tables have reached. */
+  position: () => Promise<number>;
+  /** Asks the control plane for a tidying. */
+  request: (command: Commands['request-tidy']['command']) => Promise<unknown>;
+  /** For pauses only. */
+  clock: Clock;
+  log: Pick<Logger, 'warn'>;
+  /** Called with how each request ended, for the metrics. */
+  ended?: (outcome: 'requested' | 'refused' | 'failed') => void;
+  tickMs: number;
+  graceMs: number;
+}
+
+const PAGE = 500;
+/** New requests in one tick: nobody waits for them. */
+const AT_MOST = 5;
+/** The tables show a request soon; until then it is not repeated. */
+const ASKED_PAUSE_MS = 60_000;
+const REFUSED_PAUSE_MS = 6 * 60 * 60_000;
+
+/** Has each repository tidied in which an operation may have left snapshots that are no backups. */
+export class Tidyings {
+  /** When a request may be repeated, by its key. */
+  private readonly pauses = new Map<string, number>();
+  private furthest = 0;
+
+  constructor(private readonly parts: TidyingsParts) {}
+
+  /** Until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.tick(Date.now());
+      } catch (error) {
+        this.parts.log.warn({ error }, 'Orphans could not be looked for; trying again');
+      }
+      await pause(this.parts.tickMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async tick(now: number): Promise<void> {
+    const position = await this.parts.position();
+    // Tables that were put back may show orphans that are gone.
+    if (position < this.furthest) return;
+    this.furthest = position;
+    for (const [key, until] of this.pauses) if (until <= this.parts.clock.now()) this.pauses.delete(key);
+    for (const tidying of await this.due(now)) await this.request(tidying);
+  }
+
+  private async due(now: number): Promise<DueTidying[]> {
+    const { tables, graceMs } = this.parts;
+    const due: DueTidying[] = [];
+    for (let after: string | undefined = ''; after !== undefined && due.length < AT_MOST;) {
+      const page = await tables.orphaned({ before: now - graceMs - MARGIN_MS, after, limit: PAGE });
+      due.push(...dueTidyings(now, page, graceMs).filter(({ key }) => !this.pauses.has(key)));
+      after = page.length < PAGE ? undefined : page.at(-1)!.id;
+    }
+    return due.slice(0, AT_MOST);
+  }
+
+  private async request({ projectId, key }: DueTidying): Promise<void> {
+    const { request, clock, log, ended, graceMs } = this.parts;
+    const again = (inMs: number): void => void this.pauses.set(key, clock.now() + inMs);
+    try {
+      await request({ projectId, key, graceSeconds: Math.ceil(graceMs / 1000) });
+      again(ASKED_PAUSE_MS);
+      ended?.('requested');
+    } catch (error) {
+      if (error instanceof Refused && error.code === 'no-repository') {
+        // Where no repository was ever made, nothing can lie about.
+        again(Number.POSITIVE_INFINITY);
+        return;
+      }
+      const final = error instanceof Refused && !error.refusal.retry;
+      again(final ? REFUSED_PAUSE_MS : ASKED_PAUSE_MS);
+      ended?.(final ? 'refused' : 'failed');
+      log.warn({ error, projectId }, 'A repository that may hold orphans could not be tidied');
+    }
+  }
+}
