@@ -1,11 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectToNats, Log, Projector, provisionStreams, type StreamLimits } from '@buckets/log';
-import { Backoff, HealthChecks, LOGGER, type Logger } from '@buckets/service';
+import { connectToNats, Log, Projector } from '@buckets/log';
+import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { PlatformKeys } from '@buckets/vault';
+import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { TokenGuard } from './access/token-guard.js';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
@@ -15,6 +15,8 @@ import { BucketsController } from './buckets/buckets.controller.js';
 import { ClaimDesk } from './claims/claim-desk.js';
 import { ClaimsController } from './claims/claims.controller.js';
 import { CommandDesk } from './commands/command-desk.js';
+import { deadLetterProviders } from './dead-letters/dead-letter-providers.js';
+import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { Decider } from './decisions/decider.js';
 import { HostCredentials } from './hosts/host-credentials.js';
 import { HostsController } from './hosts/hosts.controller.js';
@@ -23,7 +25,10 @@ import { PROJECT_KEYS, type ProjectKeys } from './keys/project-keys.js';
 import { VaultKeys } from './keys/vault-keys.js';
 import { HostFiles } from './live-files/host-files.js';
 import { LiveFilesController } from './live-files/live-files.controller.js';
+import { EndedOperations } from './operations/ended-operations.js';
 import { limitsFrom } from './operations/limits.js';
+import { OperationFollower } from './operations/operation-follower.js';
+import { KnownLog } from './log-recovery/known-log.js';
 import { OperationStream } from './operations/operation-stream.js';
 import { Operations } from './operations/operations.js';
 import { OperationsController } from './operations/operations.controller.js';
@@ -54,9 +59,10 @@ export class ApiModule {
         BackupsController,
         OperationsController,
         LiveFilesController,
+        DeadLettersController,
         ClaimsController,
       ],
-      providers: [...edges(settings), ...decisions(settings), ...waysIn(settings)],
+      providers: [...edges(settings), ...decisions(settings), ...deadLetterProviders, ...waysIn(settings)],
     };
   }
 }
@@ -70,16 +76,16 @@ function edges(settings: ApiSettings): Provider[] {
     },
     {
       provide: JETSTREAM,
-      useFactory: async (nats: NatsConnection, log: Logger) => {
-        const manager = await jetstreamManager(nats, { timeout: NATS_ANSWER_MS });
-        const limits = { replicas: natsReplicas, logBytes };
-        await provisionStreams(manager, limits);
-        keepProvisioned(nats, manager, limits, log);
-        return manager;
-      },
-      inject: [NATS, LOGGER],
+      useFactory: (nats: NatsConnection) => jetstreamManager(nats, { timeout: NATS_ANSWER_MS }),
+      inject: [NATS],
     },
     { provide: DataSource, useFactory: () => openDatabase(postgresUrl.reveal(), postgresConnections) },
+    {
+      provide: KnownLog,
+      useFactory: (nats: NatsConnection, jsm: JetStreamManager, data: DataSource, log: Logger) =>
+        KnownLog.open({ nats, jsm, data, limits: { replicas: natsReplicas, logBytes }, log }),
+      inject: [NATS, JETSTREAM, DataSource, LOGGER],
+    },
     {
       provide: PROJECT_KEYS,
       useFactory: (data: DataSource) => new VaultKeys(data, new PlatformKeys(settings.platformKey.reveal())),
@@ -92,8 +98,9 @@ function decisions(settings: ApiSettings): Provider[] {
   return [
     {
       provide: Log,
-      useFactory: (nats: NatsConnection, jsm: JetStreamManager) => new Log(nats, jsm, 'buckets/api'),
-      inject: [NATS, JETSTREAM],
+      useFactory: (nats: NatsConnection, jsm: JetStreamManager, known: KnownLog) =>
+        new Log(nats, jsm, 'buckets/api', known.certain),
+      inject: [NATS, JETSTREAM, KnownLog],
     },
     {
       provide: Projector,
@@ -103,9 +110,11 @@ function decisions(settings: ApiSettings): Provider[] {
     },
     {
       provide: Decider,
-      useFactory: (log: Log, jsm: JetStreamManager, data: DataSource, projector: Projector) =>
-        new Decider(log, jsm, data, projector),
-      inject: [Log, JETSTREAM, DataSource, Projector],
+      useFactory: (log: Log, jsm: JetStreamManager, data: DataSource, projector: Projector, registry: Registry) => {
+        const ended = new EndedOperations(registry);
+        return new Decider(log, jsm, data, projector, (events) => ended.count(events));
+      },
+      inject: [Log, JETSTREAM, DataSource, Projector, Registry],
     },
     {
       provide: ProjectCommands,
@@ -137,10 +146,15 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
       inject: [DataSource, PROJECT_KEYS, ProgressBoard],
     },
     {
+      provide: OperationFollower,
+      useFactory: (operations: Operations, projector: Projector) => new OperationFollower(operations, projector),
+      inject: [Operations, Projector],
+    },
+    {
       provide: OperationStream,
-      useFactory: (operations: Operations, board: ProgressBoard, projector: Projector) =>
-        new OperationStream(operations, board, projector),
-      inject: [Operations, ProgressBoard, Projector],
+      useFactory: (operations: Operations, board: ProgressBoard, follower: OperationFollower) =>
+        new OperationStream(operations, board, follower),
+      inject: [Operations, ProgressBoard, OperationFollower],
     },
     {
       provide: AskDesk,
@@ -163,37 +177,17 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     {
       provide: Lifecycle,
       useFactory: Lifecycle.start,
-      inject: [NATS, DataSource, Projector, ProgressBoard, AskDesk, CommandDesk, PROJECT_KEYS, HealthChecks],
+      inject: [NATS, DataSource, KnownLog, Projector, ProgressBoard, AskDesk, CommandDesk, PROJECT_KEYS, HealthChecks],
     },
   ];
 }
-
-/** A server that was restarted has lost the streams that live in memory: they are made again when it is back. */
-function keepProvisioned(nats: NatsConnection, manager: JetStreamManager, limits: StreamLimits, log: Logger): void {
-  const between = new Backoff({ firstMs: 250, maxMs: 10_000 });
-  void (async () => {
-    for await (const { type } of nats.status()) {
-      if (type !== 'reconnect') continue;
-      for (let attempt = 1; !nats.isClosed() && attempt <= MAX_TRIES; attempt++) {
-        try {
-          await provisionStreams(manager, limits);
-          break;
-        } catch (error) {
-          log.warn({ error, attempt }, 'The streams cannot be provisioned after a reconnection yet');
-          await pause(between.delayMs(attempt));
-        }
-      }
-    }
-  })();
-}
-/** Ten minutes of trying; the next reconnection begins anew. */
-const MAX_TRIES = 60;
 
 /** Begins and ends what works by itself: tables first, then whoever reads them. */
 class Lifecycle implements OnApplicationShutdown {
   private constructor(
     private readonly nats: NatsConnection,
     private readonly data: DataSource,
+    private readonly known: KnownLog,
     private readonly projector: Projector,
     private readonly board: ProgressBoard,
     private readonly asks: AskDesk,
@@ -205,6 +199,7 @@ class Lifecycle implements OnApplicationShutdown {
     this: void,
     nats: NatsConnection,
     data: DataSource,
+    known: KnownLog,
     projector: Projector,
     board: ProgressBoard,
     asks: AskDesk,
@@ -219,11 +214,10 @@ class Lifecycle implements OnApplicationShutdown {
     health.register({ name: 'nats', check: async () => void (await nats.rtt()) });
     health.register({ name: 'postgres', check: async () => void (await data.query('SELECT 1')) });
     health.register({ name: 's3', check: (signal) => keys.checkBuckets(signal) });
-    health.register({
-      name: 'projection',
-      check: () => (projector.trouble === undefined ? Promise.resolve() : Promise.reject(projector.trouble)),
-    });
-    return new Lifecycle(nats, data, projector, board, asks, commands, keys);
+    for (const [name, part] of Object.entries({ log: known, projection: projector })) {
+      health.register({ name, check: () => (part.trouble ? Promise.reject(part.trouble) : Promise.resolve()) });
+    }
+    return new Lifecycle(nats, data, known, projector, board, asks, commands, keys);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -231,6 +225,7 @@ class Lifecycle implements OnApplicationShutdown {
     await this.commands.close();
     this.board.close();
     await this.projector.stop();
+    await this.known.close();
     this.keys.close();
     await this.data.destroy();
     await this.nats.drain();

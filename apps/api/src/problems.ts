@@ -1,5 +1,5 @@
 import { MessageTooLarge, UnstorableText } from '@buckets/contracts';
-import { LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
+import { LogMismatch, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { ObjectStorageError } from '@buckets/object-storage';
 import { DependencyUnavailable, Problem } from '@buckets/service';
 import { VaultError } from '@buckets/vault';
@@ -8,7 +8,7 @@ import { QueryFailedError } from 'typeorm';
 /** What the errors of the API's own libraries are to a caller. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof LogUnreachable) return new DependencyUnavailable('nats', { cause: error });
-  if (error instanceof LogRefused || error instanceof ProjectionBehind) {
+  if (error instanceof LogRefused || error instanceof LogMismatch || error instanceof ProjectionBehind) {
     return new Problem({ code: error.code, status: 503, detail: error.message, retryAfterSeconds: 5, cause: error });
   }
   if (error instanceof UnstorableText || isTextThatPostgresRefuses(error)) {

@@ -1,5 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connectToNats, rebuildProjection } from '@buckets/log';
+import { everySecond } from './wiring/every-second.js';
 import { operatorCommand } from './wiring/operator-command.js';
 import { TablesProjection } from './tables/tables-projection.js';
 
@@ -21,12 +22,3 @@ await operatorCommand('rebuild', async ({ settings, data, log }) => {
     await nats.close();
   }
 });
-
-function everySecond<Told>(tell: (told: Told) => void): (told: Told) => void {
-  let last = performance.now();
-  return (told) => {
-    if (performance.now() - last < 1_000) return;
-    last = performance.now();
-    tell(told);
-  };
-}

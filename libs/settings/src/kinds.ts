@@ -277,7 +277,7 @@ function valueOf<T>(name: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw error instanceof InvalidValue ? new InvalidValue(`says of ${name} what ${error.message}`) : error;
+    throw error instanceof InvalidValue ? new InvalidValue(`gives ${name} a value that ${error.message}`) : error;
   }
 }
 

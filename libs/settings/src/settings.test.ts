@@ -11,6 +11,7 @@ import {
   defineSettings,
   describeSettings,
   duration,
+  durations,
   filePath,
   integer,
   port,
@@ -93,6 +94,7 @@ describe('reading settings', () => {
 
 describe('kinds of settings', () => {
   const options = { describe: 'd' };
+  const byName = durations('X', { ...options, names: ['a', 'b'], max: '1h' });
   const accepted: [string, Setting<unknown>, string, unknown][] = [
     ['an address', url('X', options), 'http://127.0.0.1:9000/x', 'http://127.0.0.1:9000/x'],
     [
@@ -105,6 +107,7 @@ describe('kinds of settings', () => {
     ['milliseconds', duration('X', options), '250ms', 250],
     ['seconds', duration('X', options), '90s', 90_000],
     ['hours, in part', duration('X', options), '1.5h', 5_400_000],
+    ['durations by name', byName, 'b=250ms, a = 2m', { b: 250, a: 120_000 }],
     ['bytes', bytes('X', options), '64MiB', 67_108_864],
     ['false', boolean('X', { ...options, default: true }), 'false', false],
     ['a command as JSON', command('X', options), '["/bin/a b", "$x", ""]', ['/bin/a b', '$x', '']],
@@ -124,6 +127,12 @@ describe('kinds of settings', () => {
     ['a number too large to be exact', integer('X', options), '99999999999999999999', 'whole number'],
     ['a duration of an unknown unit', duration('X', options), '5y', 'one of ms, s, m, h or d'],
     ['a unit that is only a name of every object', duration('X', options), '5constructor', 'one of ms'],
+    ['a name that is not known', byName, 'a=1m,c=1m', 'names "c", which is none of a, b'],
+    ['a name that is only one of every object', byName, 'constructor=1m', 'which is none of a, b'],
+    ['a name without a value', byName, 'a', 'expected a name and a value, such as a=15m'],
+    ['a name given twice', byName, 'a=1m,a=2m', 'names a twice'],
+    ['a value of a name that is none', byName, 'a=1m,b=2', 'gives b a value that is "2", expected a duration'],
+    ['a value of a name out of range', byName, 'b=2h', 'gives b a value that is "2h", expected at most 1h'],
     [
       'a duration out of range',
       duration('X', { ...options, min: '1s', max: '1h' }),

@@ -12,6 +12,8 @@ export interface Caller {
 
 export interface CalledRequest extends Request {
   caller: Caller;
+  /** The same request came before under its Idempotency-Key, and was no mistake of its caller's. */
+  repeats?: boolean;
 }
 
 /** Hands a route its caller. */

@@ -47,6 +47,8 @@ export class Decider {
     private readonly jsm: JetStreamManager,
     private readonly data: DataSource,
     private readonly projector: Projector,
+    /** Is told of what this copy has stated. */
+    private readonly stated: (events: readonly LoggedEvent[]) => void = () => undefined,
   ) {}
 
   /**
@@ -76,6 +78,7 @@ export class Decider {
             ...(verdict.intents === undefined ? {} : { intents: verdict.intents }),
             ...(causationId === undefined ? {} : { causationId }),
           });
+          this.stated(logged);
           const last = logged.at(-1)!.position;
           if (readable) await this.projector.waitFor(last);
           return { verdict, logged, position: last };

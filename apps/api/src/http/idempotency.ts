@@ -13,6 +13,8 @@ export interface Repeatable {
   requestHash?: string;
   /** The id of what the request makes: the same for every copy of the API, and for every repetition with the key. */
   idFor: (purpose: string) => string;
+  /** It came before under its key. */
+  repeats?: boolean;
 }
 
 const HEADER = 'Idempotency-Key';
@@ -35,6 +37,7 @@ export function repeatable(request: CalledRequest): Repeatable & { key?: string 
     // Keyed, as a body may hold a secret and the hash is kept.
     requestHash: createHmac('sha256', key).update(asked).digest('hex'),
     idFor: (purpose) => idFromKey(purpose, requestedBy, key),
+    repeats: request.repeats ?? false,
     key,
   };
 }

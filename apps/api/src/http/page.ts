@@ -28,7 +28,7 @@ export interface Page<Item> {
   nextCursor?: string;
 }
 
-const DEFAULT_LIMIT = 50;
+export const DEFAULT_LIMIT = 50;
 
 /** One page of rows in the order of their positions in the log; cursors stay valid while rows are added. */
 export async function pageOf<Row extends ObjectLiteral & { position: number }>(
@@ -48,11 +48,13 @@ export async function pageOf<Row extends ObjectLiteral & { position: number }>(
   return { items, ...(found.length > limit ? { nextCursor: cursorAt(items.at(-1)!.position) } : {}) };
 }
 
-function cursorAt(position: number): string {
+/** The cursor of the page that follows a position. */
+export function cursorAt(position: number): string {
   return Buffer.from(`p${position}`).toString('base64url');
 }
 
-function positionOf(cursor: string): number {
+/** @throws {Problem} `invalid-cursor` */
+export function positionOf(cursor: string): number {
   const match = /^p(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
   if (match !== null) return Number(match[1]);
   throw new Problem({

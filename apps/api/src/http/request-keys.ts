@@ -23,6 +23,7 @@ export class RequestKeys implements NestInterceptor {
     if (key === undefined || requestHash === undefined) return next.handle();
     const id = idFromKey('request', requestedBy, key);
     const isNew = await this.remember(id, requestHash);
+    request.repeats = !isNew;
     const forget = (error: unknown) =>
       from(isNew && isCallersMistake(error) ? this.forget(id) : Promise.resolve()).pipe(
         mergeMap(() => {

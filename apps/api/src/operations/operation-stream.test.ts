@@ -6,6 +6,7 @@ import type { Progress } from '@buckets/contracts';
 import type { Response } from 'express';
 import { until } from '../../../../stack/src/until.js';
 import type { OperationRow } from '../tables/entities.js';
+import { OperationFollower } from './operation-follower.js';
 import { OperationStream } from './operation-stream.js';
 
 type Row = Pick<OperationRow, 'id' | 'state' | 'changed_position'>;
@@ -50,7 +51,7 @@ describe('the stream of an operation', () => {
         return position >= wanted;
       },
     };
-    const stream = new OperationStream(operations, board, projector, 100);
+    const stream = new OperationStream(operations, board, new OperationFollower(operations, projector), 100);
     server = createServer((request, response) => {
       const gone = new AbortController();
       response.once('close', () => gone.abort());
@@ -129,10 +130,31 @@ describe('the stream of an operation', () => {
     );
   });
 
+  it('tells of a cancel that was asked for, before the end', async () => {
+    const { heard, ended } = await listen();
+    advance({ state: 'running' });
+    await until(() => heard().endsWith(state('running', 6)));
+    advance({ state: 'running' });
+    await until(() => heard().endsWith(state('running', 7)));
+    advance({ state: 'cancelled' });
+    await ended();
+    expect(heard()).toBe(state('queued', 5) + state('running', 6) + state('running', 7) + state('cancelled', 8));
+  });
+
   it('says now and then that it is still there', async () => {
     const { heard } = await listen();
     await until(() => heard().split(': still here\n\n').length > 2);
     expect(heard().startsWith(state('queued', 5))).toBe(true);
+  });
+
+  it('says so too while the log is busy with other things', async () => {
+    const { heard } = await listen();
+    const busy = setInterval(() => advance(), 20);
+    try {
+      await until(() => heard().split(': still here\n\n').length > 2);
+    } finally {
+      clearInterval(busy);
+    }
   });
 
   it('tells a reader who comes back only what is new', async () => {

@@ -1,26 +1,19 @@
 import type { Response } from 'express';
-import { setTimeout as pause } from 'node:timers/promises';
 import { isEnded } from '@buckets/contracts';
-import type { Projector } from '@buckets/log';
-import { Problem } from '@buckets/service';
 import type { OperationRow } from '../tables/entities.js';
+import type { OperationFollower } from './operation-follower.js';
 import type { Operations } from './operations.js';
 import type { ProgressBoard } from './progress-board.js';
 
-/** Milliseconds between looks at the durable record, which is the truth whatever becomes of the progress. */
-const LOOK_MS = 50;
 /** Proxies cut connections that are silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000;
-const MAX_STREAMS = 1_000;
 
 /** Streams the life of one operation as server-sent events. */
 export class OperationStream {
-  private open = 0;
-
   constructor(
-    private readonly operations: Pick<Operations, 'row' | 'view'>,
+    private readonly operations: Pick<Operations, 'view'>,
     private readonly board: Pick<ProgressBoard, 'watch'>,
-    private readonly projector: Pick<Projector, 'position' | 'reaches'>,
+    private readonly follower: OperationFollower,
     private readonly keepAliveMs = KEEP_ALIVE_MS,
   ) {}
 
@@ -38,39 +31,22 @@ export class OperationStream {
       response.status(204).end();
       return;
     }
-    if (this.open >= MAX_STREAMS) throw tooMany();
-    this.open++;
+    const changes = this.follower.follow(row, { quietMs: this.keepAliveMs, signal });
     response.status(200).set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' }).flushHeaders();
     const stopWatching = this.board.watch(row.host_id, row.id, (progress) => {
       // A reader that does not keep up misses progress; it never piles up here.
       if (!response.writableNeedDrain) write(response, 'progress', progress);
     });
     try {
-      await this.follow(row, response, signal, lastSeen);
+      for await (const changed of changes) {
+        if (changed === null) response.write(': still here\n\n');
+        else if (changed.changed_position !== lastSeen) {
+          write(response, 'state', await this.operations.view(changed), changed.changed_position);
+        }
+      }
     } finally {
-      this.open--;
       stopWatching();
       response.end();
-    }
-  }
-
-  private async follow(first: OperationRow, response: Response, signal: AbortSignal, lastSeen = -1): Promise<void> {
-    let row = first;
-    let sent = lastSeen;
-    // Of a moment before the row was read: what comes after it is not missed.
-    let position = 0;
-    while (!signal.aborted) {
-      if (row.changed_position !== sent) {
-        write(response, 'state', await this.operations.view(row), row.changed_position);
-        sent = row.changed_position;
-      }
-      if (isEnded(row.state)) return;
-      const moved = await this.projector.reaches(position + 1, { deadlineMs: this.keepAliveMs, signal });
-      if (!moved && !signal.aborted) response.write(': still here\n\n');
-      position = this.projector.position;
-      row = await this.operations.row(first.id);
-      // The log may be busy with other things all the time.
-      if (row.changed_position === sent) await pause(LOOK_MS);
     }
   }
 }
@@ -78,13 +54,4 @@ export class OperationStream {
 function write(response: Response, event: string, data: object, id?: number): void {
   const head = id === undefined ? '' : `id: ${id}\n`;
   response.write(`${head}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
-}
-
-function tooMany(): Problem {
-  return new Problem({
-    code: 'too-many-streams',
-    status: 503,
-    detail: `There are ${MAX_STREAMS} streams of operations already. Ask for the operation itself every now and then.`,
-    retryAfterSeconds: 30,
-  });
 }

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Header, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiNoContentResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { IsIn, IsOptional, Matches } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import type { Request, Response } from 'express';
 import {
   ID_PATTERN,
@@ -10,6 +11,7 @@ import {
   type OperationState,
 } from '@buckets/contracts';
 import { Stopping } from '@buckets/service';
+import { formatDuration, parseDuration } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { Needs } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
@@ -22,6 +24,7 @@ import { ProjectCommands } from '../projects/project-commands.js';
 import { OperationRow } from '../tables/entities.js';
 import { OperationView } from './operation-view.js';
 import { Operations } from './operations.js';
+import { OperationFollower } from './operation-follower.js';
 import { OperationStream } from './operation-stream.js';
 
 export class OperationsQuery extends PageQuery {
@@ -31,12 +34,26 @@ export class OperationsQuery extends PageQuery {
   @ApiPropertyOptional({ enum: OPERATION_STATES }) @IsOptional() @IsIn(OPERATION_STATES) state?: OperationState;
 }
 
+const LONGEST_WAIT_MS = 60_000;
+const WAIT = `wait must be a time of ${formatDuration(LONGEST_WAIT_MS)} at most, such as 30s`;
+
+export class OperationQuery {
+  @ApiPropertyOptional({ type: String, example: '30s', description: 'How long to wait for its end: 60s at most' })
+  @IsOptional()
+  @Transform(({ value }) => (typeof value === 'string' ? (parseDuration(value) ?? value) : (value as unknown)))
+  @IsInt({ message: WAIT })
+  @Min(0, { message: WAIT })
+  @Max(LONGEST_WAIT_MS, { message: WAIT })
+  wait?: number;
+}
+
 @ApiTags('operations')
 @Controller('v1/operations')
 export class OperationsController {
   constructor(
     private readonly operations: Operations,
     private readonly commands: ProjectCommands,
+    private readonly follower: OperationFollower,
     private readonly stream: OperationStream,
     private readonly data: DataSource,
     @Inject(Stopping) private readonly stopping: Stopping,
@@ -58,12 +75,22 @@ export class OperationsController {
   }
 
   @Get(':id')
-  @Does('Shows an operation, with its progress while it runs')
+  @Does(
+    'Shows an operation, with its progress while it runs',
+    'With `wait` the answer comes when the operation has ended, or after that time.',
+  )
   @Needs('operations:read')
   @ApiOkResponse({ type: OperationView })
   @ApiProblems(404)
-  async get(@Id('operation') id: string): Promise<OperationView> {
-    return this.operations.get(id);
+  async get(
+    @Id('operation') id: string,
+    @Query() { wait = 0 }: OperationQuery,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    const row = await this.operations.row(id);
+    if (wait === 0) return this.operations.view(row);
+    const ended = await this.follower.ending(row, { withinMs: wait, signal: this.untilGone(response) });
+    return this.operations.view(ended);
   }
 
   @Post(':id/cancel')
@@ -99,13 +126,17 @@ export class OperationsController {
   @ApiProblems(404)
   async events(@Id('operation') id: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     const row = await this.operations.row(id);
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
-    const signal = AbortSignal.any([gone.signal, this.stopping.signal]);
     const lastSeen = /^\d{1,15}$/.exec(String(request.headers['last-event-id']))?.[0];
     await this.stream.send(row, response, {
-      signal,
+      signal: this.untilGone(response),
       ...(lastSeen === undefined ? {} : { lastSeen: Number(lastSeen) }),
     });
+  }
+
+  /** Nobody listens any more, or the service stops. */
+  private untilGone(response: Response): AbortSignal {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    return AbortSignal.any([gone.signal, this.stopping.signal]);
   }
 }

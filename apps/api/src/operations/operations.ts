@@ -1,6 +1,5 @@
 import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
-import { isEnded } from '@buckets/contracts';
 import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { OperationRow } from '../tables/entities.js';
@@ -21,10 +20,6 @@ export class Operations {
     return row;
   }
 
-  async get(id: string): Promise<OperationView> {
-    return this.view(await this.row(id));
-  }
-
   async view(row: OperationRow): Promise<OperationView> {
     const progress = row.state === 'running' ? await this.board.of(row.host_id, row.id) : undefined;
     return operationView(row, this.keys, progress);
@@ -34,9 +29,5 @@ export class Operations {
   async accepted(id: string, response: Response): Promise<OperationView> {
     response.location(`/v1/operations/${id}`);
     return operationView(await this.row(id), this.keys);
-  }
-
-  static ended(row: Pick<OperationRow, 'state'>): boolean {
-    return isEnded(row.state);
   }
 }

@@ -5,6 +5,7 @@ import { backupToRestore, evolve, operationEvent } from './project-state.js';
 import {
   AT,
   beganEvent,
+  cancelRequestedEvent,
   created,
   event,
   given,
@@ -61,6 +62,23 @@ describe('the state of a project', () => {
     }
   });
 
+  it('knows since when an open operation is to be cancelled', () => {
+    const asked = [...READY, requestedEvent('op-1', 'stop'), beganEvent('op-1', 'stop', 'at-1')];
+    const [first, again] = logged([cancelRequestedEvent('op-1', 'stop'), cancelRequestedEvent('op-1', 'stop')], 9);
+    const state = evolve(given(...asked), first!);
+    expect(state!.operations['op-1']).toMatchObject({ cancelRequestedAt: AT, attempts: 1 });
+    expect(evolve(state, { ...again!, time: '2032-01-01T00:00:00Z' })).toEqual(state);
+    expect(evolve(given(...READY), first!)).toEqual(given(...READY));
+  });
+
+  it('knows which backup may be gone: a deletion of it has begun, and has not ended well', () => {
+    const forget = [...READY, recordedEvent(1), requestedEvent('op-1', 'forget', { backupId: snapshot(1) })];
+    const expired = event('forget-expired', { operationId: 'op-1' });
+    const maybe = given(...forget, beganEvent('op-1', 'forget', 'at-1'), expired).backups[snapshot(1)];
+    expect(maybe).toMatchObject({ maybeDeletedBy: 'op-1' });
+    expect(given(...forget, expired).backups[snapshot(1)]).not.toHaveProperty('maybeDeletedBy');
+  });
+
   it('takes no beginning of what is not open', () => {
     expect(given(...READY, beganEvent('op-9', 'backup', 'at-1'))).toEqual(given(...READY));
   });
@@ -72,6 +90,8 @@ describe('the state of a project', () => {
     expect(given(...READY).running).toBe(false);
     expect(given(...READY, start, backup).running).toBe(true);
     expect(given(...READY, start, stop, backup).running).toBe(false);
+    const late = event('runtime-changed', { operationId: 'op-4', running: true });
+    expect(given(...READY, start, stop, late).running).toBe(true);
   });
 
   it('has data once its host of this generation has them', () => {
@@ -158,6 +178,16 @@ describe('the backup that the product chooses', () => {
     );
     expect(backupToRestore(state)).toBe(snapshot(2));
     expect(backupToRestore(given(...READY))).toBeNull();
+  });
+
+  it('may be one of which nobody knows whether it lacks files', () => {
+    const state = given(
+      ...READY,
+      backup(1, { beganAt: at(1) }),
+      backup(2, { beganAt: at(2), partialBecause: ['unwitnessed'] }),
+      backup(3, { beganAt: at(3), partialBecause: ['unwitnessed', 'shrunken'] }),
+    );
+    expect(backupToRestore(state)).toBe(snapshot(2));
   });
 
   it('may lack files that could not be read, and nothing else', () => {

@@ -7,9 +7,11 @@ import type { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import {
   beganEvent,
+  cancelRequestedEvent,
   claim,
   created,
   event,
+  LIMITS,
   READY,
   record,
   recordedEvent,
@@ -91,9 +93,17 @@ describe("the API's tables", () => {
     const story: NewEvent<'project'>[] = [
       ...READY,
       requestedEvent('op-1', 'backup', { consistency: 'live' }),
-      beganEvent('op-1', 'backup', 'at-1'),
+      event('backup-began', {
+        operationId: 'op-1',
+        hostId: 'h1',
+        attempt: 1,
+        attemptId: 'at-1',
+        workerId: 'w1',
+        previousFailure: 'killed',
+      }),
+      event('backup-cancel-requested', { operationId: 'op-1', requestedBy: 'admin', requestHash: 'h' }),
       recordedEvent(1, 'op-1'),
-      event('backup-failed', { operationId: 'op-1', attempt: 1, code: 'c', reason: 'sealed:1:r' }),
+      event('backup-failed', { operationId: 'op-1', attempt: 1, code: 'c', reason: 'sealed:1:r', left: ['It.'] }),
       event('updated', { requestedBy: 'admin', title: 'sealed:1:t' }),
       event('freshness-changed', { freshness: 'fresh', reason: 'All there.', coveredBy: snapshot(1) }),
     ];
@@ -114,7 +124,7 @@ describe("the API's tables", () => {
     ]);
     expect(await rowOf('operation')).toEqual(
       [
-        expect.objectContaining({ id: 'op-0', state: 'succeeded', attempts: 1 }),
+        expect.objectContaining({ id: 'op-0', state: 'succeeded', attempts: 1, worker_id: null, left_behind: null }),
         expect.objectContaining({
           id: 'op-1',
           state: 'failed',
@@ -122,6 +132,12 @@ describe("the API's tables", () => {
           code: 'c',
           reason: 'sealed:1:r',
           result: null,
+          limits: LIMITS,
+          worker_id: 'w1',
+          previous_failure: 'killed',
+          cancel_requested_at: expect.any(String),
+          cancel_hash: 'h',
+          left_behind: ['It.'],
         }),
       ].map((row) => row as unknown),
     );
@@ -206,6 +222,21 @@ const fact: fc.Arbitrary<Fact> = fc
       operationId.map((operation) => requestedEvent(operation, 'backup', { n: 1 })),
       operationId.map((operation) => requestedEvent(operation, 'start')),
       operationId.map((operation) => beganEvent(operation, 'backup', 'at-1')),
+      operationId.map((operation) =>
+        event('start-began', {
+          operationId: operation,
+          hostId: 'h1',
+          attempt: 2,
+          attemptId: 'at-2',
+          workerId: 'w1',
+          previousFailure: 'killed',
+        }),
+      ),
+      operationId.map((operation) => cancelRequestedEvent(operation, 'backup')),
+      operationId.map((operation) =>
+        event('backup-cancelled', { operationId: operation, code: 'cancel-unanswered', left: ['Something.'] }),
+      ),
+      operationId.map((operation) => event('runtime-changed', { operationId: operation, running: true })),
       operationId.map((operation) =>
         event('backup-succeeded', { operationId: operation, result: { backupId: snapshot(1) } }),
       ),

@@ -6,8 +6,11 @@ import type { DataSource } from 'typeorm';
 import { apiSettings } from '../settings.js';
 import { openDatabase } from './database.js';
 
-const { natsUrl, natsCredsFile, postgresUrl, platformKey, logLevel } = apiSettings;
-const operatorSettings = defineSettings({ natsUrl, natsCredsFile, postgresUrl, platformKey, logLevel });
+const { natsUrl, natsCredsFile, natsReplicas, logBytes, postgresUrl, platformKey, logLevel } = apiSettings;
+const operatorSettings = defineSettings({
+  ...{ natsUrl, natsCredsFile, natsReplicas, logBytes },
+  ...{ postgresUrl, platformKey, logLevel },
+});
 
 export interface Operator {
   settings: SettingsOf<typeof operatorSettings>;

@@ -1,17 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   beganEvent,
+  cancelRequestedEvent,
   created,
   event,
   expectRejection,
   given,
   HERE,
   READY,
+  recordedEvent,
   requestedEvent,
   said,
   snapshot,
 } from '../testing/given.js';
-import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS, type Attempt } from './attempt.js';
+import {
+  beginAttempt,
+  confirmAttempt,
+  initialiseRepository,
+  MAX_ATTEMPTS,
+  unknownBackups,
+  type Attempt,
+} from './attempt.js';
 
 const attempt: Attempt = { ...HERE, operationId: 'op-1', attemptId: 'at-1' };
 const asked = [...READY, requestedEvent('op-1', 'backup')];
@@ -36,6 +45,18 @@ describe('an attempt', () => {
       attempt: 2,
       events: [beganEvent('op-1', 'backup', 'at-2', 2)],
     });
+  });
+
+  it('says whose it is, and what became of the one before', () => {
+    const about = { workerId: 'w1', previousFailure: 'disk-full' };
+    expect(beginAttempt(given(...begun), 'p1', { ...attempt, attemptId: 'at-2', ...about }).events).toEqual([
+      event('backup-began', { operationId: 'op-1', hostId: 'h1', attempt: 2, attemptId: 'at-2', ...about }),
+    ]);
+  });
+
+  it('begins where a cancel was asked for: its host has to say what was left', () => {
+    const state = given(...begun, cancelRequestedEvent('op-1', 'backup'));
+    expect(beginAttempt(state, 'p1', { ...attempt, attemptId: 'at-2' }).attempt).toBe(2);
   });
 
   it('is the same one when its host asks again', () => {
@@ -86,6 +107,36 @@ describe('the confirmation of an attempt', () => {
     const ended = given(...begun, event('backup-expired', { operationId: 'op-1' }));
     expectRejection(() => confirmAttempt(ended, 'p1', attempt), 'operation-ended', 409);
     expectRejection(() => confirmAttempt(null, 'p1', attempt), 'project-not-found', 404);
+  });
+});
+
+describe('the confirmation of an attempt that is to be cancelled', () => {
+  it('is not given, whichever attempt it is', () => {
+    const state = given(...begun, cancelRequestedEvent('op-1', 'backup'));
+    expectRejection(() => confirmAttempt(state, 'p1', attempt), 'cancel-requested', 409);
+    const again = given(...begun, cancelRequestedEvent('op-1', 'backup'), beganEvent('op-1', 'backup', 'at-2', 2));
+    expectRejection(() => confirmAttempt(again, 'p1', { ...attempt, attemptId: 'at-2' }), 'cancel-requested', 409);
+  });
+});
+
+describe('snapshots that are no backups', () => {
+  const tidy = [...READY, recordedEvent(1), requestedEvent('op-2', 'backup'), requestedEvent('op-1', 'tidy')];
+  const begun = given(...tidy, beganEvent('op-1', 'tidy', 'at-1'));
+  const ids = [snapshot(1), snapshot(2)];
+
+  it('are told apart for the attempt that has the say, beside what may make one yet', () => {
+    expect(unknownBackups(begun, 'p1', attempt, ids)).toEqual({
+      backupIds: [snapshot(2)],
+      openOperations: ['op-2', 'op-1'],
+    });
+  });
+
+  it.each(overtaken)('are not told to %s', (_, other, code) => {
+    expectRejection(() => unknownBackups(begun, 'p1', other, ids), code, 409);
+  });
+
+  it('are not told to an earlier attempt', () => {
+    expectRejection(() => unknownBackups(begun, 'p1', { ...attempt, attemptId: 'at-0' }, ids), 'overtaken', 409);
   });
 });
 

@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import type { NewEvent, OperationEndedClaim, OperationKind } from '@buckets/contracts';
 import {
   beganEvent,
+  cancelRequestedEvent,
   claim,
+  created,
   event,
   given,
   HERE,
@@ -34,9 +36,16 @@ describe('a claim of the attempt that has the say', () => {
     expect(decide(open('stop'), claim({ kind: 'stop', running: false })).events).toEqual([
       event('stop-succeeded', { operationId: 'op-1', attempt: 1, running: false }),
     ]);
-    expect(said(decide(open('restore'), claim({ kind: 'restore', outcome: 'cancelled' })))).toEqual([
-      'restore-cancelled',
+  });
+
+  it('ends it as cancelled where somebody has asked for that, and says what was left', () => {
+    const cancelled = claim({ kind: 'restore', outcome: 'cancelled', left: ['Nothing.'] });
+    const asked = [...open('restore'), cancelRequestedEvent('op-1', 'restore')];
+    expect(decide(asked, cancelled).events).toEqual([
+      event('restore-cancelled', { operationId: 'op-1', attempt: 1, left: ['Nothing.'] }),
     ]);
+    // What was done already came before the cancel.
+    expect(said(decide(asked, claim({ kind: 'restore', provisioned })))).toEqual(['provisioned', 'restore-succeeded']);
   });
 
   it('records the backup that it made, whole or partial', () => {
@@ -104,6 +113,69 @@ describe('a claim that comes late or again', () => {
     expect(said(decide(start, claim({ kind: 'start', running: true, provisioned })))).toEqual([]);
   });
 
+  const expired = (kind: OperationKind, params?: Record<string, unknown>) => [
+    ...open(kind, params),
+    event(`${kind}-expired`, { operationId: 'op-1' }),
+  ];
+
+  it('states that the data are there', () => {
+    const lost = [event('created', created), ...expired('restore').slice(READY.length)];
+    expect(said(decide(lost, claim({ kind: 'restore', provisioned })))).toEqual(['provisioned']);
+    expect(said(decide(expired('restore'), claim({ kind: 'restore', provisioned })))).toEqual(['provisioned']);
+  });
+
+  it('states once that the data are there, and nothing of data that others have brought since', () => {
+    const late = claim({ kind: 'restore', provisioned });
+    const { events } = decide(expired('restore'), late);
+    expect(said(decide([...expired('restore'), ...events], late))).toEqual([]);
+    const since = [requestedEvent('op-2', 'restore'), beganEvent('op-2', 'restore', 'at-2')];
+    expect(said(decide([...expired('restore'), ...since], late))).toEqual([]);
+  });
+
+  it('states that the project runs, or does not', () => {
+    const late = claim({ kind: 'start', running: true });
+    const { events } = decide(expired('start'), late);
+    expect(events).toEqual([event('runtime-changed', { operationId: 'op-1', running: true })]);
+    expect(given(...expired('start'), ...events).running).toBe(true);
+    expect(said(decide([...expired('start'), ...events], late))).toEqual([]);
+    expect(said(decide(expired('stop'), claim({ kind: 'stop', running: false })))).toEqual([]);
+  });
+
+  it('says nothing of what runs once another start or stop has begun', () => {
+    const since = [requestedEvent('op-2', 'stop'), beganEvent('op-2', 'stop', 'at-2')];
+    expect(said(decide([...expired('start'), ...since], claim({ kind: 'start', running: true })))).toEqual([]);
+    const ended = event('stop-succeeded', { operationId: 'op-2', running: false });
+    expect(said(decide([...expired('start'), ...since, ended], claim({ kind: 'start', running: true })))).toEqual([]);
+  });
+
+  it('states that a backup is gone', () => {
+    const forget = (...events: NewEvent<'project'>[]) => [
+      ...READY,
+      recordedEvent(1),
+      requestedEvent('op-1', 'forget', { backupId: snapshot(1) }),
+      ...events,
+      event('forget-expired', { operationId: 'op-1' }),
+    ];
+    const late = claim({ kind: 'forget', result: { backupId: snapshot(1) } });
+    const began = beganEvent('op-1', 'forget', 'at-1');
+    const { events } = decide(forget(began), late);
+    expect(events).toEqual([event('backup-deleted', { backupId: snapshot(1), operationId: 'op-1' })]);
+    expect(said(decide([...forget(began), ...events], late))).toEqual([]);
+    expect(said(decide(forget(began), { ...late, outcome: 'failed' }))).toEqual([]);
+    expect(said(decide(forget(began), { ...late, operationId: 'op-9' }))).toEqual([]);
+    expect(said(decide(forget(), late))).toEqual([]);
+  });
+
+  it('does not end again what was ended for want of an answer to a cancel', () => {
+    const cancelled = [
+      ...open('backup'),
+      cancelRequestedEvent('op-1', 'backup'),
+      event('backup-cancelled', { operationId: 'op-1', code: 'cancel-unanswered' }),
+    ];
+    expect(said(decide(cancelled, claim({ kind: 'backup', outcome: 'cancelled' })))).toEqual([]);
+    expect(said(decide(cancelled, backup))).toEqual(['backup-recorded']);
+  });
+
   it('for an attempt that never began ends nothing', () => {
     const asked = [...READY, requestedEvent('op-1', 'stop')];
     expect(said(decide(asked, claim({ kind: 'stop', running: false })))).toEqual([]);
@@ -137,6 +209,7 @@ describe('a claim against all sense', () => {
   const impossible: [string, OperationKind, Partial<OperationEndedClaim>][] = [
     ['of another kind', 'start', { kind: 'stop' }],
     ['that time is up', 'stop', { kind: 'stop', outcome: 'expired' }],
+    ['of a cancel that nobody asked for', 'stop', { kind: 'stop', outcome: 'cancelled' }],
     ['of a backup from a restore', 'restore', { kind: 'restore', backup: record(1, 'op-1') }],
     ['of a backup of another operation', 'backup', { kind: 'backup', backup: record(1, 'op-2') }],
     [

@@ -2,8 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { isDeepStrictEqual } from 'node:util';
 import {
+  EXPIRY_CODES,
   OPERATION_KINDS,
   OUTCOMES,
+  type ExpiryCode,
   type LoggedEvent,
   type OperationEndedClaim,
   type OperationKind,
@@ -12,9 +14,11 @@ import { Rejection } from '../../decisions/rejection.js';
 import { evolve, operationEvent, type ProjectState } from '../project-state.js';
 import { AT, created, LIMITS, logged, record } from '../testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';
+import { cancelOperation } from './cancel-operation.js';
 import { reportChange, stateFreshness } from './changes.js';
 import { createProject } from './create-project.js';
 import { endOperation } from './end-operation.js';
+import { expireOperation } from './expire-operation.js';
 import { MAX_OPEN_OPERATIONS, requestOperation, type OperationRequest } from './request-operation.js';
 import type { Verdict } from './verdict.js';
 
@@ -66,8 +70,19 @@ type Action =
       attemptId: string;
     }
   | { do: 'claim'; hostId: string; claim: OperationEndedClaim }
+  | { do: 'cancel'; operationId: string }
+  | { do: 'cancel-one'; which: number }
+  | { do: 'expire'; operationId: string; code: ExpiryCode }
+  | { do: 'expire-one'; which: number; code: ExpiryCode }
   | { do: 'begin-one'; which: number; attemptId: string }
-  | { do: 'end-one'; which: number; outcome: 'succeeded' | 'failed'; digit: number; twist: Twist; again: boolean }
+  | {
+      do: 'end-one';
+      which: number;
+      outcome: 'succeeded' | 'failed' | 'cancelled';
+      digit: number;
+      twist: Twist;
+      again: boolean;
+    }
   | { do: 'change' }
   | { do: 'freshness'; generation: number; reason: string };
 
@@ -85,6 +100,7 @@ const twist: fc.Arbitrary<Twist> = fc.oneof(
   },
 );
 const which = fc.nat(4);
+const code = fc.constantFrom(...EXPIRY_CODES);
 
 const attempt = fc.record({ hostId, generation, operationId, attemptId });
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -94,7 +110,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('request' as const),
       operationId,
-      kind: fc.constantFrom('backup', 'restore', 'start', 'stop', 'forget'),
+      kind: fc.constantFrom('backup', 'restore', 'start', 'stop', 'forget', 'tidy'),
       digit,
     }),
   },
@@ -105,14 +121,18 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       .map(([what, of]) => ({ do: what, ...of })),
   },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('claim' as const), hostId, claim }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), operationId }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const), operationId, code }) },
   // Mostly things go as they should, or nearly so.
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel-one' as const), which }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('expire-one' as const), which, code }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('begin-one' as const), which, attemptId }) },
   {
     weight: 12,
     arbitrary: fc.record({
       do: fc.constant('end-one' as const),
       which,
-      outcome: fc.constantFrom('succeeded', 'failed'),
+      outcome: fc.constantFrom('succeeded', 'succeeded', 'failed', 'cancelled'),
       digit,
       twist,
       again: fc.boolean(),
@@ -151,6 +171,8 @@ class Story {
   state: ProjectState | null = null;
   readonly events: LoggedEvent<'project'>[] = [];
   private readonly ended = new Set<string>();
+  /** Operations that somebody has cancelled. */
+  private readonly wanted = new Set<string>();
   private readonly claims: { hostId: string; claim: OperationEndedClaim }[] = [];
 
   act(each: Action): void {
@@ -218,6 +240,20 @@ class Story {
       }
       case 'end-one':
         return this.endOne(each);
+      case 'cancel':
+        return cancelOperation(this.state, 'p1', { ...each, at: AT, by: { requestedBy: 'admin' } });
+      case 'expire':
+        return expireOperation(this.state, 'p1', { ...each, at: AT });
+      case 'cancel-one':
+      case 'expire-one': {
+        const [id] = this.open(each.which) ?? [];
+        if (id === undefined) return { events: [], intents: [] };
+        return this.verdictOn(
+          each.do === 'cancel-one'
+            ? { do: 'cancel', operationId: id }
+            : { do: 'expire', operationId: id, code: each.code },
+        );
+      }
       case 'change':
         return reportChange(this.state, 'p1', { source: 'agent-edit', at: AT });
       case 'freshness':
@@ -275,23 +311,31 @@ class Story {
       expect(fresh.map(({ type }) => type)).toEqual(['claim-rejected']);
       expect(state).toBe(before);
     }
-    // Every request reaches the host of the project, as of its generation; nothing else does.
-    const asked = fresh.filter(({ type }) => operationEvent(type)?.step === 'requested');
+    // Every request reaches the host of the project, as of its generation; so does the end of what it has begun, where
+    // others have ended it or want it to end. Nothing else does.
+    const told = fresh.filter((event) => {
+      const { kind: of, step } = operationEvent(event.type) ?? {};
+      if (of === undefined || step === undefined) return false;
+      if (step === 'requested') return true;
+      const { operationId: id } = event.data as { operationId: string };
+      if ((before?.operations[id]?.attempts ?? 0) === 0) return false;
+      return step === 'cancel-requested' || each.do === 'expire' || each.do === 'expire-one';
+    });
     expect(intents.map(({ kind: of, hostId: to, data }) => [of, to, data.operationId, data.generation])).toEqual(
-      asked.map(({ type, data }) => [
-        operationEvent(type)!.kind,
-        state.hostId,
-        (data as { operationId: string }).operationId,
-        state.generation,
-      ]),
+      told.map(({ type, data }) => {
+        const { kind: of, step } = operationEvent(type)!;
+        const { operationId: id } = data as { operationId: string };
+        return [step === 'requested' ? of : 'cancel', state.hostId, id, state.generation];
+      }),
     );
     expect(Object.keys(state.operations).length).toBeLessThanOrEqual(MAX_OPEN_OPERATIONS);
     if (state.provisioned) expect(state.hadData).toBe(true);
     if (before?.hadData) expect(state.hadData).toBe(true);
     if (before?.repositoryConfigId !== undefined) expect(state.repositoryConfigId).toBe(before.repositoryConfigId);
     if (before !== null && before.running !== state.running) {
-      const last = operationEvent(fresh.at(-1)!.type);
-      expect(['start', 'stop']).toContain(last?.kind);
+      const last = fresh.at(-1)!;
+      expect(['start', 'stop', undefined]).toContain(operationEvent(last.type)?.kind);
+      if (operationEvent(last.type) === null) expect(last.type).toBe('runtime-changed');
       expect(fresh.at(-1)!.data).toMatchObject({ running: state.running });
     }
     // It is stored as JSON.
@@ -302,6 +346,7 @@ class Story {
   private checkOperation(event: LoggedEvent<'project'>, before: ProjectState | null): void {
     const operation = operationEvent(event.type);
     if (operation === null) return;
+    if (operation.step === 'cancel-requested') this.wanted.add((event.data as { operationId: string }).operationId);
     const { operationId: id, attempt: number } = event.data as { operationId: string; attempt?: number };
     const open = before !== null && Object.hasOwn(before.operations, id) ? before.operations[id] : undefined;
     expect(this.ended.has(id)).toBe(false);
@@ -315,7 +360,17 @@ class Story {
       expect(number).toBeLessThanOrEqual(MAX_ATTEMPTS);
       return;
     }
-    expect(open?.attemptId).toBeDefined();
+    if (operation.step === 'cancel-requested') {
+      expect(open!.cancelRequestedAt).toBeUndefined();
+      return;
+    }
+    // Nobody but its host ends what has begun, unless its time is up.
+    const { code: why } = event.data as { code?: string };
+    const timeIsUp = EXPIRY_CODES.some((each) => each === why);
+    if (open!.attemptId === undefined) expect(['cancelled', 'expired']).toContain(operation.step);
+    else expect(operation.step === 'expired').toBe(timeIsUp && why !== 'cancel-unanswered');
+    if (why === 'queue-limit') expect(open!.attempts).toBe(0);
+    if (operation.step === 'cancelled') expect(this.wanted.has(id)).toBe(true);
     this.ended.add(id);
     expect(Object.hasOwn(this.state!.operations, id)).toBe(false);
   }

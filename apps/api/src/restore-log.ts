@@ -1,0 +1,55 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connectToNats, PositionRow, restoreLog } from '@buckets/log';
+import type { DataSource } from 'typeorm';
+import { provisionHostQueues } from './log-recovery/host-queues.js';
+import { PostgresJournal } from './log-recovery/postgres-journal.js';
+import { TablesProjection } from './tables/tables-projection.js';
+import { everySecond } from './wiring/every-second.js';
+import { operatorCommand } from './wiring/operator-command.js';
+
+/**
+ * Makes a log that was lost again from the journal in Postgres, or completes an older copy of it, with the queues of
+ * all hosts, and exits. Services may run meanwhile, and go on by themselves then. May be repeated.
+ */
+await operatorCommand('restore-log', async ({ settings, data, log }) => {
+  const { natsUrl: url, natsCredsFile: credsFile, natsReplicas: replicas, logBytes } = settings;
+  const nats = await connectToNats({ url, credsFile, name: 'buckets-api-restore-log' });
+  try {
+    const jsm = await jetstreamManager(nats);
+    const known = await new PositionRow(new TablesProjection()).readIfThere(data);
+    await alone(data, async () => {
+      const { onlyInLog, ...restored } = await restoreLog({
+        ...{ nats, jsm, journal: new PostgresJournal(data) },
+        known: known ?? { position: 0, identity: '', hash: '' },
+        limits: { replicas, logBytes },
+        onProgress: everySecond((progress) => log.info(progress, 'Restoring the log')),
+      });
+      if (onlyInLog.length > 0) {
+        log.warn({ positions: onlyInLog }, 'The journal lacks what the log has there: rebuild the projections');
+      }
+      const perSecond = Math.round(restored.appended / restored.seconds);
+      const hosts = await provisionHostQueues(jsm, data);
+      log.info({ ...restored, ...(restored.appended > 0 ? { perSecond } : {}), queuesMadeFor: hosts.length }, DONE);
+    });
+  } finally {
+    await nats.close();
+  }
+});
+
+const DONE = 'The log is as the tables know it';
+
+/** Two at once would be in each other's way. */
+async function alone(data: DataSource, work: () => Promise<void>): Promise<void> {
+  const session = data.createQueryRunner();
+  try {
+    const [row] = (await session.query(`SELECT pg_try_advisory_lock(hashtext('buckets restore-log')) AS mine`)) as [
+      { mine: boolean },
+    ];
+    if (!row.mine) throw new Error('The log is being restored already: wait for the end of that.');
+    await work();
+  } finally {
+    // The lock goes with the session, when this process ends at the latest.
+    await session.query('SELECT pg_advisory_unlock_all()').catch(() => undefined);
+    await session.release();
+  }
+}
