@@ -21,13 +21,15 @@ const TASKS = {
   stop: { run: 'stack/dist/stop.js', needs: 'packages' },
   demo: { run: 'stack/dist/demo/main.js', needs: 'tools' },
   test: { run: 'stack/dist/test.js', needs: 'tools' },
+  'test:faults': { run: 'stack/dist/test-faults.js', needs: 'tools' },
   check: { run: 'stack/dist/check.js', needs: 'packages' },
   format: { run: 'stack/dist/check.js', args: ['--fix'], needs: 'packages' },
   build: { needs: 'packages' },
   bench: { run: 'bench/dist/main.js', needs: 'tools' },
-  'rebuild-projections': { run: 'stack/dist/rebuild-projections.js', needs: 'packages' },
-  'restore-vault': { run: 'stack/dist/restore-vault.js', needs: 'packages' },
-  'recovery-password': { run: 'stack/dist/recovery-password.js', needs: 'packages' },
+  'rebuild-projections': { run: 'stack/dist/rebuild-projections.js', needs: 'tools' },
+  'restore-log': { run: 'stack/dist/restore-log.js', needs: 'tools' },
+  'restore-vault': { run: 'stack/dist/restore-vault.js', needs: 'tools' },
+  'recovery-password': { run: 'stack/dist/recovery-password.js', needs: 'tools' },
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
 import { CLONE } from './clone.js';
 import { writePrivately } from './private-files.js';
 import { secretsIn } from './secrets.js';
+import { startStack } from './stack.js';
 import { stackSettings } from './stack-settings.js';
 import { supervisorOf } from './supervisor-record.js';
 
-/** What an operator's command of a service is run with on the local stack, which has to be running. */
+/** What an operator's command of a service is run with on the local stack. */
 export class LocalOperator {
   private constructor(
     readonly dataDir: string,
@@ -18,10 +20,10 @@ export class LocalOperator {
 
   static async open(): Promise<LocalOperator> {
     const { dataDir } = stackSettings();
-    if (supervisorOf(dataDir) === undefined) {
-      throw new Error('Buckets is not running here: its NATS and Postgres are needed. Start it with npm start.');
-    }
-    const access = JSON.parse(await readFile(accessFileIn(dataDir), 'utf8')) as Access;
+    const text = await readFile(accessFileIn(dataDir), 'utf8').catch((error: unknown) => {
+      throw new Error('Buckets is starting. Try again when it is up, or has given up.', { cause: error });
+    });
+    const access = JSON.parse(text) as Access;
     const { controlCredentials, platformKeyFile } = await secretsIn(join(dataDir, 'secrets'));
     return new LocalOperator(dataDir, {
       BUCKETS_NATS_URL: access.natsUrl,
@@ -59,12 +61,25 @@ export class LocalOperator {
   }
 }
 
-/** Runs what the command does, and exits with its code; a failure is one sentence. */
+/**
+ * Runs what the command does, and exits with its code; a failure is one sentence. Where Buckets does not run, as it
+ * may refuse to, its NATS, Postgres and S3 are started for just this.
+ */
 export async function asOperator(work: (operator: LocalOperator) => Promise<number>): Promise<void> {
   try {
+    await using _servers = await servers();
     process.exitCode = await work(await LocalOperator.open());
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 1;
   }
+}
+
+async function servers(): Promise<AsyncDisposable | undefined> {
+  const { dataDir, ports } = stackSettings();
+  if (supervisorOf(dataDir) !== undefined) return undefined;
+  if (!existsSync(dataDir)) throw new Error(`There is nothing in ${dataDir} yet. Start Buckets with npm start.`);
+  console.error('Buckets is not running: its NATS, Postgres and S3 are started for this, and stopped again.');
+  const stack = await startStack({ dataDir, ports, services: [] });
+  return { [Symbol.asyncDispose]: () => stack.stop() };
 }

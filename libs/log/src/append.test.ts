@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   readEvent,
@@ -9,15 +9,21 @@ import {
   STREAM,
   UnreadableMessage,
   UnstorableText,
+  type LoggedEvent,
   type NewEvent,
   type NewIntent,
 } from '@buckets/contracts';
+import { until } from '../../../stack/src/until.js';
 import { Log, type Decision } from './append.js';
 import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
+import { readLog } from './log-reader.js';
+import type { LogMessage } from './projection.js';
 import { CuttingProxy } from './testing/cutting-proxy.js';
-import { RealParts } from './testing/real-parts.js';
+import { RealParts, SERVERS } from './testing/real-parts.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(90_000);
+
+const PATIENT = { withinMs: 40_000 };
 
 const renamed = (name = 'renamed'): NewEvent<'host'> => ({
   thing: 'host',
@@ -39,14 +45,14 @@ const batch = (id: string, expected = 0): Decision => ({
   intents: [stop(`op-${id}`)],
 });
 
-describe('appending to the log', () => {
+describe.each(SERVERS)('appending to the log on %s', (_servers, servers) => {
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
   let log: Log;
 
   beforeAll(async () => {
-    parts = await RealParts.start(['nats']);
+    parts = await RealParts.start(['nats'], servers);
     ({ nats, jsm } = await parts.freshLog());
     log = new Log(nats, jsm, 'buckets/test');
   });
@@ -107,10 +113,7 @@ describe('appending to the log', () => {
     let far: Log;
 
     beforeAll(async () => {
-      proxy = await CuttingProxy.before({
-        host: '127.0.0.1',
-        port: Number(new URL(parts.infrastructure.natsUrl).port),
-      });
+      proxy = await CuttingProxy.before({ host: '127.0.0.1', port: parts.nats.port });
       const connection = await parts.connect({ url: `nats://127.0.0.1:${proxy.port}` });
       far = new Log(connection, await jetstreamManager(connection), 'buckets/test');
     });
@@ -181,7 +184,7 @@ describe('appending to the log', () => {
   });
 
   it('says within seconds that the log cannot be reached, and goes on when it can', async () => {
-    await parts.nats.kill('SIGKILL');
+    await parts.nats.killAll();
     await expect(log.append(single('down'))).rejects.toThrow(LogUnreachable);
     await parts.nats.start();
     // What was sent while nobody heard it may still arrive; the same decision under a new id then has to be made anew.
@@ -200,11 +203,35 @@ describe('appending to the log', () => {
     }
   }
 
+  it('loses no fact that it has acknowledged and stores none twice while the server that leads it is killed', async () => {
+    const fresh = await parts.freshLog();
+    const writers = await Promise.all([1, 2, 3].map(async (n) => Writer.connect(parts, [`own-${n}`, 'shared'])));
+    const all = Promise.all(writers.map((writer) => writer.run()));
+    const have = (count: number) => until(() => writers.every(({ stored }) => stored.length >= count), PATIENT);
+    await have(10);
+    await parts.nats.kill();
+    await parts.nats.start();
+    const before = Math.max(...writers.map(({ stored }) => stored.length));
+    await have(before + 10);
+    for (const writer of writers) writer.stop();
+    await all;
+
+    const log = await everything(fresh);
+    expect(log.map(({ position }) => position)).toEqual(log.map((_, index) => index + 1));
+    const ids = log.map(({ headers }) => headers['Nats-Msg-Id']);
+    expect(new Set(ids).size).toBe(log.length);
+    for (const { position, messageId, thing, id, expected } of writers.flatMap(({ stored }) => stored)) {
+      expect([position, ids[position - 1]]).toEqual([position, messageId]);
+      const between = log.slice(expected, position - 1).filter(({ subject }) => subject.includes(`.${thing}.${id}.`));
+      expect(between).toEqual([]);
+    }
+  });
+
   it.each([
     ['one fact', 1],
     ['a batch', 3],
   ])('refuses %s when the log is full, and eats nothing of what is in it', async (_, entries) => {
-    const fresh = await parts.freshLog({ replicas: 1, logBytes: 64 * 1024 });
+    const fresh = await parts.freshLog({ logBytes: 64 * 1024 });
     const small = new Log(fresh.nats, fresh.jsm, 'buckets/test');
     const large = renamed('y'.repeat(200));
     const decision = (): Decision => ({
@@ -234,3 +261,51 @@ describe('appending to the log', () => {
     await expect(fresh.streams.deleteMessage(STREAM.log, 1)).rejects.toThrow('delete');
   });
 });
+
+/** Decides on one thing after another as fast as it can, and looks what has become of it when it does not know. */
+class Writer {
+  readonly stored: (LoggedEvent & { expected: number })[] = [];
+  private stopped = false;
+
+  private constructor(
+    private readonly log: Log,
+    private readonly jsm: JetStreamManager,
+    private readonly things: string[],
+  ) {}
+
+  static async connect(parts: RealParts, things: string[]): Promise<Writer> {
+    const nats = await parts.connect();
+    const jsm = await jetstreamManager(nats, { timeout: 2_000 });
+    return new Writer(new Log(nats, jsm, 'buckets/test'), jsm, things);
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  async run(): Promise<void> {
+    for (let n = 0; !this.stopped; n++) {
+      const id = this.things[n % this.things.length]!;
+      const expected = await until(() => this.lastOf(id).then((position) => ({ position })), PATIENT);
+      try {
+        const logged = await this.log.append(single(id, expected.position));
+        this.stored.push(...logged.map((event) => ({ ...event, expected: expected.position })));
+      } catch (error) {
+        if (!(error instanceof PositionMoved || error instanceof LogUnreachable)) throw error;
+      }
+    }
+  }
+
+  private async lastOf(id: string): Promise<number> {
+    const last = await this.jsm.streams.getMessage(STREAM.log, { last_by_subj: `buckets.event.host.${id}.>` });
+    return last?.seq ?? 0;
+  }
+}
+
+async function everything({ nats, jsm }: { nats: NatsConnection; jsm: JetStreamManager }): Promise<LogMessage[]> {
+  const to = (await jsm.streams.info(STREAM.log)).state.last_seq;
+  const messages: LogMessage[] = [];
+  const reading = { from: 1, to, signal: AbortSignal.timeout(30_000) };
+  for await (const batch of readLog(jetstream(nats), jsm, reading)) messages.push(...batch);
+  return messages;
+}

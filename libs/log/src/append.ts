@@ -1,5 +1,5 @@
 import type { JetStreamManager, SeqMsgRequest } from '@nats-io/jetstream';
-import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
 import {
   encode,
   envelope,
@@ -14,7 +14,8 @@ import {
   type NewEvent,
   type NewIntent,
 } from '@buckets/contracts';
-import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
+import { LogMismatch, LogRefused, LogUnreachable, PositionMoved } from './errors.js';
+import { publishTogether, REFUSED, type Publishable, type PublishReply } from './publish-together.js';
 import { retryPause } from './retry-pause.js';
 
 /** One decision: facts about one thing, and the intents that follow from them. */
@@ -39,21 +40,14 @@ const PUBLISH_TIMEOUT_MS = 2_000;
 const MAX_TRIES = 3;
 const BETWEEN_TRIES = { firstMs: 50, maxMs: 500 };
 
-/** Of the server's errors.json. */
-const CODE = {
-  wrongLastSequence: 10071,
-  wrongLastSequenceUnknown: 10164,
-  duplicateInBatch: 10201,
-  /** The account's limit, the server's memory, its disk, the stream's own limit. */
-  full: [10002, 10023, 10047, 10077],
-} as const;
-
 /** The only way into the log. */
 export class Log {
   constructor(
     private readonly nats: NatsConnection,
     private readonly jsm: JetStreamManager,
     private readonly source: string,
+    /** Resolves when this is known to be the log to append to. It is asked before each try. */
+    private readonly isKnown: () => Promise<void> = async () => undefined,
   ) {}
 
   /**
@@ -65,6 +59,7 @@ export class Log {
    * @throws {PositionMoved} decide again
    * @throws {LogRefused} the log is full
    * @throws {LogUnreachable} the outcome is unknown
+   * @throws {LogMismatch} this is not the log that the tables know
    */
   async append(decision: Decision): Promise<LoggedEvent[]> {
     if (decision.events.length === 0) throw new RangeError('A decision without a fact has nothing to append.');
@@ -88,9 +83,10 @@ export class Log {
     let failure: unknown;
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
       try {
+        await this.isKnown();
         return await this.publishOnce(decision, entries);
       } catch (error) {
-        if (error instanceof LogRefused || error instanceof PositionMoved) throw error;
+        if (isAnswer(error)) throw error;
         failure = error;
         if (attempt < MAX_TRIES) await retryPause(attempt, BETWEEN_TRIES);
       }
@@ -99,30 +95,11 @@ export class Log {
   }
 
   private async publishOnce(decision: Decision, entries: Entry[]): Promise<number> {
-    const expectation = [String(decision.expected), subjects.eventsOf(decision.thing, decision.id)] as const;
-    const batchId = newMessageId();
-    for (const [index, entry] of entries.entries()) {
-      const header = headersOf(entry);
-      if (index === 0) {
-        header.set('Nats-Expected-Last-Subject-Sequence', expectation[0]);
-        header.set('Nats-Expected-Last-Subject-Sequence-Subject', expectation[1]);
-      }
-      if (entries.length > 1) {
-        header.set('Nats-Batch-Id', batchId);
-        header.set('Nats-Batch-Sequence', String(index + 1));
-      }
-      if (index < entries.length - 1) {
-        this.nats.publish(entry.subject, entry.bytes, { headers: header });
-        continue;
-      }
-      if (entries.length > 1) header.set('Nats-Batch-Commit', '1');
-      const reply = await this.nats.request(entry.subject, entry.bytes, {
-        headers: header,
-        timeout: PUBLISH_TIMEOUT_MS,
-      });
-      return this.settle(decision, entries, reply.json<PublishReply>());
-    }
-    throw new RangeError('A decision without entries.');
+    const messages = entries.map(publishable);
+    const { header } = messages[0]!;
+    header.set('Nats-Expected-Last-Subject-Sequence', String(decision.expected));
+    header.set('Nats-Expected-Last-Subject-Sequence-Subject', subjects.eventsOf(decision.thing, decision.id));
+    return this.settle(decision, entries, await publishTogether(this.nats, messages, PUBLISH_TIMEOUT_MS));
   }
 
   private async settle(decision: Decision, entries: Entry[], reply: PublishReply): Promise<number> {
@@ -130,14 +107,14 @@ export class Log {
     if (code === undefined && reply.duplicate !== true && reply.seq !== undefined) return reply.seq;
     if (
       reply.duplicate === true ||
-      code === CODE.wrongLastSequence ||
-      code === CODE.wrongLastSequenceUnknown ||
-      code === CODE.duplicateInBatch
+      code === REFUSED.wrongLastSequence ||
+      code === REFUSED.wrongLastSequenceUnknown ||
+      code === REFUSED.duplicateInBatch
     ) {
       return this.readBack(decision, entries);
     }
     const reason = reply.error?.description ?? 'an answer that is not understood';
-    if (CODE.full.some((full) => full === code)) throw new LogRefused(reason);
+    if (REFUSED.full.some((full) => full === code)) throw new LogRefused(reason);
     throw new Error(`The log answered: ${reason} (${code ?? 'no code'}).`);
   }
 
@@ -187,10 +164,9 @@ export class Log {
   }
 }
 
-interface PublishReply {
-  seq?: number;
-  duplicate?: boolean;
-  error?: { code: number; err_code: number; description: string };
+/** Whether trying again makes no difference. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof LogRefused || error instanceof PositionMoved || error instanceof LogMismatch;
 }
 
 function entry(subject: string, fields: Parameters<typeof envelope>[0] & { data: unknown }): Entry {
@@ -199,9 +175,9 @@ function entry(subject: string, fields: Parameters<typeof envelope>[0] & { data:
   return { subject, messageId: message.id, bytes: encode(message) };
 }
 
-function headersOf(entry: Entry): MsgHdrs {
+function publishable({ subject, bytes, messageId }: Entry): Publishable {
   const header = headers();
-  header.set('Nats-Msg-Id', entry.messageId);
+  header.set('Nats-Msg-Id', messageId);
   header.set('Nats-Expected-Stream', STREAM.log);
-  return header;
+  return { subject, bytes, header };
 }

@@ -3,8 +3,8 @@ import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/trans
 
 export interface ConnectionSettings {
   url: string;
-  /** A NATS credentials file. */
-  credsFile: string;
+  /** A NATS credentials file; none for servers that let anybody in. */
+  credsFile?: string;
   /** Shows up in the server's list of connections. */
   name: string;
   /** Users may be confined to an inbox of their own. */
@@ -18,7 +18,9 @@ export async function connectToNats(settings: ConnectionSettings): Promise<NatsC
   return connect({
     servers: settings.url.split(','),
     name: settings.name,
-    authenticator: credsAuthenticator(await readFile(settings.credsFile)),
+    ...(settings.credsFile === undefined
+      ? {}
+      : { authenticator: credsAuthenticator(await readFile(settings.credsFile)) }),
     ...(settings.inboxPrefix === undefined ? {} : { inboxPrefix: settings.inboxPrefix }),
     timeout: settings.connectTimeoutMs ?? 10_000,
     waitOnFirstConnect: false,

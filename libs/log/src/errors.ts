@@ -42,18 +42,40 @@ export class ProjectionBehind extends Error {
   }
 }
 
-/** The tables were made from another log, or from a newer state of this one. Nothing is written until an operator decides. */
+/** What is wrong with a log, in the eyes of tables that were made from one: it is gone, an older copy, or another one. */
+export type Mismatch = 'missing' | 'older' | 'another';
+
+const ADVICE: Record<Mismatch, string> = {
+  missing:
+    'Nothing is made in its place. If the folder of NATS still exists somewhere, put it back; else run ' +
+    '`npm run restore-log`, which makes the log again from the journal in Postgres.',
+  older:
+    'Run `npm run restore-log`, which appends from the journal in Postgres what the log lacks. Only if that is to be ' +
+    'forgotten run `npm run rebuild-projections` instead.',
+  another:
+    'If the log is the right one, run `npm run rebuild-projections`; if the tables are, put the folder of NATS aside ' +
+    'while it is stopped, and run `npm run restore-log`.',
+};
+
+/** The log is not the one that the tables were made from. Nothing is written to either until an operator decides. */
 export class LogMismatch extends Error {
   readonly code = 'log-mismatch';
   constructor(
     readonly projection: string,
+    readonly kind: Mismatch,
     reason: string,
   ) {
-    super(
-      `The tables of ${projection} do not belong to this log: ${reason}. ` +
-        'If the log is the right one, run `npm run rebuild-projections`; if the tables are, restore the log first.',
-    );
+    super(`The tables of ${projection} do not belong to this log: ${reason}. ${ADVICE[kind]}`);
     this.name = 'LogMismatch';
+  }
+}
+
+/** The log cannot be made from the journal as things are; nothing was appended. */
+export class LogNotRestorable extends Error {
+  readonly code = 'log-not-restorable';
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'LogNotRestorable';
   }
 }
 

@@ -2,10 +2,23 @@ export * from './append.js';
 export * from './connection.js';
 export * from './dead-letters.js';
 export * from './errors.js';
+export { knownLog } from './known-log.js';
 export * from './open-database.js';
+export { hashOf, PositionRow, type StoredPosition } from './position.js';
 export * from './projection.js';
 export { Projector, type ProjectorLogger } from './projector.js';
 export * from './pull-server.js';
 export * from './rebuild.js';
 export * from './request.js';
-export * from './streams.js';
+export * from './restore-log.js';
+export {
+  ACK_WAIT_MS,
+  DEFAULT_LIMITS,
+  hostsToProvision,
+  logIdentity,
+  provisionHostConsumers,
+  provisionStreams,
+  streamInfo,
+  type QueueStart,
+  type StreamLimits,
+} from './streams.js';

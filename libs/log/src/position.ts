@@ -43,6 +43,14 @@ export class PositionRow {
     return positionOf(found, this.projection.name);
   }
 
+  /** Null where no projection has been at work yet. */
+  async readIfThere(rows: Pick<EntityManager, 'query'>): Promise<StoredPosition | null> {
+    const [{ there }] = await rows.query<[{ there: boolean }]>('SELECT to_regclass($1) IS NOT NULL AS there', [
+      this.table,
+    ]);
+    return there ? await this.read(rows) : null;
+  }
+
   /**
    * Keeps others from moving it until the transaction ends. That one need not be flushed to the disk when it ends:
    * what a crash of Postgres takes away is still in the log, and is read from there again.

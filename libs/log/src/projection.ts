@@ -24,8 +24,12 @@ export interface Projection {
   apply(batch: ProjectionBatch, rows: EntityManager): Promise<void>;
   /** Empties the tables, for a rebuild; without TRUNCATE, which would keep readers out until the rebuild has ended. */
   clear(rows: EntityManager): Promise<void>;
-  /** Puts aside what must not be mixed with another log than that of this identity, before a rebuild from one. */
-  putAside?(rows: EntityManager, identity: string): Promise<void>;
+  /**
+   * Puts aside what must not be mixed with another log, before a rebuild from one.
+   *
+   * @param name of the log that the tables were made from
+   */
+  putAside?(rows: EntityManager, name: string): Promise<void>;
 }
 
 export interface ProjectionBatch {

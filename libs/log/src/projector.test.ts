@@ -9,16 +9,19 @@ import { until } from '../../../stack/src/until.js';
 import { Log } from './append.js';
 import { LogGap, LogMismatch, ProjectionBehind, ProjectionLed } from './errors.js';
 import { readLog } from './log-reader.js';
+import { PositionRow } from './position.js';
 import { Projector } from './projector.js';
 import { rebuildProjection } from './rebuild.js';
-import { provisionStreams } from './streams.js';
-import { RealParts } from './testing/real-parts.js';
+import { restoreLog } from './restore-log.js';
+import { DEFAULT_LIMITS, provisionStreams } from './streams.js';
+import { MemoryJournal } from './testing/memory-journal.js';
+import { RealParts, SERVERS } from './testing/real-parts.js';
 import { SeenProjection } from './testing/seen-projection.js';
 
 jest.setTimeout(90_000);
 const PATIENCE_MS = 40_000;
 
-describe('a projector', () => {
+describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -30,7 +33,7 @@ describe('a projector', () => {
   let number = 0;
 
   beforeAll(async () => {
-    parts = await RealParts.start(['nats', 'postgres']);
+    parts = await RealParts.start(['nats', 'postgres'], servers);
   });
   afterAll(async () => {
     await parts.stop();
@@ -208,7 +211,7 @@ describe('a projector', () => {
     projection.disturb = async ({ messages }) => {
       if (killed || messages.at(-1)!.position < 50) return;
       killed = true;
-      await parts.nats.kill('SIGKILL');
+      await parts.nats.kill();
       await parts.nats.start();
     };
     await projector.start();
@@ -223,7 +226,7 @@ describe('a projector', () => {
     await append();
     const [projector] = await started();
     await projector.waitFor(1, PATIENCE_MS);
-    await parts.nats.kill('SIGKILL');
+    await parts.nats.kill();
     await parts.nats.start();
     await until(() => words.join().includes('projecting stopped'), { withinMs: PATIENCE_MS });
     await until(() => projector.trouble === undefined, { withinMs: PATIENCE_MS });
@@ -260,7 +263,7 @@ describe('a projector', () => {
   describe('that finds another log than its tables were made from', () => {
     const replaceLog = async (count: number) => {
       await jsm.streams.delete(STREAM.log);
-      await provisionStreams(jsm);
+      await provisionStreams(jsm, { ...DEFAULT_LIMITS, replicas: parts.nats.replicas });
       await appendMany(count);
     };
     const sameIdentity = async () => {
@@ -292,21 +295,43 @@ describe('a projector', () => {
           await sameIdentity();
         },
       ],
-    ])('does not start, and says what to do: %s', async (reason, change) => {
+      [
+        'there is no stream BUCKETS',
+        async () => {
+          await jsm.streams.delete(STREAM.log);
+        },
+      ],
+    ])('writes nothing, and says what to do: %s', async (reason, change) => {
       await change();
-      const [projector] = await process();
-      const starting = projector.start();
-      await expect(starting).rejects.toThrow(LogMismatch);
-      await expect(starting).rejects.toThrow(reason);
-      await expect(starting).rejects.toThrow('npm run rebuild-projections');
+      const [projector] = await started();
+      expect(projector.failure).toBeInstanceOf(LogMismatch);
+      expect(projector.failure?.message).toContain(reason);
+      expect(projector.failure?.message).toContain('npm run restore-log');
+      expect(projector.position).toBe(3);
       expect(await seen()).toEqual(upTo(3));
     });
 
-    it('stops when that happens while it runs', async () => {
-      const [projector] = await started();
+    it('stops when that happens while it runs, and so does one that follows', async () => {
+      const [leader] = await started('one');
+      const [follower] = await started('two');
       await replaceLog(5);
-      expect(await until(() => projector.failure, { withinMs: PATIENCE_MS })).toBeInstanceOf(LogMismatch);
+      await until(() => leader.failure ?? follower.failure, { withinMs: PATIENCE_MS });
+      expect(leader.failure ?? follower.failure).toBeInstanceOf(LogMismatch);
       expect(await seen()).toEqual(upTo(3));
+    });
+
+    it('goes on by itself once the log is the right one again, whoever may write', async () => {
+      const journal = await MemoryJournal.of(nats, jsm);
+      const known = await new PositionRow(new SeenProjection(schema)).read(data);
+      await jsm.streams.delete(STREAM.log);
+      const [one] = await started('one');
+      const [two] = await started('two');
+      const limits = { ...DEFAULT_LIMITS, replicas: parts.nats.replicas };
+      await restoreLog({ nats, jsm, journal, known, limits });
+      const event = await append();
+      await Promise.all([one.waitFor(event.position, PATIENCE_MS), two.waitFor(event.position, PATIENCE_MS)]);
+      await until(() => one.failure === undefined && two.failure === undefined, { withinMs: PATIENCE_MS });
+      expect(await seen()).toEqual(upTo(4));
     });
   });
 
@@ -385,7 +410,7 @@ describe('a projector', () => {
       await projector.waitFor(3, PATIENCE_MS);
       await projector.stop();
       await jsm.streams.delete(STREAM.log);
-      await provisionStreams(jsm);
+      await provisionStreams(jsm, { ...DEFAULT_LIMITS, replicas: parts.nats.replicas });
       await append();
 
       const earlier: string[] = [];
@@ -400,6 +425,25 @@ describe('a projector', () => {
       await again.waitFor(event.position, PATIENCE_MS);
       await rebuild({ projection });
       expect(earlier).toHaveLength(1);
+    });
+
+    it('takes an older copy of its log when it has to, and puts aside what was of the newer state', async () => {
+      await appendMany(5);
+      const [projector] = await started();
+      await projector.waitFor(5, PATIENCE_MS);
+      await projector.stop();
+      const journal = await MemoryJournal.of(nats, jsm);
+      const { identity } = await new PositionRow(new SeenProjection(schema)).read(data);
+      await jsm.streams.delete(STREAM.log);
+      await restoreLog({ nats, jsm, journal, known: journal.knownAt(3, identity) });
+
+      const earlier: string[] = [];
+      const projection = Object.assign(new SeenProjection(schema), {
+        putAside: async (_: EntityManager, name: string) => void earlier.push(name),
+      });
+      await rebuild({ projection });
+      expect(earlier).toEqual([`${identity}_5`]);
+      expect(await seen()).toEqual(upTo(3));
     });
   });
 });

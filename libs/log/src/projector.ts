@@ -2,6 +2,7 @@ import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { DataSource } from 'typeorm';
 import { readEvent, STREAM, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
 import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
+import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead } from './lead.js';
 import { readLog } from './log-reader.js';
 import { hashOf, PositionRow } from './position.js';
@@ -55,7 +56,7 @@ export class Projector {
     return this.reached;
   }
 
-  /** Why the projection has stopped, once it has: it needs an operator. */
+  /** Why the projection has stopped: it needs an operator. It goes on by itself once log and tables belong together. */
   get failure(): Error | undefined {
     return this.stoppedBy;
   }
@@ -65,9 +66,12 @@ export class Projector {
     return this.stoppedBy ?? this.heldUpBy;
   }
 
-  /** @throws {LogMismatch} when tables and log do not belong together; what NATS and Postgres throw */
+  /** @throws what NATS and Postgres throw */
   async start(): Promise<void> {
-    this.moveTo(await this.checkedPosition());
+    await this.check().catch((error: unknown) => {
+      if (!(error instanceof LogMismatch)) throw error;
+      this.stopFor(error);
+    });
     this.work.push(this.run(), this.listen());
   }
 
@@ -117,6 +121,7 @@ export class Projector {
           await this.underLead(lead, () => (failures = 0));
           continue;
         }
+        if (this.stoppedBy !== undefined) await this.check();
         this.moveTo((await this.row.read(this.data)).position);
         this.heldUpBy = undefined;
         failures = 0;
@@ -126,8 +131,12 @@ export class Projector {
           this.stopFor(error);
           return;
         }
-        this.heldUpBy = error as Error;
-        this.log.warn({ error: String(error), projection: this.projection.name }, 'projecting stopped; trying again');
+        if (error instanceof LogMismatch) {
+          this.stopFor(error);
+        } else {
+          this.heldUpBy = error as Error;
+          this.log.warn({ error: String(error), projection: this.projection.name }, 'projecting stopped; trying again');
+        }
         await retryPause(++failures, { ...RETRY, signal });
       }
     }
@@ -137,7 +146,7 @@ export class Projector {
     this.way = new AbortController();
     try {
       // Another copy may have written since, or a failover of Postgres may have lost what this one wrote.
-      this.moveTo(await this.checkedPosition());
+      await this.check();
       this.leading = true;
       this.log.info({ projection: this.projection.name, position: this.reached }, 'projecting');
       const signal = AbortSignal.any([this.stopping.signal, lead.lost, this.way.signal]);
@@ -171,27 +180,20 @@ export class Projector {
     if (unreadable !== undefined) throw unreadable;
   }
 
-  /**
-   * The position of the tables, compared with the log: another log, or an older copy of it, must not be projected.
-   */
-  private async checkedPosition(): Promise<number> {
-    const info = await this.jsm.streams.info(STREAM.log);
+  /** Whether the log is the one that the tables know: another one, or an older copy of it, must not be projected. */
+  private async check(): Promise<void> {
+    const known = await this.row.readIfThere(this.data);
+    if (known !== null) this.moveTo(known.position);
+    const info = await knownLog(this.jsm, this.projection.name, known);
+    if (info === null) throw new Error('There is no log yet: the API makes it when it starts.');
     this.identity = logIdentity(info);
-    await this.row.create(this.data, this.identity);
-    const stored = await this.row.read(this.data);
+    if (known === null) await this.row.create(this.data, this.identity);
     // With nothing left to read there is nothing to be held up by.
-    if (stored.position === info.state.last_seq) this.heldUpBy = undefined;
-    if (stored.position === 0) return 0;
-    const mismatch = (reason: string) => new LogMismatch(this.projection.name, reason);
-    if (stored.identity !== this.identity) throw mismatch('it is another log');
-    if (stored.position > info.state.last_seq) {
-      throw mismatch(`they are at position ${stored.position}, and the log ends at ${info.state.last_seq}`);
+    if (this.reached === info.state.last_seq) this.heldUpBy = undefined;
+    if (this.stoppedBy !== undefined) {
+      this.log.info({ projection: this.projection.name }, 'the log is the right one again');
+      this.stoppedBy = undefined;
     }
-    const message = await this.jsm.streams.getMessage(STREAM.log, { seq: stored.position });
-    if (message === null || hashOf({ subject: message.subject, bytes: message.data }) !== stored.hash) {
-      throw mismatch(`the message at position ${stored.position} is another one`);
-    }
-    return stored.position;
   }
 
   /** Hears of positions that another process has written, and of the wish to rebuild. */
@@ -235,7 +237,9 @@ export class Projector {
   }
 
   private stopFor(error: Error): void {
+    const known = this.stoppedBy?.message === error.message;
     this.stoppedBy = error;
+    if (known) return;
     this.log.error({ error: error.message, projection: this.projection.name }, 'the projection has stopped');
   }
 }
@@ -252,9 +256,9 @@ interface ListeningConnection {
   off(event: 'notification', hear: (message: { channel: string; payload?: string }) => void): this;
 }
 
-/** Trying again helps against none of these. */
+/** Trying again helps against neither of these. */
 function isFinal(error: unknown): error is Error {
-  return error instanceof UnreadableMessage || error instanceof LogMismatch || error instanceof LogGap;
+  return error instanceof UnreadableMessage || error instanceof LogGap;
 }
 
 const EVENT_PREFIX = subjects.allEvents.slice(0, -1);

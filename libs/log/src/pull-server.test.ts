@@ -6,7 +6,7 @@ import { STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
 import { until } from '../../../stack/src/until.js';
 import { keepDeadLetter } from './dead-letters.js';
 import { PullServer, type Delivery, type PullSource } from './pull-server.js';
-import { RealParts } from './testing/real-parts.js';
+import { RealParts, SERVERS } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);
 
@@ -20,7 +20,7 @@ interface Word {
 }
 type Handler = (word: Word, delivery: Delivery) => Promise<unknown>;
 
-describe('a pull server', () => {
+describe.each(SERVERS)('a pull server on %s', (_servers, servers) => {
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -28,7 +28,7 @@ describe('a pull server', () => {
   let errors: string[];
 
   beforeAll(async () => {
-    parts = await RealParts.start(['nats']);
+    parts = await RealParts.start(['nats'], servers);
   });
   afterAll(async () => {
     await parts.stop();
@@ -256,10 +256,27 @@ describe('a pull server', () => {
     await makeConsumer();
     await say('two');
     await until(() => heard.includes('two'), { withinMs: 20_000 });
-    await parts.nats.kill('SIGKILL');
+    await parts.nats.kill();
     await parts.nats.start();
     await until(() => say('three'), { withinMs: 20_000 }).catch(() => undefined);
     await until(() => heard.includes('three'), { withinMs: 20_000 });
+  });
+
+  it('has each message handled though the server is killed in the middle, and goes on', async () => {
+    const handled = new Map<string, number>();
+    await serve(async ({ text }) => void handled.set(text, (handled.get(text) ?? 0) + 1));
+    const texts = Array.from({ length: 60 }, (_, n) => `message ${n}`);
+    await say(...texts.slice(0, 20));
+    await until(() => handled.size >= 5);
+    await parts.nats.kill();
+    const saying = (async () => {
+      for (const text of texts.slice(20)) await until(() => say(text).then(() => true), { withinMs: 40_000 });
+    })();
+    await parts.nats.start();
+    await saying;
+    await until(() => handled.size === texts.length, { withinMs: 40_000 });
+    await until(async () => (await waiting()) === 0, { withinMs: 40_000 });
+    expect([...handled.keys()].toSorted()).toEqual(texts.toSorted());
   });
 
   it('says which handler is missing', async () => {

@@ -1,10 +1,11 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { DataSource } from 'typeorm';
 import { STREAM } from '@buckets/contracts';
-import { ProjectionLed } from './errors.js';
+import { LogMismatch, ProjectionLed } from './errors.js';
+import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead, leaderOf } from './lead.js';
 import { readLog } from './log-reader.js';
-import { hashOf, PositionRow } from './position.js';
+import { hashOf, PositionRow, type StoredPosition } from './position.js';
 import type { Projection } from './projection.js';
 import { eventsIn } from './projector.js';
 import { quietPause } from './retry-pause.js';
@@ -38,7 +39,7 @@ const ASK_EVERY_MS = 250;
  * done, and if it fails, nothing has happened. Running services need not be stopped: their leader gives way, and until
  * the end their tables stay where they are (so commands, which wait for their own events, are answered with 503).
  *
- * A rebuild from another log than before is taken for what is wanted.
+ * A rebuild from another log than before, or from an older copy of it, is taken for what is wanted.
  *
  * @throws {ProjectionLed} when a leader does not give way
  */
@@ -62,7 +63,8 @@ export async function rebuildProjection({
     let events = 0;
     await data.transaction(async (rows) => {
       const before = await row.lock(rows);
-      if (before.identity !== identity) await projection.putAside?.(rows, before.identity);
+      const apart = before.identity === identity ? await newerState(jsm, projection.name, before) : before.identity;
+      if (apart !== null) await projection.putAside?.(rows, apart);
       await projection.clear(rows);
       let hash = '';
       for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost })) {
@@ -80,6 +82,17 @@ export async function rebuildProjection({
     return { messages, events, position: to, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     await lead.giveUp();
+  }
+}
+
+/** What to call a newer state of this log that the tables were made from; null when they were made from this one. */
+async function newerState(jsm: JetStreamManager, tables: string, before: StoredPosition): Promise<string | null> {
+  try {
+    await knownLog(jsm, tables, before);
+    return null;
+  } catch (error) {
+    if (!(error instanceof LogMismatch)) throw error;
+    return `${before.identity}_${before.position}`;
   }
 }
 

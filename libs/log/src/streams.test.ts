@@ -2,7 +2,13 @@ import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { CLAIMS_CONSUMER, hostConsumer, STREAM } from '@buckets/contracts';
-import { DEFAULT_LIMITS, logIdentity, provisionHostConsumers, provisionStreams } from './streams.js';
+import {
+  DEFAULT_LIMITS,
+  hostsToProvision,
+  logIdentity,
+  provisionHostConsumers,
+  provisionStreams,
+} from './streams.js';
 import { RealParts } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);
@@ -83,5 +89,43 @@ describe('the streams', () => {
     expect(work.config.filter_subjects).not.toContain('buckets.intent.h1.*.cancel');
     const cancel = await jsm.consumers.info(STREAM.log, hostConsumer.cancel('h1'));
     expect(cancel.config.filter_subject).toBe('buckets.intent.h1.*.cancel');
+  });
+
+  describe('let the queues of a host', () => {
+    const work = () => jsm.consumers.info(STREAM.log, hostConsumer.work('h1'));
+    const provision = (start = 7, more = {}) =>
+      provisionHostConsumers(jsm, 'h1', { from: () => Promise.resolve(start), ...more });
+
+    it('begin where they are told to when they are made, and go on where they are ever after', async () => {
+      await provision(7);
+      const made = await work();
+      expect(made.config).toMatchObject({ deliver_policy: 'by_start_sequence', opt_start_seq: 7 });
+      await provision(9);
+      await provisionHostConsumers(jsm, 'h1');
+      expect(await work()).toMatchObject({ created: made.created, config: made.config });
+    });
+
+    it('take over what has changed in how they should be', async () => {
+      await provision(7);
+      const { created } = await work();
+      await jsm.consumers.update(STREAM.log, hostConsumer.work('h1'), { filter_subjects: ['buckets.intent.h1.*.stop'] });
+      expect(await hostsToProvision(jsm, ['h1'])).toEqual(['h1']);
+      await provision(9);
+      expect(await work()).toMatchObject({ created, config: { opt_start_seq: 7 } });
+      expect((await work()).config.filter_subjects).toContain('buckets.intent.h1.*.backup');
+      expect(await hostsToProvision(jsm, ['h1'])).toEqual([]);
+    });
+
+    it('be made anew, which hands out again what has been acknowledged', async () => {
+      await provision(7);
+      await provision(9, { anew: true });
+      expect((await work()).config.opt_start_seq).toBe(9);
+    });
+
+    it('be missed of some hosts among many', async () => {
+      const ids = Array.from({ length: 200 }, (_, n) => `many-${n}`);
+      for (const id of ids.slice(0, 150)) await provisionHostConsumers(jsm, id);
+      expect(await hostsToProvision(jsm, ids)).toEqual(ids.slice(150));
+    });
   });
 });

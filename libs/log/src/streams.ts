@@ -37,6 +37,9 @@ const DUPLICATE_WINDOW_MS = 10 * 60_000;
 /** How long a delivery may stay without a sign of life before it is delivered again. */
 export const ACK_WAIT_MS = 10_000;
 
+/** In the metadata of a stream. */
+const IDENTITY = 'buckets-identity';
+
 const STREAM_NOT_FOUND = 10059;
 const CONSUMER_NOT_FOUND = 10014;
 
@@ -93,13 +96,21 @@ function definitions({ replicas, logBytes }: StreamLimits): Definition[] {
   ];
 }
 
-/** Makes the streams and the control plane's consumers as they should be. Idempotent: run it as often as you like. */
-export async function provisionStreams(jsm: JetStreamManager, limits: StreamLimits = DEFAULT_LIMITS): Promise<void> {
-  for (const wanted of definitions(limits)) await provisionStream(jsm, wanted);
+/**
+ * Makes the streams and the control plane's consumers as they should be. Idempotent: run it as often as you like, but
+ * not before `knownLog` has been asked: a log that is missing is made, and an empty one is no log that tables know.
+ *
+ * @param identity of a log that has to be made; default a new one
+ */
+export async function provisionStreams(
+  jsm: JetStreamManager,
+  limits: StreamLimits = DEFAULT_LIMITS,
+  identity: string = newId(),
+): Promise<void> {
+  for (const wanted of definitions(limits)) await provisionStream(jsm, wanted, identity);
   await provisionConsumer(jsm, STREAM.claims, {
     durable_name: CLAIMS_CONSUMER,
     ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
     replay_policy: ReplayPolicy.Instant,
     ack_wait: nanos(ACK_WAIT_MS),
     max_deliver: -1,
@@ -107,54 +118,108 @@ export async function provisionStreams(jsm: JetStreamManager, limits: StreamLimi
   });
 }
 
-/** Makes the two consumers of a host. No delivery limit ever drops an intent. Idempotent. */
-export async function provisionHostConsumers(jsm: JetStreamManager, hostId: string): Promise<void> {
+/** Where the queues of a host that have to be made begin. */
+export interface QueueStart {
+  /** The position of the first message that matters; default the first. Asked for when a queue is missing. */
+  from?: () => Promise<number>;
+  /** Makes those anew that exist: what they have handed out comes again. */
+  anew?: boolean;
+}
+
+/**
+ * Makes the two consumers of a host. No delivery limit ever drops an intent. Idempotent: those that exist go on where
+ * they are.
+ */
+export async function provisionHostConsumers(
+  jsm: JetStreamManager,
+  hostId: string,
+  { from, anew = false }: QueueStart = {},
+): Promise<void> {
+  for (const wanted of hostQueues(hostId)) {
+    if (anew) await jsm.consumers.delete(STREAM.log, wanted.durable_name).catch(orNull(CONSUMER_NOT_FOUND));
+    await provisionConsumer(jsm, STREAM.log, wanted, from);
+  }
+}
+
+/** The hosts, of those that are asked about, that lack a queue or have one that is not as it should be. */
+export async function hostsToProvision(jsm: JetStreamManager, hostIds: Iterable<string>): Promise<string[]> {
+  const existing = new Map<string, ConsumerConfig>();
+  for await (const { name, config } of jsm.consumers.list(STREAM.log)) existing.set(name, config);
+  const isFine = (wanted: Durable): boolean => {
+    const config = existing.get(wanted.durable_name);
+    return config !== undefined && !differs(config, wanted);
+  };
+  return [...hostIds].filter((hostId) => !hostQueues(hostId).every(isFine));
+}
+
+type Durable = Partial<ConsumerConfig> & { durable_name: string };
+
+function hostQueues(hostId: string): Durable[] {
   const common = {
     ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
     replay_policy: ReplayPolicy.Instant,
     ack_wait: nanos(ACK_WAIT_MS),
     max_deliver: -1,
   };
-  await provisionConsumer(jsm, STREAM.log, {
-    ...common,
-    durable_name: hostConsumer.work(hostId),
-    filter_subjects: WORK_KINDS.map((kind) => subjects.intentsOf(hostId, kind)),
-    max_ack_pending: 2000,
-  });
-  await provisionConsumer(jsm, STREAM.log, {
-    ...common,
-    durable_name: hostConsumer.cancel(hostId),
-    filter_subject: subjects.intentsOf(hostId, 'cancel'),
-    max_ack_pending: 200,
-  });
+  return [
+    {
+      ...common,
+      durable_name: hostConsumer.work(hostId),
+      filter_subjects: WORK_KINDS.map((kind) => subjects.intentsOf(hostId, kind)),
+      max_ack_pending: 2000,
+    },
+    {
+      ...common,
+      durable_name: hostConsumer.cancel(hostId),
+      filter_subject: subjects.intentsOf(hostId, 'cancel'),
+      max_ack_pending: 200,
+    },
+  ];
 }
 
 /** Names this very log: its tables remember it, and refuse to go on with another one. */
-export function logIdentity(info: StreamInfo): string {
-  return info.config.metadata?.['buckets-identity'] ?? info.created;
+export function logIdentity(info: Pick<StreamInfo, 'config' | 'created'>): string {
+  return info.config.metadata?.[IDENTITY] ?? info.created;
 }
 
-async function provisionStream(jsm: JetStreamManager, wanted: Definition): Promise<void> {
-  const existing = await jsm.streams.info(wanted.name).catch(orNull(STREAM_NOT_FOUND));
+/** Gives a log that is empty the identity of another one. */
+export async function identify(jsm: JetStreamManager, { config }: Pick<StreamInfo, 'config'>, identity: string): Promise<void> {
+  await jsm.streams.update(STREAM.log, { ...config, metadata: { ...config.metadata, [IDENTITY]: identity } });
+}
+
+/** Null when there is no such stream. */
+export async function streamInfo(jsm: JetStreamManager, name: string): Promise<StreamInfo | null> {
+  return jsm.streams.info(name).catch(orNull(STREAM_NOT_FOUND));
+}
+
+async function provisionStream(jsm: JetStreamManager, wanted: Definition, identity: string): Promise<void> {
+  const existing = await streamInfo(jsm, wanted.name);
   if (existing === null) {
-    const identity = { 'buckets-identity': newId() };
-    await jsm.streams.add({ ...wanted, metadata: identity }).catch(async (error: unknown) => {
+    const metadata = { [IDENTITY]: wanted.name === STREAM.log ? identity : newId() };
+    await jsm.streams.add({ ...wanted, metadata }).catch(async (error: unknown) => {
       // Another copy may have made it at the same moment, with another identity: theirs counts.
-      if ((await jsm.streams.info(wanted.name).catch(orNull(STREAM_NOT_FOUND))) === null) throw error;
+      if ((await streamInfo(jsm, wanted.name)) === null) throw error;
     });
   } else if (differs(existing.config, wanted)) {
     await jsm.streams.update(wanted.name, { ...existing.config, ...wanted });
   }
 }
 
+/** Where a consumer begins is said when it is made, and cannot be said again. */
 async function provisionConsumer(
   jsm: JetStreamManager,
   stream: string,
-  wanted: Partial<ConsumerConfig> & { durable_name: string },
+  wanted: Durable,
+  from?: () => Promise<number>,
 ): Promise<void> {
   const existing = await jsm.consumers.info(stream, wanted.durable_name).catch(orNull(CONSUMER_NOT_FOUND));
-  if (existing === null || differs(existing.config, wanted)) await jsm.consumers.add(stream, wanted);
+  if (existing === null) await jsm.consumers.add(stream, { ...wanted, ...(await beginning(from)) });
+  else if (differs(existing.config, wanted)) await jsm.consumers.update(stream, wanted.durable_name, wanted);
+}
+
+async function beginning(from?: () => Promise<number>): Promise<Partial<ConsumerConfig>> {
+  if (from === undefined) return { deliver_policy: DeliverPolicy.All };
+  return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: await from() };
 }
 
 function differs(actual: object, wanted: object): boolean {

@@ -1,4 +1,6 @@
 export { findTool, ToolMissing } from './find-tool.js';
 export { freePorts } from './free-ports.js';
+export { startNatsCluster } from './nats-cluster.js';
+export type { NatsCluster } from './nats-cluster.js';
 export { startSeaweedFs } from './seaweedfs.js';
 export type { BucketAccess, SeaweedFs } from './seaweedfs.js';

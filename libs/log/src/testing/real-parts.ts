@@ -10,11 +10,18 @@ import { Supervised } from '../../../../stack/src/processes/supervised.js';
 import { choosePortsOf } from '../../../../stack/src/stack-ports.js';
 import { connectToNats } from '../connection.js';
 import { openDatabase, type DatabaseOptions } from '../open-database.js';
-import { provisionStreams, type StreamLimits } from '../streams.js';
+import { DEFAULT_LIMITS, provisionStreams, type StreamLimits } from '../streams.js';
+import { ClusterOfThree, oneServer, type NatsServers } from './nats-servers.js';
 
 const silent = { line: () => undefined, note: () => undefined, changed: () => undefined };
 
-/** A NATS server and, where wanted, a Postgres server of a test's own. */
+/** What every test about the log is run on. */
+export const SERVERS = [
+  ['one server', 1],
+  ['a cluster of three', 3],
+] as const;
+
+/** NATS and, where wanted, a Postgres server of a test's own. */
 export class RealParts {
   private readonly connections: NatsConnection[] = [];
   private readonly databases: DataSource[] = [];
@@ -22,16 +29,17 @@ export class RealParts {
   private constructor(
     private readonly folder: string,
     readonly infrastructure: Infrastructure,
-    readonly nats: Supervised,
+    readonly nats: NatsServers,
     readonly postgres: Supervised,
   ) {}
 
-  static async start(parts: readonly ('nats' | 'postgres')[]): Promise<RealParts> {
+  static async start(parts: readonly ('nats' | 'postgres')[], servers: 1 | 3 = 1): Promise<RealParts> {
     const folder = await mkdtemp(join(tmpdir(), 'buckets log '));
     const ports = await choosePortsOf(folder, {});
     const { infrastructure, parts: all } = await infrastructureIn(folder, ports);
     const [nats, postgres] = all.slice(0, 2).map((part) => new Supervised(part, silent)) as [Supervised, Supervised];
-    const real = new RealParts(folder, infrastructure, nats, postgres);
+    const used = servers === 1 ? oneServer(nats, infrastructure.natsUrl) : new ClusterOfThree();
+    const real = new RealParts(folder, infrastructure, used, postgres);
     try {
       await Promise.all(parts.map((name) => real[name].start()));
     } catch (error) {
@@ -39,6 +47,11 @@ export class RealParts {
       throw error;
     }
     return real;
+  }
+
+  /** Where the one server of NATS keeps its streams. */
+  get natsData(): string {
+    return join(this.folder, 'nats', 'jetstream');
   }
 
   async stop(): Promise<void> {
@@ -54,20 +67,20 @@ export class RealParts {
   }
 
   async connect(options: { url?: string; user?: 'admin' | 'api' } = {}): Promise<NatsConnection> {
-    const { url = this.infrastructure.natsUrl, user = 'admin' } = options;
-    const credsFile = this.infrastructure.controlCredentials[user];
-    const connection = await connectToNats({ url, credsFile, name: 'test' });
+    const { url = this.nats.url, user = 'admin' } = options;
+    const access = this.nats.replicas === 1 ? { credsFile: this.infrastructure.controlCredentials[user] } : {};
+    const connection = await connectToNats({ url, ...access, name: 'test' });
     this.connections.push(connection);
     return connection;
   }
 
   /** An empty log. */
-  async freshLog(limits?: StreamLimits): Promise<{ nats: NatsConnection; jsm: JetStreamManager }> {
+  async freshLog(limits: Partial<StreamLimits> = {}): Promise<{ nats: NatsConnection; jsm: JetStreamManager }> {
     const nats = await this.connect();
     const jsm = await jetstreamManager(nats);
     const present = await jsm.streams.names().next();
     await Promise.all(present.map((name) => jsm.streams.delete(name)));
-    await provisionStreams(jsm, limits);
+    await provisionStreams(jsm, { ...DEFAULT_LIMITS, replicas: this.nats.replicas, ...limits });
     return { nats, jsm };
   }
 
