@@ -8,6 +8,8 @@ import {
   type FreshnessChanged,
   type LoggedEvent,
   type NewEvent,
+  type OperationKind,
+  type OperationRequested,
 } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
 import { answer, connectToNats, Log, PositionMoved, provisionStreams } from '@buckets/log';
@@ -16,6 +18,10 @@ import { answer, connectToNats, Log, PositionMoved, provisionStreams } from '@bu
 export class ControlPlane {
   readonly stated: { projectId: string; freshness: FreshnessChanged }[] = [];
   readonly requested: { projectId: string; key: string }[] = [];
+  readonly tidied: Commands['request-tidy']['command'][] = [];
+  readonly expired: Commands['expire-operation']['command'][] = [];
+  /** The kinds of the operations that it may be asked to end. */
+  private readonly kinds = new Map<string, OperationKind>();
   private readonly log: Log;
   private subscription: Subscription | undefined;
 
@@ -55,6 +61,10 @@ export class ControlPlane {
 
   /** Facts about a project, after those that there are. */
   async append(projectId: string, ...events: NewEvent<'project'>[]): Promise<LoggedEvent[]> {
+    for (const { type, data } of events) {
+      const [, kind] = /^(.*)-requested$/.exec(type) ?? [];
+      if (kind !== undefined) this.kinds.set((data as OperationRequested).operationId, kind as OperationKind);
+    }
     for (;;) {
       try {
         const expected = await this.lastPosition(projectId);
@@ -78,8 +88,16 @@ export class ControlPlane {
   private open(): void {
     const refuse = (error: unknown) => ({ code: 'failed', detail: String(error), retry: true });
     this.subscription = answer(this.nats, subjects.allCommands, { atOnce: 100, refuse }, async ({ name, body }) => {
-      if (name === 'state-freshness') return this.state(body as Commands['state-freshness']['command']);
-      return this.requestBackup(body as Commands['request-backup']['command']);
+      switch (name) {
+        case 'state-freshness':
+          return this.state(body as Commands['state-freshness']['command']);
+        case 'request-tidy':
+          return this.requestTidy(body as Commands['request-tidy']['command']);
+        case 'expire-operation':
+          return this.expire(body as Commands['expire-operation']['command']);
+        default:
+          return this.requestBackup(body as Commands['request-backup']['command']);
+      }
     });
   }
 
@@ -99,5 +117,25 @@ export class ControlPlane {
       await this.append(projectId, { thing: 'project', type: 'backup-requested', data });
     }
     return { operationId };
+  }
+
+  private async requestTidy(command: Commands['request-tidy']['command']): Promise<{ operationId: string }> {
+    const { projectId, key, graceSeconds } = command;
+    const operationId = idFromKey('operation', 'scheduler', key);
+    this.tidied.push(command);
+    const params = { remove: true, graceSeconds };
+    const data = { operationId, hostId: 'eu-1', generation: 1, params, requestedBy: 'scheduler' };
+    await this.append(projectId, { thing: 'project', type: 'tidy-requested', data });
+    return { operationId };
+  }
+
+  private async expire(command: Commands['expire-operation']['command']): Promise<{ position: number }> {
+    const { projectId, operationId, code, detail: reason = 'Its time is up.' } = command;
+    this.expired.push(command);
+    const kind = this.kinds.get(operationId)!;
+    const outcome = code === 'cancel-unanswered' ? 'cancelled' : 'expired';
+    const ended = { thing: 'project', type: `${kind}-${outcome}`, data: { operationId, code, reason } };
+    const [event] = await this.append(projectId, ended as NewEvent<'project'>);
+    return { position: event!.position };
   }
 }

@@ -6,12 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import type { BackupRecorded, NewEvent } from '@buckets/contracts';
+import { idFromKey, subjects, type BackupRecorded, type NewEvent } from '@buckets/contracts';
+import { ask, connectToNats } from '@buckets/log';
 import { freePorts } from '@buckets/real-parts';
 import { createLogger, startService, type RunningService } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import pg from 'pg';
-import { SchedulerModule, schedulerSettings } from '../../apps/scheduler/src/index.js';
+import { steadyClock } from '../../apps/scheduler/src/activity/clock.js';
+import { openSchedulerDatabase, SchedulerModule, schedulerSettings } from '../../apps/scheduler/src/index.js';
+import { OrphansTables } from '../../apps/scheduler/src/orphans/orphans-tables.js';
+import { Tidyings } from '../../apps/scheduler/src/orphans/tidyings.js';
 import { hostCredentials, startStack, until, type Stack } from '../../stack/src/index.js';
 import { ControlPlane } from './control-plane.js';
 import { Worker } from './worker.js';
@@ -42,6 +46,8 @@ beforeAll(async () => {
     BUCKETS_POSTGRES_URL_FILE: postgresUrlFile,
     BUCKETS_HOST_SILENCE_LIMIT: `${SILENCE_LIMIT_MS}ms`,
     BUCKETS_SCHEDULE_TICK: '200ms',
+    BUCKETS_LIMITS_TICK: '200ms',
+    BUCKETS_CANCEL_LIMIT: '2s',
     BUCKETS_LOG_LEVEL: 'error',
   };
   scheduler = await startScheduler();
@@ -223,6 +229,122 @@ it('a project that has been stale for its interval is backed up, once', async ()
   expect(requests()).toHaveLength(1);
 });
 
+describe('an operation', () => {
+  const HOURS = 24 * 3600;
+  const limits = { queueSeconds: HOURS, stallSeconds: HOURS, attemptSeconds: HOURS, wholeSeconds: HOURS };
+  const request = (operationId: string, more: Partial<typeof limits>, hostId = 'eu-1') =>
+    event('restore-requested', {
+      ...operation(operationId),
+      hostId,
+      generation: 1,
+      params: {},
+      limits: { ...limits, ...more },
+      requestedBy: 'admin',
+    });
+  const expired = (operationId: string) => plane.expired.filter((each) => each.operationId === operationId);
+  const end = (operationId: string) => soon(() => expired(operationId).length > 0, `the end of ${operationId}`);
+
+  it('that no host begins with is ended once its time is up, with since when its host is silent', async () => {
+    await newProject('waiting');
+    await plane.append('waiting', request('waits', { queueSeconds: 1 }, 'nowhere'));
+    await plane.append('waiting', request('is-heard', { queueSeconds: 1 }));
+    await Promise.all([end('waits'), end('is-heard')]);
+    expect(expired('waits')).toEqual([
+      {
+        projectId: 'waiting',
+        operationId: 'waits',
+        code: 'queue-limit',
+        detail: expect.stringMatching(/^Nothing has been heard of the host nowhere since 2\d{3}-.*Z\.$/),
+      },
+    ]);
+    expect(expired('is-heard')).toEqual([{ projectId: 'waiting', operationId: 'is-heard', code: 'queue-limit' }]);
+  });
+
+  it('that has begun is ended when all its time is up, and not before', async () => {
+    await newProject('slow');
+    const [requested] = await plane.append('slow', request('is-slow', { queueSeconds: 1, wholeSeconds: 3 }));
+    const began = { ...operation('is-slow'), attempt: 1, attemptId: 'a' };
+    await plane.append('slow', event('restore-began', began));
+    await end('is-slow');
+    expect(expired('is-slow')).toEqual([{ projectId: 'slow', operationId: 'is-slow', code: 'whole-limit' }]);
+    expect(Date.now() - Date.parse(requested!.time)).toBeGreaterThanOrEqual(3_000);
+  });
+
+  it('that was cancelled is ended when its host has not answered in time', async () => {
+    await newProject('unanswered');
+    await plane.append('unanswered', request('cancelled', {}));
+    await plane.append('unanswered', event('restore-began', { ...operation('cancelled'), attempt: 1, attemptId: 'a' }));
+    await plane.append(
+      'unanswered',
+      event('restore-cancel-requested', { operationId: 'cancelled', requestedBy: 'admin' }),
+    );
+    await end('cancelled');
+    expect(expired('cancelled')).toEqual([
+      { projectId: 'unanswered', operationId: 'cancelled', code: 'cancel-unanswered' },
+    ]);
+  });
+
+  it('is ended once, though no scheduler ran when its time was up', async () => {
+    await newProject('restarted-limits');
+    const [requested] = await plane.append('restarted-limits', request('outlives', { queueSeconds: 5 }));
+    await scheduler.stop();
+    expect(expired('outlives')).toEqual([]);
+    await soon(() => Date.now() > Date.parse(requested!.time) + 5_000, 'the end of its time');
+    scheduler = await startScheduler();
+    await end('outlives');
+    await newProject('after-limits');
+    await backUp('after-limits', { epoch: 'dawn', n: 0 });
+    await stated('after-limits', 'fresh');
+    expect(expired('outlives')).toHaveLength(1);
+  });
+});
+
+it('a repository is tidied some time after a backup came to nothing, until that has succeeded', async () => {
+  const GRACE_MS = 24 * 3_600_000;
+  const later = Date.now() + GRACE_MS + 3 * 3_600_000;
+  await newProject('orphaned');
+  const failed = { operationId: 'came-to-nothing' };
+  await plane.append(
+    'orphaned',
+    event('backup-requested', { ...operation(failed.operationId), generation: 1, params: {}, requestedBy: 'admin' }),
+    event('backup-began', { ...operation(failed.operationId), attempt: 1, attemptId: 'a' }),
+    event('backup-failed', failed),
+  );
+  const { postgresUrl, natsUrl, controlCredentials } = stack.infrastructure;
+  await using resources = new AsyncDisposableStack();
+  const data = resources.adopt(await openSchedulerDatabase({ url: postgresUrl, connections: 2 }), (each) =>
+    each.destroy(),
+  );
+  const credsFile = controlCredentials.scheduler;
+  const nats = resources.adopt(await connectToNats({ url: natsUrl, credsFile, name: 'test' }), (each) => each.close());
+  const tables = new OrphansTables(data);
+  const orphaned = async () => (await tables.orphaned({ before: later, after: '', limit: 10 })).map(({ id }) => id);
+  await soon(async () => (await orphaned()).join() === 'orphaned', 'the project with orphans');
+
+  const tidyings = new Tidyings({
+    tables,
+    position: () => Promise.resolve(1),
+    request: (command) => ask(nats, subjects.command('request-tidy'), command),
+    clock: steadyClock,
+    log: createLogger('test', { level: 'fatal' }),
+    tickMs: 1_000,
+    graceMs: GRACE_MS,
+  });
+  await tidyings.tick(Date.now() + GRACE_MS);
+  expect(plane.tidied).toEqual([]);
+  await tidyings.tick(later);
+  expect(plane.tidied).toEqual([{ projectId: 'orphaned', key: expect.any(String), graceSeconds: GRACE_MS / 1000 }]);
+  await soon(async () => (await orphaned()).length === 0, 'a tidying under way');
+
+  const tidyId = idFromKey('operation', 'scheduler', plane.tidied[0]!.key);
+  await plane.append('orphaned', event('tidy-failed', { operationId: tidyId }));
+  await soon(async () => (await orphaned()).length === 1, 'the project with orphans again');
+  const again = { operationId: 'again', hostId: 'eu-1', generation: 1, requestedBy: 'admin' };
+  await plane.append('orphaned', event('tidy-requested', { ...again, params: { remove: true, graceSeconds: 0 } }));
+  await plane.append('orphaned', event('tidy-succeeded', { operationId: 'again' }));
+  await soon(async () => (await orphaned()).length === 0, 'no orphans any more');
+});
+
 describe('several copies and rebuilds', () => {
   it('do nothing twice: the copy that waits takes over when the other goes', async () => {
     const second = await startScheduler();
@@ -298,6 +420,9 @@ it('the scheduler says how it is', async () => {
   const metrics = async () => (await fetch(`${scheduler.url}/metrics`)).text();
   await soon(async () => /buckets_projects\{freshness="fresh"\} [1-9]/.test(await metrics()), 'a fresh project');
   expect(await metrics()).toMatch(/buckets_scheduler_leads 1/);
+  await plane.append('survivor', event('backup-requested', { ...operation('too-late'), generation: 1, params: {}, limits: { queueSeconds: 1, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 1 }, requestedBy: 'admin' }));
+  const counted = /buckets_operations_expired_total\{code="queue-limit",outcome="ended"\} [1-9]/;
+  await soon(async () => counted.test(await metrics()), 'an operation whose time was up');
 });
 
 it('a process of the scheduler takes less than 250 MB', async () => {

@@ -63,4 +63,14 @@ describe('health checks', () => {
     checks.register({ name: 'nats', check: () => Promise.resolve() });
     expect(() => checks.register({ name: 'nats', check: () => Promise.resolve() })).toThrow('nats');
   });
+
+  it('tell what to see to, and are up all the same', async () => {
+    const checks = new HealthChecks();
+    checks.warn({ name: 'deadLetters', look: () => Promise.resolve('3 messages could not be read.') });
+    checks.warn({ name: 'clock', look: () => Promise.resolve(null) });
+    checks.warn({ name: 'disk', look: () => Promise.reject(new Error('no answer')) });
+    const warnings = { deadLetters: '3 messages could not be read.', disk: 'Cannot be told: no answer' };
+    await expect(checks.report()).resolves.toEqual({ status: 'up', checks: {}, warnings });
+    expect(() => checks.warn({ name: 'disk', look: () => Promise.resolve(null) })).toThrow('disk');
+  });
 });
