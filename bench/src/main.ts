@@ -1,6 +1,10 @@
 import { benchBackup } from './backup/bench-backup.js';
+import { benchReplay } from './replay.js';
 
-const BENCHES: Record<string, (args: string[]) => Promise<void>> = { backup: benchBackup };
+const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
+  backup: benchBackup,
+  replay: benchReplay,
+};
 
 const [name = '', ...args] = process.argv.slice(2);
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;

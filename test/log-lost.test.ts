@@ -1,0 +1,199 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { cp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { STREAM } from '@buckets/contracts';
+import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
+import { PartFailed, until } from '../stack/src/index.js';
+import type { Operation, Problem } from './running/api.js';
+import { rowsIn } from './running/database.js';
+import { connectAsAdmin, lastSequences, logPosition, messagesOf, withStreams } from './running/log.js';
+import { operator } from './running/operator.js';
+import { Product } from './running/product.js';
+import { snapshotsOf } from './running/repositories.js';
+
+jest.setTimeout(180_000);
+const PATIENT = { withinMs: 60_000 };
+const SERVICES = ['worker-eu-1', 'scheduler', 'api'];
+
+let product: Product;
+
+beforeAll(async () => {
+  product = await Product.start({
+    services: ['api', 'scheduler', 'worker-eu-1'],
+    settings: (dataDir) => ({ BUCKETS_START_HOOK: JSON.stringify(['/bin/sh', '-c', waitFor(gate(dataDir))]) }),
+  });
+});
+afterAll(async () => {
+  await product[Symbol.asyncDispose]();
+});
+
+/** A start takes as long as there is no such file. */
+const gate = (dataDir: string) => join(dataDir, 'gate');
+const waitFor = (file: string) => `while [ ! -e '${file}' ]; do sleep 0.1; done`;
+const openGate = () => writeFile(gate(product.dataDir), '');
+const closeGate = () => rm(gate(product.dataDir), { force: true });
+
+const natsFolder = () => join(product.dataDir, 'nats');
+const streams = () =>
+  withStreams(product, async (manager) => {
+    const names: string[] = [];
+    for await (const name of manager.streams.names()) names.push(name);
+    return names;
+  });
+const health = async () => {
+  const answer = await fetch(`${product.stack.access.apiUrl}/health/ready`);
+  const { checks } = (await answer.json()) as { checks: Record<string, { status: string; reason?: string }> };
+  return checks['log']!;
+};
+const isWell = () => until(async () => (await health()).status === 'up', { what: 'a log that is known', ...PATIENT });
+const tables = async () => {
+  const rows = await rowsIn(product, ['api', 'scheduler']);
+  const derived = Object.entries(rows).filter(([name]) => !/\.(projection_position|request_key)$/.test(name));
+  return Object.fromEntries(derived);
+};
+
+async function stopServices(): Promise<void> {
+  for (const name of SERVICES) await product.stack.kill(name, 'SIGTERM');
+}
+async function startServices(): Promise<void> {
+  for (const name of SERVICES.toReversed()) await product.stack.restart(name);
+}
+async function withoutNats(change: () => Promise<void>): Promise<void> {
+  await product.stack.kill('nats', 'SIGTERM');
+  await change();
+  await product.stack.restart('nats');
+}
+
+/** A start that has begun and does not end before the gate opens. */
+async function startUnderWay(projectId: string): Promise<Operation> {
+  const { id } = await product.api.ask(`/v1/projects/${projectId}/start`);
+  return product.api.seen(id, ({ state }) => state === 'running', 'its first attempt');
+}
+
+async function projectWithBackup(id: string): Promise<void> {
+  await product.newProject(id);
+  await writeFile(join(product.folder(id), 'project', 'file'), `content of ${id}`);
+  expect(await product.backUp(id)).toMatchObject({ state: 'succeeded' });
+}
+
+describe('when the folder of NATS is lost', () => {
+  let before: { position: number; tables: Record<string, string[]> };
+  let open: Operation;
+
+  beforeAll(async () => {
+    await projectWithBackup('kept');
+    await closeGate();
+    open = await startUnderWay('kept');
+    await stopServices();
+    before = { position: await logPosition(product), tables: await tables() };
+    await withoutNats(() => rm(natsFolder(), { recursive: true }));
+  });
+
+  it('the API does not get ready, says what to do, and makes nothing in its place', async () => {
+    const starting = product.stack.restart('api');
+    await expect(starting).rejects.toThrow(PartFailed);
+    await expect(starting).rejects.toThrow('npm run restore-log');
+    expect(await streams()).toEqual([]);
+  });
+
+  it('the log is made again from the journal: the same messages, from which the same tables follow', async () => {
+    const said = await operator(product, 'restore-log');
+    expect(said).toContain(`"appended":${before.position}`);
+    expect(await logPosition(product)).toBe(before.position);
+    await operator(product, 'rebuild-projections');
+    expect(await tables()).toEqual(before.tables);
+    expect(await operator(product, 'restore-log')).toContain('"appended":0');
+  });
+
+  it('everything goes on where it was: what was under way ends, and what is new is done', async () => {
+    await startServices();
+    await openGate();
+    expect(await product.api.ended(open.id)).toMatchObject({ state: 'succeeded' });
+    expect(await product.backUp('kept')).toMatchObject({ state: 'succeeded', attempts: 1 });
+    expect(await snapshotsOf(product, 'kept')).toHaveLength(2);
+    // What had ended was not handed out again.
+    const ended = (await messagesOf(product, STREAM.log)).filter(({ subject }) => /backup-began$/.test(subject));
+    expect(ended).toHaveLength(2);
+  });
+
+  it('a subscriber elsewhere goes on with the next number', async () => {
+    const nats = await connectAsAdmin(product);
+    try {
+      const consumer = await jetstream(nats).consumers.get(STREAM.log, {
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: before.position + 1,
+        filter_subjects: ['buckets.event.>'],
+      });
+      const next = await consumer.next({ expires: 10_000 });
+      expect(next?.seq).toBe(before.position + 1);
+    } finally {
+      await nats.close();
+    }
+  });
+});
+
+describe('when an older copy of the folder of NATS is put back', () => {
+  const copy = () => join(product.dataDir, 'nats-copy');
+
+  beforeAll(async () => {
+    await withoutNats(() => cp(natsFolder(), copy(), { recursive: true }));
+    await isWell();
+    await projectWithBackup('later');
+  });
+
+  it('it is told from the right one, nothing is appended to it, and it is completed from the journal', async () => {
+    const position = await until(async () => (await settled()) || undefined, { what: 'tables at the end', ...PATIENT });
+    await product.stack.kill('scheduler', 'SIGTERM');
+    await withoutNats(async () => {
+      await rm(natsFolder(), { recursive: true });
+      await cp(copy(), natsFolder(), { recursive: true });
+    });
+    const reason = await until(async () => (await health()).reason?.includes('the log ends at') && health(), PATIENT);
+    expect(reason.reason).toContain('npm run restore-log');
+    const older = await logPosition(product);
+    expect(older).toBeLessThan(position);
+    const refused = await product.api.call<Problem>('POST', '/v1/projects/kept/backups');
+    expect(refused).toMatchObject({ status: 503, body: { code: expect.stringMatching(/^log-mismatch$/) } });
+    expect(await product.api.project('later')).toMatchObject({ provisioned: true });
+    expect(await logPosition(product)).toBe(older);
+
+    expect(await operator(product, 'restore-log')).toContain('an older copy');
+    await isWell();
+    await product.stack.restart('scheduler');
+    expect(await logPosition(product)).toBeGreaterThanOrEqual(position);
+    expect(await product.backUp('kept')).toMatchObject({ state: 'succeeded' });
+    expect(await product.backUp('later')).toMatchObject({ state: 'succeeded' });
+  });
+
+  /** The end of the log, when the API's tables have it. */
+  async function settled(): Promise<number | false> {
+    const { [STREAM.log]: position = 0 } = await lastSequences(product);
+    const { 'api.journal': journal } = await rowsIn(product, ['api']);
+    return journal!.length === position && position;
+  }
+});
+
+describe('when claims are lost that nobody has decided', () => {
+  it('the operation ends nevertheless, as its host is told of it again', async () => {
+    await closeGate();
+    const { id } = await startUnderWay('kept');
+    await product.stack.kill('api');
+    await openGate();
+    const claimed = async () =>
+      (await messagesOf(product, STREAM.claims)).some(({ text }) => text.includes(id) && /operation-ended/.test(text));
+    await until(claimed, { what: 'the claim of its end', ...PATIENT });
+    await withStreams(product, (manager) => manager.streams.delete(STREAM.claims));
+
+    await product.stack.restart('api');
+    expect(await product.api.ended(id)).toMatchObject({ state: 'succeeded', attempts: 2 });
+    expect(await streams()).toContain(STREAM.claims);
+  });
+});
+
+describe('a restore of the log', () => {
+  it('brings up what it needs where nothing runs, and leaves nothing running', async () => {
+    await product.stack.stop();
+    const said = await operator(product, 'restore-log');
+    expect(said).toContain('a whole log');
+  });
+});
