@@ -1,5 +1,5 @@
 import { MessageTooLarge, UnstorableText } from '@buckets/contracts';
-import { LogMismatch, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
+import { isStreamMissing, LogMismatch, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { ObjectStorageError } from '@buckets/object-storage';
 import { DependencyUnavailable, Problem } from '@buckets/service';
 import { VaultError } from '@buckets/vault';
@@ -10,6 +10,9 @@ export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof LogUnreachable) return new DependencyUnavailable('nats', { cause: error });
   if (error instanceof LogRefused || error instanceof LogMismatch || error instanceof ProjectionBehind) {
     return new Problem({ code: error.code, status: 503, detail: error.message, retryAfterSeconds: 5, cause: error });
+  }
+  if (isStreamMissing(error)) {
+    return new Problem({ code: 'stream-missing', status: 503, detail: STREAM_MISSING, retryAfterSeconds: 30, cause: error });
   }
   if (error instanceof UnstorableText || isTextThatPostgresRefuses(error)) {
     return new Problem({ code: 'unstorable-text', status: 400, detail: UNSTORABLE, cause: error });
@@ -25,6 +28,7 @@ export function problemOf(error: unknown): Problem | undefined {
   return undefined;
 }
 
+const STREAM_MISSING = 'NATS lacks a stream. /health/ready says which part of the API is down, and what to do.';
 const UNSTORABLE = 'A text holds a NUL character or half of a surrogate pair. Send it without.';
 
 /** SQLSTATE 22021 for bytes, 22P05 for escapes in JSON. */

@@ -1,5 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
-import { connectToNats, PositionRow, restoreLog } from '@buckets/log';
+import { STREAM } from '@buckets/contracts';
+import { connectToNats, PositionRow, restoreLog, streamInfo } from '@buckets/log';
 import type { DataSource } from 'typeorm';
 import { provisionHostQueues } from './log-recovery/host-queues.js';
 import { PostgresJournal } from './log-recovery/postgres-journal.js';
@@ -18,6 +19,8 @@ await operatorCommand('restore-log', async ({ settings, data, log }) => {
     const jsm = await jetstreamManager(nats);
     const known = await new PositionRow(new TablesProjection()).readIfThere(data);
     await alone(data, async () => {
+      // Claims that nobody has decided are gone with their stream: hosts have to be told of open operations again.
+      const anew = (await streamInfo(jsm, STREAM.claims)) === null;
       const { onlyInLog, ...restored } = await restoreLog({
         ...{ nats, jsm, journal: new PostgresJournal(data) },
         known: known ?? { position: 0, identity: '', hash: '' },
@@ -28,7 +31,7 @@ await operatorCommand('restore-log', async ({ settings, data, log }) => {
         log.warn({ positions: onlyInLog }, 'The journal lacks what the log has there: rebuild the projections');
       }
       const perSecond = Math.round(restored.appended / restored.seconds);
-      const hosts = await provisionHostQueues(jsm, data);
+      const hosts = await provisionHostQueues(jsm, data, { anew });
       log.info({ ...restored, ...(restored.appended > 0 ? { perSecond } : {}), queuesMadeFor: hosts.length }, DONE);
     });
   } finally {

@@ -15,6 +15,7 @@ export {
   ACK_WAIT_MS,
   DEFAULT_LIMITS,
   hostsToProvision,
+  isStreamMissing,
   logIdentity,
   provisionHostConsumers,
   provisionStreams,

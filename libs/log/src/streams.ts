@@ -187,6 +187,11 @@ export async function identify(jsm: JetStreamManager, { config }: Pick<StreamInf
   await jsm.streams.update(STREAM.log, { ...config, metadata: { ...config.metadata, [IDENTITY]: identity } });
 }
 
+/** Whether NATS has answered that there is no such stream. */
+export function isStreamMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND;
+}
+
 /** Null when there is no such stream. */
 export async function streamInfo(jsm: JetStreamManager, name: string): Promise<StreamInfo | null> {
   return jsm.streams.info(name).catch(orNull(STREAM_NOT_FOUND));

@@ -46,11 +46,11 @@ export class KnownLog {
   /** @throws what NATS and Postgres throw; a log that is not known is no reason not to start */
   static async open(parts: KnownLogParts): Promise<KnownLog> {
     const known = new KnownLog(parts);
+    void known.follow();
     await known.look().catch((error: unknown) => {
       if (!(error instanceof LogMismatch)) throw error;
       known.refuse(error);
     });
-    void known.follow();
     known.work = known.keep();
     return known;
   }
