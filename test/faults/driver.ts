@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changeTree, growTree, type TreeDescription } from '@buckets/trees';
-import { NotInTime, until } from '../../stack/src/index.js';
 import type { Backup, Operation, Project } from '../running/api.js';
 import type { Caller } from './caller.js';
 import { bytesOf, Contents, differences, holdsNothing, lookAt, NOTHING } from './contents.js';
@@ -27,6 +26,8 @@ type Possible = TreeDescription[] | undefined;
 export class Driver {
   readonly contents = new Contents();
   readonly #open: Accepted[] = [];
+  readonly #forgotten = new Set<string>();
+  readonly #cancelled = new Set<string>();
   /** Operations of this project that have ended, as they were seen last. */
   readonly ended: Operation[] = [];
   /** What could not be done as the project was not in the state for it. */
@@ -136,6 +137,7 @@ export class Driver {
         const others = backups.filter((each) => each !== last);
         const backup = pick(others, command.which);
         if (backup === undefined) return this.#skip();
+        this.#forgotten.add(backup.id);
         return this.#ask('DELETE', 'forget', `/backups/${backup.id}`, undefined, backup.id);
       }
     }
@@ -171,6 +173,7 @@ export class Driver {
     if (this.#open.length === 0) await this.#ask('POST', 'backup', '/backups', { limits: LIMITS });
     const last = this.#open.at(-1);
     if (last === undefined) return;
+    this.#cancelled.add(last.id);
     const reply = await this.caller.ask('POST', `/v1/operations/${last.id}/cancel`);
     if (!('accepted' in reply)) this.ledger.note(this.project.id, 'cancel', reply);
   }
@@ -190,29 +193,40 @@ export class Driver {
   async #allEnded(): Promise<{ operation: Operation; accepted: Accepted }[]> {
     const ended: { operation: Operation; accepted: Accepted }[] = [];
     for (const accepted of this.#open.splice(0)) {
-      let last: Operation | undefined;
-      try {
-        const operation = await until(
-          async () => {
-            last = await this.caller.get<Operation>(`/v1/operations/${accepted.id}`);
-            return last.endedAt === undefined ? undefined : last;
-          },
-          { what: 'its end', withinMs: ENDS_WITHIN_MS },
-        );
-        ended.push({ operation, accepted });
-        this.ended.push(operation);
-        if (!isExplained(operation) && !(this.#mayBeLost && ABOUT_LOST_DATA.has(operation.code ?? ''))) {
-          const { id, kind, state, code, reason } = operation;
-          this.ledger.found(
-            `${kind} ${id} of ${this.project.id} is ${state}, which no fault explains: ${code}: ${reason}`,
-          );
-        }
-      } catch (error) {
-        if (!(error instanceof NotInTime)) throw error;
-        this.ledger.found(`${accepted.kind} ${accepted.id} has not ended in time. Last seen: ${JSON.stringify(last)}`);
+      const operation = await this.#end(accepted.id);
+      if (operation === undefined) {
+        this.ledger.found(`${accepted.kind} ${accepted.id} of ${this.project.id} has not ended in time.`);
+        continue;
       }
+      ended.push({ operation, accepted });
+      this.ended.push(operation);
+      await this.#checkEnd(operation);
     }
     return ended;
+  }
+
+  /** How an operation has ended; undefined when it has not in time. */
+  async #end(id: string): Promise<Operation | undefined> {
+    const deadline = performance.now() + ENDS_WITHIN_MS;
+    do {
+      const operation = await this.caller.get<Operation>(`/v1/operations/${id}?wait=5s`);
+      if (operation.endedAt !== undefined) return operation;
+    } while (performance.now() < deadline);
+    return undefined;
+  }
+
+  /** It may have ended so. */
+  async #checkEnd(operation: Operation): Promise<void> {
+    const { id, kind, state, code = '', reason, result } = operation;
+    const told = `${kind} ${id} of ${this.project.id} is ${state}`;
+    if (state === 'cancelled' && !this.#cancelled.has(id)) this.ledger.found(`${told}, and nobody wanted it.`);
+    if (isExplained(operation)) return;
+    if (this.#mayBeLost && ABOUT_LOST_DATA.has(code)) return;
+    if (code === 'incomplete-restore') {
+      const applied = (await this.backups()).find((backup) => backup.id === result?.restore?.backupId);
+      if (applied?.outcome !== 'succeeded') return;
+    }
+    this.ledger.found(`${told}, which no fault explains: ${code}: ${reason}`);
   }
 
   /** What the folder may hold after an operation. */
@@ -241,6 +255,7 @@ export class Driver {
   async #checkBackup({ id, state, result, ...operation }: Operation): Promise<void> {
     if (state !== 'succeeded' && state !== 'partial') return;
     const { requestedAt } = operation as unknown as { requestedAt: string };
+    if (this.#forgotten.has(result?.backupId ?? '')) return;
     const backup = (await this.backups()).find(({ operationId }) => operationId === id);
     if (backup === undefined || backup.id !== result?.backupId) {
       return this.ledger.found(`backup ${id} of ${this.project.id} is ${state}, yet its backup is not in the list`);

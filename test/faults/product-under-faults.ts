@@ -1,6 +1,6 @@
 import { execaSync } from 'execa';
 import { readdirSync, readFileSync, mkdirSync } from 'node:fs';
-import { rm, statfs, writeFile } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '../../stack/src/index.js';
 import { Api } from '../running/api.js';
@@ -85,8 +85,14 @@ export class ProductUnderFaults implements AsyncDisposable {
   async fillDisk(): Promise<(() => Promise<void>) | undefined> {
     if (this.smallDisk === undefined) return undefined;
     const filler = join(this.smallDisk, '.filler');
-    const { bavail, bsize } = await statfs(this.smallDisk);
-    await writeFile(filler, Buffer.alloc(Math.max(0, (bavail - 1) * bsize)));
+    const file = await open(filler, 'w');
+    try {
+      for (const piece of [Buffer.alloc(2 ** 22), Buffer.alloc(2 ** 12)]) {
+        await writeUntilFull(file, piece);
+      }
+    } finally {
+      await file.close();
+    }
     return () => rm(filler, { force: true });
   }
 
@@ -130,6 +136,14 @@ function mountSmallDisk(folder: string): string | undefined {
   const options = `size=${SMALL_DISK_BYTES},mode=0700`;
   const { exitCode } = execaSync('mount', ['-t', 'tmpfs', '-o', options, 'buckets-test', folder], { reject: false });
   return exitCode === 0 ? folder : undefined;
+}
+
+async function writeUntilFull(file: FileHandle, piece: Buffer): Promise<void> {
+  try {
+    for (;;) await file.appendFile(piece);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
 }
 
 /** A process with all that it has started. */

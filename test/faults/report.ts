@@ -6,6 +6,8 @@ export interface Report {
   faults: Record<string, number>;
   /** Faults that found nothing to harm: no rustic ran, or what was to be killed was down. */
   faultsWithoutEffect: number;
+  /** Commands of the plan for which a project had no time, or was not in the state. */
+  stepsLeftOut: number;
   requests: { accepted: number; refused: Record<string, number>; repeated: number; unfit: Record<string, number> };
   /** By kind, then by outcome. */
   operations: Record<string, Record<string, number>>;
@@ -44,6 +46,7 @@ export function asMarkdown(report: Report): string {
     ...rows({
       faults: Object.values(report.faults).reduce((sum, n) => sum + n, 0),
       'of them with nothing to harm': report.faultsWithoutEffect,
+      'commands left out for want of time or of what they need': report.stepsLeftOut,
       'requests accepted': accepted,
       'requests sent again for want of an answer': repeated,
       operations: total,

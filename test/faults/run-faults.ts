@@ -14,7 +14,7 @@ import {
   type Looked,
 } from './checks.js';
 import { bytesOf, differences, lookAt } from './contents.js';
-import { Driver, isWhole, LIMITS } from './driver.js';
+import { Driver, isWhole } from './driver.js';
 import { inflict } from './inflict.js';
 import { Ledger } from './ledger.js';
 import { faultText, planRound, PROJECTS, roundText, type Fault, type Step } from './plan.js';
@@ -57,29 +57,33 @@ async function harm(
   { seed, rounds = Infinity, minutes = Infinity, say }: RunOptions,
   under: ProductUnderFaults,
   drivers: readonly Driver[],
-): Promise<Pick<Report, 'rounds' | 'minutes' | 'faults' | 'faultsWithoutEffect'>> {
+): Promise<Pick<Report, 'rounds' | 'minutes' | 'faults' | 'faultsWithoutEffect' | 'stepsLeftOut'>> {
   const beganAt = performance.now();
   const since = () => (performance.now() - beganAt) / 1000;
   const lines = drivers.map((driver) => new Line(driver));
   const faults: Promise<{ fault: Fault; hadEffect: boolean }>[] = [];
   let number = 0;
-  for (; number < rounds && since() < minutes * 60; number++) {
+  for (; number < rounds && since() < minutes * 60 && !lines.some((line) => line.hasFailed); number++) {
     const round = planRound(seed, number);
     say(`${since().toFixed(1).padStart(6)} s  ${roundText(round)}`);
     for (const step of round.steps) lines.find(({ driver }) => driver.project.id === step.project)!.add(step);
     await pause(round.faultAfterMs);
     const { fault } = round;
     say(`${since().toFixed(1).padStart(6)} s  → ${faultText(fault)}`);
-    faults.push(inflict(fault, under).then((hadEffect) => ({ fault, hadEffect })));
+    const inflicted = inflict(fault, under).then((hadEffect) => ({ fault, hadEffect }));
+    inflicted.catch(() => undefined); // It is looked at below.
+    faults.push(inflicted);
     await pause(round.lastsMs - round.faultAfterMs);
   }
   const done = await Promise.all(faults);
-  await Promise.all(lines.map((line) => line.end()));
+  say(`${since().toFixed(1).padStart(6)} s  That was the last fault.`);
+  for (const line of lines) await line.end();
   return {
     rounds: number,
     minutes: since() / 60,
     faults: counted(done.map(({ fault }) => nameOf(fault))),
     faultsWithoutEffect: done.filter(({ hadEffect }) => !hadEffect).length,
+    stepsLeftOut: lines.reduce((sum, { driver, leftOut }) => sum + leftOut + driver.skipped, 0),
   };
 }
 
@@ -88,19 +92,32 @@ class Line {
   readonly #steps: Step[] = [];
   #working: Promise<void> = Promise.resolve();
   #isOver = false;
+  /** Why the suite itself cannot go on here. */
+  #failure: { error: unknown } | undefined;
+  leftOut = 0;
 
   constructor(readonly driver: Driver) {}
 
   add(step: Step): void {
-    if (this.#steps.length >= BEHIND_AT_MOST) return;
+    if (this.#steps.length >= BEHIND_AT_MOST) return void (this.leftOut += 1);
     this.#steps.push(step);
-    if (this.#steps.length === 1) this.#working = this.#working.then(() => this.#work());
+    if (this.#steps.length === 1) {
+      this.#working = this.#working
+        .then(() => this.#work())
+        .catch((error: unknown) => void (this.#failure = { error }));
+    }
   }
 
   /** What has not begun is left out. @throws Error when the suite itself has failed */
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#working;
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.leftOut += this.#steps.length;
+  }
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
   async #work(): Promise<void> {
@@ -122,7 +139,9 @@ async function look(
   { say, restores }: RunOptions,
   under: ProductUnderFaults,
   { caller, ledger, drivers }: Players,
-): Promise<Omit<Report, 'rounds' | 'minutes' | 'faults' | 'faultsWithoutEffect' | 'seed' | 'leftOut'>> {
+): Promise<
+  Omit<Report, 'rounds' | 'minutes' | 'faults' | 'faultsWithoutEffect' | 'stepsLeftOut' | 'seed' | 'leftOut'>
+> {
   const { product } = under;
   const checked = async <R extends Looked>(what: string, check: Promise<R>): Promise<R> => {
     say(`Looking at ${what}.`);
