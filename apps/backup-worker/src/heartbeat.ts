@@ -41,7 +41,7 @@ export class Heartbeat {
         version: VERSION,
         incarnation: INCARNATION,
         projects: this.projects.count,
-        runningOperations: this.operations.runningCount,
+        runningOperations: this.operations.doing.running,
         freeBytes: bavail * bsize,
       },
     });

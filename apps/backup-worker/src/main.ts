@@ -17,6 +17,7 @@ import { NATS, WorkerModule } from './worker.module.js';
 
 /** More than this wait in the stream. */
 const INTENTS_AT_ONCE = 500;
+const CANCELS_AT_ONCE = 100;
 
 await runService({
   name: 'backup-worker',
@@ -33,15 +34,18 @@ await runService({
       const data = { position: seq, intentSubject: subject, reason: reason.slice(0, 2000) };
       await controlPlane.claim({ type: 'unreadable-intent', projectId: NO_PROJECT, data }, signal);
     };
-    const work = {
+    const intents = {
       stream: STREAM.log,
-      consumer: hostConsumer.work(hostId),
       read: readIntent,
       pattern: (intent: ReceivedIntent) => intent.kind,
       unreadable,
-      atOnce: INTENTS_AT_ONCE,
     };
+    const work = { ...intents, consumer: hostConsumer.work(hostId), atOnce: INTENTS_AT_ONCE };
+    // However much work there is: a cancel never waits behind what it cancels.
+    const cancels = { ...intents, consumer: hostConsumer.cancel(hostId), atOnce: CANCELS_AT_ONCE };
     const js = jetstream(connection, { apiPrefix: 'CP.API' });
-    app.connectMicroservice<MicroserviceOptions>({ strategy: new PullServer<ReceivedIntent>(js, [work], log) });
+    app.connectMicroservice<MicroserviceOptions>({
+      strategy: new PullServer<ReceivedIntent>(js, [work, cancels], log),
+    });
   },
 });

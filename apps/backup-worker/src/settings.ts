@@ -30,16 +30,6 @@ export const workerSettings = defineSettings({
     default: `${Math.max(1024, Math.floor(totalmem() / 2 ** 21))}MiB`,
     describe: 'Memory that all rustic processes together may be expected to take',
   }),
-  stallMs: duration('BUCKETS_STALL_LIMIT', {
-    default: '10m',
-    min: '1s',
-    describe: 'How long rustic may show no sign of work before it is ended',
-  }),
-  attemptMs: duration('BUCKETS_ATTEMPT_LIMIT', {
-    default: '12h',
-    min: '1s',
-    describe: 'How long one rustic process may live',
-  }),
   startHook: command('BUCKETS_START_HOOK', {
     optional: true,
     describe: 'Run when a project starts, with BUCKETS_PROJECT_ID, BUCKETS_PROJECT_HOME and BUCKETS_PROJECT_PERSIST',

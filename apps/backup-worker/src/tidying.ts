@@ -1,4 +1,5 @@
 import type { Logger } from '@buckets/service';
+import type { Hooks } from './hooks/hook.js';
 import type { LiveFiles } from './live-files/index.js';
 import type { EndingNotes } from './operations/ending-notes.js';
 import type { Operations } from './operations/operations.js';
@@ -8,13 +9,14 @@ import type { Rustic } from './rustic/index.js';
 const EVERY_MS = 10 * 60_000;
 const KEEP_NOTES_MS = 7 * 24 * 3_600_000;
 
-/** Cleans up after a worker that died, and after restores that are over. */
+/** Cleans up after a worker that died, after restores that are over, and whatever could not be removed in its time. */
 export class Tidying {
   private timer: NodeJS.Timeout | undefined;
   private readonly ending = new AbortController();
 
   constructor(
     private readonly rustic: Rustic,
+    private readonly hooks: Hooks,
     private readonly swap: Swap,
     private readonly projectRestore: ProjectRestore,
     private readonly notes: EndingNotes,
@@ -24,14 +26,11 @@ export class Tidying {
 
   /** Before anything else touches a project: ends what an earlier worker left running, finishes its swaps. */
   async afterStart(): Promise<void> {
-    const { ended, stillRunning } = await this.rustic.reapOrphans();
-    if (ended.length + stillRunning.length > 0) this.log.warn({ ended, stillRunning }, 'Ended what a dead worker left');
+    await this.endOrphans();
     const { finished, stuck } = await this.swap.rollForward();
     for (const { projectId, operationId } of finished) this.log.warn({ projectId, operationId }, 'Finished a restore');
     for (const { projectId, error } of stuck) this.log.error({ projectId, error }, 'A restore cannot be finished');
-    const swept = await this.projectRestore.sweep([]);
-    if (swept.length > 0) this.log.info({ swept }, 'Removed what unfinished restores had staged');
-    await this.notes.sweep(KEEP_NOTES_MS);
+    await this.sweepStaging({ has: () => false });
   }
 
   begin(operations: Operations): void {
@@ -45,16 +44,43 @@ export class Tidying {
     this.ending.abort();
   }
 
+  /** One after another; what fails is tried again, and does not keep the rest. */
   private async tidy(operations: Operations): Promise<void> {
-    try {
-      const { removalsLeft } = await this.files.sweep();
-      if (removalsLeft.length > 0)
-        this.log.warn({ removalsLeft }, 'Removed files that are still there are tried again');
-      const { removed, failures } = await this.projectRestore.emptyTrash(operations.runningIds, this.ending.signal);
-      if (removed.length > 0) this.log.info({ removed }, 'Removed data that restores had replaced');
-      for (const error of failures) this.log.warn({ error }, 'Data that a restore had replaced cannot be removed');
-    } catch (error) {
-      if (!this.ending.signal.aborted) this.log.warn({ error }, 'Tidying up has failed; it is tried again');
+    const steps = [
+      () => this.endOrphans(),
+      () => this.sweepFiles(),
+      () => this.sweepStaging({ has: (operationId) => operations.isOpen(operationId) }),
+      () => this.emptyTrash(operations),
+      () => this.notes.sweep(KEEP_NOTES_MS),
+    ];
+    for (const step of steps) {
+      if (this.ending.signal.aborted) return;
+      await step().catch((error: unknown) => {
+        if (!this.ending.signal.aborted) this.log.warn({ error }, 'Tidying up has failed; it is tried again');
+      });
     }
+  }
+
+  private async endOrphans(): Promise<void> {
+    for (const of of [this.rustic, this.hooks]) {
+      const { ended, stillRunning } = await of.reapOrphans();
+      if (ended.length + stillRunning.length > 0) this.log.warn({ ended, stillRunning }, 'Ended what was left running');
+    }
+  }
+
+  private async sweepFiles(): Promise<void> {
+    const { removalsLeft } = await this.files.sweep();
+    if (removalsLeft.length > 0) this.log.warn({ removalsLeft }, 'Removed files that are still there are tried again');
+  }
+
+  private async sweepStaging(active: { has(operationId: string): boolean }): Promise<void> {
+    const swept = await this.projectRestore.sweep(active, this.ending.signal);
+    if (swept.length > 0) this.log.info({ swept }, 'Removed what unfinished restores had staged');
+  }
+
+  private async emptyTrash(operations: Operations): Promise<void> {
+    const { removed, failures } = await this.projectRestore.emptyTrash(operations.openIds, this.ending.signal);
+    if (removed.length > 0) this.log.info({ removed }, 'Removed data that restores had replaced');
+    for (const error of failures) this.log.warn({ error }, 'Data that a restore had replaced cannot be removed');
   }
 }

@@ -4,6 +4,7 @@ import { Module, type DynamicModule, type OnApplicationShutdown, type Provider }
 import type { NatsConnection } from '@nats-io/transport-node';
 import { subjects, type ChangeReport } from '@buckets/contracts';
 import { answer, connectToNats } from '@buckets/log';
+import { Registry } from 'prom-client';
 import { HealthChecks, LOGGER, Stopping, type Logger } from '@buckets/service';
 import { BackupWork } from './backup/backup.js';
 import { ChangeTracker } from './changes/index.js';
@@ -11,21 +12,24 @@ import { ControlPlane } from './control-plane/control-plane.js';
 import { lockDataRoot } from './data-root-lock.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
+import { Hooks } from './hooks/hook.js';
 import { LiveFiles } from './live-files/index.js';
 import { LiveFilesDesk } from './live-files/live-files-desk.js';
 import { LocalProjects } from './local-projects/local-projects.js';
 import { EndingNotes } from './operations/ending-notes.js';
 import { IntentsController } from './operations/intents.controller.js';
+import { OperationMetrics } from './operations/operation-metrics.js';
 import { Operations } from './operations/operations.js';
 import { ProvisionWork } from './provision/provision.js';
 import { Budget } from './queue/budget.js';
 import { Disk, HostFolders, ProjectRestore, ProvisionedRecords, Staging, Swap, Trash } from './restore/index.js';
 import { RestoreWork } from './restoring/restore.js';
 import { Restoring } from './restoring/restoring.js';
-import { Rustic } from './rustic/index.js';
+import { Rustic, RunFolders } from './rustic/index.js';
 import type { WorkerSettings } from './settings.js';
 import { StartWork } from './start/start.js';
 import { StopWork } from './stop/stop.js';
+import { TidyWork } from './tidy/tidy.js';
 import { Tidying } from './tidying.js';
 
 /** The connection to NATS, as this host. */
@@ -59,9 +63,14 @@ function nats({ natsUrl, natsCredsFile, hostId }: WorkerSettings): Provider {
 function worker(settings: WorkerSettings): Provider {
   return {
     provide: Worker,
-    useFactory: (connection: NatsConnection, log: Logger, health: HealthChecks, stopping: Stopping) =>
-      Worker.start(settings, connection, log, health, stopping),
-    inject: [NATS, LOGGER, HealthChecks, Stopping],
+    useFactory: (
+      connection: NatsConnection,
+      log: Logger,
+      health: HealthChecks,
+      stopping: Stopping,
+      registry: Registry,
+    ) => Worker.start(settings, connection, log, health, stopping, registry),
+    inject: [NATS, LOGGER, HealthChecks, Stopping, Registry],
   };
 }
 
@@ -83,6 +92,7 @@ class Worker implements OnApplicationShutdown {
     log: Logger,
     health: HealthChecks,
     { signal }: Stopping,
+    registry: Registry,
   ): Promise<Worker> {
     const { hostId, dataRoot, cpus, memoryBytes, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
     await mkdir(dataRoot, { recursive: true });
@@ -113,23 +123,32 @@ class Worker implements OnApplicationShutdown {
     });
     const projects = new LocalProjects(controlPlane, folders, records, changes, log);
     const budget = new Budget({ cpus, memoryBytes });
-    const restoring = new Restoring(settings, projectRestore, rustic, budget);
+    const restoring = new Restoring(projectRestore, rustic, budget);
+    const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
+    const isOpen = (operationId: string) => operations.isOpen(operationId);
     const works = {
-      provision: new ProvisionWork(records, projects).work,
-      backup: new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget).work,
-      restore: new RestoreWork(restoring, projects).work,
-      start: new StartWork(settings, folders, records, restoring, projects).work,
-      stop: new StopWork(settings, folders, projects).work,
-      forget: new ForgetWork(settings, rustic).work,
+      provision: new ProvisionWork(records, projects),
+      backup: new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget, hooks),
+      restore: new RestoreWork(restoring, projects),
+      start: new StartWork(settings, folders, records, restoring, projects, hooks),
+      stop: new StopWork(settings, folders, projects, hooks),
+      forget: new ForgetWork(rustic),
+      tidy: new TidyWork(rustic, controlPlane, isOpen),
     };
     const files = new LiveFiles({
       dataRoot,
       uploadsFolder: join(folders.own, 'uploads'),
       onChange: (projectId) => changes.raise(projectId, 'fs-api'),
     });
-    const tidying = new Tidying(rustic, swap, projectRestore, notes, files, log);
+    const tidying = new Tidying(rustic, hooks, swap, projectRestore, notes, files, log);
     await tidying.afterStart();
-    const operations = new Operations(controlPlane, works, notes, log, signal, projects.learned);
+    const metrics = new OperationMetrics(registry);
+    const operations: Operations = new Operations(controlPlane, works, notes, metrics, log, {
+      workerId: INCARNATION,
+      stopping: signal,
+      ready: projects.learned,
+    });
+    metrics.watch(registry, () => operations.doing);
     const mayTouch = async (projectId: string, generation: number) =>
       projects.isHere(projectId, generation) && !(await swap.hasPendingSwitch(projectId));
     const desk = new LiveFilesDesk(connection, hostId, files, mayTouch, log);

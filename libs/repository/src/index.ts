@@ -9,4 +9,6 @@ export type { OpenRepositoryOptions, RepositoryConfig, TreeCache } from './repos
 export type { Snapshot } from './snapshot.js';
 export type { ExtendedAttribute, TreeEntry } from './tree-entry.js';
 export type { TreePath } from './tree-path.js';
+export { indexPacks } from './unindexed-packs.js';
+export type { IndexedPacks, WritableStore } from './unindexed-packs.js';
 export type { WalkedEntry } from './walk-tree.js';

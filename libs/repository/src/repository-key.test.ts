@@ -24,6 +24,17 @@ describe('a new repository key', () => {
 });
 
 describe('opening', () => {
+  it('gives back what was sealed, and nothing once a bit of it has changed', () => {
+    const key = new RepositoryKey(createRepositoryKey());
+    for (const length of [0, 1, 16, 1000]) {
+      const plain = randomBytes(length);
+      const sealed = key.seal(plain);
+      expect(key.open(sealed)).toEqual(plain);
+      sealed[length] = sealed[length]! ^ 1;
+      expect(key.open(sealed)).toBeUndefined();
+    }
+  });
+
   it('gives nothing for what is too short, or not sealed with this key', () => {
     const key = new RepositoryKey(createRepositoryKey());
     for (const length of [0, 15, 16, 31, 32, 33, 500]) expect(key.open(randomBytes(length))).toBeUndefined();

@@ -46,6 +46,13 @@ export class RepositoryKey {
     return createDecipheriv('aes-256-ctr', this.#encrypt, nonce).update(ciphertext);
   }
 
+  /** What `open` opens, under a nonce of its own. */
+  seal(plain: Uint8Array): Buffer {
+    const nonce = randomBytes(16);
+    const ciphertext = createCipheriv('aes-256-ctr', this.#encrypt, nonce).update(plain);
+    return Buffer.concat([nonce, ciphertext, poly1305(ciphertext, this.#r, this.#aes(nonce))]);
+  }
+
   #aes(block: Uint8Array): Buffer {
     return createCipheriv('aes-128-ecb', this.#k, null).setAutoPadding(false).update(block);
   }

@@ -2,13 +2,23 @@ import type { BackupRecord, ChangeCounter, ConsistencyMode, FileProblems } from 
 import type { Snapshot } from '@buckets/repository';
 import type { ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
-import { AttemptFailed, type Attempt, type Ending } from '../operations/operation.js';
-import { rusticProgress } from '../operations/rustic-progress.js';
+import { failureOf } from '../operations/failures.js';
+import {
+  AttemptFailed,
+  cancelled,
+  type Attempt,
+  type CutOff,
+  type Ending,
+  type Work,
+} from '../operations/operation.js';
+import { rusticCall } from '../operations/rustic-call.js';
+import { unlessAborted, whenThereIsRoom } from '../operations/waiting.js';
+import type { Hooks } from '../hooks/hook.js';
 import type { Budget } from '../queue/budget.js';
 import { operationTag, ProjectRepository } from '../repository/project-repository.js';
 import { readDescription, writeDescription } from '../repository/snapshot-description.js';
 import type { HostFolders, ProvisionedRecords } from '../restore/index.js';
-import type { BackupMade, BackupOutcome, BackupPartial, Call, Rustic } from '../rustic/index.js';
+import type { BackupMade, BackupOutcome, BackupPartial, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
 import { suspiciousLoss } from './shrinkage.js';
 import { consistencyOf, openSource } from './source.js';
@@ -18,7 +28,7 @@ const COST = { cpus: 1, memoryBytes: 512 * 2 ** 20 };
 const ASK_DEADLINE_MS = 30_000;
 
 /** Makes a backup: one snapshot in layout v2, from what stands on this host and nothing else. */
-export class BackupWork {
+export class BackupWork implements Work<'backup'> {
   constructor(
     private readonly hostId: string,
     private readonly settings: WorkerSettings,
@@ -28,34 +38,49 @@ export class BackupWork {
     private readonly rustic: Rustic,
     private readonly controlPlane: ControlPlane,
     private readonly budget: Budget,
+    private readonly hooks: Hooks,
   ) {}
 
   readonly work = async (attempt: Attempt<'backup'>): Promise<Ending> => {
     await using repository = new ProjectRepository(attempt.grant, this.rustic);
+    const { signal, intent } = attempt;
+    const { operationId } = intent;
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
-    const earlier = made ? await repository.madeBy(attempt.intent.operationId) : undefined;
+    const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
     if (earlier !== undefined) return this.claimEarlier(attempt, earlier);
     await this.mustBeProvisioned(attempt.projectId);
-    return this.budget.spend(COST, () => this.make(attempt, repository));
+    if (made) await repository.keepUploads(signal);
+    return whenThereIsRoom(attempt, this.budget, COST, () => this.make(attempt, repository));
+  };
+
+  readonly cutOff = async ({ grant }: CutOff<'backup'>): Promise<Ending> => {
+    await using repository = new ProjectRepository(grant, this.rustic);
+    const kept = await repository.keepUploads().catch((error: unknown) => {
+      // It was cancelled before there was one.
+      if (error instanceof AttemptFailed && error.code === 'repository-missing') return { packs: 0, bytes: 0 };
+      throw error;
+    });
+    const size = `${(kept.bytes / 1e6).toFixed(1)} MB`;
+    return cancelled(
+      ...(kept.packs > 0 ? [`${size} that were uploaded stay in the repository: the next backup reuses them.`] : []),
+      'Should a snapshot have been made in the last moment, it counts as no backup and is removed later.',
+    );
   };
 
   private async make(attempt: Attempt<'backup'>, repository: ProjectRepository): Promise<Ending> {
     const { projectId, intent, grant, signal } = attempt;
-    signal.throwIfAborted();
     const canSnapshot = this.settings.snapshotBefore !== undefined;
     const mode = consistencyOf(grant.running, canSnapshot, intent.consistency);
     const beganAt = new Date().toISOString();
     // The counter first: a change between it and a snapshot is in the backup and counted as not covered, never the
     // other way round.
-    const [begun] = await Promise.all([
-      this.changes.beginBackup(projectId),
-      this.prepareRepository(attempt, repository),
-    ]);
-    await using source = await openSource(this.settings, {
+    const begins = unlessAborted(signal, this.changes.beginBackup(projectId));
+    const [begun] = await Promise.all([begins, this.prepareRepository(attempt, repository)]);
+    await using source = await openSource(this.settings, this.hooks, {
       projectId,
       folder: this.folders.project(projectId),
       mode,
-      signal,
+      attempt,
     });
     const outcome = await this.rustic.backup(
       repository.access,
@@ -67,10 +92,13 @@ export class BackupWork {
         ...(grant.newestBackup === undefined ? {} : { parent: grant.newestBackup.backupId }),
         command: 'buckets backup',
       },
-      this.call(attempt),
+      rusticCall(attempt),
     );
     const { moved } = await begun.release();
     const succeeded = succeededOrThrow(outcome);
+    // From here on there is a backup, and a cancel comes too late.
+    const { bytes, files } = recordOf(succeeded, outcome);
+    attempt.progress({ phase: 'finishing', bytesDone: bytes, bytesTotal: bytes, filesDone: files, filesTotal: files });
     await this.mustBeThere(repository, succeeded.snapshotId, attempt);
     const record: BackupRecord = {
       ...recordOf(succeeded, outcome),
@@ -90,12 +118,12 @@ export class BackupWork {
   private async prepareRepository(attempt: Attempt<'backup'>, repository: ProjectRepository): Promise<void> {
     const { projectId, intent, grant, attemptId, signal } = attempt;
     if (grant.repository.configId !== undefined) {
-      await repository.open();
+      await unlessAborted(signal, repository.open());
       return;
     }
     attempt.progress({ phase: 'initialising', bytesDone: 0 });
     await attempt.confirm();
-    const configId = await repository.initialise(this.call(attempt));
+    const configId = await repository.initialise(rusticCall(attempt));
     const { generation, operationId } = intent;
     const answer = await this.controlPlane.ask(
       'repository-initialised',
@@ -137,7 +165,7 @@ export class BackupWork {
       counter,
       consistency: { mode: consistency, movedWhileReading: true },
       // Nobody has seen what the attempt that was cut off had to say of its files.
-      partialBecause: ['unreadable-files'],
+      partialBecause: ['unwitnessed'],
       unreadable: { total: 0, first: [] },
       files: count('total_files_processed'),
       folders: count('total_dirs_processed'),
@@ -165,11 +193,6 @@ export class BackupWork {
     const { generation, operationId: operation } = intent;
     return writeDescription({ project, host: this.hostId, generation, operation, beganAt, counter, consistency });
   }
-
-  private call(attempt: Attempt): Call {
-    const { stallMs, attemptMs: deadlineMs } = this.settings;
-    return { stallMs, deadlineMs, signal: attempt.signal, onProgress: rusticProgress(attempt) };
-  }
 }
 
 function succeededOrThrow(outcome: BackupOutcome): BackupMade {
@@ -177,12 +200,8 @@ function succeededOrThrow(outcome: BackupOutcome): BackupMade {
     case 'succeeded':
     case 'partial':
       return outcome;
-    case 'failed':
-      throw new AttemptFailed(outcome.class, outcome.reason, { retry: outcome.canPass });
     default:
-      throw new AttemptFailed(outcome.outcome, `The backup was ended: ${outcome.outcome}.`, {
-        retry: outcome.outcome === 'stalled',
-      });
+      throw failureOf(outcome);
   }
 }
 
@@ -224,6 +243,8 @@ function endingOf(backup: BackupRecord): Ending {
 function whyPartial({ partialBecause, unreadable }: BackupRecord): string {
   const sentences: Record<BackupRecord['partialBecause'][number], string> = {
     'unreadable-files': `${unreadable.total || 'Some'} files could not be read and are not in the backup.`,
+    unwitnessed:
+      'The worker that made the backup ended before it could say whether every file was read: some may be missing.',
     empty: 'The project holds no file, although the backup before held some. Look whether its data are there.',
     shrunken: 'The project holds less than a tenth of what the backup before held. Look whether its data are there.',
   };

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { ConsistencyMode } from '@buckets/contracts';
-import { hookEnvironment, runHook } from '../hooks/hook.js';
-import { AttemptFailed } from '../operations/operation.js';
+import { endedEarly, hookEnvironment, type Hooks, type HookRun } from '../hooks/hook.js';
+import { AttemptFailed, type Attempt } from '../operations/operation.js';
 import type { WorkerSettings } from '../settings.js';
 
 /** Where a backup reads, and how consistent what it reads is. */
@@ -37,18 +37,23 @@ export function consistencyOf(
 /** Makes the source ready to be read; disposing of it undoes that, whatever became of the backup. */
 export async function openSource(
   settings: SourceSettings,
-  order: { projectId: string; folder: string; mode: ConsistencyMode; signal: AbortSignal },
+  hooks: Hooks,
+  order: { projectId: string; folder: string; mode: ConsistencyMode; attempt: Attempt },
 ): Promise<Source> {
-  const { projectId, folder, mode, signal } = order;
+  const { projectId, folder, mode, attempt } = order;
   const { snapshotBefore, hookMs } = settings;
   if (mode !== 'snapshot' || snapshotBefore === undefined) {
     return { root: folder, mode, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const env = hookEnvironment(projectId, folder);
-  const close = () => closeSnapshot(settings, env);
-  const { failure, output } = await runHook({ command: snapshotBefore, env, timeoutMs: hookMs, signal });
+  const close = () => closeSnapshot(settings, hooks, env);
+  const { signal, limits, alive: onSign } = attempt;
+  const run = { command: snapshotBefore, env, timeoutMs: hookMs, signal, stallMs: limits.stallMs, onSign };
+  const end = await hooks.run(run);
+  const { failure, output } = end;
   if (failure !== undefined) {
     await close();
+    if (end.stopped !== undefined) throw endedEarly(end.stopped, end);
     throw new AttemptFailed('snapshot-failed', `The command before a backup has failed. ${failure}. ${output}`.trim());
   }
   const root = output.trim() === '' ? folder : output.trim().split('\n').at(-1)!;
@@ -62,17 +67,20 @@ export async function openSource(
   return { root, mode, [Symbol.asyncDispose]: close };
 }
 
-async function closeSnapshot({ snapshotAfter, hookMs }: SourceSettings, env: Record<string, string>): Promise<void> {
+async function closeSnapshot(
+  { snapshotAfter, hookMs }: SourceSettings,
+  hooks: Hooks,
+  env: HookRun['env'],
+): Promise<void> {
   if (snapshotAfter === undefined) return;
   // Not with the attempt's signal: a frozen project has to be thawed, above all when the backup was cut off.
-  const { failure } = await runHook({
-    command: snapshotAfter,
-    env,
-    timeoutMs: hookMs,
-    signal: new AbortController().signal,
-  });
+  const { failure } = await hooks.run({ command: snapshotAfter, env, timeoutMs: hookMs, stallMs: hookMs });
   if (failure !== undefined) {
-    throw new AttemptFailed('snapshot-not-removed', `The command after a backup has failed. ${failure}.`);
+    const left = [
+      "The command after a backup has failed: the project may still be frozen, or its files' snapshot be there.",
+    ];
+    const message = `The command after a backup has failed. ${failure}.`;
+    throw new AttemptFailed('snapshot-not-removed', message, { retry: false, ending: { left } });
   }
 }
 

@@ -47,7 +47,7 @@ export class ControlPlane {
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted();
       try {
-        return await ask<Asks[N]['answer']>(this.nats, subjects.ask(this.hostId, name), body, ASK_TIMEOUT_MS);
+        return await this.askOnce(name, body);
       } catch (error) {
         const passing = error instanceof Unanswered || (error instanceof Refused && error.refusal.retry);
         const delay = BETWEEN_TRIES.delayMs(attempt);
@@ -56,6 +56,15 @@ export class ControlPlane {
         await pause(delay, undefined, { signal });
       }
     }
+  }
+
+  /** An answer that waited here while this very process stood still says nothing of how things are now. */
+  private async askOnce<N extends AskName>(name: N, body: Asks[N]['ask']): Promise<Asks[N]['answer']> {
+    const subject = subjects.ask(this.hostId, name);
+    const askedAt = performance.now();
+    const answer = await ask<Asks[N]['answer']>(this.nats, subject, body, ASK_TIMEOUT_MS);
+    if (performance.now() - askedAt <= 2 * ASK_TIMEOUT_MS) return answer;
+    throw new Unanswered(subject, new Error('The answer was too old.'));
   }
 
   /** States a claim; returns when it is stored. Tries again, with the same id, until then or until the signal. */

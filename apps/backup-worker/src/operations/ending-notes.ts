@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '@buckets/contracts';
-import { isAbsence, type Disk } from '../restore/disk.js';
+import { exists, isAbsence, type Disk } from '../restore/disk.js';
 import type { Ending } from './operation.js';
 
 /**
@@ -23,7 +23,7 @@ export class EndingNotes {
   }
 
   async remove(operationId: string): Promise<void> {
-    await this.disk.removeRecord(this.file(operationId));
+    if (await exists(this.file(operationId))) await this.disk.removeRecord(this.file(operationId));
   }
 
   /** Removes notes that nobody has come back for, such as those of projects that have moved away. */

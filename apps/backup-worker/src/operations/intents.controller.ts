@@ -5,6 +5,7 @@ import { Delivery } from '@buckets/log';
 import { Operations } from './operations.js';
 
 type WorkIntent = Extract<ReceivedIntent, { kind: OperationKind }>;
+type CancelIntent = Extract<ReceivedIntent, { kind: 'cancel' }>;
 
 /** Where this host's intents come in. The project's queue gives them their order; each kind has a work of its own. */
 @Controller()
@@ -14,5 +15,11 @@ export class IntentsController {
   @EventPattern<readonly string[]>([...WORK_KINDS])
   async work(@Payload() intent: WorkIntent, @Ctx() delivery: Delivery): Promise<void> {
     await this.operations.carryOut(intent, delivery.position);
+  }
+
+  /** What is not in hand here needs none: whoever takes its work up later learns of the cancel with the grant. */
+  @EventPattern('cancel')
+  cancel(@Payload() { data }: CancelIntent): void {
+    this.operations.cancel(data.operationId);
   }
 }

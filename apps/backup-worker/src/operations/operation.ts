@@ -10,6 +10,13 @@ import type {
 } from '@buckets/contracts';
 import type { Turn } from '../queue/project-queue.js';
 
+/** What one attempt may take, in milliseconds; what it waits for does not count. */
+export interface AttemptLimits {
+  /** Without any sign of work. */
+  stallMs: number;
+  attemptMs: number;
+}
+
 /** One attempt at an operation, granted by the control plane. */
 export interface Attempt<K extends OperationKind = OperationKind> {
   kind: K;
@@ -18,9 +25,17 @@ export interface Attempt<K extends OperationKind = OperationKind> {
   attemptId: string;
   grant: Grant;
   turn: Turn;
-  /** Aborts when the attempt must end: cancelled, or the worker stops. */
+  limits: AttemptLimits;
+  /** Aborts when the attempt must end: cancelled, out of time, or the worker stops. */
   signal: AbortSignal;
+  /** The same except for a cancel: for what must not be left half done once it has begun. */
+  signalOfNoReturn: AbortSignal;
+  /** Best effort; a sign of work, too. */
   progress: (progress: Omit<Progress, 'at' | 'attempt'>) => void;
+  /** A sign of work. Costs nothing: call it as often as there is one. */
+  alive: () => void;
+  /** From now on the attempt waits for others: nothing counts towards its limits until the returned function is called. */
+  wait: () => () => void;
   /**
    * Asks the control plane once more, right before a step that cannot be undone.
    *
@@ -39,12 +54,35 @@ export interface Ending {
   backup?: BackupRecord;
   provisioned?: ProjectProvisioned;
   running?: boolean;
+  /** What was cut off has left behind, a sentence each. They are not sealed: no names of files. */
+  left?: string[];
 }
 
-export type Work<K extends OperationKind> = (attempt: Attempt<K>) => Promise<Ending>;
+/** An operation that was cancelled before it had come to an end of its own. Nothing of it runs any more. */
+export interface CutOff<K extends OperationKind = OperationKind> {
+  projectId: string;
+  intent: Intents[K];
+  grant: Grant;
+  /** Aborts when the worker stops. */
+  signal: AbortSignal;
+}
+
+export interface Work<K extends OperationKind> {
+  /** Carries the operation out. What cannot be undone is finished, whatever the signal says, and told as what it is. */
+  readonly work: (attempt: Attempt<K>) => Promise<Ending>;
+  /**
+   * Removes what a cancelled operation has left and need not stay, and tells what it came to: as a rule `cancelled`, and
+   * what it became where it had passed the point of no return, such as before the worker died.
+   */
+  readonly cutOff: (operation: CutOff<K>) => Promise<Ending>;
+}
 
 /** What carries out each kind of operation. */
 export type Works = { [K in OperationKind]: Work<K> };
+
+export function cancelled(...left: string[]): Ending {
+  return { outcome: 'cancelled', ...(left.length === 0 ? {} : { left }) };
+}
 
 /** An attempt has failed, and whether another may do better. */
 export class AttemptFailed extends Error {
@@ -52,7 +90,14 @@ export class AttemptFailed extends Error {
     /** Stable, for programs. */
     readonly code: string,
     message: string,
-    readonly options: { retry: boolean; cause?: unknown; ending?: Partial<Ending> } = { retry: false },
+    readonly options: {
+      retry: boolean;
+      cause?: unknown;
+      /** What is so all the same. */
+      ending?: Partial<Ending>;
+      /** Failed beyond the point of no return: no cancel and no limit explains it away. */
+      halfDone?: boolean;
+    } = { retry: false },
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'AttemptFailed';

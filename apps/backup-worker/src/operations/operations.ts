@@ -1,167 +1,246 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  newId,
-  type Grant,
-  type OperationEndedClaim,
-  type OperationKind,
-  type Progress,
-  type ReceivedIntent,
-} from '@buckets/contracts';
-import { Refused, Unanswered } from '@buckets/log';
-import { ObjectStorageUnreachable } from '@buckets/object-storage';
+import { newId, type Grant, type OperationEndedClaim, type OperationKind } from '@buckets/contracts';
+import { Refused } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { NEEDS, ProjectQueue, type Turn } from '../queue/project-queue.js';
-import { AttemptFailed, type Attempt, type Ending, type Works } from './operation.js';
+import { makeAttempt } from './attempt.js';
 import type { EndingNotes } from './ending-notes.js';
+import { asFailure, joined } from './failures.js';
+import { Cancelled, OpenOperation, type Doing, type WorkIntent } from './open-operation.js';
+import type { OperationMetrics } from './operation-metrics.js';
+import { AttemptFailed, cancelled, type CutOff, type Ending, type Works } from './operation.js';
+import { tellWaiting } from './told-progress.js';
 import { sealEnding } from './seal-ending.js';
 
-type WorkIntent = Extract<ReceivedIntent, { kind: OperationKind }>;
-
-export interface OperationLimits {
-  attempts: number;
-  /** For a grant or a confirmation, in milliseconds. */
-  askDeadlineMs: number;
+export interface OperationsOptions {
+  /** Names this run of the worker. */
+  workerId: string;
+  stopping: AbortSignal;
+  /** Fulfilled when the host knows which projects are its own. */
+  ready: Promise<void>;
+  /** Attempts in a row that this worker makes; default 7. */
+  attempts?: number;
+  /** For a grant or a confirmation, in milliseconds; default a minute. */
+  askDeadlineMs?: number;
+  betweenAttempts?: Backoff;
 }
 
-const BETWEEN_ATTEMPTS = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
+/** An attempt that the control plane knows of. */
+export interface Granted {
+  attemptId: string;
+  grant: Grant;
+}
 
 /**
- * Takes intents to their end: in the order of their project, each attempt with a grant, each end with a claim. An
- * intent whose operation has ended, or that was overtaken by another assignment, does nothing.
+ * Takes intents to their end: in the order of their project, each attempt with a grant, each end with one claim. An
+ * intent whose operation has ended, or that was overtaken by another assignment, does nothing. A cancel reaches an
+ * operation wherever it is, from the moment its intent was taken.
  */
 export class Operations {
   private readonly queues = new Map<string, ProjectQueue>();
-  private readonly running = new Map<string, AbortController>();
+  private readonly open = new Map<string, OpenOperation>();
+  private readonly attempts: number;
+  private readonly betweenAttempts: Backoff;
 
   constructor(
-    private readonly controlPlane: ControlPlane,
+    private readonly controlPlane: Pick<ControlPlane, 'ask' | 'claim' | 'progress'>,
     private readonly works: Works,
-    private readonly notes: EndingNotes,
-    private readonly log: Logger,
-    private readonly stopping: AbortSignal,
-    /** Fulfilled when the host knows which projects are its own. */
-    private readonly ready: Promise<void>,
-    private readonly limits: OperationLimits = { attempts: 7, askDeadlineMs: 60_000 },
-  ) {}
-
-  get runningCount(): number {
-    return this.running.size;
+    private readonly notes: Pick<EndingNotes, 'read' | 'write' | 'remove'>,
+    private readonly metrics: Pick<OperationMetrics, 'attemptEnded' | 'attemptFailed'>,
+    private readonly log: Pick<Logger, 'info' | 'warn'>,
+    private readonly options: OperationsOptions,
+  ) {
+    this.attempts = options.attempts ?? 7;
+    this.betweenAttempts = options.betweenAttempts ?? new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   }
 
-  /** Of the operations whose attempts run now. */
-  get runningIds(): string[] {
-    return [...this.running.keys()];
+  /** How many operations do what. */
+  get doing(): Record<Doing, number> {
+    const count = { 'waiting-for-turn': 0, 'waiting-for-room': 0, 'waiting-for-retry': 0, running: 0 };
+    for (const { doing } of this.open.values()) count[doing] += 1;
+    return count;
+  }
+
+  /** Whether the operation is in hand here, be it that it waits. */
+  isOpen(operationId: string): boolean {
+    return this.open.has(operationId);
+  }
+
+  /** Of the operations in hand. */
+  get openIds(): string[] {
+    return [...this.open.keys()];
+  }
+
+  /** Nothing is in use: for tests. */
+  get idle(): boolean {
+    return this.open.size === 0 && this.queues.size === 0;
+  }
+
+  /** Ends what the operation does here, wherever it is; the claim follows. Of one that is not in hand there is nothing to end. */
+  cancel(operationId: string): void {
+    const operation = this.open.get(operationId);
+    if (operation === undefined || operation.isCancelled) return;
+    this.log.info({ ...operation.about, doing: operation.doing }, 'An operation is cancelled');
+    operation.cancel();
   }
 
   /** Returns when there is nothing left to do for the intent. @throws when it has to be delivered again */
   async carryOut(intent: WorkIntent, position: number): Promise<void> {
-    await this.ready;
-    await this.inTurn(intent.projectId, intent.kind, (turn) => this.untilEnded(intent, position, turn));
-  }
-
-  /** Does something of the host's own with a project, in its order. */
-  async inTurn<R>(projectId: string, like: keyof typeof NEEDS, work: (turn: Turn) => Promise<R>): Promise<R> {
-    const queue = this.queues.get(projectId) ?? new ProjectQueue();
-    this.queues.set(projectId, queue);
+    const operation = new OpenOperation(intent, position);
+    this.open.set(operation.id, operation);
     try {
-      return await queue.run(NEEDS[like], work);
+      await this.options.ready;
+      await this.inTurn(operation, (turn) => this.untilEnded(operation, turn));
+    } catch (error) {
+      if (!(error instanceof Cancelled)) throw error;
+      // It has left the queue without a turn: there is nothing to do but to say so.
+      await this.untilEnded(operation, undefined);
     } finally {
-      if (queue.idle) this.queues.delete(projectId);
+      this.open.delete(operation.id);
     }
   }
 
-  private async untilEnded(intent: WorkIntent, position: number, turn: Turn): Promise<void> {
+  /** @throws {Cancelled} when it is cancelled before its turn has come */
+  private async inTurn({ intent, signal }: OpenOperation, work: (turn: Turn) => Promise<void>): Promise<void> {
+    const { projectId, kind } = intent;
+    const queue = this.queues.get(projectId) ?? new ProjectQueue();
+    this.queues.set(projectId, queue);
+    try {
+      await queue.run(NEEDS[kind], work, AbortSignal.any([signal, this.options.stopping]));
+    } finally {
+      if (queue.idle && this.queues.get(projectId) === queue) this.queues.delete(projectId);
+    }
+  }
+
+  private async untilEnded(operation: OpenOperation, turn: Turn | undefined): Promise<void> {
+    let previousFailure: string | undefined;
     for (let tries = 1; ; tries++) {
-      this.stopping.throwIfAborted();
-      const attemptId = newId();
-      const grant = await this.grant(intent, attemptId, position);
-      if (grant === null) return;
-      const { operationId } = intent.data;
-      const noted = grant.attempt > 1 ? await this.notes.read(operationId) : undefined;
-      const ending = noted ?? (await this.attempt(intent, attemptId, grant, turn, tries));
-      if (ending !== null) {
-        // Only of a backup can less be told afterwards than is known now.
-        if (ending.backup !== undefined && noted === undefined) await this.notes.write(operationId, ending);
-        await this.claim(intent, attemptId, grant, ending);
-        if (ending.backup !== undefined) await this.notes.remove(operationId);
-        return;
+      this.options.stopping.throwIfAborted();
+      operation.doing = 'running';
+      const granted = await this.grant(operation, previousFailure);
+      if (granted === null) return this.notes.remove(operation.id);
+      if (granted.grant.cancelRequested) this.cancel(operation.id);
+      const noted = granted.grant.attempt > 1 ? await this.notes.read(operation.id) : undefined;
+      const ending = noted ?? (await this.endingOf(operation, granted, turn, tries));
+      if (ending instanceof AttemptFailed) {
+        previousFailure = ending.code;
+        continue;
       }
-      await pause(BETWEEN_ATTEMPTS.delayMs(tries), undefined, { signal: this.stopping });
+      // Only of a backup can less be told afterwards than is known now.
+      if (ending.backup !== undefined && noted === undefined) await this.notes.write(operation.id, ending);
+      await this.claim(operation, granted, ending);
+      if (ending.backup !== undefined) await this.notes.remove(operation.id);
+      return;
     }
   }
 
   /** Null when there is nothing to do: the operation has ended, or the project is no longer this host's. */
-  private async grant(intent: WorkIntent, attemptId: string, position: number): Promise<Grant | null> {
+  private async grant(operation: OpenOperation, previousFailure: string | undefined): Promise<Granted | null> {
+    const { intent, position } = operation;
     const { projectId, kind, data } = intent;
     const { operationId, generation } = data;
+    const { workerId, stopping: signal, askDeadlineMs: deadlineMs = 60_000 } = this.options;
+    const attemptId = newId();
+    const body = { projectId, generation, operationId, kind, attemptId, workerId, position };
     try {
-      return await this.controlPlane.ask(
-        'grant',
-        { projectId, generation, operationId, kind, attemptId, position },
-        { deadlineMs: this.limits.askDeadlineMs, signal: this.stopping },
-      );
+      const ask = { ...body, ...(previousFailure === undefined ? {} : { previousFailure }) };
+      return { attemptId, grant: await this.controlPlane.ask('grant', ask, { deadlineMs, signal }) };
     } catch (error) {
       if (!(error instanceof Refused) || error.refusal.retry) throw error;
-      this.log.info({ projectId, operationId, kind, code: error.code }, 'Nothing to do for an intent');
+      this.log.info({ ...operation.about, code: error.code }, 'Nothing to do for an intent');
       return null;
     }
   }
 
-  /** Null when another attempt is worth it. */
-  private async attempt(
-    intent: WorkIntent,
-    attemptId: string,
-    grant: Grant,
-    turn: Turn,
+  /** How the operation ends; or the failure after which, the pause being over, another attempt is worth it. */
+  private async endingOf(
+    operation: OpenOperation,
+    granted: Granted,
+    turn: Turn | undefined,
     tries: number,
-  ): Promise<Ending | null> {
-    const { projectId, kind, data } = intent;
-    const { operationId, generation } = data;
-    const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, this.stopping]);
-    this.running.set(operationId, abort);
+  ): Promise<Ending | AttemptFailed> {
+    let failure: AttemptFailed | undefined;
+    if (turn !== undefined && !operation.isCancelled) {
+      const came = await this.attempt(operation, granted, turn);
+      // Whatever came to its end has come to it: a cancel was too late.
+      if (!(came instanceof AttemptFailed)) return came;
+      failure = came;
+      const { retry, halfDone } = failure.options;
+      if (halfDone || (!operation.isCancelled && (!retry || tries >= this.attempts))) {
+        return failedEnding(failure);
+      }
+      if (!operation.isCancelled) {
+        await this.pauseBeforeRetry(operation, granted, tries);
+        if (!operation.isCancelled) return failure;
+      }
+    }
+    return this.cutOff(operation, granted, failure);
+  }
+
+  private async attempt(operation: OpenOperation, granted: Granted, turn: Turn): Promise<Ending | AttemptFailed> {
+    const { kind } = operation.intent;
+    const { controlPlane, options } = this;
+    using made = makeAttempt(operation, granted, turn, controlPlane, options);
     const startedAt = performance.now();
-    const log = { projectId, operationId, kind, attempt: grant.attempt };
+    const log = { ...operation.about, attempt: granted.grant.attempt };
     this.log.info(log, 'An attempt begins');
     try {
-      const attempt: Attempt = {
-        kind,
-        projectId,
-        intent: data,
-        attemptId,
-        grant,
-        turn,
-        signal,
-        progress: this.progressOf(projectId, operationId, grant.attempt),
-        confirm: async () => {
-          const body = { projectId, generation, operationId, attemptId };
-          await this.controlPlane.ask('confirm', body, { deadlineMs: this.limits.askDeadlineMs, signal });
-        },
-      };
-      const ending = await (this.works[kind] as (attempt: Attempt) => Promise<Ending>)(attempt);
+      const ending = await (this.works[kind].work as (attempt: typeof made.attempt) => Promise<Ending>)(made.attempt);
       const { outcome, code } = ending;
+      this.metrics.attemptEnded(kind, outcome);
+      if (outcome === 'failed') this.metrics.attemptFailed(kind, code ?? 'other');
       this.log.info({ ...log, outcome, code, ms: Math.round(performance.now() - startedAt) }, 'An attempt has ended');
       return ending;
     } catch (error) {
       // What was cut off by a stop has not failed: it is taken up again.
-      this.stopping.throwIfAborted();
-      return this.failed(error, tries, log);
-    } finally {
-      this.running.delete(operationId);
+      options.stopping.throwIfAborted();
+      const failure = made.failureOf(error);
+      const { code } = failure;
+      const isCut = operation.isCancelled && failure.options.halfDone !== true;
+      this.metrics.attemptEnded(kind, isCut ? 'cancelled' : 'failed');
+      if (!isCut) this.metrics.attemptFailed(kind, code);
+      this.log[isCut ? 'info' : 'warn'](
+        { ...log, code, error },
+        isCut ? 'An attempt was cut off' : 'An attempt has failed',
+      );
+      return failure;
     }
   }
 
-  private failed(error: unknown, tries: number, log: object): Ending | null {
-    const failure = asFailure(error);
-    const again = failure.options.retry && tries < this.limits.attempts;
-    this.log.warn({ ...log, code: failure.code, error, again }, 'An attempt has failed');
-    if (again) return null;
-    return { outcome: 'failed', code: failure.code, reason: failure.message, ...failure.options.ending };
+  private async pauseBeforeRetry(operation: OpenOperation, { grant }: Granted, tries: number): Promise<void> {
+    operation.doing = 'waiting-for-retry';
+    using _told = tellWaiting(this.controlPlane, operation, grant.attempt);
+    const signal = AbortSignal.any([operation.signal, this.options.stopping]);
+    await pause(this.betweenAttempts.delayMs(tries), undefined, { signal }).catch((error: unknown) => {
+      this.options.stopping.throwIfAborted();
+      if (!operation.isCancelled) throw error;
+    });
   }
 
-  private async claim(intent: WorkIntent, attemptId: string, grant: Grant, ending: Ending): Promise<void> {
-    const { projectId, kind, data } = intent;
+  /** What a cancelled operation came to, and what is left of it. */
+  private async cutOff(operation: OpenOperation, { grant }: Granted, failure?: AttemptFailed): Promise<Ending> {
+    operation.doing = 'running';
+    const { kind, projectId, data: intent } = operation.intent;
+    const ending = await (this.works[kind].cutOff as (cut: CutOff<OperationKind>) => Promise<Ending>)({
+      projectId,
+      intent,
+      grant,
+      signal: this.options.stopping,
+    }).catch((error: unknown) => {
+      this.options.stopping.throwIfAborted();
+      this.log.warn({ ...operation.about, error }, 'What a cancelled operation has left cannot be looked at');
+      const found = asFailure(error);
+      if (found.options.halfDone) return failedEnding(found);
+      return cancelled('What it had come to could not be looked at; the host tidies up later.');
+    });
+    const { outcome, code, left } = ending;
+    this.log.info({ ...operation.about, outcome, code, left }, 'A cancelled operation has ended');
+    return joined(failure?.options.ending ?? {}, ending);
+  }
+
+  private async claim(operation: OpenOperation, { attemptId, grant }: Granted, ending: Ending): Promise<void> {
+    const { projectId, kind, data } = operation.intent;
     const claim: OperationEndedClaim = {
       operationId: data.operationId,
       generation: data.generation,
@@ -169,25 +248,10 @@ export class Operations {
       attemptId,
       ...sealEnding(ending, { projectId, dataKey: grant.dataKey }),
     };
-    await this.controlPlane.claim({ type: 'operation-ended', projectId, data: claim }, this.stopping);
-  }
-
-  private progressOf(projectId: string, operationId: string, attempt: number): Attempt['progress'] {
-    return (progress) => {
-      const whole: Progress = { ...progress, attempt, at: Date.now() };
-      this.controlPlane.progress(projectId, operationId, whole);
-    };
+    await this.controlPlane.claim({ type: 'operation-ended', projectId, data: claim }, this.options.stopping);
   }
 }
 
-function asFailure(error: unknown): AttemptFailed {
-  if (error instanceof AttemptFailed) return error;
-  if (error instanceof Refused) return new AttemptFailed(error.code, error.message);
-  const { code } = error as { code?: unknown };
-  const canPass = error instanceof ObjectStorageUnreachable || error instanceof Unanswered;
-  return new AttemptFailed(
-    typeof code === 'string' && /^[a-z][a-z-]+$/.test(code) ? code : 'host-error',
-    error instanceof Error ? error.message : 'The host could not carry it out; its log has the details.',
-    { retry: canPass, cause: error },
-  );
+function failedEnding({ code, message, options }: AttemptFailed): Ending {
+  return { ...options.ending, outcome: 'failed', code, reason: message };
 }

@@ -4,6 +4,8 @@ import type { Ending } from './operation.js';
 
 const MAX_REASON = 2_000;
 const MAX_PATH = 1_000;
+const MAX_LEFT = 10;
+const MAX_SENTENCE = 500;
 /** Of one list, sealed: two of them and all else fit into a message. */
 const MAX_LIST_BYTES = 96 * 1024;
 
@@ -11,7 +13,7 @@ const MAX_LIST_BYTES = 96 * 1024;
 export function sealEnding(
   ending: Ending,
   { projectId, dataKey }: { projectId: string; dataKey: string },
-): Pick<OperationEndedClaim, 'outcome' | 'code' | 'reason' | 'result' | 'backup' | 'provisioned' | 'running'> {
+): Pick<OperationEndedClaim, keyof Ending> {
   const key = Buffer.from(dataKey, 'base64');
   const sealed = (field: string, text: string) => seal(key, text, { thing: 'project', id: projectId, field });
   const problems = ({ total, first }: FileProblems): FileProblems => {
@@ -26,10 +28,11 @@ export function sealEnding(
     }
     return { total, first: list };
   };
-  const { reason, result, backup, ...rest } = ending;
+  const { reason, result, backup, left, ...rest } = ending;
   const { restore, hook } = result ?? {};
   return {
     ...rest,
+    ...(left === undefined ? {} : { left: left.slice(0, MAX_LEFT).map((sentence) => sentence.slice(0, MAX_SENTENCE)) }),
     ...(reason === undefined ? {} : { reason: sealed('reason', reason.slice(0, MAX_REASON)) }),
     ...(result === undefined
       ? {}

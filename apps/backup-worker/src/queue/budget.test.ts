@@ -38,4 +38,22 @@ describe('the budget of a host', () => {
     await expect(budget.spend(work, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await expect(budget.spend(work, () => Promise.resolve('yes'))).resolves.toBe('yes');
   });
+
+  it('is left by who gives up, and has what is behind that move up', async () => {
+    const budget = new Budget({ cpus: 2, memoryBytes: 1 });
+    const end = Promise.withResolvers<void>();
+    const small = { cpus: 1, memoryBytes: 0 };
+    const running = budget.spend(small, () => end.promise);
+    const cancel = new AbortController();
+    const large = budget.spend({ cpus: 2, memoryBytes: 0 }, () => Promise.resolve('large'), cancel.signal);
+    const behind = budget.spend(small, () => Promise.resolve('behind'));
+    expect(budget.waitingCount).toBe(2);
+    cancel.abort(new Error('cancelled'));
+    await expect(large).rejects.toThrow('cancelled');
+    await expect(behind).resolves.toBe('behind');
+    await expect(budget.spend(small, () => Promise.resolve(), cancel.signal)).rejects.toThrow('cancelled');
+    end.resolve();
+    await running;
+    expect(budget.waitingCount).toBe(0);
+  });
 });

@@ -21,21 +21,45 @@ export class Budget {
     return this.waiting.length;
   }
 
-  async spend<Result>(wanted: Cost, work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Runs the work when there is room for it, and has the room back when it has ended, however it did.
+   *
+   * @throws the signal's reason when it aborts before there is room: the place in the line is free at once
+   */
+  async spend<Result>(wanted: Cost, work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const cost: Cost = {
       cpus: Math.min(wanted.cpus, this.whole.cpus),
       memoryBytes: Math.min(wanted.memoryBytes, this.whole.memoryBytes),
     };
-    await new Promise<void>((begin) => {
-      this.waiting.push({ cost, begin });
-      this.beginWhatFits();
-    });
+    await this.roomFor(cost, signal);
     try {
       return await work();
     } finally {
       this.free.cpus += cost.cpus;
       this.free.memoryBytes += cost.memoryBytes;
       this.beginWhatFits();
+    }
+  }
+
+  private async roomFor(cost: Cost, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const place = { cost, begin: resolve };
+    const leave = () => {
+      const index = this.waiting.indexOf(place);
+      // Not in the line any more: the room is taken already, and given back by whoever took it.
+      if (index < 0) return;
+      this.waiting.splice(index, 1);
+      this.beginWhatFits();
+      reject(signal?.reason as Error);
+    };
+    this.waiting.push(place);
+    signal?.addEventListener('abort', leave, { once: true });
+    this.beginWhatFits();
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener('abort', leave);
     }
   }
 

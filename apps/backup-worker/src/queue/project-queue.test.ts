@@ -81,6 +81,53 @@ describe('the order of one project’s work', () => {
     await expect(queue.run(NEEDS.restore, () => Promise.resolve('done'))).resolves.toBe('done');
   });
 
+  it('lets go of a place at once when who waits for it gives up', async () => {
+    const queue = new ProjectQueue();
+    const log: string[] = [];
+    const backup = job(queue, 'backup', NEEDS.backup, log);
+    const cancel = new AbortController();
+    const restore = queue.run(NEEDS.restore, () => Promise.resolve(log.push('restore begins')), cancel.signal);
+    const start = job(queue, 'start', NEEDS.start, log);
+    await settle();
+    expect(log).toEqual(['backup begins']);
+    cancel.abort(new Error('cancelled'));
+    await expect(restore).rejects.toThrow('cancelled');
+    await settle();
+    expect(log).toEqual(['backup begins', 'start begins']);
+    backup.end();
+    start.end();
+    await Promise.all([backup.done, start.done]);
+    expect(queue.idle).toBe(true);
+  });
+
+  it('lets work that gives up to wait for more keep what it had', async () => {
+    const queue = new ProjectQueue();
+    const log: string[] = [];
+    const backup = job(queue, 'backup', NEEDS.backup, log);
+    const cancel = new AbortController();
+    const tidied = Promise.withResolvers<void>();
+    const start = queue.run(NEEDS.start, async (turn) => {
+      await turn.widen('repository', cancel.signal).catch((error: unknown) => log.push(String(error)));
+      await tidied.promise;
+    });
+    const forget = job(queue, 'forget', NEEDS.forget, log);
+    const stop = job(queue, 'stop', NEEDS.stop, log);
+    await settle();
+    cancel.abort(new Error('cancelled'));
+    await settle();
+    backup.end();
+    await settle();
+    expect(log).toEqual(['backup begins', 'Error: cancelled', 'backup ends', 'forget begins']);
+    tidied.resolve();
+    await start;
+    await settle();
+    expect(log.at(-1)).toBe('stop begins');
+    forget.end();
+    stop.end();
+    await Promise.all([forget.done, stop.done]);
+    expect(queue.idle).toBe(true);
+  });
+
   it('never overlaps work with a common need, keeps its order, and always comes to an end', async () => {
     const kinds = fc.constantFrom('backup', 'forget', 'start', 'stop', 'restore', 'start-that-restores');
     await fc.assert(

@@ -5,6 +5,7 @@ export type Need = 'repository' | 'runtime';
 export const NEEDS = {
   backup: ['repository'],
   forget: ['repository'],
+  tidy: ['repository'],
   provision: ['runtime'],
   start: ['runtime'],
   stop: ['runtime'],
@@ -19,8 +20,12 @@ interface Entry {
 
 /** The place that a piece of work has in its project's queue while it runs. */
 export interface Turn {
-  /** Also keeps others from this, once what runs already has let go of it; whatever waits stays behind. */
-  widen(need: Need): Promise<void>;
+  /**
+   * Also keeps others from this, once what runs already has let go of it; whatever waits stays behind.
+   *
+   * @throws the signal's reason when it aborts first; what was held before is still held then
+   */
+  widen(need: Need, signal?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -34,27 +39,54 @@ export class ProjectQueue {
     return this.entries.length === 0;
   }
 
-  /** Runs the work when its turn has come; its place is free again when it has ended, however it did. */
-  async run<Result>(needs: Iterable<Need>, work: (turn: Turn) => Promise<Result>): Promise<Result> {
+  /**
+   * Runs the work when its turn has come; its place is free again when it has ended, however it did.
+   *
+   * @throws the signal's reason when it aborts before the work's turn has come: its place is free at once
+   */
+  async run<Result>(
+    needs: Iterable<Need>,
+    work: (turn: Turn) => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
     const entry: Entry = { needs: new Set(needs), active: false, begin: () => undefined };
-    const turn = new Promise<void>((resolve) => (entry.begin = resolve));
     this.entries.push(entry);
-    this.beginWhatCan();
-    await turn;
     try {
-      return await work({ widen: (need) => this.widen(entry, need) });
+      await this.turnOf(entry, signal);
+      return await work({ widen: (need, until) => this.widen(entry, need, until) });
     } finally {
       this.entries.splice(this.entries.indexOf(entry), 1);
       this.beginWhatCan();
     }
   }
 
-  private async widen(entry: Entry, need: Need): Promise<void> {
+  private async widen(entry: Entry, need: Need, signal: AbortSignal | undefined): Promise<void> {
+    const before = new Set(entry.needs);
     entry.needs.add(need);
     entry.active = false;
-    const turn = new Promise<void>((resolve) => (entry.begin = resolve));
+    try {
+      await this.turnOf(entry, signal);
+    } catch (error) {
+      // Nobody has taken what it held: who came later stays behind it, and who came before had let go of it.
+      entry.needs = before;
+      entry.active = true;
+      this.beginWhatCan();
+      throw error;
+    }
+  }
+
+  private async turnOf(entry: Entry, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => reject(signal?.reason as Error);
+    entry.begin = resolve;
+    signal?.addEventListener('abort', leave, { once: true });
     this.beginWhatCan();
-    await turn;
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener('abort', leave);
+    }
   }
 
   private beginWhatCan(): void {

@@ -1,6 +1,13 @@
-import type { Grant } from '@buckets/contracts';
+import { isId, type Grant } from '@buckets/contracts';
 import { S3ObjectStore } from '@buckets/object-storage';
-import { openRepository, RepositoryNotFound, type Repository, type Snapshot } from '@buckets/repository';
+import {
+  indexPacks,
+  openRepository,
+  RepositoryNotFound,
+  type IndexedPacks,
+  type Repository,
+  type Snapshot,
+} from '@buckets/repository';
 import { AttemptFailed } from '../operations/operation.js';
 import type { Call, RepositoryAccess, Rustic } from '../rustic/index.js';
 
@@ -65,6 +72,12 @@ export class ProjectRepository implements AsyncDisposable {
     return (await this.open(undefined)).config.id;
   }
 
+  /** Has the next backup find what one that was cut off has uploaded. */
+  async keepUploads(signal?: AbortSignal): Promise<IndexedPacks> {
+    await this.open();
+    return indexPacks(this.store, this.grant.repository.prefix, this.access.masterKey, signal);
+  }
+
   /** The snapshot that an earlier attempt of the operation has made, if any. */
   async madeBy(operationId: string): Promise<Snapshot | undefined> {
     const repository = await this.open();
@@ -78,7 +91,15 @@ export class ProjectRepository implements AsyncDisposable {
   }
 }
 
+const TAG = 'operation:';
+
 /** Ties a snapshot to the operation that made it. */
 export function operationTag(operationId: string): string {
-  return `operation:${operationId}`;
+  return `${TAG}${operationId}`;
+}
+
+/** The operation that made a snapshot; undefined when it was none of this product's. */
+export function operationOf({ tags }: Pick<Snapshot, 'tags'>): string | undefined {
+  const id = tags.find((tag) => tag.startsWith(TAG))?.slice(TAG.length);
+  return isId(id) ? id : undefined;
 }

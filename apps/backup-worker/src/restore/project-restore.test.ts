@@ -192,12 +192,12 @@ describe('a restore that goes wrong', () => {
     }
     const restarted = restorer();
     await expect(restarted.restore(order({ what: 'everything' }))).rejects.toThrow(SwitchPendingError);
-    expect(await restarted.sweep([])).toEqual([]);
+    expect(await restarted.sweep(new Set())).toEqual([]);
     expect((await restarted.emptyTrash([])).removed).toEqual([]);
 
     const { finished } = await host.worker().swap.rollForward();
     expect(finished.map(({ result }) => result.backupId)).toEqual([backup.id]);
-    expect(await restarted.sweep([])).toEqual([OPERATION]);
+    expect(await restarted.sweep(new Set())).toEqual([OPERATION]);
     expect(await host.contentOf('project')).toBe('backed up');
     expect(await restarted.restore(order({ what: 'everything' }))).toMatchObject({ backupId: backup.id, entries: 8 });
   });
@@ -207,7 +207,7 @@ describe('a restore that goes wrong', () => {
     await writeFile(host.folders.switchRecord('damaged'), '{');
     await host.stage('perhaps the only copy');
     const leftovers: Error[] = [];
-    expect(await restorer(new Disk(), (error) => leftovers.push(error)).sweep([])).toEqual([]);
+    expect(await restorer(new Disk(), (error) => leftovers.push(error)).sweep(new Set())).toEqual([]);
     expect(leftovers.map((error) => error.constructor)).toEqual([DamagedRecordError]);
     await expect(restorer().emptyTrash([])).rejects.toThrow(DamagedRecordError);
     expect(await host.list('staging')).toContain(OPERATION);

@@ -90,12 +90,29 @@ export class ProjectRestore {
   }
 
   /**
-   * Removes what crashed restores left in staging. To be called after a roll-forward.
+   * For an operation that was cut off: whether its data are in place (`done`), only in part (`half`, until the swap is
+   * finished), or not. What it staged is removed.
+   */
+  async afterCut(
+    projectId: string,
+    operationId: string,
+  ): Promise<{ state: 'half' } | { state: 'nothing' } | { state: 'done'; result: RestoreResult }> {
+    if (await this.swap.hasPendingSwitch(projectId)) return { state: 'half' };
+    await this.#discardStaging(projectId, operationId);
+    const result = resultOf(await this.records.inspect(projectId), operationId);
+    return result ? { state: 'done', result } : { state: 'nothing' };
+  }
+
+  /**
+   * Removes what crashed restores left in staging. To be called after a roll-forward, and as often as one likes.
+   * @param active asked right before each removal
    * @returns the operations that left it; what cannot be removed is told as left over
    */
-  async sweep(activeOperations: Iterable<string>, signal?: AbortSignal): Promise<string[]> {
+  async sweep(active: { has(operationId: string): boolean }, signal?: AbortSignal): Promise<string[]> {
     try {
-      const { removed, failures } = await this.staging.sweep(await this.#inUse(activeOperations), signal);
+      const pending = await this.swap.pendingOperations();
+      const keep = { has: (operationId: string) => pending.has(operationId) || active.has(operationId) };
+      const { removed, failures } = await this.staging.sweep(keep, signal);
       for (const failure of failures) this.onLeftover(failure);
       return removed;
     } catch (error) {

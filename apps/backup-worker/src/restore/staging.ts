@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Disk } from './disk.js';
@@ -20,6 +21,9 @@ export interface StagingOptions {
 }
 
 const DEFAULTS: StagingOptions = { reserveBytes: 256 * 2 ** 20, removalTimeoutMs: 30 * 60_000 };
+
+/** Marks what is being removed. No operation has such a name. */
+const CONDEMNED = '.removing';
 
 /** The folders into which restores write, one per operation, on the file system of the projects and closed to others. */
 export class Staging {
@@ -58,17 +62,24 @@ export class Staging {
 
   /**
    * Removes the staging folders of all operations but these; one that cannot be removed does not keep the others.
-   * Swaps that began are to be finished before, or named here: they need theirs.
+   * Swaps that began are to be finished before, or named here: they need theirs. Restores may begin meanwhile.
    */
-  async sweep(keep: ReadonlySet<string>, signal?: AbortSignal): Promise<{ removed: string[]; failures: Error[] }> {
+  async sweep(
+    keep: { has(operationId: string): boolean },
+    signal?: AbortSignal,
+  ): Promise<{ removed: string[]; failures: Error[] }> {
     await this.disk.makeFolder(this.folders.stagings);
     const removed: string[] = [];
     const failures: Error[] = [];
     for (const name of await readdir(this.folders.stagings)) {
-      if (keep.has(name)) continue;
+      const operationId = name.replace(CONDEMNED, '');
+      if (name === operationId && keep.has(operationId)) continue;
       try {
-        await removeTree(join(this.folders.stagings, name), this.#limits(signal));
-        removed.push(name);
+        const condemned = join(this.folders.stagings, operationId + CONDEMNED);
+        // In one step with the question: should the operation begin anew now, it makes a folder that nobody removes.
+        if (name === operationId) renameSync(join(this.folders.stagings, name), condemned);
+        await removeTree(condemned, this.#limits(signal));
+        removed.push(operationId);
       } catch (error) {
         signal?.throwIfAborted();
         failures.push(error as Error);

@@ -1,12 +1,15 @@
 import type { BackupRecord } from '@buckets/contracts';
 import type { Repository, Snapshot, WalkedEntry } from '@buckets/repository';
+import { failureOf } from '../operations/failures.js';
+import { unlessAborted } from '../operations/waiting.js';
 import { AttemptFailed, type Attempt } from '../operations/operation.js';
-import { rusticProgress } from '../operations/rustic-progress.js';
+import { rusticCall } from '../operations/rustic-call.js';
 import type { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription } from '../repository/snapshot-description.js';
 import type { RestorableBackup, RootName, SnapshotEntry } from '../restore/index.js';
 import type { RestoreOutcome, Rustic } from '../rustic/index.js';
-import type { WorkerSettings } from '../settings.js';
+
+const TELL_EVERY_MS = 500;
 
 /** A backup as the restore takes it: rustic writes it, and the reader says what has to be there. */
 export async function restorableBackup(
@@ -14,22 +17,22 @@ export async function restorableBackup(
   record: BackupRecord,
   repository: ProjectRepository,
   rustic: Rustic,
-  { stallMs, attemptMs: deadlineMs }: Pick<WorkerSettings, 'stallMs' | 'attemptMs'>,
 ): Promise<RestorableBackup> {
-  const reader = await repository.open();
-  const snapshot = await reader.snapshot(record.backupId);
+  const { signal } = attempt;
+  const reader = await unlessAborted(signal, repository.open());
+  const snapshot = await unlessAborted(signal, reader.snapshot(record.backupId));
   readDescription(snapshot, attempt.projectId);
   return {
     id: record.backupId,
     need: { bytes: record.bytes, entries: record.files + record.folders },
-    entries: () => entriesOf(reader, snapshot),
-    restoreInto: async (folder, roots, signal) => {
+    entries: () => told(attempt, record, entriesOf(reader, snapshot, signal)),
+    restoreInto: async (folder, roots) => {
       const both: readonly RootName[] = ['project', 'persist'];
       const outcome = await rustic.restore(
         repository.access,
         record.backupId,
         folder,
-        { stallMs, deadlineMs, signal, onProgress: rusticProgress(attempt) },
+        rusticCall(attempt),
         both.every((root) => roots.includes(root)) ? {} : { paths: roots.map((root) => `/${root}`) },
       );
       return { warnings: warningsOf(outcome) };
@@ -46,17 +49,36 @@ function warningsOf(outcome: RestoreOutcome): string[] {
         ...outcome.problems.first.map(({ path, what }) => `${path}: the ${what} could not be restored`),
         ...outcome.warnings.first,
       ];
-    case 'failed':
-      throw new AttemptFailed(outcome.class, outcome.reason, { retry: outcome.canPass });
     default:
-      throw new AttemptFailed(outcome.outcome, `The restore was ended: ${outcome.outcome}.`, {
-        retry: outcome.outcome === 'stalled',
-      });
+      throw failureOf(outcome);
   }
 }
 
-async function* entriesOf(repository: Repository, snapshot: Snapshot): AsyncGenerator<SnapshotEntry> {
-  for await (const walked of repository.walk(snapshot)) yield entryOf(walked);
+/** The entries as they are, each one of them a sign of work. */
+async function* told(
+  attempt: Attempt,
+  { files: filesTotal, bytes: bytesTotal }: BackupRecord,
+  entries: AsyncIterable<SnapshotEntry>,
+): AsyncGenerator<SnapshotEntry> {
+  let [filesDone, bytesDone, toldAt] = [0, 0, 0];
+  for await (const entry of entries) {
+    yield entry;
+    attempt.alive();
+    if (entry.type !== 'file') continue;
+    filesDone += 1;
+    bytesDone += Number(entry.size);
+    if (performance.now() - toldAt < TELL_EVERY_MS) continue;
+    toldAt = performance.now();
+    attempt.progress({ phase: 'verifying', filesDone, filesTotal, bytesDone, bytesTotal });
+  }
+}
+
+async function* entriesOf(
+  repository: Repository,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): AsyncGenerator<SnapshotEntry> {
+  for await (const walked of repository.walk(snapshot, { signal })) yield entryOf(walked);
 }
 
 function entryOf({ path, entry }: WalkedEntry): SnapshotEntry {

@@ -1,9 +1,17 @@
-import { AttemptFailed, type Attempt, type Ending } from '../operations/operation.js';
+import type { BackupRecord, RestoreResult } from '@buckets/contracts';
+import {
+  AttemptFailed,
+  cancelled,
+  type Attempt,
+  type CutOff,
+  type Ending,
+  type Work,
+} from '../operations/operation.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
 import { isWhole, whatIsMissing, type Restoring } from './restoring.js';
 
 /** Restores a whole project from the backup that was asked for. */
-export class RestoreWork {
+export class RestoreWork implements Work<'restore'> {
   constructor(
     private readonly restoring: Restoring,
     private readonly projects: LocalProjects,
@@ -19,13 +27,28 @@ export class RestoreWork {
       throw new AttemptFailed('project-is-running', 'The project was started meanwhile. Stop it and restore again.');
     }
     const restore = await this.restoring.restore(attempt, record, 'everything');
-    await this.projects.replaced(projectId, intent.generation, { running: false });
+    return this.replaced(attempt, restore, record);
+  };
+
+  readonly cutOff = async (operation: CutOff<'restore'>): Promise<Ending> => {
+    const restore = await this.restoring.afterCut(operation);
+    if (restore === undefined) return cancelled('Nothing was replaced: the data of the project are those from before.');
+    return this.replaced(operation, restore, operation.grant.restore);
+  };
+
+  private async replaced(
+    { projectId, intent }: Pick<CutOff<'restore'>, 'projectId' | 'intent'>,
+    restore: RestoreResult,
+    record: BackupRecord | undefined,
+  ): Promise<Ending> {
     const { operationId, generation } = intent;
+    await this.projects.replaced(projectId, generation, { running: false });
+    const whole = record !== undefined && isWhole(restore, record);
     return {
-      outcome: isWhole(restore, record) ? 'succeeded' : 'partial',
-      ...(isWhole(restore, record) ? {} : { code: 'incomplete-restore', reason: whatIsMissing(restore) }),
+      outcome: whole ? 'succeeded' : 'partial',
+      ...(whole ? {} : { code: 'incomplete-restore', reason: whatIsMissing(restore) }),
       result: { restore },
       provisioned: { operationId, generation, by: 'restored', backupId: restore.backupId, roots: restore.roots },
     };
-  };
+  }
 }

@@ -1,17 +1,19 @@
 import type { BackupRecord, FileProblems, Phase, RestoreResult as RestoreResultData } from '@buckets/contracts';
-import { AttemptFailed, type Attempt } from '../operations/operation.js';
+import { asFailure } from '../operations/failures.js';
+import type { Attempt, CutOff } from '../operations/operation.js';
+import { whenThereIsRoom } from '../operations/waiting.js';
 import type { Budget } from '../queue/budget.js';
 import { ProjectRepository } from '../repository/project-repository.js';
 import {
-  RestoreError,
+  SwitchStuckError,
   type ProjectRestore,
   type RestoreOrder,
   type RestorePhase,
   type RestoreResult,
 } from '../restore/index.js';
 import type { Rustic } from '../rustic/index.js';
-import type { WorkerSettings } from '../settings.js';
 import { restorableBackup } from './restorable-backup.js';
+import { signsOfDisk } from './signs-of-disk.js';
 
 const PHASES: Record<RestorePhase, Phase> = {
   preparing: 'preparing',
@@ -23,38 +25,44 @@ const PHASES: Record<RestorePhase, Phase> = {
 /** Brings a backup back into its project, for a restore that was asked for and for a start whose data are missing. */
 export class Restoring {
   constructor(
-    private readonly settings: WorkerSettings,
     private readonly projectRestore: ProjectRestore,
     private readonly rustic: Rustic,
     private readonly budget: Budget,
   ) {}
 
   async restore(attempt: Attempt, record: BackupRecord, what: RestoreOrder['what']): Promise<RestoreResultData> {
-    return this.budget.spend(costOf(record), async () => {
-      attempt.signal.throwIfAborted();
+    return whenThereIsRoom(attempt, this.budget, costOf(record), async () => {
       await using repository = new ProjectRepository(attempt.grant, this.rustic);
+      using _signs = signsOfDisk(attempt.alive);
       const { projectId, signal, intent } = attempt;
-      const result = await this.projectRestore
-        .restore({
-          operationId: intent.operationId,
-          projectId,
-          generation: intent.generation,
-          backup: await restorableBackup(attempt, record, repository, this.rustic, this.settings),
-          what,
-          content: false,
-          confirm: async () => {
-            await attempt.confirm();
-            return true;
-          },
-          onPhase: (phase) => attempt.progress({ phase: PHASES[phase], bytesDone: 0, bytesTotal: record.bytes }),
-          signal,
-        })
-        .catch((error: unknown) => {
-          if (!(error instanceof RestoreError)) throw error;
-          throw new AttemptFailed(error.code, error.message, { retry: false, cause: error });
-        });
+      const result = await this.projectRestore.restore({
+        operationId: intent.operationId,
+        projectId,
+        generation: intent.generation,
+        backup: await restorableBackup(attempt, record, repository, this.rustic),
+        what,
+        content: false,
+        confirm: async () => {
+          await attempt.confirm();
+          return true;
+        },
+        onPhase: (phase) => attempt.progress({ phase: PHASES[phase], bytesDone: 0, bytesTotal: record.bytes }),
+        signal,
+      });
       return resultOf(result, record);
     });
+  }
+
+  /**
+   * Removes what a cancelled restore has staged, and looks whether it is in place all the same.
+   *
+   * @returns its result in that case
+   * @throws {AttemptFailed} `switch-stuck` when it is half in place
+   */
+  async afterCut({ projectId, intent, grant }: CutOff): Promise<RestoreResultData | undefined> {
+    const came = await this.projectRestore.afterCut(projectId, intent.operationId);
+    if (came.state === 'half') throw asFailure(new SwitchStuckError(projectId, 'it was cut off by a crash'));
+    return came.state === 'done' ? resultOf(came.result, grant.restore) : undefined;
   }
 }
 
@@ -63,20 +71,20 @@ function costOf({ bytes }: BackupRecord): { cpus: number; memoryBytes: number } 
   return { cpus: 1, memoryBytes: Math.min(1.8 * 2 ** 30, 256 * 2 ** 20 + 1.2 * bytes) };
 }
 
-function resultOf(result: RestoreResult, record: BackupRecord): RestoreResultData {
+function resultOf(result: RestoreResult, record: BackupRecord | undefined): RestoreResultData {
   const problems: FileProblems = {
     total: result.problemCount,
     first: result.problems.map(({ path, kind, detail }) => ({ path, reason: `${kind}: ${detail}` })),
   };
   return {
     backupId: result.backupId,
-    backupBeganAt: record.beganAt,
+    backupBeganAt: record?.beganAt ?? new Date(0).toISOString(),
     roots: result.roots,
     files: result.entries,
     bytes: result.bytes,
     problems,
     // Sealed when the backup was recorded; the list is found at the backup.
-    lacks: { total: record.unreadable.total, first: [] },
+    lacks: { total: record?.unreadable.total ?? 0, first: [] },
   };
 }
 

@@ -1,5 +1,6 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identify, isAlive, signalGroup, type ProcessIdentity } from './system-process.js';
 
@@ -28,10 +29,13 @@ export class RunFolders {
   /** @param profileOf the profile's text, for the folder that was made */
   async open(profileOf: (folder: string) => string): Promise<RunFolder> {
     await this.ensureWorkFolder();
-    const path = await mkdtemp(join(this.workFolder, PREFIX));
-    this.inUse.add(basename(path));
-    const folder = new RunFolder(path, () => this.inUse.delete(basename(path)));
+    const name = `${PREFIX}${randomBytes(8).toString('hex')}`;
+    const path = join(this.workFolder, name);
+    // In use before it is there: nobody may ever find it otherwise.
+    this.inUse.add(name);
+    const folder = new RunFolder(path, () => this.inUse.delete(name));
     try {
+      await mkdir(path, { mode: 0o700 });
       await writeFile(folder.profile, profileOf(path), { mode: 0o600, flag: 'wx' });
       return folder;
     } catch (error) {
@@ -41,8 +45,8 @@ export class RunFolders {
   }
 
   /**
-   * Ends what an earlier worker left running and removes its secrets. For the start of a worker: whoever else runs
-   * rustic with the same work folder at that time loses its processes.
+   * Ends what an earlier worker left running, and what this one could not end before, and removes the secrets. Whoever
+   * else runs processes with the same work folder loses them.
    */
   async reap(): Promise<Reaped> {
     await this.ensureWorkFolder();
@@ -92,8 +96,11 @@ export class RunFolder {
 
   /** Removes the folder and what is in it; of a process that would not end, the note stays for the next worker. */
   async close(): Promise<void> {
-    await rm(this.processWouldNotEnd ? this.profile : this.path, { recursive: true, force: true });
-    this.closed();
+    try {
+      await rm(this.processWouldNotEnd ? this.profile : this.path, { recursive: true, force: true });
+    } finally {
+      this.closed();
+    }
   }
 }
 

@@ -1,9 +1,15 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
-import { signalGroup, traceOfWork } from './system-process.js';
+import { identify, signalGroup, traceOfWork } from './system-process.js';
 
 /** How long somebody is willing to wait for a run, and how they say that they no longer are. */
 export interface Patience {
   signal?: AbortSignal;
+  /** Told of every sign of work; must not throw. */
+  onSign?: () => void;
   /** Ends a run that neither wrote, nor computed, nor read or wrote any byte for so long. */
   stallMs: number;
   /** Ends a run that took so long altogether. */
@@ -31,10 +37,15 @@ export interface ProcessToRun {
   onOutput: (chunk: Uint8Array) => void;
   onErrorOutput: (chunk: Uint8Array) => void;
   onStart: (pid: number) => Promise<void>;
+  /** Something that differs whenever the run has done some work since; by default that of its first process alone. */
+  traceOf?: (pid: number) => string | undefined;
 }
 
 /** A timer that is set for longer fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** From the end of a process until the last of its output is here. */
+const OUTPUT_TAKES_MS = 1_000;
 
 const ENDING_TIMES = {
   /** From the polite signal to the one that cannot be refused. */
@@ -65,17 +76,20 @@ export async function runProcess(
     reject: false,
   });
   const { pid } = subprocess;
-  const ended = subprocess.then(({ exitCode, signal, cause }): EndedProcess =>
+  const closed = subprocess.then(({ exitCode, signal, cause }): EndedProcess =>
     pid === undefined ? { startError: errorCode(cause) } : { exitCode, signal },
   );
-  if (pid === undefined) return ended;
+  if (pid === undefined) return closed;
+  const ended = Promise.race([closed, endOf(subprocess.nodeChildProcess)]);
 
-  const stopping = new Stopping(
-    pid,
-    times,
-    () => subprocess.nodeChildProcess.exitCode === null && subprocess.nodeChildProcess.signalCode === null,
-  );
-  const watch = new StallWatch(pid, patience.stallMs, () => stopping.stop('stalled'));
+  // What has ended, and was not waited for yet, has come to its end by itself.
+  const isRunning = () => {
+    const { exitCode, signalCode } = subprocess.nodeChildProcess;
+    return exitCode === null && signalCode === null && identify(pid) !== undefined;
+  };
+  const stopping = new Stopping(pid, times, isRunning);
+  const trace = () => (run.traceOf ?? traceOfWork)(pid);
+  const watch = new StallWatch(trace, patience, () => stopping.stop('stalled'));
   const deadline = setTimeout(() => stopping.stop('timed-out'), Math.min(patience.deadlineMs, LONGEST_TIMER_MS));
   const cancel = () => stopping.stop('cancelled');
   patience.signal?.addEventListener('abort', cancel, { once: true });
@@ -137,32 +151,51 @@ class Stopping {
 
 /** rustic has no time-out of its own and long silent phases: silence alone is no stall. */
 class StallWatch {
-  private lastSign = performance.now();
+  private silentMs = 0;
+  private lastLook = performance.now();
   private lastTrace: string | undefined;
+  private readonly pauseMs: number;
   private readonly timer: NodeJS.Timeout;
 
   constructor(
-    private readonly pid: number,
-    private readonly stallMs: number,
+    private readonly trace: () => string | undefined,
+    private readonly patience: Patience,
     private readonly onStall: () => void,
   ) {
-    this.timer = setInterval(() => this.look(), Math.min(5_000, Math.max(20, stallMs / 5)));
+    this.pauseMs = Math.min(5_000, Math.max(20, patience.stallMs / 5));
+    this.timer = setInterval(() => this.look(), this.pauseMs);
   }
 
   sawOutput(): void {
-    this.lastSign = performance.now();
+    this.silentMs = 0;
+    this.patience.onSign?.();
   }
 
   private look(): void {
-    const trace = traceOfWork(this.pid);
+    const now = performance.now();
+    // While this very process stood still, it saw nothing because it could not look.
+    this.silentMs += Math.min(now - this.lastLook, 2 * this.pauseMs);
+    this.lastLook = now;
+    const trace = this.trace();
     if (trace !== this.lastTrace) this.sawOutput();
     this.lastTrace = trace;
-    if (performance.now() - this.lastSign >= this.stallMs) this.onStall();
+    if (this.silentMs >= this.patience.stallMs) this.onStall();
   }
 
   close(): void {
     clearInterval(this.timer);
   }
+}
+
+/**
+ * The end of the process itself. What it has started may live on and hold its outputs open, as what an operator's command
+ * starts does: these are read on, and waited for no longer.
+ */
+async function endOf(child: ChildProcess): Promise<EndedProcess> {
+  const [exitCode, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  await delay(OUTPUT_TAKES_MS, undefined, { ref: false });
+  for (const output of [child.stdout, child.stderr]) (output as Socket | null)?.unref();
+  return { exitCode: exitCode ?? undefined, signal: signal ?? undefined };
 }
 
 function errorCode(cause: unknown): string {

@@ -154,7 +154,7 @@ export class Rustic {
     return checkOutcome(await this.runs.run(access, command, call, { ownCache: true }));
   }
 
-  /** For the start of a worker: ends what an earlier, killed one left running, and removes its secrets. */
+  /** Ends what an earlier, killed worker left running, and what this one could not end before; removes their secrets. */
   reapOrphans(): Promise<Reaped> {
     return this.runs.folders.reap();
   }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** A process by more than its number, which the system gives to another one sooner or later. */
 export interface ProcessIdentity {
@@ -27,6 +27,14 @@ export function traceOfWork(pid: number): string | undefined {
   return stat && `${stat.ticks} ${read(`/proc/${pid}/io`) ?? ''}`;
 }
 
+/** The same of all processes of a group. Looks at every process of the machine: not for often. */
+export function traceOfGroup(pgid: number): string {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && statOf(Number(name))?.group === pgid)
+    .map((name) => `${name} ${traceOfWork(Number(name))}`)
+    .join('\n');
+}
+
 /** Signals the whole group that the process leads. @returns false when there is nobody left to signal */
 export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
   try {
@@ -38,11 +46,13 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /** The fields of /proc/<pid>/stat, see proc(5). The name of the program may hold spaces and brackets. */
-function statOf(pid: number): { state: string; ticks: number; startTime: string } | undefined {
+function statOf(pid: number): { state: string; group: number; ticks: number; startTime: string } | undefined {
   const stat = read(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', ticks: Number(fields[11]) + Number(fields[12]), startTime: fields[19] ?? '' };
+  const [state = '', , group] = fields;
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return { state, group: Number(group), ticks, startTime: fields[19] ?? '' };
 }
 
 function read(path: string): string | undefined {

@@ -1,9 +1,17 @@
 import { ROOTS, type BackupRecord, type ProjectProvisioned, type RestoreResult, type Root } from '@buckets/contracts';
-import { hookEnvironment, runHook } from '../hooks/hook.js';
+import { endedEarly, hookEnvironment, type Hooks } from '../hooks/hook.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
-import { AttemptFailed, type Attempt, type Ending } from '../operations/operation.js';
+import { asFailure, withFacts } from '../operations/failures.js';
 import {
-  RestoreError,
+  AttemptFailed,
+  cancelled,
+  type Attempt,
+  type CutOff,
+  type Ending,
+  type Work,
+} from '../operations/operation.js';
+import { whenNobodyElseUses } from '../operations/waiting.js';
+import {
   UnrecordedDataError,
   type HostFolders,
   type Inspection,
@@ -20,13 +28,14 @@ type Data =
   | { here: 'empty'; created: Root[] };
 
 /** Starts a project; where its data are missing, they are brought back before anything runs. */
-export class StartWork {
+export class StartWork implements Work<'start'> {
   constructor(
     private readonly settings: WorkerSettings,
     private readonly folders: HostFolders,
     private readonly records: ProvisionedRecords,
     private readonly restoring: Restoring,
     private readonly projects: LocalProjects,
+    private readonly hooks: Hooks,
   ) {}
 
   readonly work = async (attempt: Attempt<'start'>): Promise<Ending> => {
@@ -34,15 +43,31 @@ export class StartWork {
     const data = await this.bringData(attempt);
     const about = aboutData(attempt, data);
     if (grant.running && data.here === 'already') return { outcome: 'succeeded', running: true };
-    await attempt.confirm();
-    const hook = await this.runHook(attempt);
+    const { result, provisioned } = about;
+    const facts = { ...(result && { result }), ...(provisioned && { provisioned }) };
+    const hook = await this.runHook(attempt).catch((error: unknown) => {
+      throw withFacts(asFailure(error), facts);
+    });
     if (hook.failure !== undefined) {
       const reason = `The command that starts the project has failed. ${hook.failure}.`;
-      const result = { ...about.result, hook: hook.result };
-      return { outcome: 'failed', code: 'hook-failed', ...about, result, reason, running: false };
+      const told = { ...facts, result: { ...result, hook: hook.result } };
+      return { outcome: 'failed', code: 'hook-failed', ...told, reason, running: false };
     }
     this.projects.setRunning(projectId, true);
     return { outcome: 'succeeded', ...about, running: true };
+  };
+
+  readonly cutOff = async (operation: CutOff<'start'>): Promise<Ending> => {
+    const { operationId, generation } = operation.intent;
+    const restore = await this.restoring.afterCut(operation);
+    if (restore === undefined) return cancelled();
+    await this.projects.replaced(operation.projectId, generation, { running: operation.grant.running });
+    const { roots, backupId } = restore;
+    return {
+      ...cancelled('The data of the project were missing and have been restored; they stay.'),
+      result: { restore },
+      provisioned: { operationId, generation, by: 'restored', roots, backupId },
+    };
   };
 
   private async bringData(attempt: Attempt<'start'>): Promise<Data> {
@@ -50,13 +75,8 @@ export class StartWork {
     const before = await this.records.inspect(projectId);
     if (before.state === 'provisioned') return this.alreadyHere(attempt, before.record);
     // Nothing else may work on the project while its data are brought back.
-    await attempt.turn.widen('repository');
-    try {
-      return await this.replaceMissing(attempt, await this.records.inspect(projectId));
-    } catch (error) {
-      if (error instanceof RestoreError) throw new AttemptFailed(error.code, error.message);
-      throw error;
-    }
+    await whenNobodyElseUses(attempt, 'repository');
+    return this.replaceMissing(attempt, await this.records.inspect(projectId));
   }
 
   /** Data that an earlier attempt of this very start has brought back are told as such. */
@@ -91,13 +111,23 @@ export class StartWork {
     return { here: 'empty', created: found.state === 'root-missing' ? found.missing : [...ROOTS] };
   }
 
-  private async runHook({ projectId, signal, progress }: Attempt<'start'>) {
-    const { startHook, hookMs } = this.settings;
+  private async runHook({ projectId, signal, limits, progress, alive, confirm }: Attempt<'start'>) {
+    const { startHook, hookMs: timeoutMs } = this.settings;
+    await confirm();
     if (startHook === undefined) return { failure: undefined, result: { exitCode: 0, output: '' } };
     progress({ phase: 'hook', bytesDone: 0 });
     const env = hookEnvironment(projectId, this.folders.project(projectId));
-    const { failure, exitCode, output } = await runHook({ command: startHook, env, timeoutMs: hookMs, signal });
-    return { failure, result: { exitCode: exitCode ?? -1, output } };
+    const run = { command: startHook, env, timeoutMs, stallMs: limits.stallMs, signal, onSign: alive };
+    const end = await this.hooks.run(run);
+    const result = { exitCode: end.exitCode ?? -1, output: end.output };
+    if (end.stopped !== undefined) {
+      const left = [
+        'The command that starts the project was ended with all that it had started. What runs elsewhere because of it, ' +
+          'such as a container, may run on: stop the project to be sure.',
+      ];
+      throw endedEarly(end.stopped, end, { result: { hook: result }, running: false, left });
+    }
+    return { failure: end.failure, result };
   }
 }
 

@@ -1,0 +1,142 @@
+import type { ObjectInfo, ObjectStore } from '@buckets/object-storage';
+import { createHash } from 'node:crypto';
+import { zstdCompressSync } from 'node:zlib';
+
+import { inParallel } from './in-parallel.js';
+import { asId, asList, asObject, isId } from './json-fields.js';
+import { RepositoryKey, SEAL_BYTES } from './repository-key.js';
+import { RepositoryObjects } from './repository-objects.js';
+
+export type WritableStore = Pick<ObjectStore, 'get' | 'list' | 'put'>;
+
+export interface IndexedPacks {
+  packs: number;
+  bytes: number;
+}
+
+/** Of one index file. */
+const PACKS_AT_ONCE = 500;
+const READ_AT_ONCE = 8;
+const LENGTH_BYTES = 4;
+/** Read at first of the end of a pack: the header of some 1,500 blobs. */
+const USUAL_HEADER = 64 * 1024;
+/** As many blobs as fit into the largest pack. */
+const LONGEST_HEADER = 32 * 1024 * 1024;
+
+/**
+ * Makes known what a backup that was cut off has uploaded, so that the next one need not upload it again: rustic writes
+ * its index every five minutes only. Adds to the index and takes nothing away, whatever the listing says (`rustic repair
+ * index` drops what it does not find). A pack whose end does not fit is left alone. Not for while a prune is under way.
+ *
+ * @returns what was not in the index and is now
+ * @throws ObjectStorageError, RepositoryCorrupt
+ */
+export async function indexPacks(
+  store: WritableStore,
+  prefix: string,
+  masterKey: string,
+  signal?: AbortSignal,
+): Promise<IndexedPacks> {
+  const objects = new RepositoryObjects(store, prefix, new RepositoryKey(masterKey));
+  const known = await knownPacks(objects);
+  const done: IndexedPacks = { packs: 0, bytes: 0 };
+  let some: ObjectInfo[] = [];
+  const index = async () => {
+    const found = await inParallel(some, READ_AT_ONCE, async ({ key, size }) => {
+      signal?.throwIfAborted();
+      return packAt(objects, key, size);
+    });
+    signal?.throwIfAborted();
+    const packs = found.filter((pack) => pack !== undefined);
+    some = [];
+    if (packs.length === 0) return;
+    await write(objects, store, packs);
+    done.packs += packs.length;
+    done.bytes += packs.reduce((sum, { bytes }) => sum + bytes, 0);
+  };
+  for await (const object of store.list(`${prefix}data/`, { signal })) {
+    const id = idOf(object.key);
+    if (isId(id) && !known.has(id)) some.push(object);
+    if (some.length === PACKS_AT_ONCE) await index();
+  }
+  await index();
+  return done;
+}
+
+interface Pack {
+  id: string;
+  bytes: number;
+  blobs: IndexBlob[];
+}
+
+/** In the words of an index file. */
+interface IndexBlob {
+  id: string;
+  type: 'data' | 'tree';
+  offset: number;
+  length: number;
+  uncompressed_length?: number;
+}
+
+async function knownPacks(objects: RepositoryObjects): Promise<Set<string>> {
+  const known = new Set<string>();
+  for (const id of await objects.ids('index')) {
+    await objects.document(`index/${id}`, (document) => {
+      const { packs, packs_to_delete } = asObject(document, 'index');
+      for (const pack of [...asList(packs, 'packs'), ...asList(packs_to_delete, 'packs_to_delete')]) {
+        known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
+      }
+    });
+  }
+  return known;
+}
+
+/** What a pack says of itself at its end; undefined when that is not what a whole pack says. */
+async function packAt(objects: RepositoryObjects, key: string, size: number): Promise<Pack | undefined> {
+  const id = idOf(key);
+  const read = (length: number) => objects.packBytes(id, size - length, length);
+  if (size < LENGTH_BYTES + SEAL_BYTES) return undefined;
+  let end = await read(Math.min(size, USUAL_HEADER + LENGTH_BYTES));
+  const length = end.readUInt32LE(end.length - LENGTH_BYTES);
+  if (length < SEAL_BYTES || length > Math.min(LONGEST_HEADER, size - LENGTH_BYTES)) return undefined;
+  if (length + LENGTH_BYTES > end.length) end = await read(length + LENGTH_BYTES);
+  const header = objects.key.open(end.subarray(end.length - LENGTH_BYTES - length, end.length - LENGTH_BYTES));
+  const blobs = header && blobsIn(header);
+  const last = blobs?.at(-1);
+  if (!blobs || !last || last.offset + last.length + length + LENGTH_BYTES !== size) return undefined;
+  return { id, bytes: size, blobs };
+}
+
+/** The entries of a pack's header, see restic's design document, "Pack Format". */
+function blobsIn(header: Buffer): IndexBlob[] | undefined {
+  const blobs: IndexBlob[] = [];
+  let offset = 0;
+  for (let at = 0; at < header.length;) {
+    const kind = header[at]!;
+    const isCompressed = kind === 2 || kind === 3;
+    const entry = isCompressed ? 41 : 37;
+    if (kind > 3 || at + entry > header.length) return undefined;
+    const length = header.readUInt32LE(at + 1);
+    blobs.push({
+      id: header.toString('hex', at + entry - 32, at + entry),
+      type: kind % 2 === 0 ? 'data' : 'tree',
+      offset,
+      length,
+      ...(isCompressed ? { uncompressed_length: header.readUInt32LE(at + 5) } : {}),
+    });
+    offset += length;
+    at += entry;
+  }
+  return blobs;
+}
+
+async function write(objects: RepositoryObjects, store: WritableStore, packs: readonly Pack[]): Promise<void> {
+  const document = { packs: packs.map(({ id, blobs }) => ({ id, blobs })) };
+  const compressed = zstdCompressSync(Buffer.from(JSON.stringify(document)));
+  const sealed = objects.key.seal(Buffer.concat([Buffer.of(2), compressed]));
+  await store.put(`${objects.prefix}index/${createHash('sha256').update(sealed).digest('hex')}`, sealed);
+}
+
+function idOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
