@@ -1,4 +1,4 @@
-import { lstat, readlink } from 'node:fs';
+import { lstat, readlink, type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
 import { ContentCheck } from './content-check.js';
 import { errorCode, isAbsence } from './disk.js';
@@ -93,9 +93,11 @@ class TreeCheck {
     let batch: SnapshotEntry[] = [];
     const compareBatch = async () => {
       const compared = await Promise.allSettled(batch.map((entry) => this.#compare(entry)));
-      for (const outcome of compared) {
+      for (const [index, outcome] of compared.entries()) {
         if (outcome.status === 'rejected') throw outcome.reason;
-        if (outcome.value) present += 1;
+        if (outcome.value === undefined) continue;
+        present += 1;
+        this.#compareLinks(batch[index]!, outcome.value);
       }
       this.options.signal?.throwIfAborted();
       batch = [];
@@ -108,8 +110,8 @@ class TreeCheck {
     return present;
   }
 
-  /** True if the entry is there, whatever it looks like. */
-  async #compare(entry: SnapshotEntry): Promise<boolean> {
+  /** What is there, whatever it looks like. */
+  async #compare(entry: SnapshotEntry): Promise<BigIntStats | undefined> {
     const path = joined(this.#base, entry.path);
     this.#report.entries += 1;
     if (entry.type === 'file') this.#report.bytes += Number(entry.size);
@@ -117,22 +119,27 @@ class TreeCheck {
       const stats = await lookAt(path, { bigint: true });
       this.#xattrs.expect(entry);
       const target = stats.isSymbolicLink() ? await targetOf(path, { encoding: 'buffer' }) : undefined;
-      const differences = [...compareEntry(entry, stats, target), ...this.#hardLinks.compare(entry, stats)];
+      const differences = compareEntry(entry, stats, target);
       for (const { kind, detail } of differences) this.#add(kind, entry.path, detail);
       const comparable = !differences.some(({ kind }) => kind === 'type' || kind === 'size');
       if (this.options.content && entry.type === 'file' && comparable) await this.#compareContent(path, entry);
-      return true;
+      return stats;
     } catch (error) {
       if (isGone(error)) {
         const device = entry.type === 'chardev' || entry.type === 'blockdev';
         this.#add(device ? 'device' : 'missing', entry.path, `a ${entry.type} in the backup, not on disk`);
-        return false;
+        return undefined;
       }
       if (!isDenial(error)) throw error;
       const unproven = this.options.content && entry.type === 'file';
       this.#add(unproven ? 'content' : 'unchecked', entry.path, (error as Error).message);
-      return false;
+      return undefined;
     }
+  }
+
+  /** In the order of the entries, not in that in which the disk has answered: so the same names are found every time. */
+  #compareLinks(entry: SnapshotEntry, found: BigIntStats): void {
+    for (const { kind, detail } of this.#hardLinks.compare(entry, found)) this.#add(kind, entry.path, detail);
   }
 
   async #compareContent(path: Buffer, { path: shown, size, content }: SnapshotEntry): Promise<void> {
