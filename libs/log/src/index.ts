@@ -2,6 +2,7 @@ export * from './append.js';
 export * from './connection.js';
 export * from './dead-letters.js';
 export * from './errors.js';
+export * from './nats-settings.js';
 export * from './open-database.js';
 export * from './projection.js';
 export { Projector, type ProjectorLogger } from './projector.js';
