@@ -7,6 +7,7 @@ import { FindingList, shownBytes } from './findings.js';
 import type { FindingKind } from './findings.js';
 import { HardLinks } from './hard-links.js';
 import type { RootName } from './host-folders.js';
+import { entriesWithin } from './snapshot-entry.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
 import { joined, walkTree } from './tree-walk.js';
 import { XattrCheck } from './xattr-check.js';
@@ -18,8 +19,8 @@ const targetOf = promisify(readlink);
 const ENTRIES_AT_ONCE = 128;
 /** What rustic never makes, and what nothing on this host can look at; the result names it, and the restore goes on. */
 const BEYOND_ANYBODY: readonly FindingKind[] = ['special-hard-link', 'unchecked'];
-/** What an ordinary user cannot make as root would. */
-const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'warning'];
+/** What an ordinary user cannot always make as root would; the result names it. */
+const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'xattr', 'warning'];
 
 export interface CheckOptions {
   /** The roots that were restored; whatever else the snapshot has is left out. */
@@ -181,13 +182,8 @@ class TreeCheck {
     }
   }
 
-  async *#expected(): AsyncGenerator<SnapshotEntry> {
-    const roots = new Set<string>(this.options.roots);
-    for await (const entry of this.entries()) {
-      const end = entry.path.indexOf('/');
-      const root = entry.path.toString('latin1', 0, end < 0 ? undefined : end);
-      if (roots.has(root)) yield entry;
-    }
+  #expected(): AsyncGenerator<SnapshotEntry> {
+    return entriesWithin(this.options.roots, this.entries());
   }
 
   #add(kind: FindingKind, path: Buffer | string, detail: string): void {

@@ -4,7 +4,7 @@ import { AttemptFailed, type Attempt } from '../operations/operation.js';
 import { rusticProgress } from '../operations/rustic-progress.js';
 import type { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription } from '../repository/snapshot-description.js';
-import type { RestorableBackup, RootName, SnapshotEntry } from '../restore/index.js';
+import type { RestorableBackup, RestoreWarnings, RootName, SnapshotEntry } from '../restore/index.js';
 import type { RestoreOutcome, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
 
@@ -32,20 +32,23 @@ export async function restorableBackup(
         { stallMs, deadlineMs, signal, onProgress: rusticProgress(attempt) },
         both.every((root) => roots.includes(root)) ? {} : { paths: roots.map((root) => `/${root}`) },
       );
-      return { warnings: warningsOf(outcome) };
+      return warningsOf(outcome);
     },
   };
 }
 
-function warningsOf(outcome: RestoreOutcome): string[] {
+function warningsOf(outcome: RestoreOutcome): RestoreWarnings {
   switch (outcome.outcome) {
     case 'succeeded':
-      return [];
-    case 'partial':
-      return [
-        ...outcome.problems.first.map(({ path, what }) => `${path}: the ${what} could not be restored`),
-        ...outcome.warnings.first,
-      ];
+      return { warnings: [] };
+    case 'partial': {
+      const [ofAttributes, ofOthers] = [true, false].map((wanted) =>
+        outcome.problems.first
+          .filter(({ what }) => (what === 'attributes') === wanted)
+          .map(({ path, what }) => `${path}: the ${what} could not be restored`),
+      );
+      return { warnings: [...ofOthers!, ...outcome.warnings.first], ofAttributes };
+    }
     case 'failed':
       throw new AttemptFailed(outcome.class, outcome.reason, { retry: outcome.canPass });
     default:
