@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import {
@@ -36,6 +36,8 @@ describe('the main job: a project is backed up, its data vanish, and its next st
     const small = { seed: 2, smallFiles: 100, bytes: 1_000_000, sparseBytes: 50_000_000 };
     const leftOut = await growHardTree(join(folder, 'project'), large);
     await growHardTree(join(folder, 'persist'), small);
+    // Its owner may not write to the root itself.
+    await chmod(join(folder, 'persist'), 0o555);
     if (leftOut.length > 0) console.log(`Left out here: ${leftOut.join(', ')}`);
   });
   afterAll(() => product[Symbol.asyncDispose]());

@@ -108,7 +108,8 @@ async function seen(of: Repository, from: Snapshot | string): Promise<Map<string
 
 describe('a snapshot that rustic made', () => {
   it('holds what the file system held, every name, attribute and byte of it', async () => {
-    expect(described.size).toBeGreaterThan(300);
+    // An ordinary user's tree has some entries less.
+    expect(described.size).toBeGreaterThan(250);
     expect(await seen(repository, snapshot)).toEqual(expected(described));
   });
 
