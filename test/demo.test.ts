@@ -56,10 +56,10 @@ describe('npm run demo FOLDER', () => {
     const told = [
       'Started for this demo',
       `Its data are a copy of ${given}.`,
-      /First backup \d.*? in .*? New to the bucket: .*? The project is fresh: “A backup holds everything\.”/,
+      /First backup .*? in .*? New to the bucket: .*? The project is fresh: “A backup holds everything\.”/,
       'Files: 5 edited, 5 added, 5 renamed, 5 deleted.',
       /The project is stale since [\d:.]+: “Changed since its newest backup began\.”/,
-      /Second backup \d.*? in .*? New to the bucket: .*? The project is fresh: “A backup holds everything\.”/,
+      /Second backup .*? in .*? New to the bucket: .*? The project is fresh: “A backup holds everything\.”/,
       'Gone: 22 files in 4 folders and 1 other entry,',
       /Backup [0-9a-f]{8} was restored, checked, flushed to disk and swapped in, in .*? The project runs\./,
       'All 27 entries are the same: every byte, type, mode, owner, time, link and extended attribute.',
