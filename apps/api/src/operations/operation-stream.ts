@@ -2,13 +2,16 @@ import type { Response } from 'express';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isEnded } from '@buckets/contracts';
 import type { Projector } from '@buckets/log';
-import { Problem } from '@buckets/service';
+import { Backoff, Problem } from '@buckets/service';
 import type { OperationRow } from '../tables/entities.js';
 import type { Operations } from './operations.js';
 import type { ProgressBoard } from './progress-board.js';
 
-/** Milliseconds between looks at the durable record, which is the truth whatever becomes of the progress. */
-const LOOK_MS = 50;
+/**
+ * Between looks at the durable record, which is the truth whatever becomes of the progress: soon again after what was
+ * written meanwhile, and later each time that was about other things.
+ */
+const BETWEEN_LOOKS = new Backoff({ firstMs: 2, maxMs: 100 });
 /** Proxies cut connections that are silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000;
 const MAX_STREAMS = 1_000;
@@ -59,10 +62,12 @@ export class OperationStream {
     let sent = lastSeen;
     // Of a moment before the row was read: what comes after it is not missed.
     let position = 0;
+    let inVain = 0;
     while (!signal.aborted) {
       if (row.changed_position !== sent) {
         write(response, 'state', await this.operations.view(row), row.changed_position);
         sent = row.changed_position;
+        inVain = 0;
       }
       if (isEnded(row.state)) return;
       const moved = await this.projector.reaches(position + 1, { deadlineMs: this.keepAliveMs, signal });
@@ -70,7 +75,7 @@ export class OperationStream {
       position = this.projector.position;
       row = await this.operations.row(first.id);
       // The log may be busy with other things all the time.
-      if (row.changed_position === sent) await pause(LOOK_MS);
+      if (row.changed_position === sent) await pause(BETWEEN_LOOKS.delayMs(++inVain));
     }
   }
 }
