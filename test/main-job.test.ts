@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import {
@@ -36,6 +36,8 @@ describe('the main job: a project is backed up, its data vanish, and its next st
     const small = { seed: 2, smallFiles: 100, bytes: 1_000_000, sparseBytes: 50_000_000 };
     const leftOut = await growHardTree(join(folder, 'project'), large);
     await growHardTree(join(folder, 'persist'), small);
+    // Its owner may not write to the root itself.
+    await chmod(join(folder, 'persist'), 0o555);
     if (leftOut.length > 0) console.log(`Left out here: ${leftOut.join(', ')}`);
   });
   afterAll(() => product[Symbol.asyncDispose]());
@@ -156,7 +158,8 @@ describe('the main job: a project is backed up, its data vanish, and its next st
   it('can be had back by plain rustic and the recovery password, without Buckets', async () => {
     const target = await mkdtemp(join(product.dataDir, 'rustic-'));
     await rustic(product, 'atlas', ['restore', '--numeric-id', '--sparse=by-content', 'latest', target]);
-    expect(differences(pictures[1]!, await describeTree(target))).toEqual([]);
+    const found = compareTrees(pictures[1]!, await describeTree(target), AS_RESTORED);
+    expect(found.filter((difference) => !isBeyondRustic(difference)).map(differenceText)).toEqual([]);
   });
 
   (hasRestic ? describe : describe.skip)('judged by restic, which must be installed', () => {
@@ -185,6 +188,11 @@ describe('the main job: a project is backed up, its data vanish, and its next st
     expect(await readdir(join(dataRoot, '.buckets', 'run'))).toEqual([]);
   });
 });
+
+/** Of an ordinary user's read-only files, plain rustic does not set the attributes. */
+function isBeyondRustic({ path, kind }: Difference): boolean {
+  return process.geteuid?.() !== 0 && kind === 'attributes' && path.endsWith('/read-only');
+}
 
 /** Debian's restic makes no sockets, spoils links to names that are not UTF-8, and would write a gigabyte for a hole. */
 function isBeyondRestic({ path, kind, expected }: Difference): boolean {

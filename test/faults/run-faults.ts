@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { join } from 'node:path';
 import type { Backup } from '../running/api.js';
 import { hasRestic } from '../running/plain-tools.js';
 import { Caller } from './caller.js';

@@ -158,9 +158,15 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     },
     {
       provide: AskDesk,
-      useFactory: (nats: NatsConnection, decider: Decider, data: DataSource, keys: ProjectKeys, log: Logger) =>
-        new AskDesk(nats, decider, data, keys, log),
-      inject: [NATS, Decider, DataSource, PROJECT_KEYS, LOGGER],
+      useFactory: (
+        nats: NatsConnection,
+        decider: Decider,
+        data: DataSource,
+        projector: Projector,
+        keys: ProjectKeys,
+        log: Logger,
+      ) => new AskDesk(nats, decider, data, projector, keys, log),
+      inject: [NATS, Decider, DataSource, Projector, PROJECT_KEYS, LOGGER],
     },
     {
       provide: CommandDesk,

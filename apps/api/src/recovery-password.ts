@@ -35,10 +35,11 @@ With restic 0.14 or newer, which asks for the password:
   restic snapshots --no-lock
   restic restore <snapshot> --no-lock --target <an empty folder>
 
-With rustic 0.11, which asks for it too, and this in ${projectId}.toml:
+With rustic 0.11, which asks for it too, and this in ${projectId}.toml (mode 0600, as it holds secrets):
 
   [repository]
   repository = "opendal:s3"
+  no-cache = true
   [repository.options]
   endpoint = "${endpoint}"
   region = "${s3_region}"
@@ -46,8 +47,9 @@ With rustic 0.11, which asks for it too, and this in ${projectId}.toml:
   root = "projects/${projectId}"
   access_key_id = "…"
   secret_access_key = "…"
+  enable_virtual_host_style = "false"
 
   rustic -P ${projectId} snapshots
-  rustic -P ${projectId} restore <snapshot> <an empty folder>
+  rustic -P ${projectId} restore --numeric-id --sparse=by-content <snapshot> <an empty folder>
 `;
 }

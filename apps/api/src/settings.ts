@@ -1,23 +1,20 @@
+import { natsSettings } from '@buckets/log';
 import { serviceSettings } from '@buckets/service';
 import {
+  bytes,
   defineSettings,
+  durations,
   integer,
   secret,
   secretUrl,
   string,
-  bytes,
-  durations,
-  filePath,
   type SettingsOf,
 } from '@buckets/settings';
 import { LIMIT_NAMES } from './operations/limits.js';
 
 export const apiSettings = defineSettings({
   ...serviceSettings,
-  natsUrl: string('BUCKETS_NATS_URL', { default: 'nats://127.0.0.1:4222', describe: 'Where NATS listens' }),
-  natsCredsFile: filePath('BUCKETS_NATS_CREDS_FILE', {
-    describe: "NATS credentials of a user in the control plane's account",
-  }),
+  ...natsSettings("NATS credentials of a user in the control plane's account"),
   postgresUrl: secretUrl('BUCKETS_POSTGRES_URL', {
     protocols: ['postgres:', 'postgresql:'],
     describe: 'The database that holds the tables, the journal and the vault',

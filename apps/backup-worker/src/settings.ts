@@ -1,4 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
+import { natsSettings } from '@buckets/log';
 import { serviceSettings } from '@buckets/service';
 import {
   bytes,
@@ -13,10 +14,7 @@ import {
 
 export const workerSettings = defineSettings({
   ...serviceSettings,
-  natsUrl: string('BUCKETS_NATS_URL', { default: 'nats://127.0.0.1:4222', describe: 'Where NATS listens' }),
-  natsCredsFile: filePath('BUCKETS_NATS_CREDS_FILE', {
-    describe: "The host's NATS credentials, as POST /v1/hosts/:id/credentials gives them",
-  }),
+  ...natsSettings("The host's NATS credentials, as POST /v1/hosts/:id/credentials gives them"),
   hostId: string('BUCKETS_HOST_ID', { describe: 'The host that this worker serves', example: 'host-1' }),
   dataRoot: filePath('BUCKETS_DATA_ROOT', { describe: 'The folder that holds a folder for each project' }),
   rusticPath: filePath('BUCKETS_RUSTIC_PATH', { describe: 'The rustic program, 0.11.4' }),

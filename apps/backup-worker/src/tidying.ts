@@ -62,8 +62,8 @@ export class Tidying {
   }
 
   private async endOrphans(): Promise<void> {
-    for (const of of [this.rustic, this.hooks]) {
-      const { ended, stillRunning } = await of.reapOrphans();
+    for (const runner of [this.rustic, this.hooks]) {
+      const { ended, stillRunning } = await runner.reapOrphans();
       if (ended.length + stillRunning.length > 0) this.log.warn({ ended, stillRunning }, 'Ended what was left running');
     }
   }

@@ -1,12 +1,10 @@
+import { natsSettings } from '@buckets/log';
 import { serviceSettings } from '@buckets/service';
-import { defineSettings, duration, filePath, integer, secretUrl, string, type SettingsOf } from '@buckets/settings';
+import { defineSettings, duration, integer, secretUrl, type SettingsOf } from '@buckets/settings';
 
 export const schedulerSettings = defineSettings({
   ...serviceSettings,
-  natsUrl: string('BUCKETS_NATS_URL', { default: 'nats://127.0.0.1:4222', describe: 'Where NATS listens' }),
-  natsCredsFile: filePath('BUCKETS_NATS_CREDS_FILE', {
-    describe: "NATS credentials of a user in the control plane's account",
-  }),
+  ...natsSettings("NATS credentials of a user in the control plane's account"),
   postgresUrl: secretUrl('BUCKETS_POSTGRES_URL', {
     protocols: ['postgres:', 'postgresql:'],
     describe: 'The database that holds the tables',

@@ -20,7 +20,7 @@ interface Word {
 }
 type Handler = (word: Word, delivery: Delivery) => Promise<unknown>;
 
-describe.each(SERVERS)('a pull server on %s', (_servers, servers) => {
+describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -28,7 +28,7 @@ describe.each(SERVERS)('a pull server on %s', (_servers, servers) => {
   let errors: string[];
 
   beforeAll(async () => {
-    parts = await RealParts.start(['nats'], servers);
+    parts = await RealParts.start(['nats'], nodes);
   });
   afterAll(async () => {
     await parts.stop();

@@ -103,8 +103,11 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     });
     await expect(dying).rejects.toThrow('killed');
     let killed: Promise<void> | undefined;
-    const killOnce = () => void (killed ??= parts.nats.kill().then(() => parts.nats.start()));
-    expect(await restore({ onProgress: killOnce })).toMatchObject({ found: 'an older copy', position: LAST });
+    const kill = () => parts.nats.kill().then(() => parts.nats.start());
+    const onProgress: RestoreOptions['onProgress'] = ({ doing }) => {
+      if (doing === 'appending') killed ??= kill();
+    };
+    expect(await restore({ onProgress })).toMatchObject({ found: 'an older copy', position: LAST });
     await killed;
     expect((await stored()).map(plain)).toEqual(whole());
   });

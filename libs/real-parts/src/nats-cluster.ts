@@ -82,7 +82,12 @@ async function planNodes(folder: string): Promise<Node[]> {
 server_name: ${name}
 listen: "127.0.0.1:${port}"
 max_payload: 1MiB
-jetstream { store_dir: ${JSON.stringify(join(folder, name))}, sync_interval: always }
+jetstream {
+  store_dir: ${JSON.stringify(join(folder, name))}
+  sync_interval: always
+  max_memory_store: 4GiB
+  max_file_store: 1TiB
+}
 cluster { name: test, listen: "127.0.0.1:${ports[names.length + index]}", no_advertise: true, routes: ${JSON.stringify(routes)} }
 `,
       );

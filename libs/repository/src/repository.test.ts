@@ -33,7 +33,8 @@ beforeAll(async () => {
   // Where the user or the container may not make one, the rest is tested all the same.
   await run('mknod', [join(tree, 'null-device'), 'c', '1', '3']).catch(() => undefined);
   described = await describeTree(tree);
-  made = await RusticRepository.init(work, '--set-datapack-size', '4MiB');
+  const small = ['--set-datapack-size', '4MiB', '--set-chunk-max-size', '2MiB'];
+  made = await RusticRepository.init(work, ...small);
   const description = JSON.stringify({ layout: 'v2' });
   const options = ['--host', 'project-1', '--label', 'v2', '--tag', 'one,two', '--description', description];
   const id = await made.backup(tree, ...options);
@@ -108,7 +109,8 @@ async function seen(of: Repository, from: Snapshot | string): Promise<Map<string
 
 describe('a snapshot that rustic made', () => {
   it('holds what the file system held, every name, attribute and byte of it', async () => {
-    expect(described.size).toBeGreaterThan(300);
+    // An ordinary user's tree has some entries less.
+    expect(described.size).toBeGreaterThan(250);
     expect(await seen(repository, snapshot)).toEqual(expected(described));
   });
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, open, readdir, rename, unlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, open, readdir, rename, unlink, writeFile } from 'node:fs/promises';
 import { Random } from './random.js';
 import { childPath, fullPath, type RawPath } from './raw-path.js';
 
@@ -8,7 +8,7 @@ export type TreeChange =
 
 /**
  * Edits, adds, renames and deletes files, a few of each, as somebody at work would. The same tree and seed give the same
- * changes. Files with several names are left alone, so that what is returned is all that changed besides the folders' times.
+ * changes, and whoever owns it may make them: what forbids writing is opened for that moment. Files with several names are left alone, so that what is returned is all that changed besides the folders' times.
  */
 export async function changeTree(folder: string, seed: number, changesOfEachKind = 5): Promise<TreeChange[]> {
   const random = new Random(`changes ${seed}`);
@@ -17,23 +17,37 @@ export async function changeTree(folder: string, seed: number, changesOfEachKind
   for (let round = 0; round < changesOfEachKind; round += 1) {
     const [edited, renamed, deleted] = [takeOne(files, random), takeOne(files, random), takeOne(files, random)];
     if (edited !== undefined) {
-      await edit(fullPath(folder, edited), random);
+      await whileWritable(fullPath(folder, edited), (file) => edit(file, random));
       changes.push({ kind: 'edited', path: edited });
     }
     if (renamed !== undefined) {
       const to = inSameFolder(renamed, `renamed-${seed}-${round}`);
-      await rename(fullPath(folder, renamed), fullPath(folder, to));
+      await whileWritable(fullPath(folder, folderOf(renamed)), () =>
+        rename(fullPath(folder, renamed), fullPath(folder, to)),
+      );
       changes.push({ kind: 'renamed', path: renamed, to });
     }
     if (deleted !== undefined) {
-      await unlink(fullPath(folder, deleted));
+      await whileWritable(fullPath(folder, folderOf(deleted)), () => unlink(fullPath(folder, deleted)));
       changes.push({ kind: 'deleted', path: deleted });
     }
     const added = inSameFolder(deleted ?? '', `added-${seed}-${round}`);
-    await writeFile(fullPath(folder, added), random.bytes(random.below(20_000)), { flag: 'wx' });
+    const content = random.bytes(random.below(20_000));
+    await whileWritable(fullPath(folder, folderOf(added)), () =>
+      writeFile(fullPath(folder, added), content, { flag: 'wx' }),
+    );
     changes.push({ kind: 'added', path: added });
   }
   return changes;
+}
+
+/** Lets its owner read and write a file or folder while something is done to it. */
+async function whileWritable(path: Buffer, change: (path: Buffer) => Promise<void>): Promise<void> {
+  const { mode } = await lstat(path);
+  const isClosed = (mode & 0o600) !== 0o600;
+  if (isClosed) await chmod(path, (mode & 0o7777) | 0o600);
+  await change(path);
+  if (isClosed) await chmod(path, mode & 0o7777);
 }
 
 /** Overwrites a part in the middle and appends a little: the content and the length change. */
@@ -64,5 +78,10 @@ function takeOne(files: RawPath[], random: Random): RawPath | undefined {
 }
 
 function inSameFolder(path: RawPath, name: string): RawPath {
-  return path.includes('/') ? `${path.slice(0, path.lastIndexOf('/'))}/${name}` : name;
+  const folder = folderOf(path);
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
+function folderOf(path: RawPath): RawPath {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

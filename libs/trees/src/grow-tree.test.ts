@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { lstat, mkdtemp } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   changeTree,
   compareTrees,
@@ -185,4 +185,35 @@ describe('a grown tree', () => {
     expect(new Set(found.map(({ path }) => path))).toEqual(new Set(touched.map(readablePath)));
     await removeTree(`${place}/changed`);
   });
+
+  it('changes where its owner may not write, and keeps the modes that forbid it', async () => {
+    const folder = `${place}/closed`;
+    const names = Array.from({ length: 20 }, (_, number) => `file-${number}`);
+    await mkdir(folder);
+    for (const name of names) await writeFile(`${folder}/${name}`, 'some text', { mode: 0o444 });
+    await chmod(folder, 0o555);
+    await asOrdinaryUser(folder, () => changeTree(folder, 1));
+    const after = await describeTree(folder);
+    expect(after.get('')).toMatchObject({ mode: 0o555 });
+    const kept = [...after].filter(([name]) => !name.startsWith('added-') && name !== '');
+    expect(kept).toHaveLength(15);
+    expect(new Set(kept.map(([, { mode }]) => mode))).toEqual(new Set([0o444]));
+    await removeTree(folder);
+  });
 });
+
+/** As root, with the rights of "nobody", to whom the folder is given. */
+async function asOrdinaryUser(folder: string, work: () => Promise<unknown>): Promise<void> {
+  if (!isRoot) return void (await work());
+  const nobody = 65_534;
+  for (const path of [folder, ...(await readdir(folder)).map((name) => `${folder}/${name}`)]) {
+    await chown(path, nobody, nobody);
+  }
+  await chmod(dirname(folder), 0o755);
+  process.seteuid?.(nobody);
+  try {
+    await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

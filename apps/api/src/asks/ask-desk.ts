@@ -12,7 +12,7 @@ import {
   type RepositoryInitialisedAnswer,
   type UnknownBackups,
 } from '@buckets/contracts';
-import { answer, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
+import { answer, LogRefused, LogUnreachable, ProjectionBehind, type Projector } from '@buckets/log';
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
@@ -41,6 +41,7 @@ export class AskDesk {
     private readonly nats: NatsConnection,
     private readonly decider: Decider,
     private readonly data: DataSource,
+    private readonly projector: Projector,
     private readonly keys: ProjectKeys,
     private readonly log: Logger,
   ) {}
@@ -83,7 +84,7 @@ export class AskDesk {
       ...(previousFailure === undefined ? {} : { previousFailure }),
     };
     let before: ProjectState | null = null;
-    const { verdict } = await this.decider.decide(
+    const { verdict, position } = await this.decider.decide(
       'project',
       projectId,
       (state) => {
@@ -100,8 +101,8 @@ export class AskDesk {
     const [keys, bucket, restore, newestBackup] = await Promise.all([
       this.keys.get(projectId),
       this.keys.bucketAccess(state.bucketId),
-      this.backup(projectId, backupFor(state, open)),
-      this.backup(projectId, open.kind === 'backup' ? backupToRestore(state) : null),
+      this.backup(projectId, backupFor(state, open), position),
+      this.backup(projectId, open.kind === 'backup' ? backupToRestore(state) : null, position),
     ]);
     return {
       attempt: verdict.attempt,
@@ -162,9 +163,15 @@ export class AskDesk {
     };
   }
 
-  private async backup(projectId: string, backupId: string | null): Promise<BackupRecord | null> {
+  /** @param position of the state that knows the backup: the tables may not have got there yet */
+  private async backup(projectId: string, backupId: string | null, position: number): Promise<BackupRecord | null> {
     if (backupId === null) return null;
-    const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
+    const read = () => this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
+    let row = await read();
+    if (row === null) {
+      await this.projector.waitFor(position);
+      row = await read();
+    }
     return row?.record ?? null;
   }
 

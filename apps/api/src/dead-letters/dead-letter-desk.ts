@@ -76,7 +76,8 @@ export class DeadLetterDesk {
         await this.letters.sendAgain(letter, position);
         return;
       } catch (error) {
-        if (!(error instanceof PositionMoved) || attempt === MAX_TRIES) throw error;
+        if (!(error instanceof PositionMoved)) throw error;
+        if (attempt === MAX_TRIES) throw new Rejection('too-busy', 'The project keeps changing. Try again.', 503);
       }
     }
   }

@@ -6,7 +6,7 @@ import { Backoff } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { ThingStateRow } from '../tables/entities.js';
 import { Rejection } from './rejection.js';
-import type { ThingStates } from './thing-state.js';
+import { evolveThing, type ThingStates } from './thing-state.js';
 
 export interface Decided {
   events: readonly NewEvent[];
@@ -25,11 +25,21 @@ export interface DecideOptions {
   /** A position that the state must have reached, such as that of the intent which an ask is about. */
   after?: number;
   causationId?: string;
-  /** Whether to wait until the tables show what was decided, for a caller who reads them next. Default true. */
+  /**
+   * Whether the tables are read as well, in the decision or next by whoever asked for it: then they have to show all
+   * that was decided before, and what is decided now. Default true.
+   */
   readable?: boolean;
 }
 
+/** A state, and the position of the last event in it. */
+interface StateAt<T extends EventThing> {
+  state: ThingStates[T] | null;
+  position: number;
+}
+
 const MAX_TRIES = 6;
+const MAX_KNOWN = 500;
 /** Decisions about one thing that wait for their turn: so many, and so many milliseconds. */
 const MAX_WAITING = 100;
 const TURN_WITHIN_MS = 5_000;
@@ -41,6 +51,8 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
  */
 export class Decider {
   private readonly queues = new Map<string, { tail: Promise<void>; length: number }>();
+  /** The things decided on lately, as of their last event: the one used longest ago first. */
+  private readonly known = new Map<string, { state: object | null; position: number }>();
 
   constructor(
     private readonly log: Log,
@@ -65,8 +77,9 @@ export class Decider {
   ): Promise<Outcome<V>> {
     return this.inTurn(`${thing}/${id}`, async () => {
       for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-        await this.projector.waitFor(Math.max(after, await this.lastPositionOf(thing, id)));
-        const { state, position } = await this.stateOf(thing, id);
+        const { state, position } = readable
+          ? await this.tabledOf(thing, id, after)
+          : await this.currentOf(thing, id, after);
         const verdict = await decide(state);
         if (verdict.events.length === 0) return { verdict, logged: [], position };
         try {
@@ -80,6 +93,7 @@ export class Decider {
           });
           this.stated(logged);
           const last = logged.at(-1)!.position;
+          this.remember(thing, id, { state: logged.reduce(evolveThing, state as object | null), position: last });
           if (readable) await this.projector.waitFor(last);
           return { verdict, logged, position: last };
         } catch (error) {
@@ -93,18 +107,36 @@ export class Decider {
 
   /** The state with everything in it that was appended before the call, by whichever copy of the API. */
   async currentStateOf<T extends EventThing>(thing: T, id: string): Promise<ThingStates[T] | null> {
-    await this.projector.waitFor(await this.lastPositionOf(thing, id));
-    return (await this.stateOf(thing, id)).state;
+    return (await this.currentOf(thing, id)).state;
   }
 
-  async stateOf<T extends EventThing>(
-    thing: T,
-    id: string,
-  ): Promise<{ state: ThingStates[T] | null; position: number }> {
+  async stateOf<T extends EventThing>(thing: T, id: string): Promise<StateAt<T>> {
     const row = await this.data.getRepository(ThingStateRow).findOneBy({ thing, id });
     return row === null
       ? { state: null, position: 0 }
       : { state: row.state as unknown as ThingStates[T], position: row.position };
+  }
+
+  /** From memory where this copy made the thing's last event itself: the tables need not be waited for then. */
+  private async currentOf<T extends EventThing>(thing: T, id: string, after = 0): Promise<StateAt<T>> {
+    const known = this.known.get(`${thing}/${id}`);
+    if (known === undefined || known.position !== (await this.lastPositionOf(thing, id))) {
+      return this.tabledOf(thing, id, after);
+    }
+    return known as StateAt<T>;
+  }
+
+  private async tabledOf<T extends EventThing>(thing: T, id: string, after: number): Promise<StateAt<T>> {
+    await this.projector.waitFor(Math.max(after, await this.lastPositionOf(thing, id)));
+    return this.stateOf(thing, id);
+  }
+
+  private remember(thing: EventThing, id: string, known: { state: object | null; position: number }): void {
+    const key = `${thing}/${id}`;
+    this.known.delete(key);
+    this.known.set(key, known);
+    const [oldest] = this.known.keys();
+    if (this.known.size > MAX_KNOWN) this.known.delete(oldest!);
   }
 
   private async lastPositionOf(thing: EventThing, id: string): Promise<number> {

@@ -58,7 +58,7 @@ export const Repetition = createParamDecorator(
 
 /** @throws {Rejection} when a key comes again with another request */
 export function sameRequest(first: string | null | undefined, again: string | undefined): void {
-  if (first === again) return;
+  if ((first ?? undefined) === again) return;
   throw new Rejection(
     'idempotency-key-reused',
     'This Idempotency-Key was used for another request. Take a new key for a new request.',

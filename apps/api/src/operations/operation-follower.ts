@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isEnded } from '@buckets/contracts';
 import type { Projector } from '@buckets/log';
-import { Problem } from '@buckets/service';
+import { Backoff, Problem } from '@buckets/service';
 import type { OperationRow } from '../tables/entities.js';
 import type { Operations } from './operations.js';
 
-/** Milliseconds between two looks at an operation: the log may be busy with other things all the time. */
-const LOOK_MS = 50;
+/** Between looks at an operation: soon again after what was written, later each time that it was about other things. */
+const BETWEEN_LOOKS = new Backoff({ firstMs: 2, maxMs: 100 });
 const MAX_FOLLOWED = 1_000;
 
 /** Follows operations in the tables, which are the truth whatever becomes of their progress. */
@@ -54,6 +54,7 @@ export class OperationFollower {
         if (isEnded(row.state)) return;
         const told = row.changed_position;
         let quietUntil = performance.now() + quietMs;
+        let inVain = 0;
         while (row.changed_position === told && !signal.aborted) {
           const deadlineMs = Math.ceil(quietUntil - performance.now());
           if (deadlineMs <= 0) {
@@ -64,7 +65,7 @@ export class OperationFollower {
           if (!(await this.projector.reaches(position + 1, { deadlineMs, signal }))) continue;
           position = this.projector.position;
           row = await this.operations.row(first.id);
-          if (row.changed_position === told) await pause(LOOK_MS);
+          if (row.changed_position === told) await pause(BETWEEN_LOOKS.delayMs(++inVain));
         }
       }
     } finally {

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { covers } from '@buckets/freshness';
-import { TrialProject, eventually, temporaryFolderIsOnDisk } from './trial-project.js';
+import { until } from '../../../../stack/src/until.js';
+import { TrialProject, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;
 let tracker: ChangeTracker;
@@ -61,7 +62,7 @@ describe('a backup', () => {
     const counter = await backup();
     expect(covered(counter)).toBe(true);
     trial.write(trial.path('folder/new'));
-    await eventually(() => !covers(counter, lastReport()));
+    await until(() => !covers(counter, lastReport()));
     expect(lastReport().firstChanges).toEqual([{ epoch: counter.epoch, n: counter.n, at: expect.any(Number) }]);
   });
 
@@ -117,7 +118,7 @@ describe('a restarted worker', () => {
     const counter = await backup();
     await restart();
     expect(covered(counter)).toBe(false);
-    await eventually(() => covers(counter, lastReport()));
+    await until(() => covers(counter, lastReport()));
     expect(lastReport().counter.epoch).not.toBe(counter.epoch);
   });
 
@@ -138,7 +139,7 @@ describe('a restarted worker', () => {
     await tracker.stopAll();
     happen();
     await start({}, { generation });
-    await eventually(() => tracker.reportOf('p1').scannedAt !== undefined);
+    await until(() => tracker.reportOf('p1').scannedAt !== undefined);
     expect(covered(counter)).toBe(false);
   });
 });
@@ -151,7 +152,7 @@ describe('a slow scan', () => {
     await start({ scanEveryMs: 100 });
     const counter = await backup();
     await store(7);
-    await eventually(() => !covers(counter, lastReport()));
+    await until(() => !covers(counter, lastReport()));
     expect(lastReport().lastChangeSource).toMatch(/scan|watcher-renewed/);
   });
 
@@ -160,7 +161,7 @@ describe('a slow scan', () => {
     await start({ scanEveryMs: 100 });
     const counter = await backup();
     appendFileSync(trial.outside('linked'), 'more');
-    await eventually(() => !covers(counter, lastReport()));
+    await until(() => !covers(counter, lastReport()));
   });
 
   it('finds changes of a project that cannot be watched', async () => {
@@ -169,7 +170,7 @@ describe('a slow scan', () => {
     expect(tracker.reportOf('p1').watched).toBe(false);
     expect(problems).toEqual([expect.objectContaining({ code: 'watch-limit-reached' })]);
     trial.write(trial.path('folder/new'));
-    await eventually(() => !covers(counter, lastReport()));
+    await until(() => !covers(counter, lastReport()));
   });
 
   it('takes back a needless raise', async () => {
@@ -177,7 +178,7 @@ describe('a slow scan', () => {
     const counter = await backup();
     tracker.raise('p1', 'agent-edit');
     expect(covers(counter, lastReport())).toBe(false);
-    await eventually(() => covers(counter, lastReport()));
+    await until(() => covers(counter, lastReport()));
   });
 });
 
@@ -186,11 +187,11 @@ describe('a running project', () => {
     await start({ maxWatchedFolders: 1, raiseUnwatchedEveryMs: 100, reportEveryMs: 100, scanUnwatchedEveryMs: 100 });
     const counter = await backup();
     tracker.setRunning('p1', true);
-    await eventually(() => lastReport().counter.n >= counter.n + 3);
+    await until(() => lastReport().counter.n >= counter.n + 3);
     expect(lastReport()).toMatchObject({ running: true, watched: false, lastChangeSource: 'running-unwatched' });
     expect(covered(counter)).toBe(false);
     tracker.setRunning('p1', false);
-    await eventually(() => covers(counter, lastReport()));
+    await until(() => covers(counter, lastReport()));
   });
 });
 
@@ -201,7 +202,7 @@ describe('reports', () => {
     reports = [];
     for (let i = 0; i < 2_000; i++) tracker.raise('p1', 'fs-api');
     const { n } = tracker.reportOf('p1').counter;
-    await eventually(() => lastReport().counter.n === n);
+    await until(() => lastReport().counter.n === n);
     expect(reports.length).toBeLessThan(10);
     expect(reports[0]!.counter.n).toBe(n - 1_999);
   });
@@ -211,7 +212,7 @@ describe('reports', () => {
     reports = [];
     tracker.reportAll();
     expect(reports).toEqual([expect.objectContaining({ counter: tracker.reportOf('p1').counter, watched: true })]);
-    await eventually(() => reports.length >= 2);
+    await until(() => reports.length >= 2);
   });
 });
 
@@ -226,7 +227,7 @@ describe('a new epoch', () => {
     const before = await backup();
     await happen();
     expect(lastReport().counter).not.toMatchObject({ epoch: before.epoch });
-    await eventually(() => (tracker.reportOf('p1').scannedAt ?? 0) > lastReport().epochBeganAt);
+    await until(() => (tracker.reportOf('p1').scannedAt ?? 0) > lastReport().epochBeganAt);
     expect(covered(before)).toBe(false);
     const after = await backup();
     expect(covered(after)).toBe(true);
@@ -245,6 +246,6 @@ it('state that cannot be written is said, and keeps nothing else from working', 
   trial.write(stateFolder(), 'a file where the folder should be');
   await start();
   const counter = await backup();
-  await eventually(() => problems.length > 0);
+  await until(() => problems.length > 0);
   expect(covered(counter)).toBe(true);
 });

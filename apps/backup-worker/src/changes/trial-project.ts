@@ -62,11 +62,3 @@ export function setExtendedAttribute(path: string): void {
 
 /** On tmpfs a store into a mapped file is never stamped, and user attributes need a recent kernel. */
 export const temporaryFolderIsOnDisk = statfsSync(tmpdir()).type !== 0x01021994;
-
-/** Waits for something that takes its time, 10 seconds at most. */
-export async function eventually(isSo: () => boolean): Promise<void> {
-  for (const limit = Date.now() + 10_000; !isSo();) {
-    if (Date.now() > limit) throw new Error(`Not within 10 s: ${isSo.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DamagedRecordError } from './errors.js';
 
@@ -24,6 +24,24 @@ export class Disk {
   async move(from: string, to: string): Promise<void> {
     await rename(from, to);
     await this.afterStep(`moved ${from} to ${to}`);
+  }
+
+  /** Changes a folder's permission bits, for the time being. */
+  async openFolder(folder: string, mode: number): Promise<void> {
+    await chmod(folder, mode);
+    await this.afterStep(`opened ${folder}`);
+  }
+
+  /** Sets a folder's permission bits for good. */
+  async setMode(folder: string, mode: number): Promise<void> {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await this.afterStep(`set the mode of ${folder}`);
   }
 
   async flushFolder(folder: string): Promise<void> {

@@ -7,7 +7,7 @@ export class HardLinks {
   readonly #inodeOfGroup = new Map<string, bigint>();
   readonly #groupOfInode = new Map<bigint, string>();
 
-  /** To be called once for each entry, in any order. */
+  /** To be called once for each entry, in any order: whichever name of a file comes first, the others are judged by. */
   compare(expected: SnapshotEntry, found: BigIntStats): EntryDifference[] {
     if (expected.type === 'dir') return [];
     const grouped = (expected.links ?? 1) > 1 && expected.inode !== undefined;

@@ -7,7 +7,13 @@ export { HostFolders, ROOT_NAMES } from './host-folders.js';
 export type { RootName } from './host-folders.js';
 export type { Inspection } from './inspection.js';
 export { ProjectRestore, rootsToRestore } from './project-restore.js';
-export type { RestorableBackup, RestoreLimits, RestoreOrder, RestorePhase } from './project-restore.js';
+export type {
+  RestorableBackup,
+  RestoreLimits,
+  RestoreOrder,
+  RestorePhase,
+  RestoreWarnings,
+} from './project-restore.js';
 export type { ProvisionedRecord } from './provisioned-record.js';
 export { ProvisionedRecords } from './provisioned-records.js';
 export type { NewRoots } from './provisioned-records.js';

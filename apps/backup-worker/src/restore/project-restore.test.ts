@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Disk } from './disk.js';
@@ -16,14 +16,19 @@ import {
 } from './errors.js';
 import { ROOT_NAMES } from './host-folders.js';
 import { ProjectRestore } from './project-restore.js';
-import type { RestorableBackup, RestoreOrder } from './project-restore.js';
+import type { RestorableBackup, RestoreOrder, RestoreWarnings } from './project-restore.js';
+import type { SnapshotEntry } from './snapshot-entry.js';
 import { Staging } from './staging.js';
-import { asSource, snapshotOf } from './testing/tree-snapshot.js';
+import { asOrdinaryUser, giveToOrdinaryUser } from './testing/ordinary-user.js';
+import { asSource, hasPython, setXattr, snapshotOf } from './testing/tree-snapshot.js';
 import { fill, OPERATION, PROJECT, TemporaryHost, untilStep } from './testing/temporary-host.js';
 import { Trash } from './trash.js';
+import { checkTree } from './tree-check.js';
 
 // Every step waits for the disk.
 jest.setTimeout(60_000);
+
+const itWithPython = hasPython ? it : it.skip;
 
 let host: TemporaryHost;
 let source: string;
@@ -148,6 +153,114 @@ describe('a restore', () => {
       'project/locked',
     ]);
   });
+});
+
+describe('a restore by an ordinary user', () => {
+  /** What rustic leaves when it may not set attributes: everything else, and a complaint. */
+  async function withoutAttributes(folder: string): Promise<RestoreWarnings> {
+    for (const root of ROOT_NAMES) execFileSync('cp', ['-a', '--no-preserve=xattr', join(source, root), folder]);
+    return { warnings: [], ofAttributes: ['/project/below/file: the attributes could not be restored'] };
+  }
+
+  /** A file and a folder with attributes, closed to their owner in this way. */
+  async function close(fileMode: number, folderMode: number): Promise<void> {
+    const below = join(source, 'project', 'below');
+    for (const path of [below, join(below, 'file')]) {
+      setXattr(path, 'user.colour', 'blue');
+      setXattr(path, 'user.taste', 'sweet');
+      execFileSync('touch', ['-d', '2001-02-03 04:05:06.123456789', path]);
+    }
+    await chmod(join(below, 'file'), fileMode);
+    await chmod(below, folderMode);
+  }
+
+  const restored = async (entries: SnapshotEntry[], spoil = async (_folder: string) => {}) => {
+    giveToOrdinaryUser(host.folders.dataRoot);
+    const restoreInto = async (folder: string) => {
+      const warnings = await withoutAttributes(folder);
+      await spoil(folder);
+      return warnings;
+    };
+    const changed = { ...backup, entries: asSource(entries), restoreInto };
+    return asOrdinaryUser(() => restorer().restore(order({ backup: changed, content: false })));
+  };
+
+  beforeEach(() => giveToOrdinaryUser(source));
+  afterEach(() => void execFileSync('chmod', ['-R', 'u+rwX', source]));
+
+  itWithPython.each([
+    ['0444', 0o444, 0o755],
+    ['0400', 0o400, 0o555],
+    ['4555', 0o4555, 0o1500],
+  ])('sets the attributes of a file of mode %s, which rustic cannot', async (_, fileMode, folderMode) => {
+    await close(fileMode, folderMode);
+    const entries = snapshotOf(source);
+    expect((await restored(entries)).problems).toEqual([]);
+    const { differences } = await checkTree(host.folders.project(PROJECT), asSource(entries), {
+      roots: ROOT_NAMES,
+      content: true,
+      tolerated: new Set(),
+    });
+    expect(differences.first).toEqual([]);
+  });
+
+  itWithPython('sets those of a file that its owner may not read, and names them as unseen', async () => {
+    await close(0o400, 0o755);
+    const name = 'project/below/file';
+    const entries = snapshotOf(source);
+    const closed = entries.map((entry) => (entry.path.toString() === name ? { ...entry, mode: 0 } : entry));
+    expect((await restored(closed, (folder) => chmod(join(folder, name), 0))).problems).toEqual([
+      { kind: 'unchecked', path: name, detail: 'extended attributes: Permission denied' },
+    ]);
+    const file = join(host.folders.project(PROJECT), name);
+    expect((await stat(file)).mode & 0o7777).toBe(0);
+    await chmod(file, 0o400);
+    const attributes = (of: SnapshotEntry[]) => of.map(({ path, xattrs }) => [path.toString(), xattrs]);
+    expect(attributes(snapshotOf(host.folders.project(PROJECT)))).toEqual(attributes(entries));
+  });
+
+  itWithPython('names each attribute that cannot be set, and sets the others', async () => {
+    const value = Buffer.from('x');
+    const wanted = new Map([
+      ['project/below/file', ['trusted.note', 'user.colour']],
+      ['project/link', ['user.on-a-link']],
+    ]);
+    const entries = snapshotOf(source).map((entry) => ({
+      ...entry,
+      xattrs: (wanted.get(entry.path.toString()) ?? []).map((name) => ({ name, value })),
+    }));
+    const { problems, problemCount } = await restored(entries);
+    expect(problems).toEqual([
+      { kind: 'unchecked', path: 'project/below/file', detail: 'trusted.note can be set and seen by root only' },
+      { kind: 'xattr', path: 'project/link', detail: 'user.on-a-link is missing' },
+    ]);
+    expect(problemCount).toBe(2);
+  });
+
+  it('names what rustic could not set where there is no Python to set it', async () => {
+    await close(0o444, 0o755);
+    const path = process.env['PATH'];
+    const entries = snapshotOf(source);
+    process.env['PATH'] = await toolsWithoutPython();
+    try {
+      expect((await restored(entries)).problems.map(({ kind, detail }) => `${kind}: ${detail}`)).toEqual([
+        'unchecked: extended attributes of 2 entries: python3 is not installed',
+        'warning: /project/below/file: the attributes could not be restored',
+      ]);
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
+  async function toolsWithoutPython(): Promise<string> {
+    const folder = join(source, 'tools');
+    await mkdir(folder);
+    for (const tool of ['chmod', 'chown', 'cp', 'rm', 'sync']) {
+      await symlink(execFileSync('which', [tool], { encoding: 'utf8' }).trim(), join(folder, tool));
+    }
+    await chmod(source, 0o755);
+    return folder;
+  }
 });
 
 describe('a restore that goes wrong', () => {

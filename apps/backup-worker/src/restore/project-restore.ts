@@ -3,6 +3,7 @@ import {
   NothingMissingError,
   RestoreDiffersError,
   SwitchPendingError,
+  ToolFailedError,
   UnrecordedDataError,
 } from './errors.js';
 import { flushFileSystem } from './flush.js';
@@ -12,11 +13,13 @@ import type { RootName } from './host-folders.js';
 import type { Inspection } from './inspection.js';
 import type { ProvisionedRecords } from './provisioned-records.js';
 import type { RestoreResult } from './restore-result.js';
+import { entriesWithin } from './snapshot-entry.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
 import type { SpaceNeed, Staging } from './staging.js';
 import type { Swap, SwapRequest } from './swap.js';
 import type { Trash } from './trash.js';
 import { checkTree, toleratedFindings } from './tree-check.js';
+import { writeXattrs } from './xattrs.js';
 
 /** One backup, as the restore needs it. */
 export interface RestorableBackup {
@@ -25,13 +28,19 @@ export interface RestorableBackup {
   need: SpaceNeed;
   /** What the backup is known to lack. */
   lacks?: string[];
-  /** All entries of the snapshot, in any order; may be asked for twice. */
+  /** All entries of the snapshot, in any order; may be asked for again. */
   entries: () => AsyncIterable<SnapshotEntry>;
   /**
    * Writes these roots with owners, times and all into the folder, which is empty and fresh, and returns what it
    * warned about. Anything else that it leaves in the folder is ignored and removed.
    */
-  restoreInto: (folder: string, roots: readonly RootName[], signal: AbortSignal) => Promise<{ warnings: string[] }>;
+  restoreInto: (folder: string, roots: readonly RootName[], signal: AbortSignal) => Promise<RestoreWarnings>;
+}
+
+export interface RestoreWarnings {
+  warnings: string[];
+  /** Warnings of extended attributes that were not set. They are set again, and count if that is not possible. */
+  ofAttributes?: string[];
 }
 
 export interface RestoreOrder {
@@ -54,6 +63,8 @@ export type RestorePhase = 'preparing' | 'restoring' | 'checking' | 'swapping';
 export interface RestoreLimits {
   /** For flushing the file system to disk, in milliseconds. */
   flushTimeoutMs: number;
+  /** For setting extended attributes again, in milliseconds. */
+  xattrTimeoutMs: number;
 }
 
 /** Brings a backup's roots to their place: staged, checked, flushed, swapped in. */
@@ -65,7 +76,7 @@ export class ProjectRestore {
     private readonly trash: Trash,
     /** Told of what is left behind; a later sweep takes it away. */
     private readonly onLeftover: (error: Error) => void,
-    private readonly limits: RestoreLimits = { flushTimeoutMs: 30 * 60_000 },
+    private readonly limits: RestoreLimits = { flushTimeoutMs: 30 * 60_000, xattrTimeoutMs: 30 * 60_000 },
   ) {}
 
   /**
@@ -133,7 +144,7 @@ export class ProjectRestore {
     order.onPhase?.('preparing');
     const folder = await this.staging.prepare(operationId, projectId, backup.need, signal);
     order.onPhase?.('restoring');
-    const { warnings } = await backup.restoreInto(folder, roots, signal);
+    const warnings = await this.#restoreInto(folder, order, roots);
     order.onPhase?.('checking');
     const [flushed, checked] = await Promise.allSettled([
       flushFileSystem(folder, { timeoutMs: this.limits.flushTimeoutMs, signal }),
@@ -154,6 +165,23 @@ export class ProjectRestore {
       problemCount: problems.count,
       ...lacks,
     };
+  }
+
+  /**
+   * rustic sets an entry's mode before its attributes, and gives the others up with the first that it may not set. So
+   * what it warned about, of which it lists the beginning only, is set once more; the check names what still lacks.
+   */
+  async #restoreInto(folder: string, { backup, signal }: RestoreOrder, roots: RootName[]): Promise<string[]> {
+    const { warnings, ofAttributes = [] } = await backup.restoreInto(folder, roots, signal);
+    if (warnings.length + ofAttributes.length === 0) return [];
+    try {
+      const limits = { timeoutMs: this.limits.xattrTimeoutMs, signal };
+      await writeXattrs(folder, entriesWithin(roots, backup.entries()), limits);
+      return [...warnings];
+    } catch (error) {
+      if (!(error instanceof ToolFailedError)) throw error;
+      return [...warnings, ...ofAttributes];
+    }
   }
 
   async #discardStaging(projectId: string, operationId: string): Promise<void> {

@@ -1,3 +1,5 @@
+import type { RootName } from './host-folders.js';
+
 export type EntryType = 'file' | 'dir' | 'symlink' | 'fifo' | 'socket' | 'chardev' | 'blockdev';
 
 /** One file, folder or other entry of a snapshot, as the repository has it. */
@@ -25,6 +27,18 @@ export interface SnapshotEntry {
   rdev?: bigint | number;
   /** Of a file: what it consists of, in order. */
   content?: ContentPiece[];
+}
+
+/** Those of the entries that are in these roots, the roots themselves among them. */
+export async function* entriesWithin(
+  roots: readonly RootName[],
+  entries: AsyncIterable<SnapshotEntry>,
+): AsyncGenerator<SnapshotEntry> {
+  const wanted = new Set<string>(roots);
+  for await (const entry of entries) {
+    const end = entry.path.indexOf('/');
+    if (wanted.has(entry.path.toString('latin1', 0, end < 0 ? undefined : end))) yield entry;
+  }
 }
 
 export interface Xattr {

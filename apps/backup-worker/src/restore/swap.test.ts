@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   DamagedRecordError,
@@ -18,9 +18,8 @@ import { ProvisionedRecords } from './provisioned-records.js';
 import { Swap } from './swap.js';
 import type { SwapRequest } from './swap.js';
 import { itWhereMountable, mountOn } from './testing/mounts.js';
+import { asOrdinaryUser, giveToOrdinaryUser } from './testing/ordinary-user.js';
 import { fill, OPERATION, PROJECT, resultFor, TemporaryHost, untilStep } from './testing/temporary-host.js';
-
-const itAsOrdinaryUser = process.geteuid?.() === 0 ? it.skip : it;
 
 // Every step waits for the disk.
 jest.setTimeout(60_000);
@@ -141,12 +140,22 @@ describe('a swap', () => {
     expect(await contents()).toEqual(['old', 'old']);
   });
 
-  itAsOrdinaryUser('does not begin with a root that this user may not move', async () => {
+  it.each([0o555, 0o400, 0o000])('moves roots of mode %i, which their owner may not write to', async (mode) => {
     await host.provision('old');
     await host.stage('new');
-    await chmod(join(host.folders.staging(OPERATION), 'persist'), 0o555);
-    await expect(host.worker().swap.swap(request())).rejects.toThrow(RootBusyError);
-    expect(await contents()).toEqual(['old', 'old']);
+    for (const root of ROOT_NAMES) {
+      await chmod(host.folders.root(PROJECT, root), 0o555);
+      await chmod(join(host.folders.staging(OPERATION), root), mode);
+    }
+    giveToOrdinaryUser(host.folders.dataRoot);
+    await asOrdinaryUser(() => host.worker().swap.swap(request()));
+    for (const root of ROOT_NAMES) {
+      const place = host.folders.root(PROJECT, root);
+      expect((await stat(place)).mode & 0o7777).toBe(mode);
+      await chmod(place, 0o755);
+    }
+    expect(await contents()).toEqual(['new', 'new']);
+    expect(await host.list('switch')).toEqual([]);
   });
 
   it('excludes a second one in the same project', async () => {

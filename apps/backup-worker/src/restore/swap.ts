@@ -48,6 +48,10 @@ export interface RollForward {
 }
 
 const RECORD_NAME = /^(.+)\.json$/;
+/** Permission bits with setuid, setgid and sticky. */
+const MODE = 0o7777;
+/** What the owner of a folder needs to move it and to flush it to disk. */
+const OPENED = 0o600;
 
 /** Puts restored roots in place: all or nothing, whenever the process or the machine dies. */
 export class Swap {
@@ -117,12 +121,14 @@ export class Swap {
     const uncovered = missingRoots(inspection).filter((root) => !result.roots.includes(root));
     if (uncovered.length > 0) throw new RootNotCoveredError(projectId, uncovered);
 
-    await assertMovable(this.folders.project(projectId));
+    await assertWritable(this.folders.project(projectId));
     const replaces = 'record' in inspection ? inspection.record.roots : undefined;
     const roots: Partial<Record<RootName, RootIdentity>> = { ...replaces };
+    const modes: SwitchRecord['modes'] = {};
     for (const root of result.roots) {
       await assertMovable(this.folders.root(projectId, root));
       roots[root] = await this.#staged(operationId, root);
+      modes[root] = await modeOf(join(this.folders.staging(operationId), root));
     }
     const provisioned: SwitchRecord['provisioned'] = {
       version: 1,
@@ -134,7 +140,7 @@ export class Swap {
       by: 'restored',
       restore: { operationId, result },
     };
-    return { version: 1, operationId, projectId, roots: result.roots, replaces, provisioned };
+    return { version: 1, operationId, projectId, roots: result.roots, modes, replaces, provisioned };
   }
 
   async #staged(operationId: string, root: RootName): Promise<RootIdentity> {
@@ -191,7 +197,8 @@ export class Swap {
     await this.disk.makeFolder(project, 0o755);
     for (const root of open) await this.#moveAway(record, root);
     await this.#flush(this.folders.trash(operationId), this.folders.kept(operationId), project);
-    for (const root of open) await this.disk.move(join(staging, root), join(project, root));
+    for (const root of open) await this.#move(join(staging, root), join(project, root));
+    for (const root of record.roots) await this.#setMode(join(project, root), record.modes?.[root]);
     await this.#flush(project, staging, this.folders.dataRoot);
   }
 
@@ -204,7 +211,17 @@ export class Swap {
       sight.kind === 'folder' && (sight.empty || (replaces && isSameRoot(sight.identity, replaces[root])));
     const away = expendable ? this.folders.trash(operationId) : this.folders.kept(operationId);
     await this.disk.makeFolder(away);
-    await this.disk.move(place, await freeName(join(away, root)));
+    await this.#move(place, await freeName(join(away, root)));
+  }
+
+  /** A folder gets another parent only if it may be written to: one that forbids that to its owner is opened, and stays so. */
+  async #move(from: string, to: string): Promise<void> {
+    if (await isClosedToOwner(from)) await this.disk.openFolder(from, (await modeOf(from)) | OPENED);
+    await this.disk.move(from, to);
+  }
+
+  async #setMode(root: string, mode: number | undefined): Promise<void> {
+    if (mode !== undefined && (await modeOf(root)) !== mode) await this.disk.setMode(root, mode);
   }
 
   async #withKept(operationId: string, result: RestoreResult): Promise<RestoreResult> {
@@ -241,17 +258,38 @@ function missingRoots(inspection: Exclude<Inspection, { state: 'unrecorded-data'
   return inspection.state === 'root-missing' ? inspection.missing : ROOT_NAMES;
 }
 
-/** @throws RootBusyError when something is mounted there, or when this user may not rename it. */
+/** @throws RootBusyError when something is mounted there, or when this user may not give it another parent. */
 async function assertMovable(path: string): Promise<void> {
+  if (!(await exists(path)) || !(await isClosedToOwner(path))) return assertWritable(path);
+  await assertNothingMounted(path);
+}
+
+/** @throws RootBusyError when something is mounted there, or when this user may not write to it. */
+async function assertWritable(path: string): Promise<void> {
   if (!(await exists(path))) return;
-  const [mounted] = await mountPointsWithin(path);
-  if (mounted !== undefined) throw new RootBusyError(path, `${mounted} is mounted there`);
+  await assertNothingMounted(path);
   try {
-    // Moving a folder to another parent writes to the folder itself.
     await access(path, constants.W_OK);
   } catch (error) {
-    throw new RootBusyError(path, 'this user may not write to it', { cause: error });
+    const { uid, mode } = await lstat(path);
+    const whose = `it belongs to user ${uid} and has the mode ${(mode & MODE).toString(8).padStart(4, '0')}`;
+    throw new RootBusyError(path, `user ${process.geteuid?.()} may not write to it (${whose})`, { cause: error });
   }
+}
+
+async function assertNothingMounted(path: string): Promise<void> {
+  const [mounted] = await mountPointsWithin(path);
+  if (mounted !== undefined) throw new RootBusyError(path, `${mounted} is mounted there`);
+}
+
+/** True for a folder of this user's own that it may not write to, which it can change. */
+async function isClosedToOwner(path: string): Promise<boolean> {
+  const stats = await lstat(path);
+  return stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & OPENED) !== OPENED;
+}
+
+async function modeOf(path: string): Promise<number> {
+  return (await lstat(path)).mode & MODE;
 }
 
 async function hasIdentity(path: string, identity: RootIdentity): Promise<boolean> {

@@ -14,6 +14,8 @@ export interface SwitchRecord {
   projectId: string;
   /** Which staged roots take their place; their identities are in `provisioned`. */
   roots: RootName[];
+  /** Their permission bits: a folder that its owner may not write to is opened to be moved. */
+  modes?: Partial<Record<RootName, number>>;
   /** The recorded roots whose place they take; with anything else that stands there by then, nobody has agreed to part. */
   replaces?: Record<RootName, RootIdentity>;
   /** The record that holds as soon as they have. */

@@ -23,6 +23,21 @@ describe('a program of the system', () => {
     await expect(failure).rejects.toMatchObject({ absent: true });
   });
 
+  it('reads what it is given, and is killed when that breaks off', async () => {
+    const read: Buffer[] = [];
+    const onOutput = (chunk: Buffer) => void read.push(chunk);
+    const input = async function* (broken?: Error) {
+      yield 'one, ';
+      if (broken) throw broken;
+      yield 'two';
+    };
+    await runTool('cat', [], LIMITS, onOutput, input());
+    expect(Buffer.concat(read).toString()).toBe('one, two');
+    const broken = new Error('no more to read');
+    await expect(runTool('cat', [], LIMITS, onOutput, input(broken))).rejects.toBe(broken);
+    await expect(runTool('false', [], LIMITS, undefined, input())).rejects.toThrow('false failed with exit code 1');
+  });
+
   it('is killed at its limit', async () => {
     await expect(runTool('sleep', ['60'], { timeoutMs: 20 })).rejects.toThrow('sleep took longer than 20 ms');
   });

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { errorCode } from './disk.js';
 import { ToolFailedError } from './errors.js';
 
@@ -10,23 +12,26 @@ export interface ToolLimits {
 
 /** How much of what a failing program says goes into its error. */
 const KEPT_STDERR = 2_000;
+const PIPE_ENDED = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
 
 /**
  * Runs a program of the system to its end, without a shell.
  * @param onOutput takes its standard output piece by piece; without it the output is dropped
- * @throws ToolFailedError when it is not installed, exits with anything but 0, or takes too long
+ * @param input what it reads from its standard input
+ * @throws ToolFailedError when it is not installed, exits with anything but 0, or takes too long; the error of `input`
  */
 export async function runTool(
   command: string,
   args: readonly string[],
   { timeoutMs, signal }: ToolLimits,
   onOutput?: (chunk: Buffer) => void,
+  input?: AsyncIterable<string>,
 ): Promise<void> {
   signal?.throwIfAborted();
   // Not the option `timeout` of spawn: its timer outlives a program that could not be started.
   const deadline = AbortSignal.timeout(timeoutMs);
   const child = spawn(command, args, {
-    stdio: ['ignore', onOutput ? 'pipe' : 'ignore', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', onOutput ? 'pipe' : 'ignore', 'pipe'],
     env: { PATH: process.env['PATH'], LC_ALL: 'C' },
     killSignal: 'SIGKILL',
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
@@ -38,6 +43,14 @@ export async function runTool(
   if (onOutput) child.stdout?.on('data', onOutput);
 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  if (input && child.stdin) {
+    pipeline(Readable.from(input), child.stdin).catch((error: unknown) => {
+      // One that does not read to the end tells by how it ends.
+      if (PIPE_ENDED.has(errorCode(error) ?? '')) return;
+      reject(error as Error);
+      child.kill('SIGKILL');
+    });
+  }
   child.on('error', (error) => {
     // One that runs and was killed ends with `close`; one that never ran may not.
     if (child.pid !== undefined) return;

@@ -1,4 +1,4 @@
-import { lstat, readlink } from 'node:fs';
+import { lstat, readlink, type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
 import { ContentCheck } from './content-check.js';
 import { errorCode, isAbsence } from './disk.js';
@@ -7,6 +7,7 @@ import { FindingList, shownBytes } from './findings.js';
 import type { FindingKind } from './findings.js';
 import { HardLinks } from './hard-links.js';
 import type { RootName } from './host-folders.js';
+import { entriesWithin } from './snapshot-entry.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
 import { joined, walkTree } from './tree-walk.js';
 import { XattrCheck } from './xattr-check.js';
@@ -18,8 +19,8 @@ const targetOf = promisify(readlink);
 const ENTRIES_AT_ONCE = 128;
 /** What rustic never makes, and what nothing on this host can look at; the result names it, and the restore goes on. */
 const BEYOND_ANYBODY: readonly FindingKind[] = ['special-hard-link', 'unchecked'];
-/** What an ordinary user cannot make as root would. */
-const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'warning'];
+/** What an ordinary user cannot always make as root would; the result names it. */
+const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'xattr', 'warning'];
 
 export interface CheckOptions {
   /** The roots that were restored; whatever else the snapshot has is left out. */
@@ -93,9 +94,11 @@ class TreeCheck {
     let batch: SnapshotEntry[] = [];
     const compareBatch = async () => {
       const compared = await Promise.allSettled(batch.map((entry) => this.#compare(entry)));
-      for (const outcome of compared) {
+      for (const [index, outcome] of compared.entries()) {
         if (outcome.status === 'rejected') throw outcome.reason;
-        if (outcome.value) present += 1;
+        if (outcome.value === undefined) continue;
+        present += 1;
+        this.#compareLinks(batch[index]!, outcome.value);
       }
       this.options.signal?.throwIfAborted();
       batch = [];
@@ -108,8 +111,8 @@ class TreeCheck {
     return present;
   }
 
-  /** True if the entry is there, whatever it looks like. */
-  async #compare(entry: SnapshotEntry): Promise<boolean> {
+  /** What is there, whatever it looks like. */
+  async #compare(entry: SnapshotEntry): Promise<BigIntStats | undefined> {
     const path = joined(this.#base, entry.path);
     this.#report.entries += 1;
     if (entry.type === 'file') this.#report.bytes += Number(entry.size);
@@ -117,22 +120,27 @@ class TreeCheck {
       const stats = await lookAt(path, { bigint: true });
       this.#xattrs.expect(entry);
       const target = stats.isSymbolicLink() ? await targetOf(path, { encoding: 'buffer' }) : undefined;
-      const differences = [...compareEntry(entry, stats, target), ...this.#hardLinks.compare(entry, stats)];
+      const differences = compareEntry(entry, stats, target);
       for (const { kind, detail } of differences) this.#add(kind, entry.path, detail);
       const comparable = !differences.some(({ kind }) => kind === 'type' || kind === 'size');
       if (this.options.content && entry.type === 'file' && comparable) await this.#compareContent(path, entry);
-      return true;
+      return stats;
     } catch (error) {
       if (isGone(error)) {
         const device = entry.type === 'chardev' || entry.type === 'blockdev';
         this.#add(device ? 'device' : 'missing', entry.path, `a ${entry.type} in the backup, not on disk`);
-        return false;
+        return undefined;
       }
       if (!isDenial(error)) throw error;
       const unproven = this.options.content && entry.type === 'file';
       this.#add(unproven ? 'content' : 'unchecked', entry.path, (error as Error).message);
-      return false;
+      return undefined;
     }
+  }
+
+  /** In the order of the entries, not in that in which the disk has answered: so the same names are found every time. */
+  #compareLinks(entry: SnapshotEntry, found: BigIntStats): void {
+    for (const { kind, detail } of this.#hardLinks.compare(entry, found)) this.#add(kind, entry.path, detail);
   }
 
   async #compareContent(path: Buffer, { path: shown, size, content }: SnapshotEntry): Promise<void> {
@@ -174,13 +182,8 @@ class TreeCheck {
     }
   }
 
-  async *#expected(): AsyncGenerator<SnapshotEntry> {
-    const roots = new Set<string>(this.options.roots);
-    for await (const entry of this.entries()) {
-      const end = entry.path.indexOf('/');
-      const root = entry.path.toString('latin1', 0, end < 0 ? undefined : end);
-      if (roots.has(root)) yield entry;
-    }
+  #expected(): AsyncGenerator<SnapshotEntry> {
+    return entriesWithin(this.options.roots, this.entries());
   }
 
   #add(kind: FindingKind, path: Buffer | string, detail: string): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Xattr } from './snapshot-entry.js';
+import type { SnapshotEntry, Xattr } from './snapshot-entry.js';
 import { runTool } from './tool.js';
 import type { ToolLimits } from './tool.js';
 
@@ -51,6 +51,53 @@ export async function readXattrs(
       else onXattr({ path, name: name.toString(), digest: digestOf(Buffer.from(value.toString('latin1'), 'hex')) });
     }
   });
+}
+
+/**
+ * Sets attributes; opens what its owner may neither read nor write for that moment. Owner, type and times stay, and what
+ * this user may not set is left to the check to name.
+ */
+const WRITER = `
+import json, os, stat, sys
+base = os.fsencode(sys.argv[1])
+def apply(full, attributes):
+    found = os.lstat(full)
+    mode = stat.S_IMODE(found.st_mode)
+    closed = not stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid() and mode & 0o600 != 0o600
+    if closed:
+        os.chmod(full, mode | 0o600)
+    for name, value in attributes:
+        try:
+            os.setxattr(full, bytes.fromhex(name), bytes.fromhex(value), follow_symlinks=False)
+        except OSError:
+            pass
+    if closed:
+        os.chmod(full, mode)
+for line in sys.stdin:
+    path, attributes = json.loads(line)
+    try:
+        apply(base + b'/' + bytes.fromhex(path), attributes)
+    except OSError:
+        pass
+`;
+
+/**
+ * Sets the extended attributes of these entries below a folder that is the worker's own, as far as this user may.
+ * @throws ToolFailedError, with `absent` when there is no Python; the error of `entries`
+ */
+export async function writeXattrs(
+  folder: string,
+  entries: AsyncIterable<SnapshotEntry>,
+  limits: ToolLimits,
+): Promise<void> {
+  await runTool('python3', ['-I', '-S', '-c', WRITER, folder], limits, undefined, requests(entries));
+}
+
+async function* requests(entries: AsyncIterable<SnapshotEntry>): AsyncGenerator<string> {
+  for await (const { path, xattrs = [] } of entries) {
+    const attributes = xattrs.map(({ name, value }) => [Buffer.from(name).toString('hex'), value.toString('hex')]);
+    if (attributes.length > 0) yield `${JSON.stringify([path.toString('hex'), attributes])}\n`;
+  }
 }
 
 /** A short stand-in for a value, which may have 64 KiB. */

@@ -6,7 +6,7 @@ import { AttemptFailed, type Attempt } from '../operations/operation.js';
 import { rusticCall } from '../operations/rustic-call.js';
 import type { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription } from '../repository/snapshot-description.js';
-import type { RestorableBackup, RootName, SnapshotEntry } from '../restore/index.js';
+import type { RestorableBackup, RestoreWarnings, RootName, SnapshotEntry } from '../restore/index.js';
 import type { RestoreOutcome, Rustic } from '../rustic/index.js';
 
 const TELL_EVERY_MS = 500;
@@ -35,20 +35,23 @@ export async function restorableBackup(
         rusticCall(attempt),
         both.every((root) => roots.includes(root)) ? {} : { paths: roots.map((root) => `/${root}`) },
       );
-      return { warnings: warningsOf(outcome) };
+      return warningsOf(outcome);
     },
   };
 }
 
-function warningsOf(outcome: RestoreOutcome): string[] {
+function warningsOf(outcome: RestoreOutcome): RestoreWarnings {
   switch (outcome.outcome) {
     case 'succeeded':
-      return [];
-    case 'partial':
-      return [
-        ...outcome.problems.first.map(({ path, what }) => `${path}: the ${what} could not be restored`),
-        ...outcome.warnings.first,
-      ];
+      return { warnings: [] };
+    case 'partial': {
+      const [ofAttributes, ofOthers] = [true, false].map((wanted) =>
+        outcome.problems.first
+          .filter(({ what }) => (what === 'attributes') === wanted)
+          .map(({ path, what }) => `${path}: the ${what} could not be restored`),
+      );
+      return { warnings: [...ofOthers!, ...outcome.warnings.first], ofAttributes };
+    }
     default:
       throw failureOf(outcome);
   }

@@ -5,12 +5,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ORDINARY_USER } from './ordinary-user.js';
 import { OPERATION, PROJECT, resultFor } from './temporary-host.js';
 
 /** Carries out one order, and kills itself right after a given number of steps have changed the disk. */
 const WORKER = `
 import { Disk, HostFolders, ProvisionedRecords, Swap } from './index.js';
-const [dataRoot, order, last, request] = process.argv.slice(2);
+const [dataRoot, order, last, request, user] = process.argv.slice(2);
+if (user && process.geteuid() === 0) {
+  process.setgroups([]);
+  process.setgid(Number(user));
+  process.setuid(Number(user));
+}
 let steps = 0;
 const disk = new Disk(() => {
   steps += 1;
@@ -39,9 +45,15 @@ export class KillableWorker {
     }
   }
 
-  async run(order: 'swap' | 'roll-forward', dataRoot: string, killedAfter: number): Promise<'ended' | 'killed'> {
+  async run(
+    order: 'swap' | 'roll-forward',
+    dataRoot: string,
+    killedAfter: number,
+    as: 'this user' | 'an ordinary user' = 'this user',
+  ): Promise<'ended' | 'killed'> {
     const request = { operationId: OPERATION, projectId: PROJECT, generation: 2, result: resultFor() };
     const args = [join(this.#program, 'worker.js'), dataRoot, order, String(killedAfter), JSON.stringify(request)];
+    if (as === 'an ordinary user') args.push(String(ORDINARY_USER));
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] },
