@@ -55,6 +55,7 @@ const EXPECTED_REFUSALS = new Set([
   'backup-in-use',
   'backup-not-found',
   'operation-ended',
+  'no-repository',
 ]);
 
 /** Classes of failures that one of the faults explains. */

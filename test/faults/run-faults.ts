@@ -34,8 +34,11 @@ export interface RunOptions {
 const BEHIND_AT_MOST = 6;
 
 /** Does what the plan of the seed says to a whole product, heals it, and looks at everything. */
-export async function runFaults(options: RunOptions): Promise<Report> {
-  const { say } = options;
+export async function runFaults(wanted: RunOptions): Promise<Report> {
+  const beganAt = performance.now();
+  const say = (line: string) =>
+    wanted.say(`${((performance.now() - beganAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+  const options = { ...wanted, say };
   await using under = await ProductUnderFaults.start();
   const ledger = new Ledger(say);
   const caller = new Caller(under.apis, `seed-${options.seed}`);
@@ -64,18 +67,18 @@ async function harm(
   let number = 0;
   for (; number < rounds && since() < minutes * 60 && !lines.some((line) => line.hasFailed); number++) {
     const round = planRound(seed, number);
-    say(`${since().toFixed(1).padStart(6)} s  ${roundText(round)}`);
+    say(roundText(round));
     for (const step of round.steps) lines.find(({ driver }) => driver.project.id === step.project)!.add(step);
     await pause(round.faultAfterMs);
     const { fault } = round;
-    say(`${since().toFixed(1).padStart(6)} s  → ${faultText(fault)}`);
+    say(`→ ${faultText(fault)}`);
     const inflicted = inflict(fault, under).then((hadEffect) => ({ fault, hadEffect }));
     inflicted.catch(() => undefined); // It is looked at below.
     faults.push(inflicted);
     await pause(round.lastsMs - round.faultAfterMs);
   }
   const done = await Promise.all(faults);
-  say(`${since().toFixed(1).padStart(6)} s  That was the last fault.`);
+  say('That was the last fault.');
   for (const line of lines) await line.end();
   return {
     rounds: number,
