@@ -36,8 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => product[Symbol.asyncDispose]());
 
-const request = (limits: object) =>
-  product.api.post<Limited>('/v1/projects/atlas/backups', { limits }, 202);
+const request = (limits: object) => product.api.post<Limited>('/v1/projects/atlas/backups', { limits }, 202);
 const ended = async (id: string) => (await product.api.ended(id)) as Limited;
 const took = ({ requestedAt, endedAt }: Limited) => Date.parse(endedAt!) - Date.parse(requestedAt);
 
@@ -45,7 +44,10 @@ const took = ({ requestedAt, endedAt }: Limited) => Date.parse(endedAt!) - Date.
 async function endings(operationId: string): Promise<string[]> {
   const all = await messagesOf(product, STREAM.log);
   return all
-    .filter(({ subject, text }) => /-(succeeded|partial|failed|cancelled|expired)$/.test(subject) && text.includes(operationId))
+    .filter(
+      ({ subject, text }) =>
+        /-(succeeded|partial|failed|cancelled|expired)$/.test(subject) && text.includes(operationId),
+    )
     .map(({ subject }) => subject.split('.').at(-1)!);
 }
 

@@ -420,7 +420,16 @@ it('the scheduler says how it is', async () => {
   const metrics = async () => (await fetch(`${scheduler.url}/metrics`)).text();
   await soon(async () => /buckets_projects\{freshness="fresh"\} [1-9]/.test(await metrics()), 'a fresh project');
   expect(await metrics()).toMatch(/buckets_scheduler_leads 1/);
-  await plane.append('survivor', event('backup-requested', { ...operation('too-late'), generation: 1, params: {}, limits: { queueSeconds: 1, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 1 }, requestedBy: 'admin' }));
+  await plane.append(
+    'survivor',
+    event('backup-requested', {
+      ...operation('too-late'),
+      generation: 1,
+      params: {},
+      limits: { queueSeconds: 1, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 1 },
+      requestedBy: 'admin',
+    }),
+  );
   const counted = /buckets_operations_expired_total\{code="queue-limit",outcome="ended"\} [1-9]/;
   await soon(async () => counted.test(await metrics()), 'an operation whose time was up');
 });
@@ -430,12 +439,13 @@ it('a process of the scheduler takes less than 250 MB', async () => {
   const [port] = await freePorts(1);
   const env = { ...process.env, ...environment, BUCKETS_HTTP_PORT: String(port) };
   const child = spawn(process.execPath, [main], { env, stdio: 'ignore' });
+  const ended = once(child, 'exit');
   try {
     await soon(async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).ok, 'a ready scheduler');
     const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
     expect(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024).toBeLessThan(250);
   } finally {
     child.kill();
-    await once(child, 'exit');
+    await ended;
   }
 });

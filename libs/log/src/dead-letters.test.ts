@@ -29,7 +29,7 @@ const letter = (position: number, content: string | Uint8Array = `content of ${p
   stream: STREAM.claims,
   position,
   subject: 'buckets.claim.eu-1.atlas.operation-ended',
-  reason: 'it is not\n JSON',
+  reason: 'it is not\nJSON',
   bytes: Buffer.from(content),
 });
 async function keep(...positions: number[]): Promise<void> {
@@ -80,6 +80,7 @@ describe('dead letters', () => {
     const read = await letters.read(1);
     expect(Buffer.from(read!.bytes)).toEqual(bytes);
     expect(read).toMatchObject({ id: 1, position: 7, size: 5 });
+    expect(await letters.list({ limit: 1 })).toEqual([{ ...read, bytes: undefined }]);
     expect(read).not.toHaveProperty('hostId');
     expect(await letters.read(2)).toBeNull();
   });

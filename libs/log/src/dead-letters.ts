@@ -4,7 +4,6 @@ import {
   type JetStreamClient,
   type JetStreamManager,
   type JsMsg,
-  type StoredMsg,
 } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { decode, encode, newMessageId, readIntent, STREAM, subjects } from '@buckets/contracts';
@@ -98,8 +97,8 @@ export class DeadLetters {
   async read(id: number): Promise<(KeptLetter & { bytes: Uint8Array }) | null> {
     const message = await this.jsm.streams.getMessage(STREAM.deadLetters, { seq: id });
     if (message === null) return null;
-    const { subject, header, data, timestamp } = message satisfies StoredMsg;
-    return { ...kept(id, subject, header), size: data.length, at: timestamp, bytes: data };
+    const { subject, header, data, time } = message;
+    return { ...kept(id, subject, header), size: data.length, at: time.toISOString(), bytes: data };
   }
 
   /** Removes one for good; false when it is gone already. */
