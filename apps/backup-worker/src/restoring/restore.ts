@@ -18,7 +18,7 @@ export class RestoreWork implements Work<'restore'> {
   ) {}
 
   readonly work = async (attempt: Attempt<'restore'>): Promise<Ending> => {
-    const { projectId, intent, grant } = attempt;
+    const { intent, grant } = attempt;
     const record = grant.restore;
     if (record?.backupId !== intent.backupId) {
       throw new AttemptFailed('backup-not-found', 'The backup has been deleted since it was asked for.');
