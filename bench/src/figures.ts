@@ -6,6 +6,13 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The value that so many of a hundred do not exceed. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  if (sorted.length === 0) throw new RangeError('There is no percentile of nothing.');
+  return sorted[Math.ceil((percent / 100) * sorted.length) - 1]!;
+}
+
 /** Two sides of one thing, measured in turns in the same run. Milliseconds. */
 export interface Comparison {
   what: string;

@@ -1,8 +1,10 @@
 import { benchBackup } from './backup/bench-backup.js';
+import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   backup: benchBackup,
+  operations: benchOperations,
   replay: benchReplay,
 };
 

@@ -32,6 +32,8 @@ export interface ProjectState {
   runtimeAttemptId?: string;
   operations: Record<string, OpenOperation>;
   backups: Record<string, KnownBackup>;
+  /** The last backups that were deleted: a claim that comes again does not bring one back. */
+  deleted?: string[];
   /** The position at which the latest backup was allowed to begin. */
   lastBackupBegan: number;
   /** The latest change from outside, if any. */
@@ -62,6 +64,8 @@ export interface KnownBackup {
   maybeDeletedBy?: string;
 }
 
+const REMEMBERED_DELETIONS = 50;
+
 type ProjectEvent = LoggedEvent<'project'>;
 
 /** The state after one more event. Null stands for a project that does not exist. */
@@ -89,8 +93,9 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     case 'backup-recorded':
       return { ...state, backups: { ...state.backups, [event.data.backupId]: known(event.data) } };
     case 'backup-deleted': {
-      const { [event.data.backupId]: _deleted, ...backups } = state.backups;
-      return { ...state, backups };
+      const { backupId } = event.data;
+      const { [backupId]: _deleted, ...backups } = state.backups;
+      return { ...state, backups, deleted: [...(state.deleted ?? []), backupId].slice(-REMEMBERED_DELETIONS) };
     }
     default:
       return state;

@@ -98,6 +98,8 @@ describe('a claim that comes late or again', () => {
     const late = decide(expired, backup);
     expect(said(late)).toEqual(['backup-recorded']);
     expect(said(decide([...expired, ...late.events], backup))).toEqual([]);
+    const deleted = event('backup-deleted', { backupId: snapshot(1), operationId: 'op-2' });
+    expect(said(decide([...expired, ...late.events, deleted], backup))).toEqual([]);
   });
 
   it('changes nothing more when it is repeated', () => {

@@ -57,6 +57,7 @@ function lateFacts(state: ProjectState, claim: OperationEndedClaim): NewEvent<'p
 
 function newBackup(state: ProjectState, hostId: string, { backup }: OperationEndedClaim): NewEvent<'project'>[] {
   if (backup === undefined || Object.hasOwn(state.backups, backup.backupId)) return [];
+  if (state.deleted?.includes(backup.backupId)) return [];
   return [{ thing: 'project', type: 'backup-recorded', data: { ...backup, hostId } satisfies BackupRecorded }];
 }
 

@@ -171,6 +171,7 @@ class Story {
   state: ProjectState | null = null;
   readonly events: LoggedEvent<'project'>[] = [];
   private readonly ended = new Set<string>();
+  private readonly deleted = new Set<string>();
   /** Operations that somebody has cancelled. */
   private readonly wanted = new Set<string>();
   private readonly claims: { hostId: string; claim: OperationEndedClaim }[] = [];
@@ -381,9 +382,12 @@ class Story {
       const { backupId } = data as { backupId: string };
       if (type === 'backup-recorded') {
         expect(before!.backups[backupId]).toBeUndefined();
+        expect(this.deleted.has(backupId)).toBe(false);
         expect(data).toMatchObject({ hostId: 'h1', counter: { generation: 2 } });
       }
-      if (type === 'backup-deleted') expect(before!.backups[backupId]).toBeDefined();
+      if (type !== 'backup-deleted') continue;
+      expect(before!.backups[backupId]).toBeDefined();
+      this.deleted.add(backupId);
     }
   }
 }
