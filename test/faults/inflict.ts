@@ -38,7 +38,7 @@ export async function inflict(fault: Fault, on: ProductUnderFaults): Promise<boo
       return true;
     }
     case 'disk-full': {
-      const free = await on.fillDisk();
+      const free = await on.smallDisk?.fill();
       await pause(fault.forMs);
       await free?.();
       return free !== undefined;

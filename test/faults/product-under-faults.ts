@@ -1,6 +1,4 @@
-import { execaSync } from 'execa';
-import { readdirSync, readFileSync, mkdirSync } from 'node:fs';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../stack/src/index.js';
 import { Api } from '../running/api.js';
@@ -8,6 +6,7 @@ import { runOf, startCopy, type Copy } from '../running/copy.js';
 import { processesOf, Product, US } from '../running/product.js';
 import { FaultProxy } from './fault-proxy.js';
 import { SERVERS, SERVICES, type Server, type Victim } from './plan.js';
+import { SmallDisk } from './small-disk.js';
 
 /** Much is short, so that what waits for hours elsewhere comes about while somebody looks. */
 const SETTINGS = {
@@ -23,8 +22,6 @@ const SETTINGS = {
   BUCKETS_TRASH_KEEP: '1s',
 };
 
-/** Enough for all that a host keeps, replaced data included, and soon filled. */
-const SMALL_DISK_BYTES = 512 * 2 ** 20;
 const HEALED_WITHIN_MS = 90_000;
 
 /** The whole product with two copies of the API, a proxy before each server, and a small disk under one host. */
@@ -33,17 +30,17 @@ export class ProductUnderFaults implements AsyncDisposable {
     readonly product: Product,
     readonly proxies: Readonly<Record<Server, FaultProxy>>,
     private readonly secondApi: Copy,
-    /** Where the small disk is mounted; undefined where that is not allowed. */
-    readonly smallDisk: string | undefined,
+    /** Undefined where nothing may be mounted. */
+    readonly smallDisk: SmallDisk | undefined,
   ) {}
 
   static async start(): Promise<ProductUnderFaults> {
     const proxies: Partial<Record<Server, FaultProxy>> = {};
-    let smallDisk: string | undefined;
+    let smallDisk: SmallDisk | undefined;
     try {
       const product = await Product.start({
         settings: (dataDir) => {
-          smallDisk = mountSmallDisk(join(dataDir, 'hosts', US));
+          smallDisk = SmallDisk.mount(join(dataDir, 'hosts', US));
           return SETTINGS;
         },
         between: async (listening) => {
@@ -56,7 +53,7 @@ export class ProductUnderFaults implements AsyncDisposable {
       return new ProductUnderFaults(product, proxies as Record<Server, FaultProxy>, secondApi, smallDisk);
     } catch (error) {
       await Promise.all(Object.values(proxies).map((proxy) => proxy[Symbol.asyncDispose]()));
-      if (smallDisk !== undefined) execaSync('umount', ['--lazy', smallDisk]);
+      smallDisk?.[Symbol.dispose]();
       throw error;
     }
   }
@@ -81,21 +78,6 @@ export class ProductUnderFaults implements AsyncDisposable {
     return victim === 'postgres' ? familyOf(pid) : [pid];
   }
 
-  /** Fills the small disk to the last byte. @returns what frees it again; undefined where there is none */
-  async fillDisk(): Promise<(() => Promise<void>) | undefined> {
-    if (this.smallDisk === undefined) return undefined;
-    const filler = join(this.smallDisk, '.filler');
-    const file = await open(filler, 'w');
-    try {
-      for (const piece of [Buffer.alloc(2 ** 22), Buffer.alloc(2 ** 12)]) {
-        await writeUntilFull(file, piece);
-      }
-    } finally {
-      await file.close();
-    }
-    return () => rm(filler, { force: true });
-  }
-
   /** Waits until every part says that it is ready, after all faults have ended. */
   async healed(): Promise<void> {
     for (const server of SERVERS) this.proxies[server].set({ mode: 'pass' });
@@ -118,7 +100,7 @@ export class ProductUnderFaults implements AsyncDisposable {
     await this.endSecondApi();
     await this.product.stack.stop();
     await Promise.all(Object.values(this.proxies).map((proxy) => proxy[Symbol.asyncDispose]()));
-    if (this.smallDisk !== undefined) execaSync('umount', ['--lazy', this.smallDisk]);
+    this.smallDisk?.[Symbol.dispose]();
     await this.product[Symbol.asyncDispose]();
   }
 
@@ -129,21 +111,6 @@ export class ProductUnderFaults implements AsyncDisposable {
 
 export async function rusticIn(dataDir: string): Promise<number[]> {
   return (await processesOf(dataDir)).filter(({ command }) => /^\S*\/rustic /.test(command)).map(({ pid }) => pid);
-}
-
-function mountSmallDisk(folder: string): string | undefined {
-  mkdirSync(folder, { recursive: true });
-  const options = `size=${SMALL_DISK_BYTES},mode=0700`;
-  const { exitCode } = execaSync('mount', ['-t', 'tmpfs', '-o', options, 'buckets-test', folder], { reject: false });
-  return exitCode === 0 ? folder : undefined;
-}
-
-async function writeUntilFull(file: FileHandle, piece: Buffer): Promise<void> {
-  try {
-    for (;;) await file.appendFile(piece);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-  }
 }
 
 /** A process with all that it has started. */

@@ -1,0 +1,55 @@
+import { execaSync } from 'execa';
+import { mkdirSync } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Enough for all that a host keeps, replaced data included, and soon filled. */
+const BYTES = 512 * 2 ** 20;
+
+/** A file system of its own in memory, mounted on a folder. Needs root. */
+export class SmallDisk implements Disposable {
+  private constructor(private readonly folder: string) {
+    for (const signal of SIGNALS) process.on(signal, this.#cutOff);
+  }
+
+  /** Undefined where that is not allowed. */
+  static mount(folder: string): SmallDisk | undefined {
+    mkdirSync(folder, { recursive: true });
+    const options = ['-t', 'tmpfs', '-o', `size=${BYTES},mode=0700`, 'buckets-test', folder];
+    const { exitCode } = execaSync('mount', options, { reject: false });
+    return exitCode === 0 ? new SmallDisk(folder) : undefined;
+  }
+
+  /** Fills it to the last byte. @returns what frees it again */
+  async fill(): Promise<() => Promise<void>> {
+    const filler = join(this.folder, '.filler');
+    const file = await open(filler, 'w');
+    try {
+      for (const bytes of [2 ** 22, 2 ** 12]) await writeUntilFull(file, Buffer.alloc(bytes));
+    } finally {
+      await file.close();
+    }
+    return () => rm(filler, { force: true });
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of SIGNALS) process.off(signal, this.#cutOff);
+    execaSync('umount', ['--lazy', this.folder], { reject: false });
+  }
+
+  /** A mount outlives the process that made it. */
+  readonly #cutOff = (signal: NodeJS.Signals): void => {
+    this[Symbol.dispose]();
+    process.kill(process.pid, signal);
+  };
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+async function writeUntilFull(file: FileHandle, piece: Buffer): Promise<void> {
+  try {
+    for (;;) await file.appendFile(piece);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
+}
