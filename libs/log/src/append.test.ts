@@ -19,7 +19,7 @@ import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
 import { readLog } from './log-reader.js';
 import type { LogMessage } from './projection.js';
 import { CuttingProxy } from './testing/cutting-proxy.js';
-import { RealParts, SERVERS } from './testing/real-parts.js';
+import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';
 
 jest.setTimeout(90_000);
 
@@ -45,7 +45,8 @@ const batch = (id: string, expected = 0): Decision => ({
   intents: [stop(`op-${id}`)],
 });
 
-describe.each(SERVERS)('appending to the log on %s', (_servers, servers) => {
+describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
+  const onOne = onOneServer(servers);
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -169,7 +170,7 @@ describe.each(SERVERS)('appending to the log on %s', (_servers, servers) => {
     });
   });
 
-  it('takes nothing that a reader could not take', async () => {
+  onOne('takes nothing that a reader could not take', async () => {
     const before = await end();
     const wrong = { ...single('wrong'), events: [{ ...renamed(), data: { requestedBy: '' } } as NewEvent] };
     await expect(log.append(wrong)).rejects.toThrow(UnreadableMessage);
@@ -183,7 +184,7 @@ describe.each(SERVERS)('appending to the log on %s', (_servers, servers) => {
     expect(await end()).toBe(before);
   });
 
-  it('says within seconds that the log cannot be reached, and goes on when it can', async () => {
+  onOne('says within seconds that the log cannot be reached, and goes on when it can', async () => {
     await parts.nats.killAll();
     await expect(log.append(single('down'))).rejects.toThrow(LogUnreachable);
     await parts.nats.start();

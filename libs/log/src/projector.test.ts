@@ -15,13 +15,14 @@ import { rebuildProjection } from './rebuild.js';
 import { restoreLog } from './restore-log.js';
 import { DEFAULT_LIMITS, provisionStreams } from './streams.js';
 import { MemoryJournal } from './testing/memory-journal.js';
-import { RealParts, SERVERS } from './testing/real-parts.js';
+import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';
 import { SeenProjection } from './testing/seen-projection.js';
 
 jest.setTimeout(90_000);
 const PATIENCE_MS = 40_000;
 
-describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
+describe.each(SERVERS)('a projector on %s', (_on, servers) => {
+  const onOne = onOneServer(servers);
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -118,7 +119,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect(messages).toEqual([`buckets.event.api-key.${event.id}.revoked`, 'buckets.intent.h.p.stop']);
   });
 
-  it('moves rows and position together or not at all', async () => {
+  onOne('moves rows and position together or not at all', async () => {
     const [projector, projection] = await process();
     let failures = 0;
     projection.disturb = async (_, rows) => {
@@ -162,7 +163,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect((await reading.next()).done).toBe(true);
   });
 
-  it('lets one of two processes write; the other follows', async () => {
+  onOne('lets one of two processes write; the other follows', async () => {
     const [one, first] = await started('one');
     const [two, second] = await started('two');
     await appendMany(20);
@@ -171,7 +172,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect([first.batches.length > 0, second.batches.length > 0].filter(Boolean)).toHaveLength(1);
   });
 
-  it.each([
+  onOne.each([
     ['stops', async (leader: Projector) => leader.stop()],
     ['loses its Postgres session', async () => void (await endSessions(LEADER))],
     ['loses all its Postgres sessions', async () => void (await endSessions(`application_name = 'one'`))],
@@ -188,7 +189,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect(await position()).toBe(101);
   });
 
-  it('hears of positions again after the session that listens was lost', async () => {
+  onOne('hears of positions again after the session that listens was lost', async () => {
     const [one] = await started('one');
     const [two] = await started('two');
     await append();
@@ -222,7 +223,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect(await seen()).toEqual(upTo(301));
   });
 
-  it('is in no trouble any more once NATS is back, though there is nothing new to read', async () => {
+  onOne('is in no trouble any more once NATS is back, though there is nothing new to read', async () => {
     await append();
     const [projector] = await started();
     await projector.waitFor(1, PATIENCE_MS);
@@ -236,7 +237,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     await until(() => append(), { withinMs: 20_000 });
   }
 
-  it('goes on when Postgres is started anew in the middle', async () => {
+  onOne('goes on when Postgres is started anew in the middle', async () => {
     const [projector] = await started();
     const appending = appendMany(200);
     await parts.postgres.kill('SIGKILL');
@@ -246,7 +247,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect(await seen()).toEqual(upTo(200));
   });
 
-  it('stops, for all to see, at an event that it does not know, with everything before it written', async () => {
+  onOne('stops, for all to see, at an event that it does not know, with everything before it written', async () => {
     await appendMany(3);
     const unknown = encode(envelope({ source: 's', type: 'buckets.moon.landed.v1', subject: 'moon/m' }, {}));
     await nats.request('buckets.event.moon.m.landed', unknown);
@@ -279,7 +280,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
       await projector.stop();
     });
 
-    it.each([
+    onOne.each([
       ['it is another log', async () => replaceLog(5)],
       [
         'the log ends at 2',
@@ -335,7 +336,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     });
   });
 
-  it('does not pass over messages that the log lacks', async () => {
+  onOne('does not pass over messages that the log lacks', async () => {
     const { config } = await jsm.streams.info(STREAM.log);
     await jsm.streams.delete(STREAM.log);
     await jsm.streams.add({ ...config, first_seq: 5 });
@@ -346,7 +347,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
     expect(failure.message).toContain('no message at position 1; the next one is at 5');
   });
 
-  it('says how far it is behind when one does not want to wait any longer', async () => {
+  onOne('says how far it is behind when one does not want to wait any longer', async () => {
     const [projector] = await started();
     await expect(projector.waitFor(7, 20)).rejects.toThrow('are at position 0, not yet at 7');
     const gone = new AbortController();
@@ -363,7 +364,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
       return rebuildProjection({ js: jetstream(nats), jsm, data: patient, projection, ...options });
     };
 
-    it('gives way, keeps showing the old rows until the new ones are there, and goes on', async () => {
+    onOne('gives way, keeps showing the old rows until the new ones are there, and goes on', async () => {
       await appendMany(700);
       const [one] = await started('one');
       const [two] = await started('two');
@@ -385,7 +386,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
       expect(await seen()).toEqual(upTo(701));
     });
 
-    it('leaves everything as it was when it fails', async () => {
+    onOne('leaves everything as it was when it fails', async () => {
       await appendMany(3);
       const [projector] = await started();
       await projector.waitFor(3, PATIENCE_MS);
@@ -395,7 +396,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
       expect([await seen(), await position()]).toEqual([upTo(3), 3]);
     });
 
-    it('names the one that does not give way', async () => {
+    onOne('names the one that does not give way', async () => {
       const stubborn = (await parts.database('seen', { name: 'stubborn' })).createQueryRunner();
       await stubborn.query(`SELECT pg_advisory_lock(hashtextextended('projector ${schema}.seen', 0))`);
       const failing = rebuild({ leadWithinMs: 500 });
@@ -404,7 +405,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
       await stubborn.release();
     });
 
-    it('takes another log when it has to, and puts aside what was of the one before', async () => {
+    onOne('takes another log when it has to, and puts aside what was of the one before', async () => {
       await appendMany(3);
       const [projector] = await started();
       await projector.waitFor(3, PATIENCE_MS);
@@ -427,7 +428,7 @@ describe.each(SERVERS)('a projector on %s', (_servers, servers) => {
       expect(earlier).toHaveLength(1);
     });
 
-    it('takes an older copy of its log when it has to, and puts aside what was of the newer state', async () => {
+    onOne('takes an older copy of its log when it has to, and puts aside what was of the newer state', async () => {
       await appendMany(5);
       const [projector] = await started();
       await projector.waitFor(5, PATIENCE_MS);

@@ -1,6 +1,6 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { DataSource } from 'typeorm';
-import { readEvent, STREAM, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
+import { readEvent, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
 import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
 import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead } from './lead.js';

@@ -6,7 +6,7 @@ import { STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
 import { until } from '../../../stack/src/until.js';
 import { keepDeadLetter } from './dead-letters.js';
 import { PullServer, type Delivery, type PullSource } from './pull-server.js';
-import { RealParts, SERVERS } from './testing/real-parts.js';
+import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);
 
@@ -21,6 +21,7 @@ interface Word {
 type Handler = (word: Word, delivery: Delivery) => Promise<unknown>;
 
 describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
+  const onOne = onOneServer(nodes);
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -105,7 +106,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(heard).toEqual(['hello at 1 on buckets.intent.h.p.stop']);
   });
 
-  it('keeps a message alive that is worked on for much longer than the server waits', async () => {
+  onOne('keeps a message alive that is worked on for much longer than the server waits', async () => {
     let times = 0;
     const done = Promise.withResolvers<void>();
     await serve(async () => {
@@ -122,7 +123,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(times).toBe(1);
   });
 
-  it('works once on a message that is delivered again meanwhile, and answers the newest delivery', async () => {
+  onOne('works once on a message that is delivered again meanwhile, and answers the newest delivery', async () => {
     let times = 0;
     const done = Promise.withResolvers<void>();
     const work = async (): Promise<void> => {
@@ -137,7 +138,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(times).toBe(1);
   });
 
-  it('has a failed message come again, after a while, until it succeeds', async () => {
+  onOne('has a failed message come again, after a while, until it succeeds', async () => {
     const tries: number[] = [];
     await serve(async (_, delivery) => {
       tries.push(performance.now());
@@ -152,7 +153,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(errors.join()).toContain('it will come again Error: not yet');
   });
 
-  it('lets others pass while a failed one waits', async () => {
+  onOne('lets others pass while a failed one waits', async () => {
     const heard: string[] = [];
     await serve(async ({ text }) => {
       heard.push(text);
@@ -163,7 +164,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(heard.indexOf('better')).toBeLessThan(heard.lastIndexOf('bad'));
   });
 
-  it('works on no more than so many at once, and pulls no more than that', async () => {
+  onOne('works on no more than so many at once, and pulls no more than that', async () => {
     let working = 0;
     let most = 0;
     let pulled = 0;
@@ -184,7 +185,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect([most, pulled]).toEqual([3, 3]);
   });
 
-  it('keeps what cannot be read before it lets go of it', async () => {
+  onOne('keeps what cannot be read before it lets go of it', async () => {
     let refusals = 0;
     const unreadable = async (message: JsMsg, { reason }: UnreadableMessage): Promise<void> => {
       if (++refusals < 3) throw new Error('no room');
@@ -208,7 +209,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(refusals).toBe(3);
   });
 
-  it('keeps one of the same dead letter, whatever its subject and reason hold', async () => {
+  onOne('keeps one of the same dead letter, whatever its subject and reason hold', async () => {
     const letter = {
       stream: 's',
       position: 1,
@@ -223,7 +224,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(kept!.header.get('Buckets-Subject')).toBe('a b');
   });
 
-  it('waits, when it is closed, for what is in work, and takes nothing new', async () => {
+  onOne('waits, when it is closed, for what is in work, and takes nothing new', async () => {
     let finished = false;
     const heard: string[] = [];
     const done = Promise.withResolvers<void>();
@@ -246,7 +247,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect(heard).toEqual(['last', 'too late']);
   });
 
-  it('goes on after its consumer, or the server, was gone for a while', async () => {
+  onOne('goes on after its consumer, or the server, was gone for a while', async () => {
     const heard: string[] = [];
     await serve(async ({ text }) => void heard.push(text));
     await say('one');
@@ -279,7 +280,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     expect([...handled.keys()].toSorted()).toEqual(texts.toSorted());
   });
 
-  it('says which handler is missing', async () => {
+  onOne('says which handler is missing', async () => {
     await serve(async () => undefined, { pattern: () => 'other' });
     await say('hello');
     await until(() => errors.join().includes(`add one with @EventPattern('other')`));

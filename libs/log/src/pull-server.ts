@@ -42,6 +42,8 @@ export interface PullServerLogger {
 const RETRY_PAUSES_MS = [200, 1_000, 5_000, 15_000];
 const HEARTBEAT_MS = ACK_WAIT_MS / 3;
 const PULL_EXPIRES_MS = 30_000;
+/** A server that says nothing for twice as long is gone, though another one of its cluster may hold the connection. */
+const PULL_HEARTBEAT_MS = 2_000;
 const PULL_AGAIN = { firstMs: 250, maxMs: 5_000 };
 
 /**
@@ -91,7 +93,11 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
         const consumer = await this.js.consumers.get(source.stream, source.consumer);
         while (!signal.aborted) {
           const room = await work.room(signal);
-          const messages = await consumer.fetch({ max_messages: room, expires: PULL_EXPIRES_MS });
+          const messages = await consumer.fetch({
+            max_messages: room,
+            expires: PULL_EXPIRES_MS,
+            idle_heartbeat: PULL_HEARTBEAT_MS,
+          });
           for await (const message of untilAborted(messages, signal)) {
             failures = 0;
             work.take(message, (newest) => this.handle(source, message, newest));

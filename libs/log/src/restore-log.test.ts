@@ -10,13 +10,14 @@ import type { LogMessage } from './projection.js';
 import { restoreLog, type RestoreOptions } from './restore-log.js';
 import { DEFAULT_LIMITS, logIdentity, provisionStreams } from './streams.js';
 import { MemoryJournal } from './testing/memory-journal.js';
-import { RealParts, SERVERS } from './testing/real-parts.js';
+import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';
 
 jest.setTimeout(90_000);
 
 const LAST = 1_301;
 
-describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
+describe.each(SERVERS)('a log restored on %s', (_on, servers) => {
+  const onOne = onOneServer(servers);
   let parts: RealParts;
   let nats: NatsConnection;
   let jsm: JetStreamManager;
@@ -28,9 +29,7 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     const fresh = await parts.freshLog();
     const log = new Log(fresh.nats, fresh.jsm, 'buckets/test');
     // Single facts and batches, so that expectations and marks of batches are stored with them.
-    await Promise.all(
-      Array.from({ length: 101 }, (_, n) => log.append(decision(`h${n}`, n === 0 ? 1 : 13))),
-    );
+    await Promise.all(Array.from({ length: 101 }, (_, n) => log.append(decision(`h${n}`, n === 0 ? 1 : 13))));
     journal = await MemoryJournal.of(fresh.nats, fresh.jsm);
     known = journal.knownAt(LAST, logIdentity(await fresh.jsm.streams.info(STREAM.log)));
     await parts.disconnect();
@@ -73,7 +72,7 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     expect(await restore()).toMatchObject({ found: 'a whole log', compared: LAST, appended: 0, position: LAST });
   });
 
-  it('takes what comes next as if nothing had happened', async () => {
+  onOne('takes what comes next as if nothing had happened', async () => {
     await restore();
     const log = new Log(nats, jsm, 'buckets/test');
     const last = journal.messages.findLast(({ subject }) => subject.includes('.h7.'))!.position;
@@ -82,7 +81,7 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     expect(await restore()).toMatchObject({ found: 'a whole log', appended: 0, position: LAST + 1 });
   });
 
-  it.each([
+  onOne.each([
     ['an empty log', 0],
     ['an older copy', 1],
     ['an older copy', 777],
@@ -112,7 +111,7 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     expect((await stored()).map(plain)).toEqual(whole());
   });
 
-  it('is not restored twice by two at once', async () => {
+  onOne('is not restored twice by two at once', async () => {
     const outcomes = await Promise.allSettled([restore(), restore()]);
     const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
     for (const failure of failures) expect(failure).toBeInstanceOf(LogNotRestorable);
@@ -130,34 +129,34 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
       expect(after?.state.last_seq).toBe(before?.state.last_seq);
     };
 
-    it('when the tables know none', async () => {
+    onOne('when the tables know none', async () => {
       await refused('start the API', { known: { position: 0, identity: '', hash: '' } });
     });
 
-    it('when the journal lacks messages that the log lacks too', async () => {
+    onOne('when the journal lacks messages that the log lacks too', async () => {
       const lacking = without((position) => position === 5 || (position > 900 && position <= 910));
       await refused('lacks the positions 5, 901 to 910', { journal: lacking });
       await restore({ known: journal.knownAt(899, known.identity) });
       await refused('lacks the positions 901 to 910', { journal: lacking });
     });
 
-    it('when journal and tables do not belong together', async () => {
+    onOne('when journal and tables do not belong together', async () => {
       await refused('do not belong together', { known: { ...known, hash: 'another' } });
     });
 
-    it('when it is another log', async () => {
+    onOne('when it is another log', async () => {
       await restore({ known: { ...journal.knownAt(3, 'another'), identity: 'another' } });
       await refused('There is another log, of 3 messages');
     });
 
-    it('when it has another message than the journal', async () => {
+    onOne('when it has another message than the journal', async () => {
       const [first, ...rest] = journal.messages;
       const forged = new MemoryJournal([{ ...first!, subject: 'buckets.event.host.other.updated' }, ...rest]);
       await restore({ known: journal.knownAt(900, known.identity) });
       await refused('at position 1 it has another message', { journal: forged });
     });
 
-    it('when it lacks its beginning', async () => {
+    onOne('when it lacks its beginning', async () => {
       await restore({ known: journal.knownAt(3, known.identity) });
       const { config } = await jsm.streams.info(STREAM.log);
       await jsm.streams.delete(STREAM.log);
@@ -166,7 +165,7 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     });
   });
 
-  it('may have messages that the journal lacks, as an older copy brings them back', async () => {
+  onOne('may have messages that the journal lacks, as an older copy brings them back', async () => {
     await restore({ known: journal.knownAt(950, known.identity) });
     const lacking = without((position) => position > 900 && position <= 910);
     expect(await restore({ journal: lacking })).toMatchObject({
@@ -176,7 +175,7 @@ describe.each(SERVERS)('a log restored on %s', (_servers, servers) => {
     expect((await stored()).map(plain)).toEqual(whole());
   });
 
-  it('needs its room', async () => {
+  onOne('needs its room', async () => {
     await expect(restore({ limits: { ...limits, logBytes: 64 * 1024 } })).rejects.toThrow(LogRefused);
     expect(await restore()).toMatchObject({ position: LAST });
   });

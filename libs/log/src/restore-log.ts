@@ -247,7 +247,8 @@ async function verify({ jsm, journal, known }: RestoreOptions, before: number): 
     throw new Error(`The log is not what it should be after its restore: ${JSON.stringify(state)}. Run this again.`);
   }
   const positions = new Set([1, known.position]);
-  while (positions.size < Math.min(SAMPLE, known.position)) positions.add(1 + Math.floor(Math.random() * known.position));
+  while (positions.size < Math.min(SAMPLE, known.position))
+    positions.add(1 + Math.floor(Math.random() * known.position));
   for (const position of positions) {
     for await (const [message] of journal.read({ from: position, to: position })) {
       if (message !== undefined && !(await hasAt(jsm, message))) {

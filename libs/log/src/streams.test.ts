@@ -2,13 +2,7 @@ import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { CLAIMS_CONSUMER, hostConsumer, STREAM } from '@buckets/contracts';
-import {
-  DEFAULT_LIMITS,
-  hostsToProvision,
-  logIdentity,
-  provisionHostConsumers,
-  provisionStreams,
-} from './streams.js';
+import { DEFAULT_LIMITS, hostsToProvision, logIdentity, provisionHostConsumers, provisionStreams } from './streams.js';
 import { RealParts } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);
@@ -108,7 +102,9 @@ describe('the streams', () => {
     it('take over what has changed in how they should be', async () => {
       await provision(7);
       const { created } = await work();
-      await jsm.consumers.update(STREAM.log, hostConsumer.work('h1'), { filter_subjects: ['buckets.intent.h1.*.stop'] });
+      await jsm.consumers.update(STREAM.log, hostConsumer.work('h1'), {
+        filter_subjects: ['buckets.intent.h1.*.stop'],
+      });
       expect(await hostsToProvision(jsm, ['h1'])).toEqual(['h1']);
       await provision(9);
       expect(await work()).toMatchObject({ created, config: { opt_start_seq: 7 } });

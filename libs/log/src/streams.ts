@@ -183,7 +183,11 @@ export function logIdentity(info: Pick<StreamInfo, 'config' | 'created'>): strin
 }
 
 /** Gives a log that is empty the identity of another one. */
-export async function identify(jsm: JetStreamManager, { config }: Pick<StreamInfo, 'config'>, identity: string): Promise<void> {
+export async function identify(
+  jsm: JetStreamManager,
+  { config }: Pick<StreamInfo, 'config'>,
+  identity: string,
+): Promise<void> {
   await jsm.streams.update(STREAM.log, { ...config, metadata: { ...config.metadata, [IDENTITY]: identity } });
 }
 

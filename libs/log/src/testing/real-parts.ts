@@ -1,3 +1,4 @@
+import { it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,12 @@ export const SERVERS = [
   ['one server', 1],
   ['a cluster of three', 3],
 ] as const;
+
+/** A test, or none where a cluster makes no difference, or takes too long. */
+export function onOneServer(servers: 1 | 3): typeof it {
+  const none = Object.assign(() => undefined, { each: () => () => undefined });
+  return servers === 1 ? it : (none as unknown as typeof it);
+}
 
 /** NATS and, where wanted, a Postgres server of a test's own. */
 export class RealParts {
