@@ -133,12 +133,12 @@ export async function checkBackups(
 ): Promise<Looked & { snapshots: number; orphans: number }> {
   const recorded = new Set(backups.map(({ id }) => id));
   const findings: string[] = [];
-  const makers = backups.map(({ operationId }) => operationId);
-  for (const id of new Set(makers.filter((maker, at) => makers.indexOf(maker) !== at))) {
+  for (const id of repeated(backups.map(({ operationId }) => operationId))) {
     findings.push(`Operation ${id} of ${projectId} has made more than one backup.`);
   }
   for (let tries = 1; ; tries++) {
-    const snapshots = new Set((await snapshotsOf(product, projectId)).map(({ id }) => id));
+    const all = await snapshotsOf(product, projectId);
+    const snapshots = new Set(all.map(({ id }) => id));
     const orphans = [...snapshots].filter((id) => !recorded.has(id)).toSorted();
     const named = await orphansNamed(caller, projectId);
     // The scheduler may have had some removed in between.
@@ -148,6 +148,9 @@ export async function checkBackups(
         `Backup ${id} of ${projectId}, by operation ${operationId}, is in the list, and not in the repository.`,
       );
     }
+    for (const id of repeated(all.flatMap(({ tags }) => tags.filter((tag) => tag.startsWith('operation:'))))) {
+      findings.push(`The repository of ${projectId} holds more than one snapshot of ${id}.`);
+    }
     if (named === undefined) {
       findings.push(`A tidy of ${projectId} does not succeed although nothing is wrong any more.`);
     } else if (named.join() !== orphans.join()) {
@@ -155,6 +158,10 @@ export async function checkBackups(
     }
     return { findings, snapshots: snapshots.size, orphans: orphans.length };
   }
+}
+
+function repeated(names: readonly string[]): Set<string> {
+  return new Set(names.filter((name, at) => names.indexOf(name) !== at));
 }
 
 async function orphansNamed(caller: Caller, projectId: string): Promise<string[] | undefined> {
