@@ -30,16 +30,15 @@ await operatorCommand('restore-log', async ({ settings, data, log }) => {
       if (onlyInLog.length > 0) {
         log.warn({ positions: onlyInLog }, 'The journal lacks what the log has there: rebuild the projections');
       }
-      const perSecond = Math.round(restored.appended / restored.seconds);
-      const hosts = await provisionHostQueues(jsm, data, { anew });
-      log.info({ ...restored, ...(restored.appended > 0 ? { perSecond } : {}), queuesMadeFor: hosts.length }, DONE);
+      const queuesMadeFor = (await provisionHostQueues(jsm, data, { anew })).length;
+      const { appended, seconds } = restored;
+      const perSecond = appended === 0 ? 0 : Math.round(appended / seconds);
+      log.info({ ...restored, perSecond, queuesMadeFor }, 'The log is as the tables know it');
     });
   } finally {
     await nats.close();
   }
 });
-
-const DONE = 'The log is as the tables know it';
 
 /** Two at once would be in each other's way. */
 async function alone(data: DataSource, work: () => Promise<void>): Promise<void> {

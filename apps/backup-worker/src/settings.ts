@@ -28,6 +28,12 @@ export const workerSettings = defineSettings({
     default: `${Math.max(1024, Math.floor(totalmem() / 2 ** 21))}MiB`,
     describe: 'Memory that all rustic processes together may be expected to take',
   }),
+  niceness: integer('BUCKETS_RUSTIC_NICENESS', {
+    default: 10,
+    min: 0,
+    max: 19,
+    describe: 'How far rustic stands back for what else wants a processor of the host, as for nice(1)',
+  }),
   startHook: command('BUCKETS_START_HOOK', {
     optional: true,
     describe: 'Run when a project starts, with BUCKETS_PROJECT_ID, BUCKETS_PROJECT_HOME and BUCKETS_PROJECT_PERSIST',

@@ -94,7 +94,7 @@ class Worker implements OnApplicationShutdown {
     { signal }: Stopping,
     registry: Registry,
   ): Promise<Worker> {
-    const { hostId, dataRoot, cpus, memoryBytes, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
+    const { hostId, dataRoot, cpus, memoryBytes, niceness, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
     await mkdir(dataRoot, { recursive: true });
     const folders = new HostFolders(dataRoot);
     const unlock = await lockDataRoot(dataRoot);
@@ -109,6 +109,7 @@ class Worker implements OnApplicationShutdown {
       binary: settings.rusticPath,
       workFolder: join(folders.own, 'run'),
       cacheFolder: join(folders.own, 'cache'),
+      limits: { niceness },
     });
     const notes = new EndingNotes(join(folders.own, 'endings'), disk);
 

@@ -73,36 +73,43 @@ export class Decider {
     thing: T,
     id: string,
     decide: (state: ThingStates[T] | null) => V | Promise<V>,
-    { after = 0, causationId, readable = true }: DecideOptions = {},
+    options: DecideOptions = {},
   ): Promise<Outcome<V>> {
-    return this.inTurn(`${thing}/${id}`, async () => {
-      for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-        const { state, position } = readable
-          ? await this.tabledOf(thing, id, after)
-          : await this.currentOf(thing, id, after);
-        const verdict = await decide(state);
-        if (verdict.events.length === 0) return { verdict, logged: [], position };
-        try {
-          const logged = await this.log.append({
-            thing,
-            id,
-            expected: position,
-            events: verdict.events,
-            ...(verdict.intents === undefined ? {} : { intents: verdict.intents }),
-            ...(causationId === undefined ? {} : { causationId }),
-          });
-          this.stated(logged);
-          const last = logged.at(-1)!.position;
-          this.remember(thing, id, { state: logged.reduce(evolveThing, state as object | null), position: last });
-          if (readable) await this.projector.waitFor(last);
-          return { verdict, logged, position: last };
-        } catch (error) {
-          if (!(error instanceof PositionMoved)) throw error;
-          await pause(BETWEEN_TRIES.delayMs(attempt));
-        }
+    const outcome = await this.inTurn(`${thing}/${id}`, () => this.decideNow(thing, id, decide, options));
+    // Out of turn: a host's ask about what was decided need not wait for the tables.
+    if (options.readable ?? true) await this.projector.waitFor(outcome.position);
+    return outcome;
+  }
+
+  private async decideNow<T extends EventThing, V extends Decided>(
+    thing: T,
+    id: string,
+    decide: (state: ThingStates[T] | null) => V | Promise<V>,
+    { after = 0, causationId, readable = true }: DecideOptions,
+  ): Promise<Outcome<V>> {
+    for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
+      const { state, position } = await (readable ? this.tabledOf(thing, id, after) : this.currentOf(thing, id, after));
+      const verdict = await decide(state);
+      if (verdict.events.length === 0) return { verdict, logged: [], position };
+      try {
+        const logged = await this.log.append({
+          thing,
+          id,
+          expected: position,
+          events: verdict.events,
+          ...(verdict.intents === undefined ? {} : { intents: verdict.intents }),
+          ...(causationId === undefined ? {} : { causationId }),
+        });
+        this.stated(logged);
+        const last = logged.at(-1)!.position;
+        this.remember(thing, id, { state: logged.reduce(evolveThing, state as object | null), position: last });
+        return { verdict, logged, position: last };
+      } catch (error) {
+        if (!(error instanceof PositionMoved)) throw error;
+        await pause(BETWEEN_TRIES.delayMs(attempt));
       }
-      throw tooBusy();
-    });
+    }
+    throw tooBusy();
   }
 
   /** The state with everything in it that was appended before the call, by whichever copy of the API. */
