@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { STREAM } from '@buckets/contracts';
+import { STREAM, subjects } from '@buckets/contracts';
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
 import { PartFailed, until } from '../stack/src/index.js';
 import type { Operation, Problem } from './running/api.js';
@@ -176,12 +176,13 @@ describe('when an older copy of the folder of NATS is put back', () => {
 
 describe('when claims are lost that nobody has decided', () => {
   it('the operation ends nevertheless, as its host is told of it again', async () => {
+    await product.stop('kept');
     await closeGate();
     const { id } = await startUnderWay('kept');
     await product.stack.kill('api');
     await openGate();
-    const claimed = async () =>
-      (await messagesOf(product, STREAM.claims)).some(({ text }) => text.includes(id) && /operation-ended/.test(text));
+    const claim = { last_by_subj: subjects.claim('eu-1', 'kept', 'operation-ended') };
+    const claimed = () => withStreams(product, ({ streams }) => streams.getMessage(STREAM.claims, claim));
     await until(claimed, { what: 'the claim of its end', ...PATIENT });
     await withStreams(product, (manager) => manager.streams.delete(STREAM.claims));
 
