@@ -40,7 +40,7 @@ export class Driver {
     private readonly ledger: Ledger,
   ) {}
 
-  /** Makes the project, with something in it. */
+  /** Makes the project, with something in it, and its first backup. */
   async begin(): Promise<void> {
     const reply = await this.caller.ask('POST', '/v1/projects', { ...this.project, backupIntervalMinutes: 525_600 });
     if (!('accepted' in reply)) throw new Error(`No project ${this.project.id}: ${JSON.stringify(reply)}`);
@@ -51,7 +51,10 @@ export class Driver {
     const seed = this.project.id.length;
     await growTree(join(this.folder, 'project'), { seed, smallFiles: 60, bytes: 0, hardCases: false });
     await writeFile(join(this.folder, 'persist', 'load'), randomBytes(FIRST_BYTES));
-    this.contents.stands(await lookAt(this.folder), Date.now());
+    const stillSince = Date.now();
+    this.contents.stands(await lookAt(this.folder), stillSince);
+    await this.#do({ do: 'backup' });
+    await this.settle();
   }
 
   async carryOut({ command, hurry }: Step): Promise<void> {
@@ -72,6 +75,14 @@ export class Driver {
     // What was cut off by others may go on at its host for a moment: what comes later in the same project is after it.
     this.#isSure ||= await this.#barrier();
     if (this.#isSure) await this.#look();
+  }
+
+  /** Nobody has touched the folder since it was looked at last. */
+  async checkStillness(): Promise<void> {
+    if (this.contents.now === undefined) return;
+    const differs = differences(this.contents.now, await lookAt(this.folder));
+    if (differs.length === 0) return;
+    this.ledger.found(`${this.project.id} has changed although nobody asked for it: ${differs.slice(0, 5).join('; ')}`);
   }
 
   /** All backups, the oldest first. */

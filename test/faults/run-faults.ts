@@ -45,7 +45,7 @@ export async function runFaults(wanted: RunOptions): Promise<Report> {
   const drivers = PROJECTS.map(
     (project) => new Driver(project, under.product.folder(project.id, project.hostId), caller, ledger),
   );
-  for (const driver of drivers) await driver.begin();
+  await Promise.all(drivers.map((driver) => driver.begin()));
 
   const told = await harm(options, under, drivers);
   say('Healing.');
@@ -153,6 +153,7 @@ async function look(
   };
 
   for (const driver of drivers) await driver.settle();
+  for (const driver of drivers) await driver.checkStillness();
   const { operations } = await checked('all operations', checkOperations(caller, ledger));
   const compared = { restores: 0, files: 0, bytes: 0 };
   let [snapshots, orphans] = [0, 0];
@@ -165,7 +166,7 @@ async function look(
     for (const backup of backups.filter(isWhole).toReversed().slice(0, restores)) {
       await compare(driver, backup, ledger, under, compared);
     }
-    if (of.snapshots > 0) await checked(`the repository of ${id}`, checkRepository(product, id));
+    await checked(`the repository of ${id}`, checkRepository(product, id));
   }
   await backUpOnceMore(drivers, ledger);
   const { operations: all } = await checked('all operations once more', checkOperations(caller, ledger));
