@@ -12,7 +12,13 @@ export function problemOf(error: unknown): Problem | undefined {
     return new Problem({ code: error.code, status: 503, detail: error.message, retryAfterSeconds: 5, cause: error });
   }
   if (isStreamMissing(error)) {
-    return new Problem({ code: 'stream-missing', status: 503, detail: STREAM_MISSING, retryAfterSeconds: 30, cause: error });
+    return new Problem({
+      code: 'stream-missing',
+      status: 503,
+      detail: STREAM_MISSING,
+      retryAfterSeconds: 30,
+      cause: error,
+    });
   }
   if (error instanceof UnstorableText || isTextThatPostgresRefuses(error)) {
     return new Problem({ code: 'unstorable-text', status: 400, detail: UNSTORABLE, cause: error });
