@@ -18,10 +18,11 @@ export interface ReadOptions {
   to?: number;
   /** Ends the reading; what has been handed over stays valid. */
   signal: AbortSignal;
+  /** Messages handed over at once, and kept ahead, at most; default 500. */
+  atOnce?: number;
 }
 
-/** Messages handed over at once, and kept ahead, at most. */
-const MAX_BATCH = 500;
+const AT_ONCE = 500;
 /** What is kept ahead is meant to stay below this many bytes. */
 const AHEAD_BYTES = 8 * 1024 ** 2;
 const FETCH_EXPIRES_MS = 5_000;
@@ -37,7 +38,7 @@ const INACTIVE_MS = 60_000;
 export async function* readLog(
   js: JetStreamClient,
   jsm: JetStreamManager,
-  { from, to = Number.MAX_SAFE_INTEGER, signal }: ReadOptions,
+  { from, to = Number.MAX_SAFE_INTEGER, signal, atOnce = AT_ONCE }: ReadOptions,
 ): AsyncGenerator<LogMessage[]> {
   const { name } = await jsm.consumers.add(STREAM.log, {
     ack_policy: AckPolicy.None,
@@ -48,7 +49,8 @@ export async function* readLog(
     num_replicas: 1,
   });
   const consumer = await js.consumers.get(STREAM.log, name);
-  const ahead = new Ahead((max) => consumer.fetch({ max_messages: max, expires: FETCH_EXPIRES_MS }), signal);
+  const fetch = (max: number) => consumer.fetch({ max_messages: max, expires: FETCH_EXPIRES_MS });
+  const ahead = new Ahead(fetch, atOnce, signal);
   try {
     for (let next = from; next <= to;) {
       const batch = await ahead.take();
@@ -85,6 +87,7 @@ class Ahead {
 
   constructor(
     private readonly fetch: (max: number) => Promise<ConsumerMessages>,
+    private readonly most: number,
     private readonly signal: AbortSignal,
   ) {
     signal.addEventListener('abort', this.cut);
@@ -95,7 +98,7 @@ class Ahead {
   async take(): Promise<JsMsg[] | null> {
     while (!this.signal.aborted) {
       if (this.arrived.length > 0) {
-        const taken = this.arrived.splice(0, MAX_BATCH);
+        const taken = this.arrived.splice(0, this.most);
         this.changed();
         return taken;
       }
@@ -122,12 +125,12 @@ class Ahead {
     let meanBytes = 1024;
     try {
       while (!this.ended && !this.signal.aborted) {
-        if (this.arrived.length >= MAX_BATCH) {
+        if (this.arrived.length >= this.most) {
           await this.change.promise;
           continue;
         }
         const room = Math.round(AHEAD_BYTES / meanBytes);
-        this.open = await this.fetch(Math.max(8, Math.min(MAX_BATCH, room)));
+        this.open = await this.fetch(Math.max(8, Math.min(this.most, room)));
         if (this.ended || this.signal.aborted) this.open.stop();
         for await (const message of this.open) {
           meanBytes = 0.9 * meanBytes + 0.1 * message.data.length;

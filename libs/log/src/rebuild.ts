@@ -33,6 +33,8 @@ export interface Rebuilt {
 }
 
 const ASK_EVERY_MS = 250;
+/** Many: a row that changes again and again is written once for all of them. */
+const AT_ONCE = 2_000;
 
 /**
  * Makes a projection's tables anew from the whole log, in one transaction: whoever reads sees the old rows until it is
@@ -67,7 +69,7 @@ export async function rebuildProjection({
       if (apart !== null) await projection.putAside?.(rows, apart);
       await projection.clear(rows);
       let hash = '';
-      for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost })) {
+      for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost, atOnce: AT_ONCE })) {
         const { events: known, unreadable } = eventsIn(batch);
         if (unreadable !== undefined) throw unreadable;
         await projection.apply({ messages: batch, events: known }, rows);
