@@ -111,7 +111,9 @@ class Worker implements OnApplicationShutdown {
       cacheFolder: join(folders.own, 'cache'),
       limits: { niceness },
     });
-    const notes = new EndingNotes(join(folders.own, 'endings'), disk);
+    const endings = join(folders.own, 'endings');
+    for (const records of [folders.switches, endings]) await disk.removeDrafts(records);
+    const notes = new EndingNotes(endings, disk);
 
     const controlPlane = new ControlPlane(connection, hostId, log);
     const changes = new ChangeTracker({

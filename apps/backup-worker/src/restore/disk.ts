@@ -1,6 +1,8 @@
-import { chmod, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { DamagedRecordError } from './errors.js';
+
+const DRAFT = '.tmp';
 
 /** Told after each step that changed the disk; tests end the process there. */
 export type StepHook = (step: string) => void | Promise<void>;
@@ -57,18 +59,30 @@ export class Disk {
   /** Replaces a JSON file as a whole: after a crash it holds either the old value or the new one. */
   async writeRecord(file: string, value: object): Promise<void> {
     await this.makeFolder(dirname(file));
-    const temporary = `${file}.tmp`;
+    const temporary = `${file}${DRAFT}`;
     await rm(temporary, { force: true });
     const handle = await open(temporary, 'wx', 0o600);
     try {
       await handle.writeFile(`${JSON.stringify(value, null, 2)}\n`);
       await handle.sync();
+    } catch (error) {
+      await rm(temporary, { force: true }); // Such as when the disk is full.
+      throw error;
     } finally {
       await handle.close();
     }
     await this.afterStep(`wrote ${temporary}`);
     await this.move(temporary, file);
     await this.flushFolder(dirname(file));
+  }
+
+  /** Removes what was cut off in the middle of writing a record. For the start, before anybody writes one. */
+  async removeDrafts(folder: string): Promise<void> {
+    const names = await readdir(folder).catch((error: unknown) => {
+      if (isAbsence(error)) return [];
+      throw error;
+    });
+    for (const name of names.filter((each) => each.endsWith(DRAFT))) await rm(join(folder, name), { force: true });
   }
 
   /** The value of a record, undefined when there is none. @throws DamagedRecordError when it is not JSON. */

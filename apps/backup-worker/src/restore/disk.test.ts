@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Disk } from './disk.js';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'buckets-disk-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe('a record that was cut off while it was written', () => {
+  it('leaves the one before, and nothing of its own after the next start', async () => {
+    const file = join(folder, 'record.json');
+    await new Disk().writeRecord(file, { n: 1 });
+    const cut = new Disk((step) => {
+      if (step.startsWith('wrote')) throw new Error('killed');
+    });
+    await expect(cut.writeRecord(file, { n: 2 })).rejects.toThrow('killed');
+    expect(await readdir(folder)).toHaveLength(2);
+
+    const disk = new Disk();
+    await disk.removeDrafts(folder);
+    expect(await readdir(folder)).toEqual(['record.json']);
+    expect(await disk.readRecord(file)).toEqual({ n: 1 });
+  });
+
+  it('is no reason to fail where nobody has written any yet', async () => {
+    await expect(new Disk().removeDrafts(join(folder, 'none'))).resolves.toBeUndefined();
+  });
+
+  it('is nothing that a later one would stumble over', async () => {
+    const file = join(folder, 'record.json');
+    await writeFile(`${file}.tmp`, '{ "n"');
+    await new Disk().writeRecord(file, { n: 3 });
+    expect(await new Disk().readRecord(file)).toEqual({ n: 3 });
+  });
+});
