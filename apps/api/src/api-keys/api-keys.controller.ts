@@ -69,7 +69,7 @@ export class ApiKeysController {
   async create(
     @Body() body: CreateApiKey,
     @CurrentCaller() caller: Caller,
-    @Repetition() { idFor, requestedBy }: Repeatable,
+    @Repetition() { idFor, requestedBy, hasKey }: Repeatable,
   ): Promise<NewApiKeyView> {
     const beyond = body.scopes.filter((scope) => !mayDo(caller, scope));
     if (beyond.length > 0) {
@@ -79,7 +79,7 @@ export class ApiKeysController {
     const token = `bkt_${randomBytes(32).toString('base64url')}`;
     const { name, scopes, expiresAt } = body;
     const data = { name, scopes, tokenHash: tokenHash(token), requestedBy, ...(expiresAt ? { expiresAt } : {}) };
-    await createFixture(this.decider, id, { thing: 'api-key', type: 'created', data }, { idFor, requestedBy });
+    await createFixture(this.decider, id, { thing: 'api-key', type: 'created', data }, { requestedBy, hasKey, idFor });
     return { ...viewOf(await this.data.getRepository(ApiKeyRow).findOneByOrFail({ id })), token };
   }
 

@@ -91,7 +91,7 @@ export class AskDesk {
         before = state;
         return beginAttempt(state, projectId, attempt);
       },
-      { after: ask.position, readable: false },
+      { after: ask.position, readsTables: false, readable: false },
     );
     const state = before as ProjectState | null;
     const open = state === null ? undefined : openOperation(state, operationId);

@@ -28,7 +28,7 @@ export class ClaimDesk {
       'project',
       projectId,
       (state) => endOperation(state, hostId, data satisfies OperationEndedClaim),
-      { causationId: messageId, readable: false },
+      { causationId: messageId, readsTables: false, readable: false },
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');

@@ -25,10 +25,9 @@ export interface DecideOptions {
   /** A position that the state must have reached, such as that of the intent which an ask is about. */
   after?: number;
   causationId?: string;
-  /**
-   * Whether the tables are read as well, in the decision or next by whoever asked for it: then they have to show all
-   * that was decided before, and what is decided now. Default true.
-   */
+  /** Whether the decision reads tables beside the state: they have to show all that was decided before. Default true. */
+  readsTables?: boolean;
+  /** Whether to wait until the tables show what was decided, for a caller who reads them next. Default true. */
   readable?: boolean;
 }
 
@@ -85,10 +84,12 @@ export class Decider {
     thing: T,
     id: string,
     decide: (state: ThingStates[T] | null) => V | Promise<V>,
-    { after = 0, causationId, readable = true }: DecideOptions,
+    { after = 0, causationId, readsTables = true }: DecideOptions,
   ): Promise<Outcome<V>> {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-      const { state, position } = await (readable ? this.tabledOf(thing, id, after) : this.currentOf(thing, id, after));
+      const { state, position } = await (readsTables
+        ? this.tabledOf(thing, id, after)
+        : this.currentOf(thing, id, after));
       const verdict = await decide(state);
       if (verdict.events.length === 0) return { verdict, logged: [], position };
       try {

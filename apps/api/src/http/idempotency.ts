@@ -13,6 +13,8 @@ export interface Repeatable {
   requestHash?: string;
   /** The id of what the request makes: the same for every copy of the API, and for every repetition with the key. */
   idFor: (purpose: string) => string;
+  /** It has a key, under which it may come again or have come before. */
+  hasKey: boolean;
   /** It came before under its key. */
   repeats?: boolean;
 }
@@ -23,7 +25,7 @@ const HEADER = 'Idempotency-Key';
 export function repeatable(request: CalledRequest): Repeatable & { key?: string } {
   const requestedBy = request.caller.name;
   const key = request.headers[HEADER.toLowerCase()];
-  if (key === undefined) return { requestedBy, idFor: () => newId() };
+  if (key === undefined) return { requestedBy, hasKey: false, idFor: () => newId() };
   if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new Problem({
       code: 'invalid-idempotency-key',
@@ -37,6 +39,7 @@ export function repeatable(request: CalledRequest): Repeatable & { key?: string 
     // Keyed, as a body may hold a secret and the hash is kept.
     requestHash: createHmac('sha256', key).update(asked).digest('hex'),
     idFor: (purpose) => idFromKey(purpose, requestedBy, key),
+    hasKey: true,
     repeats: request.repeats ?? false,
     key,
   };

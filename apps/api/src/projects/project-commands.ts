@@ -18,6 +18,8 @@ import { reportChange, stateFreshness } from './decide/changes.js';
 import { createProject, updateProject } from './decide/create-project.js';
 import { expireOperation, type Expiry } from './decide/expire-operation.js';
 import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
+import { NOTHING, type Verdict } from './decide/verdict.js';
+import type { ProjectState } from './project-state.js';
 
 /** What is asked for, and how long it may take where the caller has a wish. */
 export interface Wanted {
@@ -113,12 +115,15 @@ export class ProjectCommands {
       at: new Date().toISOString(),
       by,
     };
-    await this.decider.decide('project', projectId, async (state) => {
-      const known = await this.operation(operationId);
+    // Without a key the id is a new one: there is nothing to look up.
+    const { hasKey } = repetition;
+    const decide = async (state: ProjectState | null): Promise<Verdict> => {
+      const known = hasKey ? await this.operation(operationId) : null;
       if (known === null) return requestOperation(state, projectId, request);
       sameRequest(known.request_hash, by.requestHash);
-      return { events: [], intents: [] };
-    });
+      return NOTHING;
+    };
+    await this.decider.decide('project', projectId, decide, { readsTables: hasKey });
     return operationId;
   }
 
@@ -172,7 +177,7 @@ export class ProjectCommands {
     { key, params = {} }: { key: string; params?: Record<string, unknown> },
   ): Promise<string> {
     const idFor = (purpose: string) => idFromKey(purpose, manager, `${projectId} ${key}`);
-    return this.request(projectId, kind, { params }, { requestedBy: manager, idFor });
+    return this.request(projectId, kind, { params }, { requestedBy: manager, hasKey: true, idFor });
   }
 
   async existing(projectId: string): Promise<ProjectRow> {
