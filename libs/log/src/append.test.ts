@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   readEvent,
@@ -16,9 +16,8 @@ import {
 import { until } from '../../../stack/src/until.js';
 import { Log, type Decision } from './append.js';
 import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
-import { readLog } from './log-reader.js';
-import type { LogMessage } from './projection.js';
 import { CuttingProxy } from './testing/cutting-proxy.js';
+import { MemoryJournal } from './testing/memory-journal.js';
 import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';
 
 jest.setTimeout(90_000);
@@ -205,7 +204,7 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
   }
 
   it('loses no fact that it has acknowledged and stores none twice while the server that leads it is killed', async () => {
-    const fresh = await parts.freshLog();
+    await parts.freshLog();
     const writers = await Promise.all([1, 2, 3].map(async (n) => Writer.connect(parts, [`own-${n}`, 'shared'])));
     const all = Promise.all(writers.map((writer) => writer.run()));
     const have = (count: number) => until(() => writers.every(({ stored }) => stored.length >= count), PATIENT);
@@ -217,7 +216,8 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
     for (const writer of writers) writer.stop();
     await all;
 
-    const log = await everything(fresh);
+    const again = await parts.connect();
+    const { messages: log } = await MemoryJournal.of(again, await jetstreamManager(again));
     expect(log.map(({ position }) => position)).toEqual(log.map((_, index) => index + 1));
     const ids = log.map(({ headers }) => headers['Nats-Msg-Id']);
     expect(new Set(ids).size).toBe(log.length);
@@ -301,12 +301,4 @@ class Writer {
     const last = await this.jsm.streams.getMessage(STREAM.log, { last_by_subj: `buckets.event.host.${id}.>` });
     return last?.seq ?? 0;
   }
-}
-
-async function everything({ nats, jsm }: { nats: NatsConnection; jsm: JetStreamManager }): Promise<LogMessage[]> {
-  const to = (await jsm.streams.info(STREAM.log)).state.last_seq;
-  const messages: LogMessage[] = [];
-  const reading = { from: 1, to, signal: AbortSignal.timeout(30_000) };
-  for await (const batch of readLog(jetstream(nats), jsm, reading)) messages.push(...batch);
-  return messages;
 }
