@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { claimTypeName, encode, envelope, NO_PROJECT, STREAM, subjects } from '@buckets/contracts';
+import { keepDeadLetter } from '@buckets/log';
 import { compareTrees, describeTree, type TreeDescription } from '@buckets/trees';
-import type { Answer, Call, Problem } from './running/api.js';
-import { lastSequences } from './running/log.js';
+import { jetstream } from '@nats-io/jetstream';
+import type { Answer, Call, Problem, Project } from './running/api.js';
+import { connectAsAdmin, lastSequences } from './running/log.js';
 import { Description, type OpenApi, type Route } from './running/openapi.js';
 import { Product, US } from './running/product.js';
 
@@ -67,7 +70,8 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
   afterAll(async () => {
     expect(await lastSequences(product)).toEqual(sequences);
     expect(compareTrees(tree, await describeTree(product.folder('atlas')))).toEqual([]);
-    expect(await product.api.get('/v1/projects')).toMatchObject({ items: [{ id: 'atlas' }, { id: 'other' }] });
+    const { items } = await product.api.get<{ items: { id: string }[] }>('/v1/projects');
+    expect(items.map(({ id }) => id).toSorted()).toEqual(['atlas', 'other']);
   });
 
   const post = (path: string, body: unknown, status: number, code: string, what: string): Case => [
@@ -427,6 +431,33 @@ describe('the OpenAPI document', () => {
     expect(all.filter((route) => !used.has(route))).toEqual([]);
   });
 
+  /** One letter is replayed, its claim being readable by now, and one is discarded. */
+  async function useDeadLetters(): Promise<void> {
+    const data = { position: 1, intentSubject: 'buckets.intent.eu-1.atlas.backup', reason: 'it is not JSON' };
+    const about = { source: 'test', type: claimTypeName('unreadable-intent'), subject: 'host/eu-1/project/_' };
+    const subject = subjects.claim('eu-1', NO_PROJECT, 'unreadable-intent');
+    const nats = await connectAsAdmin(product);
+    try {
+      for (const [position, bytes] of [encode(envelope(about, data)), Buffer.from('{}')].entries()) {
+        const letter = {
+          stream: STREAM.claims,
+          position: position + 1,
+          subject,
+          reason: 'it could not be read',
+          bytes,
+        };
+        await keepDeadLetter(jetstream(nats), { source: 'claims', hostId: 'eu-1' }, letter);
+      }
+    } finally {
+      await nats.close();
+    }
+    const { items } = await product.api.get<{ items: { id: string; position: number }[] }>('/v1/dead-letters');
+    const [readable, other] = items.toSorted((a, b) => a.position - b.position);
+    await product.api.get(`/v1/dead-letters/${other!.id}`);
+    await product.api.call('POST', `/v1/dead-letters/${readable!.id}/replay`);
+    await product.api.call('DELETE', `/v1/dead-letters/${other!.id}`);
+  }
+
   /** Each route once, so that it succeeds. */
   async function useEverything(): Promise<void> {
     const { api } = product;
@@ -447,6 +478,11 @@ describe('the OpenAPI document', () => {
     await product.restore('atlas', result!.backupId!);
     await api.call('GET', `/v1/operations/${id}/events`);
     await api.backup('atlas', result!.backupId);
+    await useDeadLetters();
+    await product.api.ended((await api.ask('/v1/projects/atlas/tidy')).id);
+    // No worker serves that host: its projects' operations wait.
+    const { provisionOperationId } = await api.post<Project>('/v1/projects', { id: 'waiting', hostId: 'asia-1' });
+    await api.ask(`/v1/operations/${provisionOperationId}/cancel`);
     for (const open of ['/health/live', '/health/ready', '/metrics']) await api.get(open);
     await api.call('DELETE', `/v1/projects/atlas/backups/${result!.backupId}`);
     await api.call('PUT', '/v1/projects/atlas/files?path=project/new', { body: 'x', headers: BYTES_TYPE });
