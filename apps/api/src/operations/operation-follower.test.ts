@@ -18,9 +18,9 @@ describe('whoever waits for the end of an operation', () => {
     waiters = new Set();
     looks = 0;
     const operations = {
-      row: () => {
+      changedSince: (known: ReadonlyMap<string, number>) => {
         looks++;
-        return Promise.resolve({ ...row } as OperationRow);
+        return Promise.resolve(known.get(row.id)! < row.changed_position ? [{ ...row } as OperationRow] : []);
       },
     };
     const projector = {
@@ -66,6 +66,16 @@ describe('whoever waits for the end of an operation', () => {
     const ending = follower.ending(now(), { withinMs: 100, signal: untold });
     advance({ state: 'running' });
     expect(await ending).toMatchObject({ state: 'running' });
+  });
+
+  it('misses nothing when somebody else joins who knows more of it already', async () => {
+    const first = follower.ending(now(), { withinMs: 60_000, signal: untold });
+    row = { ...row, state: 'failed', changed_position: 6 };
+    const over = new AbortController();
+    const second = follower.ending({ ...now(), state: 'running' }, { withinMs: 60_000, signal: over.signal });
+    expect(await first).toMatchObject({ state: 'failed' });
+    over.abort();
+    await second;
   });
 
   it('is answered when nobody listens any more, or the service stops', async () => {

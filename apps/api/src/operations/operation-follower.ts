@@ -1,20 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isEnded } from '@buckets/contracts';
 import type { Projector } from '@buckets/log';
-import { Backoff, Problem } from '@buckets/service';
+import { Problem } from '@buckets/service';
 import type { OperationRow } from '../tables/entities.js';
 import type { Operations } from './operations.js';
 
-/** Between looks at an operation: soon again after what was written, later each time that it was about other things. */
-const BETWEEN_LOOKS = new Backoff({ firstMs: 2, maxMs: 100 });
+/** Milliseconds between two looks for everybody: the log may be busy all the time. */
+const BETWEEN_LOOKS_MS = 5;
+/** The wait for the tables to move ends now and then, so that the looking ends when nobody follows any more. */
+const LOOK_AGAIN_MS = 1_000;
 const MAX_FOLLOWED = 1_000;
 
-/** Follows operations in the tables, which are the truth whatever becomes of their progress. */
+/** Follows operations in the tables, which are the truth whatever becomes of their progress: one look serves everybody. */
 export class OperationFollower {
-  private followed = 0;
+  private readonly readers = new Set<Reader>();
+  private looking = false;
+  private joined = Promise.withResolvers<void>();
 
   constructor(
-    private readonly operations: Pick<Operations, 'row'>,
+    private readonly operations: Pick<Operations, 'changedSince'>,
     private readonly projector: Pick<Projector, 'position' | 'reaches'>,
   ) {}
 
@@ -28,8 +32,11 @@ export class OperationFollower {
     first: OperationRow,
     options: { quietMs: number; signal: AbortSignal },
   ): AsyncGenerator<OperationRow | null, void> {
-    if (this.followed >= MAX_FOLLOWED) throw tooMany();
-    return this.changes(first, options);
+    if (this.readers.size >= MAX_FOLLOWED) throw tooMany();
+    const reader = new Reader(first);
+    this.readers.add(reader);
+    this.joined.resolve();
+    return this.changes(reader, options);
   }
 
   /** The operation once it has ended, or as it is after so many milliseconds. @throws {Problem} `too-many-followed` */
@@ -41,36 +48,89 @@ export class OperationFollower {
   }
 
   private async *changes(
-    first: OperationRow,
+    reader: Reader,
     { quietMs, signal }: { quietMs: number; signal: AbortSignal },
   ): AsyncGenerator<OperationRow | null, void> {
-    this.followed++;
     try {
-      let row = first;
-      // Of a moment before the row was read: what comes after it is not missed.
-      let position = 0;
-      while (!signal.aborted) {
+      for (let row: OperationRow | null = reader.latest; !signal.aborted;) {
         yield row;
-        if (isEnded(row.state)) return;
-        const told = row.changed_position;
-        let quietUntil = performance.now() + quietMs;
-        let inVain = 0;
-        while (row.changed_position === told && !signal.aborted) {
-          const deadlineMs = Math.ceil(quietUntil - performance.now());
-          if (deadlineMs <= 0) {
-            yield null;
-            quietUntil = performance.now() + quietMs;
-            continue;
-          }
-          if (!(await this.projector.reaches(position + 1, { deadlineMs, signal }))) continue;
-          position = this.projector.position;
-          row = await this.operations.row(first.id);
-          if (row.changed_position === told) await pause(BETWEEN_LOOKS.delayMs(++inVain));
-        }
+        if (isEnded(reader.latest.state)) return;
+        if (!this.looking) void this.look();
+        row = await reader.next(quietMs, signal);
       }
     } finally {
-      this.followed--;
+      this.readers.delete(reader);
     }
+  }
+
+  /** What is followed, and at which position whoever has seen the least of it knows it. */
+  private known(): Map<string, number> {
+    const known = new Map<string, number>();
+    for (const { latest } of this.readers) {
+      known.set(latest.id, Math.min(latest.changed_position, known.get(latest.id) ?? Infinity));
+    }
+    return known;
+  }
+
+  /** Looks for all who follow, whenever the tables have moved or somebody has joined, until nobody follows. */
+  private async look(): Promise<void> {
+    this.looking = true;
+    try {
+      while (this.readers.size > 0) {
+        this.joined = Promise.withResolvers();
+        // Of a moment before the rows are read: what comes after it is not missed.
+        const { position } = this.projector;
+        const rows = new Map((await this.operations.changedSince(this.known())).map((row) => [row.id, row]));
+        for (const reader of this.readers) reader.show(rows.get(reader.latest.id));
+        const over = new AbortController();
+        const moved = this.projector.reaches(position + 1, { deadlineMs: LOOK_AGAIN_MS, signal: over.signal });
+        await Promise.race([moved, this.joined.promise]);
+        over.abort();
+        await pause(BETWEEN_LOOKS_MS);
+      }
+    } catch (error) {
+      for (const reader of this.readers) reader.fail(error);
+    } finally {
+      this.looking = false;
+    }
+  }
+}
+
+/** One who follows an operation. */
+class Reader {
+  private isNew = false;
+  private failure: { error: unknown } | undefined;
+  private change = Promise.withResolvers<void>();
+
+  constructor(public latest: OperationRow) {}
+
+  show(row: OperationRow | undefined): void {
+    if (row === undefined || row.changed_position <= this.latest.changed_position) return;
+    this.latest = row;
+    this.isNew = true;
+    this.change.resolve();
+  }
+
+  fail(error: unknown): void {
+    this.failure = { error };
+    this.change.resolve();
+  }
+
+  /** Null when nothing has changed within so many milliseconds, or the signal aborts. @throws what the look has thrown */
+  async next(withinMs: number, signal: AbortSignal): Promise<OperationRow | null> {
+    if (!this.isNew && this.failure === undefined && !signal.aborted) {
+      this.change = Promise.withResolvers();
+      const wake = (): void => this.change.resolve();
+      const timer = setTimeout(wake, withinMs);
+      signal.addEventListener('abort', wake);
+      await this.change.promise;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
+    }
+    if (this.failure !== undefined) throw this.failure.error;
+    const row = this.isNew ? this.latest : null;
+    this.isNew = false;
+    return row;
   }
 }
 

@@ -30,7 +30,10 @@ describe('the stream of an operation', () => {
     listeners = 0;
     failing = false;
     const operations = {
-      row: () => (failing ? Promise.reject(new Error('no database')) : Promise.resolve({ ...row } as OperationRow)),
+      changedSince: (known: ReadonlyMap<string, number>) =>
+        failing
+          ? Promise.reject(new Error('no database'))
+          : Promise.resolve(known.get(row.id)! < row.changed_position ? [{ ...row } as OperationRow] : []),
       view: ({ id, state }: Row) => Promise.resolve({ id, state } as never),
     };
     const board = {

@@ -20,6 +20,19 @@ export class Operations {
     return row;
   }
 
+  /** Those of the operations that have changed since the positions at which they are known. */
+  async changedSince(known: ReadonlyMap<string, number>): Promise<OperationRow[]> {
+    const rows = await this.data
+      .getRepository(OperationRow)
+      .createQueryBuilder('operation')
+      .where('operation.id = ANY(:ids) AND operation.changed_position > :since', {
+        ids: [...known.keys()],
+        since: Math.min(...known.values()),
+      })
+      .getMany();
+    return rows.filter(({ id, changed_position }) => changed_position > known.get(id)!);
+  }
+
   async view(row: OperationRow): Promise<OperationView> {
     const progress = row.state === 'running' ? await this.board.of(row.host_id, row.id) : undefined;
     return operationView(row, this.keys, progress);
