@@ -220,7 +220,7 @@ export class Driver {
   async #end(id: string): Promise<Operation | undefined> {
     const deadline = performance.now() + ENDS_WITHIN_MS;
     do {
-      const operation = await this.caller.get<Operation>(`/v1/operations/${id}?wait=5s`);
+      const operation = await this.caller.getAgain<Operation>(`/v1/operations/${id}?wait=5s`);
       if (operation.endedAt !== undefined) return operation;
     } while (performance.now() < deadline);
     return undefined;
@@ -267,9 +267,10 @@ export class Driver {
     if (state !== 'succeeded' && state !== 'partial') return;
     const { requestedAt } = operation as unknown as { requestedAt: string };
     if (this.#forgotten.has(result?.backupId ?? '')) return;
-    const backup = (await this.backups()).find(({ operationId }) => operationId === id);
-    if (backup === undefined || backup.id !== result?.backupId) {
-      return this.ledger.found(`backup ${id} of ${this.project.id} is ${state}, yet its backup is not in the list`);
+    const path = `${this.#path}/backups/${result?.backupId}`;
+    const backup = await this.caller.getAgain<Backup>(path).catch(() => undefined);
+    if (backup?.operationId !== id) {
+      return this.ledger.found(`backup ${id} of ${this.project.id} is ${state}, yet there is no such backup of it`);
     }
     if (backup.beganAt < requestedAt) this.ledger.found(`backup ${id} began reading before it was asked for`);
     const shrunken = backup.partialBecause.includes('shrunken');

@@ -9,6 +9,8 @@ export interface Report {
   /** Commands of the plan for which a project had no time, or was not in the state. */
   stepsLeftOut: number;
   requests: { accepted: number; refused: Record<string, number>; repeated: number; unfit: Record<string, number> };
+  /** Looks at what had been told of and could not be found, each time for some seconds at most. */
+  missedForAMoment: number;
   /** By kind, then by outcome. */
   operations: Record<string, Record<string, number>>;
   failures: Record<string, number>;
@@ -49,6 +51,7 @@ export function asMarkdown(report: Report): string {
       'commands left out for want of time or of what they need': report.stepsLeftOut,
       'requests accepted': accepted,
       'requests sent again for want of an answer': repeated,
+      'looks at something that was not to be found for a moment': report.missedForAMoment,
       operations: total,
       'messages in the log': report.messagesInLog,
       'snapshots checked': report.snapshotsChecked,
