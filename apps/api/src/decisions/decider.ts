@@ -87,11 +87,22 @@ export class Decider {
     { after = 0, causationId, readsTables = true }: DecideOptions,
   ): Promise<Outcome<V>> {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-      const { state, position } = await (readsTables
-        ? this.tabledOf(thing, id, after)
-        : this.currentOf(thing, id, after));
-      const verdict = await decide(state);
-      if (verdict.events.length === 0) return { verdict, logged: [], position };
+      // Taken on trust at first: an append finds out whether others have moved the thing on since.
+      const trusted = readsTables || attempt > 1 ? undefined : this.rememberedOf(thing, id);
+      const { state, position } =
+        trusted ?? (await (readsTables ? this.tabledOf(thing, id, after) : this.currentOf(thing, id, after)));
+      const isCurrent = async () => trusted === undefined || position === (await this.lastPositionOf(thing, id));
+      let verdict: V;
+      try {
+        verdict = await decide(state);
+      } catch (error) {
+        if (await isCurrent()) throw error;
+        continue;
+      }
+      if (verdict.events.length === 0) {
+        if (await isCurrent()) return { verdict, logged: [], position };
+        continue;
+      }
       try {
         const logged = await this.log.append({
           thing,
@@ -127,11 +138,13 @@ export class Decider {
 
   /** From memory where this copy made the thing's last event itself: the tables need not be waited for then. */
   private async currentOf<T extends EventThing>(thing: T, id: string, after = 0): Promise<StateAt<T>> {
-    const known = this.known.get(`${thing}/${id}`);
-    if (known === undefined || known.position !== (await this.lastPositionOf(thing, id))) {
-      return this.tabledOf(thing, id, after);
-    }
-    return known as StateAt<T>;
+    const known = this.rememberedOf(thing, id);
+    if (known?.position === (await this.lastPositionOf(thing, id))) return known!;
+    return this.tabledOf(thing, id, after);
+  }
+
+  private rememberedOf<T extends EventThing>(thing: T, id: string): StateAt<T> | undefined {
+    return this.known.get(`${thing}/${id}`) as StateAt<T> | undefined;
   }
 
   private async tabledOf<T extends EventThing>(thing: T, id: string, after: number): Promise<StateAt<T>> {

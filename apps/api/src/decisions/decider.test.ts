@@ -1,0 +1,89 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { LoggedEvent, NewEvent } from '@buckets/contracts';
+import { PositionMoved } from '@buckets/log';
+import { Decider } from './decider.js';
+import { Rejection } from './rejection.js';
+import { evolveThing, type FixtureState } from './thing-state.js';
+
+type Event = NewEvent<'api-key'>;
+
+const KEY = { requestedBy: 'admin', name: 'CI', tokenHash: 'a'.repeat(64), scopes: [] };
+const created: Event = { thing: 'api-key', type: 'created', data: KEY };
+const revoked: Event = { thing: 'api-key', type: 'revoked', data: { requestedBy: 'admin' } };
+const HOSTS = { readsTables: false, readable: false };
+
+/** The log of one API key, to which two copies of the API append; the tables show all of it, when they are waited for. */
+describe('a decision', () => {
+  let log: LoggedEvent[];
+  let tables: { state: object | null; position: number };
+  let here: Decider;
+  let elsewhere: Decider;
+  let waits: number;
+
+  beforeEach(() => {
+    log = [];
+    tables = { state: null, position: 0 };
+    waits = 0;
+    [here, elsewhere] = [copy(), copy()];
+  });
+
+  function copy(): Decider {
+    const append = ({ expected, events }: { expected: number; events: readonly NewEvent[] }) => {
+      if (expected !== log.length) return Promise.reject(new PositionMoved('api-key', 'k1', expected));
+      const logged = events.map((event, index) => ({ ...event, id: 'k1', position: expected + index + 1 }));
+      log.push(...(logged as LoggedEvent[]));
+      return Promise.resolve(logged);
+    };
+    const waitFor = () => {
+      waits++;
+      tables = { state: log.reduce(evolveThing, null as object | null), position: log.length };
+      return Promise.resolve();
+    };
+    const row = () => (tables.position === 0 ? null : { ...tables, thing: 'api-key', id: 'k1' });
+    return new Decider(
+      { append } as never,
+      { streams: { getMessage: () => Promise.resolve(log.length === 0 ? null : { seq: log.length }) } } as never,
+      { getRepository: () => ({ findOneBy: () => Promise.resolve(row()) }) } as never,
+      { waitFor } as never,
+    );
+  }
+  const decide = (by: Decider, say: (state: FixtureState | null) => Event[]) =>
+    by.decide('api-key', 'k1', (state) => ({ events: say(state) }), HOSTS);
+  const revokeOnce = (state: FixtureState | null) => (state?.revoked ? [] : [revoked]);
+  const types = () => log.map(({ type }) => type);
+
+  it('does not wait for the tables where this copy made the last event', async () => {
+    await decide(here, () => [created]);
+    const before = waits;
+    await decide(here, revokeOnce);
+    expect(await decide(here, revokeOnce)).toMatchObject({ logged: [], position: 2 });
+    expect(types()).toEqual(['created', 'revoked']);
+    expect(waits).toBe(before);
+  });
+
+  it('is made again on what another copy has appended since', async () => {
+    await decide(here, () => [created]);
+    await decide(elsewhere, revokeOnce);
+    expect(await decide(here, revokeOnce)).toMatchObject({ logged: [], position: 2 });
+    expect(types()).toEqual(['created', 'revoked']);
+  });
+
+  it('that nothing follows, or that is refused, is never found on a state that lacks what another copy has appended', async () => {
+    await decide(here, () => [created]);
+    await decide(elsewhere, revokeOnce);
+    const seen: (boolean | undefined)[] = [];
+    await decide(here, (state) => (seen.push(state?.revoked), []));
+    expect(seen).toEqual([undefined, true]);
+
+    await decide(elsewhere, () => [revoked]);
+    const refuse = () => {
+      seen.push(true);
+      throw new Rejection('no', 'It cannot be done as things stand.', 409);
+    };
+    await decide(here, () => [revoked]);
+    await decide(elsewhere, () => [revoked]);
+    seen.length = 0;
+    await expect(decide(here, refuse)).rejects.toMatchObject({ code: 'no' });
+    expect(seen).toHaveLength(2);
+  });
+});
