@@ -94,38 +94,27 @@ interface Decided {
 
 /** What happens to a project: it is made, and backed up again and again. */
 function historyOf(id: string): Decided[] {
-  const backups = Array.from({ length: BACKUPS_OF_EACH }, (_, n) => backup(id, n)).flat();
+  const backups = Array.from({ length: BACKUPS_OF_EACH }, (_, n) => backup(id, n));
   return [{ events: [event('created', CREATED)] }, ...backups];
 }
 
-function backup(projectId: string, n: number): Decided[] {
+/** All of it in one batch: the filling is not what is measured. */
+function backup(projectId: string, n: number): Decided {
   const operationId = `${projectId}-op-${n}`;
   const backupId = createHash('sha256').update(operationId).digest('hex');
   const counter = { generation: 1, epoch: 'dawn', n };
   const limits = OPERATION_LIMITS.backup;
   const intent = { operationId, generation: 1, requestedAt: AT, limits };
-  return [
-    {
-      events: [event('backup-requested', { ...HOST, operationId, params: {}, limits, requestedBy: 'scheduler' })],
-      intents: [{ kind: 'backup', hostId: HOST.hostId, projectId, data: intent }],
-    },
-    {
-      events: [
-        event('backup-began', { operationId, hostId: HOST.hostId, attempt: 1, attemptId: `${operationId}-attempt` }),
-      ],
-    },
-    {
-      events: [
-        event('backup-recorded', { ...RECORD, backupId, operationId, counter, hostId: HOST.hostId }),
-        event('backup-succeeded', { operationId, attempt: 1, result: { backupId } }),
-      ],
-    },
-    {
-      events: [
-        event('freshness-changed', { freshness: 'fresh', reason: 'A backup covers it.', counter, coveredBy: backupId }),
-      ],
-    },
-  ];
+  return {
+    events: [
+      event('backup-requested', { ...HOST, operationId, params: {}, limits, requestedBy: 'scheduler' }),
+      event('backup-began', { operationId, hostId: HOST.hostId, attempt: 1, attemptId: `${operationId}-attempt` }),
+      event('backup-recorded', { ...RECORD, backupId, operationId, counter, hostId: HOST.hostId }),
+      event('backup-succeeded', { operationId, attempt: 1, result: { backupId } }),
+      event('freshness-changed', { freshness: 'fresh', reason: 'A backup covers it.', counter, coveredBy: backupId }),
+    ],
+    intents: [{ kind: 'backup', hostId: HOST.hostId, projectId, data: intent }],
+  };
 }
 
 const CREATED: ProjectEvents['created'] = {

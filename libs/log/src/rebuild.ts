@@ -6,7 +6,7 @@ import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead, leaderOf } from './lead.js';
 import { readLog } from './log-reader.js';
 import { hashOf, PositionRow, type StoredPosition } from './position.js';
-import type { Projection } from './projection.js';
+import type { Projection, ProjectionBatch } from './projection.js';
 import { eventsIn } from './projector.js';
 import { quietPause } from './retry-pause.js';
 import { logIdentity } from './streams.js';
@@ -69,14 +69,19 @@ export async function rebuildProjection({
       if (apart !== null) await projection.putAside?.(rows, apart);
       await projection.clear(rows);
       let hash = '';
-      for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost, atOnce: AT_ONCE })) {
-        const { events: known, unreadable } = eventsIn(batch);
-        if (unreadable !== undefined) throw unreadable;
-        await projection.apply({ messages: batch, events: known }, rows);
-        messages += batch.length;
-        events += known.length;
-        hash = hashOf(batch.at(-1)!);
-        onProgress({ position: batch.at(-1)!.position, of: to });
+      const writer = new Writer((batch) => projection.apply(batch, rows));
+      try {
+        for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost, atOnce: AT_ONCE })) {
+          const { events: known, unreadable } = eventsIn(batch);
+          if (unreadable !== undefined) throw unreadable;
+          await writer.write({ messages: batch, events: known });
+          messages += batch.length;
+          events += known.length;
+          hash = hashOf(batch.at(-1)!);
+          onProgress({ position: batch.at(-1)!.position, of: to });
+        }
+      } finally {
+        await writer.written();
       }
       lead.lost.throwIfAborted();
       await row.move(rows, { position: to, identity, hash });
@@ -84,6 +89,25 @@ export async function rebuildProjection({
     return { messages, events, position: to, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     await lead.giveUp();
+  }
+}
+
+/** Writes one batch while the next one is being read and understood. */
+class Writer {
+  private writing: Promise<void> = Promise.resolve();
+
+  constructor(private readonly apply: (batch: ProjectionBatch) => Promise<void>) {}
+
+  /** Begins to write, when the batch before has been written. */
+  async write(batch: ProjectionBatch): Promise<void> {
+    await this.writing;
+    this.writing = this.apply(batch);
+    // Whoever waits for it next is told.
+    this.writing.catch(() => undefined);
+  }
+
+  async written(): Promise<void> {
+    await this.writing;
   }
 }
 
