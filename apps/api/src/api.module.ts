@@ -110,11 +110,20 @@ function decisions(settings: ApiSettings): Provider[] {
     },
     {
       provide: Decider,
-      useFactory: (log: Log, jsm: JetStreamManager, data: DataSource, projector: Projector, registry: Registry) => {
+      useFactory: (
+        nats: NatsConnection,
+        log: Log,
+        jsm: JetStreamManager,
+        data: DataSource,
+        projector: Projector,
+        registry: Registry,
+      ) => {
         const ended = new EndedOperations(registry);
-        return new Decider(log, jsm, data, projector, (events) => ended.count(events));
+        const decider = new Decider(log, jsm, data, projector, (events) => ended.count(events));
+        void forgetWhenAway(nats, decider);
+        return decider;
       },
-      inject: [Log, JETSTREAM, DataSource, Projector, Registry],
+      inject: [NATS, Log, JETSTREAM, DataSource, Projector, Registry],
     },
     {
       provide: ProjectCommands,
@@ -186,6 +195,11 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
       inject: [NATS, DataSource, KnownLog, Projector, ProgressBoard, AskDesk, CommandDesk, PROJECT_KEYS, HealthChecks],
     },
   ];
+}
+
+/** A server that comes back may hold an older copy of the log. */
+async function forgetWhenAway(nats: NatsConnection, decider: Decider): Promise<void> {
+  for await (const { type } of nats.status()) if (type === 'disconnect') decider.forget();
 }
 
 /** Begins and ends what works by itself: tables first, then whoever reads them. */

@@ -124,6 +124,11 @@ export class Decider {
     throw tooBusy();
   }
 
+  /** What was remembered of a log that may have been replaced meanwhile counts no more. */
+  forget(): void {
+    this.known.clear();
+  }
+
   /** The state with everything in it that was appended before the call, by whichever copy of the API. */
   async currentStateOf<T extends EventThing>(thing: T, id: string): Promise<ThingStates[T] | null> {
     return (await this.currentOf(thing, id)).state;
