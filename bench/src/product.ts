@@ -29,7 +29,9 @@ export class Product implements AsyncDisposable {
   static async start(hostId: string): Promise<Product> {
     const folder = await mkdtemp(join(tmpdir(), 'buckets-bench-'));
     const services = ['api', 'scheduler', `worker-${hostId}`];
-    return new Product(await startStack({ dataDir: folder, services }), folder, hostId);
+    // A service that dies meanwhile spoils what is measured.
+    const log = { note: (name: string, note: string) => console.error(`${name}: ${note}`) };
+    return new Product(await startStack({ dataDir: folder, services, log }), folder, hostId);
   }
 
   async call<Result>(method: string, path: string, body?: object): Promise<Result> {
