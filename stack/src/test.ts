@@ -11,7 +11,7 @@ import { summarise, type JestResult } from './test-summary.js';
 const RUN_WITHIN_MS = 30 * 60_000;
 
 /**
- * `npm test`: checks the sources, then runs the unit tests and then those on the real parts, two files at least at a
+ * `npm test`: checks the sources, then runs the unit tests and then those on the real parts, a few files at a
  * time: each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many passed and failed. What is given goes to Jest.
  */
 async function test(args: readonly string[]): Promise<boolean> {
@@ -32,7 +32,7 @@ async function jest(project: string, args: readonly string[]): Promise<JestResul
     const program = join(CLONE, 'node_modules', 'jest', 'bin', 'jest.js');
     const nodeArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
     const jestArgs = [`--selectProjects=${project}`, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
-    const atOnce = `--maxWorkers=${Math.max(2, availableParallelism())}`;
+    const atOnce = `--maxWorkers=${availableParallelism() + 1}`;
     const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, atOnce, ...args], {
       cwd: CLONE,
       // Jest's own stdout goes to stderr as well: on stdout there is one line.
