@@ -11,8 +11,9 @@ import { summarise, type JestResult } from './test-summary.js';
 const RUN_WITHIN_MS = 30 * 60_000;
 
 /**
- * `npm test`: checks the sources, then runs the unit tests and then those on the real parts, a few files at a
- * time: each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many passed and failed. What is given goes to Jest.
+ * `npm test`: checks the sources, then runs the unit tests and then those on the real parts, a few files at a time:
+ * each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many passed and
+ * failed. What is given goes to Jest.
  */
 async function test(args: readonly string[]): Promise<boolean> {
   const failedChecks = await runChecks();
