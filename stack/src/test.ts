@@ -11,13 +11,14 @@ import { summarise, type JestResult } from './test-summary.js';
 const RUN_WITHIN_MS = 30 * 60_000;
 
 /**
- * `npm test`: checks the sources, then runs the unit tests and then those on the real parts, a few files at a time:
- * each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many passed and
- * failed. What is given goes to Jest.
+ * `npm test`: checks the sources, then runs the unit tests, and then those on the real parts, of which one file more
+ * runs at a time: each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many
+ * passed and failed. What is given goes to Jest.
  */
 async function test(args: readonly string[]): Promise<boolean> {
   const failedChecks = await runChecks();
-  const results = [await jest('unit', args), await jest('real-parts', args)];
+  const processors = availableParallelism();
+  const results = [await jest('unit', Math.max(2, processors), args), await jest('real-parts', processors + 1, args)];
   const { leftOut, line, ok } = summarise(results);
   for (const name of leftOut) console.error(`Left out: ${name}`);
   if (failedChecks.length > 0) console.error(`Not fine, see above: ${failedChecks.join(', ')}`);
@@ -26,15 +27,14 @@ async function test(args: readonly string[]): Promise<boolean> {
 }
 
 /** Undefined when Jest came to no result. */
-async function jest(project: string, args: readonly string[]): Promise<JestResult | undefined> {
+async function jest(project: string, atOnce: number, args: readonly string[]): Promise<JestResult | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'buckets-test-'));
   const outputFile = join(folder, 'result.json');
   try {
     const program = join(CLONE, 'node_modules', 'jest', 'bin', 'jest.js');
     const nodeArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
     const jestArgs = [`--selectProjects=${project}`, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
-    const atOnce = `--maxWorkers=${availableParallelism() + 1}`;
-    const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, atOnce, ...args], {
+    const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, `--maxWorkers=${atOnce}`, ...args], {
       cwd: CLONE,
       // Jest's own stdout goes to stderr as well: on stdout there is one line.
       stdio: ['ignore', 2, 2],
