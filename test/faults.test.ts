@@ -11,7 +11,7 @@ const {
   FAULTS_REPORT: reportFile,
 } = process.env;
 
-const ROUNDS = 16;
+const ROUNDS = 12;
 const ROUND_MS = 6_000;
 const CHECKS_MS = 20 * 60_000;
 

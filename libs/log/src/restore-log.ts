@@ -239,7 +239,7 @@ function republished(messages: readonly LogMessage[]): Publishable[] {
 
 /** The log ends where it should, has no hole, and holds what the journal holds where it is looked at. */
 async function verify({ jsm, journal, known }: RestoreOptions, before: number): Promise<number> {
-  const info = await jsm.streams.info(STREAM.log);
+  const info = await patiently(() => jsm.streams.info(STREAM.log));
   const { state } = info;
   const end = Math.max(before, known.position);
   const isWhole = state.first_seq === 1 && state.messages === state.last_seq && state.last_seq >= end;
@@ -259,8 +259,20 @@ async function verify({ jsm, journal, known }: RestoreOptions, before: number): 
   return state.last_seq;
 }
 
+/** Right after many appends, or while a cluster chooses who leads, an answer may be late. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries >= MAX_TRIES) throw error;
+      await retryPause(tries, BETWEEN_TRIES);
+    }
+  }
+}
+
 async function hasAt(jsm: JetStreamManager, message: LogMessage): Promise<boolean> {
-  const stored = await jsm.streams.getMessage(STREAM.log, { seq: message.position });
+  const stored = await patiently(() => jsm.streams.getMessage(STREAM.log, { seq: message.position }));
   return stored !== null && hashOf({ subject: stored.subject, bytes: stored.data }) === hashOf(message);
 }
 
