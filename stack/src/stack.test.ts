@@ -89,7 +89,9 @@ describe('a stack of NATS, Postgres and S3', () => {
 
     stack = await start();
     const { access } = stack;
-    expect((await bucketIn(access).get('greeting')).toString()).toBe('hello');
+    // Its volumes come back a moment after the server: it answers 500 until then.
+    const greeting = await until(() => bucketIn(access).get('greeting'), { what: 'the object that was kept' });
+    expect(greeting.toString()).toBe('hello');
     expect(await query(access, 'SELECT value FROM kept')).toEqual([{ value: 'row' }]);
     expect(access.adminToken).toBe(first.access.adminToken);
   });
