@@ -11,14 +11,14 @@ import { summarise, type JestResult } from './test-summary.js';
 const RUN_WITHIN_MS = 30 * 60_000;
 
 /**
- * `npm test`: checks the sources, then runs the unit tests, and then those on the real parts, more files at a time than
- * there are processors: most of them wait, and each on the real parts has a stack of its own. The last line, the only
- * one on stdout, says how many passed and failed. What is given goes to Jest.
+ * `npm test`: checks the sources, then runs the unit tests, and then those on the real parts, of which one file more
+ * runs at a time: each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many
+ * passed and failed. What is given goes to Jest.
  */
 async function test(args: readonly string[]): Promise<boolean> {
   const failedChecks = await runChecks();
   const processors = availableParallelism();
-  const results = [await jest('unit', processors + 1, args), await jest('real-parts', processors + 2, args)];
+  const results = [await jest('unit', Math.max(2, processors), args), await jest('real-parts', processors + 1, args)];
   const { leftOut, line, ok } = summarise(results);
   for (const name of leftOut) console.error(`Left out: ${name}`);
   if (failedChecks.length > 0) console.error(`Not fine, see above: ${failedChecks.join(', ')}`);

@@ -1,5 +1,5 @@
 import { execaSync } from 'execa';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -14,8 +14,9 @@ export class SmallDisk implements Disposable {
 
   /** Undefined where that is not allowed. */
   static mount(folder: string): SmallDisk | undefined {
+    releaseThoseOfTheDead();
     mkdirSync(folder, { recursive: true });
-    const options = ['-t', 'tmpfs', '-o', `size=${BYTES},mode=0700`, 'buckets-test', folder];
+    const options = ['-t', 'tmpfs', '-o', `size=${BYTES},mode=0700`, `${NAME}${process.pid}`, folder];
     const { exitCode } = execaSync('mount', options, { reject: false });
     return exitCode === 0 ? new SmallDisk(folder) : undefined;
   }
@@ -42,6 +43,17 @@ export class SmallDisk implements Disposable {
     this[Symbol.dispose]();
     process.kill(process.pid, signal);
   };
+}
+
+/** A mount's name says whose it is: one that was killed could not release its own. */
+const NAME = 'buckets-test-of-';
+
+function releaseThoseOfTheDead(): void {
+  for (const mount of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+    const [name = '', folder = ''] = mount.split(' ');
+    if (!name.startsWith(NAME) || existsSync(`/proc/${name.slice(NAME.length)}`)) continue;
+    execaSync('umount', ['--lazy', folder], { reject: false });
+  }
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
