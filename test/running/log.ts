@@ -14,7 +14,15 @@ export interface StoredMessage {
 
 export async function connectAsAdmin({ stack }: Product): Promise<NatsConnection> {
   const { natsUrl, natsAdminCreds } = stack.access;
-  return connect({ servers: natsUrl, authenticator: credsAuthenticator(await readFile(natsAdminCreds)) });
+  const authenticator = credsAuthenticator(await readFile(natsAdminCreds));
+  // On a busy machine a server may not greet in time.
+  for (let tries = 1; ; tries++) {
+    try {
+      return await connect({ servers: natsUrl, authenticator, timeout: 5_000 });
+    } catch (error) {
+      if (tries === 4) throw error;
+    }
+  }
 }
 
 export async function withStreams<R>(product: Product, look: (manager: JetStreamManager) => Promise<R>): Promise<R> {
