@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Commands, ExpiryCode } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
+import { everyTick } from '../leadership/every-tick.js';
 import type { Clock } from '../activity/clock.js';
 import type { LimitsTables } from './limits-tables.js';
 import { overdue, type HostsHeard, type OverdueOperation } from './overdue.js';
@@ -37,14 +37,13 @@ export class Limits {
 
   /** Until the signal. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.tick(Date.now(), signal);
-      } catch (error) {
-        this.parts.log.warn({ error }, 'The time limits could not be looked at; trying again');
-      }
-      await pause(this.parts.tickMs, undefined, { signal }).catch(() => undefined);
-    }
+    const { tickMs, log } = this.parts;
+    await everyTick((now) => this.tick(now, signal), {
+      tickMs,
+      log,
+      failed: 'The time limits could not be looked at; trying again',
+      signal,
+    });
   }
 
   async tick(now: number, signal?: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Commands } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
+import { everyTick } from '../leadership/every-tick.js';
 import type { Clock } from '../activity/clock.js';
 import { dueTidyings, MARGIN_MS, type DueTidying } from './due-tidyings.js';
 import type { OrphansTables } from './orphans-tables.js';
@@ -38,14 +38,13 @@ export class Tidyings {
 
   /** Until the signal. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.tick(Date.now());
-      } catch (error) {
-        this.parts.log.warn({ error }, 'Orphans could not be looked for; trying again');
-      }
-      await pause(this.parts.tickMs, undefined, { signal }).catch(() => undefined);
-    }
+    const { tickMs, log } = this.parts;
+    await everyTick((now) => this.tick(now), {
+      tickMs,
+      log,
+      failed: 'Orphans could not be looked for; trying again',
+      signal,
+    });
   }
 
   async tick(now: number): Promise<void> {

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Commands } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
+import { everyTick } from '../leadership/every-tick.js';
 import { dueBackups, type DueBackup } from './due-backups.js';
 import type { ScheduleTables } from './schedule-tables.js';
 
@@ -36,14 +36,13 @@ export class Schedule {
 
   /** Until the signal. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.tick(Date.now());
-      } catch (error) {
-        this.parts.log.warn({ error }, 'The schedule could not be looked at; trying again');
-      }
-      await pause(this.parts.tickMs, undefined, { signal }).catch(() => undefined);
-    }
+    const { tickMs, log } = this.parts;
+    await everyTick((now) => this.tick(now), {
+      tickMs,
+      log,
+      failed: 'The schedule could not be looked at; trying again',
+      signal,
+    });
   }
 
   /** @returns how many backups were asked for */
