@@ -11,6 +11,7 @@ export * from './events.js';
 export * from './ids.js';
 export * from './intents.js';
 export * from './limits.js';
+export * from './operation-events.js';
 export * from './progress.js';
 export * from './registry.js';
 export * from './requests.js';

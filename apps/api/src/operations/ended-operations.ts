@@ -1,6 +1,5 @@
-import type { LoggedEvent, OperationEnded } from '@buckets/contracts';
+import { operationEvent, type LoggedEvent, type OperationEnded } from '@buckets/contracts';
 import { Counter, type Registry } from 'prom-client';
-import { operationEvent } from '../projects/project-state.js';
 
 /** Codes come from hosts: so many have a label of their own, in each process. */
 const MAX_CODES = 100;

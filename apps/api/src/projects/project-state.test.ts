@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { OPERATION_KINDS, OUTCOMES, type NewEvent, type ProjectEvents } from '@buckets/contracts';
+import { operationEvent, OPERATION_KINDS, OUTCOMES, type NewEvent, type ProjectEvents } from '@buckets/contracts';
 import { EVENT_CLASSES } from '@buckets/contracts';
-import { backupToRestore, evolve, operationEvent } from './project-state.js';
+import { backupToRestore, evolve } from './project-state.js';
 import {
   AT,
   beganEvent,

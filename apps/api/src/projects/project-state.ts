@@ -1,15 +1,16 @@
-import type {
-  BackupRecorded,
-  FreshnessState,
-  LoggedEvent,
-  OperationBegan,
-  OperationEnded,
-  OperationKind,
-  OperationRequested,
-  Outcome,
-  PartialReason,
+import {
+  operationEvent,
+  type BackupRecorded,
+  type FreshnessState,
+  type LoggedEvent,
+  type OperationBegan,
+  type OperationEnded,
+  type OperationEvent,
+  type OperationKind,
+  type OperationRequested,
+  type Outcome,
+  type PartialReason,
 } from '@buckets/contracts';
-import { OPERATION_KINDS, OUTCOMES } from '@buckets/contracts';
 
 /** What is decided on: as little as decisions need, folded from the project's events. Plain JSON, stored as such. */
 export interface ProjectState {
@@ -178,22 +179,6 @@ function known(record: BackupRecorded): KnownBackup {
     generation: record.counter.generation,
     partialBecause: record.partialBecause,
   };
-}
-
-const STEPS = ['requested', 'began', 'cancel-requested', ...OUTCOMES] as const;
-
-export interface OperationEvent {
-  kind: OperationKind;
-  step: (typeof STEPS)[number];
-}
-
-const OPERATION_EVENTS: ReadonlyMap<string, OperationEvent> = new Map(
-  OPERATION_KINDS.flatMap((kind) => STEPS.map((step) => [`${kind}-${step}`, { kind, step }] as const)),
-);
-
-/** Which step of which kind of operation an event's type stands for, if any. */
-export function operationEvent(type: string): OperationEvent | null {
-  return OPERATION_EVENTS.get(type) ?? null;
 }
 
 /**

@@ -1,14 +1,16 @@
-import type {
-  CancelRequested,
-  EventThing,
-  LoggedEvent,
-  OperationBegan,
-  OperationEnded,
-  OperationRequested,
-  Outcome,
+import {
+  operationEvent,
+  type CancelRequested,
+  type EventThing,
+  type LoggedEvent,
+  type OperationBegan,
+  type OperationEnded,
+  type OperationRequested,
+  type Outcome,
+  type OperationEvent,
 } from '@buckets/contracts';
 import { evolveThing } from '../decisions/thing-state.js';
-import { operationEvent, type OperationEvent, type ProjectState } from '../projects/project-state.js';
+import type { ProjectState } from '../projects/project-state.js';
 import {
   ApiKeyRow,
   BackupRow,

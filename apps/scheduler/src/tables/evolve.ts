@@ -1,11 +1,11 @@
 import {
   DEFAULT_LIMITS,
-  OPERATION_KINDS,
-  OUTCOMES,
+  operationEvent,
   type CancelRequested,
   type LoggedEvent,
   type OperationBegan,
   type OperationEnded,
+  type OperationEvent,
   type OperationKind,
   type OperationRequested,
   type Outcome,
@@ -35,8 +35,8 @@ export function evolve(rows: ProjectRows | null, event: LoggedEvent<'project'>):
 
 function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectRows {
   const { project } = rows;
-  const operation = OPERATION_EVENTS.get(event.type);
-  if (operation !== undefined) return evolveOperation(rows, event, operation);
+  const operation = operationEvent(event.type);
+  if (operation !== null) return evolveOperation(rows, event, operation);
   switch (event.type) {
     case 'updated': {
       const { backupIntervalMinutes } = event.data;
@@ -200,14 +200,3 @@ function withoutLongEnded(operations: readonly OperationRow[]): OperationRow[] {
 function withBackup(rows: ProjectRows, backupId: string, row: BackupRow | null): ProjectRows {
   return { ...rows, backups: new Map(rows.backups).set(backupId, row) };
 }
-
-interface OperationEvent {
-  kind: OperationKind;
-  step: (typeof STEPS)[number];
-}
-
-const STEPS = ['requested', 'began', 'cancel-requested', ...OUTCOMES] as const;
-
-const OPERATION_EVENTS: ReadonlyMap<string, OperationEvent> = new Map(
-  OPERATION_KINDS.flatMap((kind) => STEPS.map((step) => [`${kind}-${step}`, { kind, step }] as const)),
-);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { isDeepStrictEqual } from 'node:util';
 import {
   EXPIRY_CODES,
+  operationEvent,
   OPERATION_KINDS,
   OUTCOMES,
   type ExpiryCode,
@@ -11,7 +12,7 @@ import {
   type OperationKind,
 } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { evolve, operationEvent, type ProjectState } from '../project-state.js';
+import { evolve, type ProjectState } from '../project-state.js';
 import { AT, created, LIMITS, logged, record } from '../testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';
 import { cancelOperation } from './cancel-operation.js';
