@@ -180,7 +180,7 @@ async function orphansNamed(caller: Caller, projectId: string): Promise<string[]
     : undefined;
 }
 
-/** Restic reads every byte and finds no fault; no lock and no unfinished upload is left in the bucket. */
+/** Restic reads every byte and finds no fault; no lock and no other stray object is left in the bucket. */
 export async function checkRepository(product: Product, projectId: string): Promise<Looked> {
   const findings: string[] = [];
   if (hasRestic) {

@@ -50,7 +50,7 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
  */
 export class Decider {
   private readonly queues = new Map<string, { tail: Promise<void>; length: number }>();
-  /** The things decided on lately, as of their last event: the one used longest ago first. */
+  /** The things decided on lately, as of their last event: the one that was moved on longest ago first. */
   private readonly known = new Map<string, { state: object | null; position: number }>();
 
   constructor(
