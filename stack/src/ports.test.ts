@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { choosePorts, PortTaken } from './ports.js';
-import { choosePortsOf, S3PortCannotChange } from './stack-ports.js';
+import { choosePortsOf, keepPorts, S3PortCannotChange } from './stack-ports.js';
 
 describe('the ports of a stack', () => {
   let dataDir: string;
@@ -43,11 +43,13 @@ describe('the ports of a stack', () => {
 
   it('stay the same from one start to the next', async () => {
     const first = await choosePortsOf(dataDir, {});
+    await keepPorts(dataDir, first);
     expect(await choosePortsOf(dataDir, { usualPorts: true })).toEqual(first);
   });
 
   it('change when another program has one now, except that of S3, which stands in the log', async () => {
     const first = await choosePortsOf(dataDir, {});
+    await keepPorts(dataDir, first);
     const [api, s3] = [createServer(), createServer()];
     await once(api.listen(first.api, '127.0.0.1'), 'listening');
     expect((await choosePortsOf(dataDir, {})).api).not.toBe(first.api);

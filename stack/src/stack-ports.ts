@@ -25,7 +25,8 @@ export class S3PortCannotChange extends Error {
 }
 
 /**
- * Chooses the ports of a stack: the ones asked for, else those it had before, else the usual ones, else free ones.
+ * Chooses the ports of a stack: the ones asked for, else those that were kept for it, else the usual ones, else free
+ * ones.
  *
  * @throws {PortTaken} for one asked for
  * @throws {S3PortCannotChange} when S3 cannot have the one it had
@@ -34,8 +35,7 @@ export async function choosePortsOf(
   dataDir: string,
   { ports = {}, usualPorts = false }: { ports?: Partial<Ports>; usualPorts?: boolean },
 ): Promise<Ports> {
-  const file = join(dataDir, 'ports.json');
-  const before = await readPorts(file);
+  const before = await readPorts(dataDir);
   if (before.s3 !== undefined && ![before.s3, undefined].includes(ports.s3))
     throw new S3PortCannotChange(dataDir, before.s3);
   const wish = (name: PortName): PortWish => {
@@ -46,19 +46,26 @@ export async function choosePortsOf(
   };
   const names = [...Object.keys(USUAL), ...INNER] as PortName[];
   const wishes = Object.fromEntries(names.map((name) => [name, wish(name)])) as Record<PortName, PortWish>;
-  const chosen = await choosePorts(wishes).catch((error: unknown) => {
+  return choosePorts(wishes).catch((error: unknown) => {
     if (error instanceof PortTaken && error.port === before.s3) throw new S3PortCannotChange(dataDir, before.s3);
     throw error;
   });
-  await writePrivately(file, JSON.stringify(chosen));
-  return chosen;
 }
 
-async function readPorts(file: string): Promise<Partial<Ports>> {
+/** Keeps ports for the next start. */
+export async function keepPorts(dataDir: string, ports: Ports): Promise<void> {
+  await writePrivately(fileIn(dataDir), JSON.stringify(ports));
+}
+
+async function readPorts(dataDir: string): Promise<Partial<Ports>> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Partial<Ports>;
+    return JSON.parse(await readFile(fileIn(dataDir), 'utf8')) as Partial<Ports>;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw error;
   }
+}
+
+function fileIn(dataDir: string): string {
+  return join(dataDir, 'ports.json');
 }

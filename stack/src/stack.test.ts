@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -94,6 +95,25 @@ describe('a stack of NATS, Postgres and S3', () => {
     expect(greeting.toString()).toBe('hello');
     expect(await query(access, 'SELECT value FROM kept')).toEqual([{ value: 'row' }]);
     expect(access.adminToken).toBe(first.access.adminToken);
+  });
+
+  it('takes other ports when a program has taken one since it was found free', async () => {
+    const fresh = await mkdtemp(join(tmpdir(), 'buckets stack '));
+    const [program, offered] = [createServer(), [] as number[]];
+    const other = await start({
+      dataDir: fresh,
+      between: async (listening) => {
+        offered.push(listening.nats);
+        if (offered.length === 1) await once(program.listen(listening.nats, '127.0.0.1'), 'listening');
+        return listening;
+      },
+    });
+    expect(offered).toHaveLength(2);
+    expect(other.access.natsUrl).toContain(`:${offered[1]}`);
+    expect(notes.join()).toContain('nats found its port taken');
+    await other.stop();
+    await once(program.close(), 'close');
+    await rm(fresh, { recursive: true });
   });
 
   it('gives a start up when asked to', async () => {

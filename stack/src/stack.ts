@@ -6,7 +6,7 @@ import { Fleet, HOSTS, type LocalHost } from './fleet.js';
 import { infrastructureIn, type Infrastructure, type ServerPorts } from './infrastructure.js';
 import { choosePorts } from './ports.js';
 import { keptText, privateFolder, writePrivately } from './private-files.js';
-import { Supervised, type Part, type Said } from './processes/supervised.js';
+import { PartFailed, Supervised, type Part, type Said } from './processes/supervised.js';
 import { createBuckets } from './s3/buckets.js';
 import {
   apiService,
@@ -16,7 +16,7 @@ import {
   workerService,
   type ServiceContext,
 } from './services.js';
-import { choosePortsOf, type Ports } from './stack-ports.js';
+import { choosePortsOf, keepPorts, type Ports } from './stack-ports.js';
 import { SupervisorRecord } from './supervisor-record.js';
 
 /** The services of a whole stack; a worker is called `worker-<hostId>`. */
@@ -52,6 +52,9 @@ export interface StackLog {
   readonly note?: (process: string, note: string) => void;
 }
 
+/** Starts, where other programs take ports in between. */
+const MAX_TRIES = 3;
+
 /**
  * Starts a stack and resolves when all of it is ready. It ends with this process, however this process ends.
  *
@@ -60,6 +63,17 @@ export interface StackLog {
  * @throws {PortTaken}
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      if (!(error instanceof PartFailed && error.portWasTaken) || tries === MAX_TRIES) throw error;
+      options.log?.note?.(error.part, 'found its port taken by then; starting all of it again on free ones');
+    }
+  }
+}
+
+async function startOnce(options: StackOptions): Promise<Stack> {
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const record = await SupervisorRecord.claim(dataDir);
@@ -160,7 +174,10 @@ export class Stack {
       if (services.includes(name)) await this.#add(this.#services, part(this.#context, port)).start();
     };
 
-    const buckets = s3!.start().then(() => createBuckets(infrastructure.s3.endpoint, infrastructure.s3));
+    const buckets = s3!
+      .start()
+      .then(() => createBuckets(infrastructure.s3.endpoint, infrastructure.s3))
+      .then(() => keepPorts(this.dataDir, this.#ports));
     const control = async () => {
       await allOrFirstFailure([nats!.start(), postgres!.start()]);
       await start('api', apiService, api);

@@ -26,6 +26,8 @@ export interface Part {
 /** A part of the stack did not get ready. */
 export class PartFailed extends Error {
   readonly code = 'part-failed';
+  /** Somebody else has taken its port since that was found free. */
+  readonly portWasTaken: boolean;
   constructor(
     readonly part: string,
     how: string,
@@ -40,6 +42,7 @@ export class PartFailed extends Error {
       { cause },
     );
     this.name = 'PartFailed';
+    this.portWasTaken = lastLines.some((line) => /address already in use|EADDRINUSE/i.test(line));
   }
 }
 
