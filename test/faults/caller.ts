@@ -4,8 +4,6 @@ import type { Answer, Api, Operation, Problem } from '../running/api.js';
 /** How long somebody repeats a request that is not answered. */
 const PATIENCE_MS = 120_000;
 const PAUSE_MS = 200;
-/** How long tables may lag behind what was told already, after Postgres was killed. */
-const MOMENT_MS = 10_000;
 
 /** What a request has come to. */
 export type Reply = { accepted: Operation } | { refused: Problem } | { unanswered: string };
@@ -18,8 +16,6 @@ export class Caller {
   readonly unfit = new Map<string, number>();
   /** Requests that were sent again. */
   repeats = 0;
-  /** Things that were there, and were not to be found for a moment: tables that Postgres has lost are made anew. */
-  missedForAMoment = 0;
 
   constructor(
     private readonly apis: readonly Api[],
@@ -40,18 +36,6 @@ export class Caller {
     const answer = await this.#answered<Body>('GET', path);
     if (typeof answer !== 'string' && answer.status === 200) return answer.body;
     throw new Error(`GET ${path}: ${typeof answer === 'string' ? answer : JSON.stringify(answer.body)}`);
-  }
-
-  /** What has been there before, and so has to be there. @throws Error when it is gone for longer than a moment */
-  async getAgain<Body>(path: string): Promise<Body> {
-    for (const deadline = performance.now() + MOMENT_MS; ; await pause(PAUSE_MS)) {
-      try {
-        return await this.get<Body>(path);
-      } catch (error) {
-        if (performance.now() > deadline) throw error;
-        this.missedForAMoment += 1;
-      }
-    }
   }
 
   /** All items of a list. */

@@ -220,7 +220,7 @@ export class Driver {
   async #end(id: string): Promise<Operation | undefined> {
     const deadline = performance.now() + ENDS_WITHIN_MS;
     do {
-      const operation = await this.caller.getAgain<Operation>(`/v1/operations/${id}?wait=5s`);
+      const operation = await this.caller.get<Operation>(`/v1/operations/${id}?wait=5s`);
       if (operation.endedAt !== undefined) return operation;
     } while (performance.now() < deadline);
     return undefined;
@@ -268,7 +268,7 @@ export class Driver {
     const { requestedAt } = operation as unknown as { requestedAt: string };
     if (this.#forgotten.has(result?.backupId ?? '')) return;
     const path = `${this.#path}/backups/${result?.backupId}`;
-    const backup = await this.caller.getAgain<Backup>(path).catch(() => undefined);
+    const backup = await this.caller.get<Backup>(path).catch(() => undefined);
     if (backup?.operationId !== id) {
       return this.ledger.found(`backup ${id} of ${this.project.id} is ${state}, yet there is no such backup of it`);
     }

@@ -10,7 +10,6 @@ export interface Report {
   stepsLeftOut: number;
   requests: { accepted: number; refused: Record<string, number>; repeated: number; unfit: Record<string, number> };
   /** Looks at what had been told of and could not be found, each time for some seconds at most. */
-  missedForAMoment: number;
   /** By kind, then by outcome. */
   operations: Record<string, Record<string, number>>;
   failures: Record<string, number>;
@@ -51,7 +50,6 @@ export function asMarkdown(report: Report): string {
       'commands left out for want of time or of what they need': report.stepsLeftOut,
       'requests accepted': accepted,
       'requests sent again for want of an answer': repeated,
-      'looks at something that was not to be found for a moment': report.missedForAMoment,
       operations: total,
       'messages in the log': report.messagesInLog,
       'snapshots checked': report.snapshotsChecked,

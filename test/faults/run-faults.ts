@@ -186,7 +186,6 @@ async function look(
       repeated: caller.repeats,
       unfit: Object.fromEntries(caller.unfit),
     },
-    missedForAMoment: caller.missedForAMoment,
     operations: Object.fromEntries(
       Object.entries(byKind).map(([kind, some]) => [kind, counted(some!.map(({ state }) => state))]),
     ),

@@ -7,6 +7,7 @@ import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { PlatformKeys } from '@buckets/vault';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
+import { SteadyTables } from './access/steady-tables.js';
 import { TokenGuard } from './access/token-guard.js';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { AskDesk } from './asks/ask-desk.js';
@@ -136,6 +137,8 @@ function decisions(settings: ApiSettings): Provider[] {
 
 function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Provider[] {
   return [
+    // Guards are asked in this order.
+    { provide: APP_GUARD, useFactory: (projector: Projector) => new SteadyTables(projector), inject: [Projector] },
     {
       provide: APP_GUARD,
       useFactory: (data: DataSource) => new TokenGuard(adminToken, data),

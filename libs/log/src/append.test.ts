@@ -108,6 +108,46 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
     await log.append(decision(id, value.at(-1)!.position));
   });
 
+  describe('of decisions that are made at once', () => {
+    const ids = (name: string, count = 12) => Array.from({ length: count }, (_, n) => `${name}-${n}`);
+    /** The ids of the batches in which a stretch of the log was published. */
+    const batchesFrom = async (first: number, count: number) => {
+      const messages = await Promise.all(Array.from({ length: count }, (_, n) => messageAt(first + n)));
+      return new Set(messages.map(({ header }) => header.get('Nats-Batch-Id')));
+    };
+
+    it('stores each whole and in order, several in one batch, and tells each its positions', async () => {
+      const before = await end();
+      const logged = await Promise.all(ids('crowd').map((id) => log.append(batch(id))));
+      expect(await end()).toBe(before + 12 * 3);
+      for (const [index, events] of logged.entries()) {
+        const [first, second] = events.map(({ position }) => position);
+        expect(second).toBe(first! + 1);
+        expect((await messageAt(first!)).subject).toBe(`buckets.event.host.crowd-${index}.updated`);
+        expect((await messageAt(second! + 1)).subject).toBe('buckets.intent.h1.p1.stop');
+      }
+      expect((await batchesFrom(before + 1, 36)).size).toBe(2);
+    });
+
+    it('stores the others when the things of some have moved on', async () => {
+      await log.append(single('ahead-3'));
+      await log.append(single('ahead-7'));
+      const before = await end();
+      const outcomes = await Promise.allSettled(ids('ahead').map((id) => log.append(batch(id))));
+      expect(outcomes.flatMap(({ status }, index) => (status === 'rejected' ? index : []))).toEqual([3, 7]);
+      for (const index of [3, 7]) {
+        expect(outcomes[index]).toMatchObject({ reason: expect.any(PositionMoved) as unknown });
+      }
+      expect(await end()).toBe(before + 10 * 3);
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') continue;
+        const [first] = outcome.value;
+        const { header } = await messageAt(first!.position);
+        expect(header.get('Nats-Msg-Id')).toBe(first!.messageId);
+      }
+    });
+  });
+
   describe('over a line that breaks', () => {
     let proxy: CuttingProxy;
     let far: Log;
@@ -132,6 +172,18 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
       await cut;
       expect(logged[0]!.position).toBe(before + 1);
       expect(await end()).toBe(before + entries);
+    });
+
+    it('stores each of many decisions once when the acknowledgement of those that went together is lost', async () => {
+      const before = await end();
+      const things = Array.from({ length: 8 }, (_, n) => `cut-crowd-${n}`);
+      const cut = proxy.loseNextAnswer((sent) => sent.includes('host.cut-crowd-5.updated'));
+      const logged = await Promise.all(things.map((id) => far.append(batch(id))));
+      await cut;
+      expect(await end()).toBe(before + 8 * 3);
+      for (const [first] of logged) {
+        expect((await messageAt(first!.position)).header.get('Nats-Msg-Id')).toBe(first!.messageId);
+      }
     });
 
     it.each([

@@ -15,7 +15,8 @@ import {
   type NewIntent,
 } from '@buckets/contracts';
 import { LogMismatch, LogRefused, LogUnreachable, PositionMoved } from './errors.js';
-import { publishTogether, REFUSED, type Publishable, type PublishReply } from './publish-together.js';
+import { GroupCommit } from './group-commit.js';
+import { REFUSED, type Publishable, type PublishReply } from './publish-together.js';
 import { retryPause } from './retry-pause.js';
 
 /** One decision: facts about one thing, and the intents that follow from them. */
@@ -42,13 +43,17 @@ const BETWEEN_TRIES = { firstMs: 50, maxMs: 500 };
 
 /** The only way into the log. */
 export class Log {
+  private readonly commits: GroupCommit;
+
   constructor(
-    private readonly nats: NatsConnection,
+    nats: NatsConnection,
     private readonly jsm: JetStreamManager,
     private readonly source: string,
     /** Resolves when this is known to be the log to append to. It is asked before each try. */
     private readonly isKnown: () => Promise<void> = async () => undefined,
-  ) {}
+  ) {
+    this.commits = new GroupCommit(nats, PUBLISH_TIMEOUT_MS);
+  }
 
   /**
    * Appends a decision whole or not at all, and only if nothing has been appended to the thing since `expected`.
@@ -99,7 +104,7 @@ export class Log {
     const { header } = messages[0]!;
     header.set('Nats-Expected-Last-Subject-Sequence', String(decision.expected));
     header.set('Nats-Expected-Last-Subject-Sequence-Subject', subjects.eventsOf(decision.thing, decision.id));
-    return this.settle(decision, entries, await publishTogether(this.nats, messages, PUBLISH_TIMEOUT_MS));
+    return this.settle(decision, entries, await this.commits.publish(messages));
   }
 
   private async settle(decision: Decision, entries: Entry[], reply: PublishReply): Promise<number> {

@@ -20,6 +20,7 @@ import { SeenProjection } from './testing/seen-projection.js';
 
 jest.setTimeout(90_000);
 const PATIENCE_MS = 40_000;
+const PATIENT = { withinMs: PATIENCE_MS };
 
 describe.each(SERVERS)('a projector on %s', (_on, servers) => {
   const onOne = onOneServer(servers);
@@ -91,8 +92,8 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
     return Number(row?.position);
   };
   const upTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
-  const endSessions = (which: string) =>
-    data.query(
+  const endSessions = (which: string, rows: Pick<EntityManager, 'query'> = data) =>
+    rows.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND ${which}`,
     );
   const LEADER = `pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)`;
@@ -246,6 +247,29 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
     await projector.waitFor(200, PATIENCE_MS);
     expect(await seen()).toEqual(upTo(200));
   });
+
+  onOne(
+    'shows nothing older than before, in any copy, once a crash of Postgres has taken the last moment',
+    async () => {
+      const copies = [await started('one'), await started('two')].map(([projector]) => projector);
+      await appendMany(30);
+      await Promise.all(copies.map((projector) => projector.waitFor(30, PATIENCE_MS)));
+      // As a crash does: every session ends, and the tables are as they were, for whoever gets to see them.
+      await data.transaction(async (rows) => {
+        await rows.query(`LOCK TABLE ${schema}.seen, ${schema}.projection_position`);
+        await rows.query(`DELETE FROM ${schema}.seen`);
+        await rows.query(`UPDATE ${schema}.projection_position SET position = 0, hash = ''`);
+        await endSessions('pid <> pg_backend_pid()', rows);
+        for (const projector of copies) await until(async () => !(await projector.reaches(30, { deadlineMs: 0 })));
+      });
+      await Promise.all(
+        copies.map(async (projector) => {
+          await until(() => projector.steady().then(() => true), PATIENT);
+          expect(await seen()).toEqual(upTo(30));
+        }),
+      );
+    },
+  );
 
   onOne('stops, for all to see, at an event that it does not know, with everything before it written', async () => {
     await appendMany(3);
@@ -432,7 +456,6 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
       await appendMany(5);
       const [projector] = await started();
       await projector.waitFor(5, PATIENCE_MS);
-      await projector.stop();
       const journal = await MemoryJournal.of(nats, jsm);
       const { identity } = await new PositionRow(new SeenProjection(schema)).read(data);
       await jsm.streams.delete(STREAM.log);
@@ -445,6 +468,8 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
       await rebuild({ projection });
       expect(earlier).toEqual([`${identity}_5`]);
       expect(await seen()).toEqual(upTo(3));
+      // It has shown more: what is all there is, it shows.
+      await until(() => projector.steady(100).then(() => true), PATIENT);
     });
   });
 });

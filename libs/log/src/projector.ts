@@ -1,6 +1,6 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { DataSource } from 'typeorm';
-import { readEvent, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
+import { readEvent, STREAM, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
 import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
 import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead } from './lead.js';
@@ -32,6 +32,10 @@ export class Projector {
   private readonly stopping = new AbortController();
   private readonly work: Promise<void>[] = [];
   private reached = 0;
+  /** The furthest that the tables have come: a crash of Postgres takes their last moment away. */
+  private shown = 0;
+  /** Whether a session listens: without one, Postgres may have crashed, and nobody here knows. */
+  private listening = false;
   /** Of the log that the tables were checked against. */
   private identity = '';
   private leading = false;
@@ -49,6 +53,11 @@ export class Projector {
     private readonly log: ProjectorLogger,
   ) {
     this.row = new PositionRow(projection);
+  }
+
+  /** Of the projection. */
+  get name(): string {
+    return this.projection.name;
   }
 
   /** The position that the tables have reached, as far as this copy knows. */
@@ -87,13 +96,28 @@ export class Projector {
   }
 
   /**
+   * Waits until the tables show all that they have shown before; they do, unless Postgres has crashed a moment ago.
+   *
+   * @throws {ProjectionBehind} after `deadlineMs` milliseconds
+   * @throws what NATS and Postgres throw
+   */
+  async steady(deadlineMs = WAIT_DEADLINE_MS): Promise<void> {
+    if (this.has(this.shown)) return;
+    const { position } = await this.row.read(this.data);
+    if (position >= this.shown) return;
+    // Of a log that is shorter by an operator's will, they can show no more than all.
+    const { state } = await this.jsm.streams.info(STREAM.log);
+    await this.waitFor(Math.min(this.shown, state.last_seq), deadlineMs);
+  }
+
+  /**
    * Waits for the tables to get to a position or past it, for so many milliseconds at most.
    *
    * @returns whether they have got there
    */
   async reaches(position: number, options: { deadlineMs: number; signal?: AbortSignal }): Promise<boolean> {
     const { deadlineMs, signal } = options;
-    if (this.reached >= position) return true;
+    if (this.has(position)) return true;
     if (signal?.aborted) return false;
     return new Promise((resolve) => {
       const settle = (reached: boolean): void => {
@@ -202,22 +226,38 @@ export class Projector {
     for (let failures = 1; !signal.aborted; failures++) {
       const session = this.data.createQueryRunner();
       const gone = Promise.withResolvers<void>();
-      signal.addEventListener('abort', () => gone.resolve(), { once: true });
+      const leave = (): void => {
+        this.listening = false;
+        gone.resolve();
+      };
+      signal.addEventListener('abort', leave, { once: true });
       try {
         const connection = (await session.connect()) as ListeningConnection;
-        connection.on('end', gone.resolve).on('error', gone.resolve).on('notification', this.hear);
+        connection.on('end', leave).on('error', leave).on('notification', this.hear);
         await this.row.listen(session);
+        await this.lookAgain();
         failures = 1;
         await gone.promise;
-        connection.off('end', gone.resolve).off('error', gone.resolve).off('notification', this.hear);
+        connection.off('end', leave).off('error', leave).off('notification', this.hear);
         if (!session.isReleased) await session.query('UNLISTEN *');
       } catch (error) {
         this.log.warn({ error: String(error), projection: this.projection.name }, 'cannot hear of new positions');
       } finally {
+        leave();
         await session.release();
       }
       await retryPause(failures, { ...RETRY, signal });
     }
+  }
+
+  /** What was said while nobody listened, and what a crash has taken away. */
+  private async lookAgain(): Promise<void> {
+    const before = this.reached;
+    const known = await this.row.readIfThere(this.data);
+    this.listening = true;
+    // What this copy writes itself it knows better, unless that was taken away.
+    const isNews = known !== null && (!this.leading || known.position < before);
+    this.moveTo(isNews ? known.position : this.reached);
   }
 
   private readonly hear = ({ channel, payload = '' }: { channel: string; payload?: string }): void => {
@@ -231,9 +271,14 @@ export class Projector {
     if (!this.leading) this.moveTo(Number(payload));
   };
 
+  private has(position: number): boolean {
+    return this.listening && this.reached >= position;
+  }
+
   private moveTo(position: number): void {
     this.reached = position;
-    for (const waiter of this.waiters) if (waiter.position <= position) waiter.settle(true);
+    this.shown = Math.max(this.shown, position);
+    for (const waiter of this.waiters) if (this.has(waiter.position)) waiter.settle(true);
   }
 
   private stopFor(error: Error): void {

@@ -41,6 +41,8 @@ export async function publishTogether(
     for (const [index, { header }] of messages.entries()) {
       header.set('Nats-Batch-Id', batchId);
       header.set('Nats-Batch-Sequence', String(index + 1));
+      // Of an earlier try in another company.
+      header.delete('Nats-Batch-Commit');
     }
     last.header.set('Nats-Batch-Commit', '1');
   }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { LoggedEvent, NewEvent } from '@buckets/contracts';
-import { PositionMoved } from '@buckets/log';
+import { PositionMoved, ProjectionBehind } from '@buckets/log';
 import { Decider } from './decider.js';
 import { Rejection } from './rejection.js';
 import { evolveThing, type FixtureState } from './thing-state.js';
@@ -19,11 +19,14 @@ describe('a decision', () => {
   let here: Decider;
   let elsewhere: Decider;
   let waits: number;
+  /** What a crash of Postgres does between the wait and the read. */
+  let crash: () => void;
 
   beforeEach(() => {
     log = [];
     tables = { state: null, position: 0 };
     waits = 0;
+    crash = () => undefined;
     [here, elsewhere] = [copy(), copy()];
   });
 
@@ -37,6 +40,7 @@ describe('a decision', () => {
     const waitFor = () => {
       waits++;
       tables = { state: log.reduce(evolveThing, null as object | null), position: log.length };
+      crash();
       return Promise.resolve();
     };
     const row = () => (tables.position === 0 ? null : { ...tables, thing: 'api-key', id: 'k1' });
@@ -44,7 +48,7 @@ describe('a decision', () => {
       { append } as never,
       { streams: { getMessage: () => Promise.resolve(log.length === 0 ? null : { seq: log.length }) } } as never,
       { getRepository: () => ({ findOneBy: () => Promise.resolve(row()) }) } as never,
-      { waitFor } as never,
+      { waitFor, name: 'tables' } as never,
     );
   }
   const decide = (by: Decider, say: (state: FixtureState | null) => Event[]) =>
@@ -85,5 +89,15 @@ describe('a decision', () => {
     seen.length = 0;
     await expect(decide(here, refuse)).rejects.toMatchObject({ code: 'no' });
     expect(seen).toHaveLength(2);
+  });
+
+  it('is never made on tables that lack what was appended, whatever they have shown before', async () => {
+    await decide(here, () => [created]);
+    await decide(here, () => [revoked]);
+    crash = () => (tables = { state: evolveThing(null, log[0]!), position: 1 });
+    await expect(decide(elsewhere, revokeOnce)).rejects.toThrow(ProjectionBehind);
+    await expect(elsewhere.currentStateOf('api-key', 'k1')).rejects.toThrow(ProjectionBehind);
+    crash = () => undefined;
+    expect(await decide(elsewhere, revokeOnce)).toMatchObject({ logged: [], position: 2 });
   });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { STREAM, subjects, type EventThing, type LoggedEvent, type NewEvent, type NewIntent } from '@buckets/contracts';
-import { PositionMoved, type Log, type Projector } from '@buckets/log';
+import { PositionMoved, ProjectionBehind, type Log, type Projector } from '@buckets/log';
 import { Backoff } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { ThingStateRow } from '../tables/entities.js';
@@ -67,6 +67,7 @@ export class Decider {
    * never checked again, so it must not be found on a state that lacks what the claim is about.
    *
    * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often
+   * @throws {ProjectionBehind} when the tables do not show in time what was appended before
    */
   async decide<T extends EventThing, V extends Decided>(
     thing: T,
@@ -153,8 +154,12 @@ export class Decider {
   }
 
   private async tabledOf<T extends EventThing>(thing: T, id: string, after: number): Promise<StateAt<T>> {
-    await this.projector.waitFor(Math.max(after, await this.lastPositionOf(thing, id)));
-    return this.stateOf(thing, id);
+    const last = await this.lastPositionOf(thing, id);
+    await this.projector.waitFor(Math.max(after, last));
+    const found = await this.stateOf(thing, id);
+    // A crash of Postgres may have come in between. Nothing is decided on what it has left.
+    if (found.position < last) throw new ProjectionBehind(this.projector.name, last, found.position);
+    return found;
   }
 
   private remember(thing: EventThing, id: string, known: { state: object | null; position: number }): void {
