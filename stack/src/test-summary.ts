@@ -20,15 +20,13 @@ export interface Summary {
   readonly ok: boolean;
 }
 
-/** Adds the runs up. A run without a result counts as one failure, and so does each file that could not be run. */
-export function summarise(results: readonly (JestResult | undefined)[]): Summary {
-  const sum = (count: (result: JestResult) => number, without: number) =>
-    results.reduce((total, result) => total + (result === undefined ? without : count(result)), 0);
-  const passed = sum((result) => result.numPassedTests, 0);
-  const failed = sum((result) => result.numFailedTests + result.numRuntimeErrorTestSuites, 1);
-  const skipped = sum((result) => result.numPendingTests + result.numTodoTests, 0);
-  const leftOut = results
-    .flatMap((result) => result?.testResults ?? [])
+/** Sums a run up. A run without a result counts as one failure, and so does each file that could not be run. */
+export function summarise(result: JestResult | undefined): Summary {
+  if (result === undefined) return { line: '0 passed, 1 failed', leftOut: [], ok: false };
+  const passed = result.numPassedTests;
+  const failed = result.numFailedTests + result.numRuntimeErrorTestSuites;
+  const skipped = result.numPendingTests + result.numTodoTests;
+  const leftOut = result.testResults
     .flatMap(({ assertionResults }) => assertionResults)
     .filter(({ status }) => status === 'pending' || status === 'todo')
     .map(({ fullName }) => fullName);

@@ -11,15 +11,13 @@ import { summarise, type JestResult } from './test-summary.js';
 const RUN_WITHIN_MS = 30 * 60_000;
 
 /**
- * `npm test`: checks the sources, then runs the unit tests, and then those on the real parts, of which one file more
- * runs at a time: each has a stack of its own, and mostly waits. The last line, the only one on stdout, says how many
- * passed and failed. What is given goes to Jest.
+ * `npm test`: checks the sources and runs the tests beside it: the largest files first, which are those on the real
+ * parts, and one more at a time than there are processors, as each of them has a stack of its own and mostly waits. The
+ * last line, the only one on stdout, says how many passed and failed. What is given goes to Jest.
  */
 async function test(args: readonly string[]): Promise<boolean> {
-  const failedChecks = await runChecks();
-  const processors = availableParallelism();
-  const results = [await jest('unit', Math.max(2, processors), args), await jest('real-parts', processors + 1, args)];
-  const { leftOut, line, ok } = summarise(results);
+  const [failedChecks, result] = await Promise.all([runChecks(), jest(args)]);
+  const { leftOut, line, ok } = summarise(result);
   for (const name of leftOut) console.error(`Left out: ${name}`);
   if (failedChecks.length > 0) console.error(`Not fine, see above: ${failedChecks.join(', ')}`);
   console.log(line);
@@ -27,14 +25,15 @@ async function test(args: readonly string[]): Promise<boolean> {
 }
 
 /** Undefined when Jest came to no result. */
-async function jest(project: string, atOnce: number, args: readonly string[]): Promise<JestResult | undefined> {
+async function jest(args: readonly string[]): Promise<JestResult | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'buckets-test-'));
   const outputFile = join(folder, 'result.json');
+  const atOnce = availableParallelism() + 1;
   try {
     const program = join(CLONE, 'node_modules', 'jest', 'bin', 'jest.js');
     const nodeArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-    const jestArgs = [`--selectProjects=${project}`, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
-    const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, `--maxWorkers=${atOnce}`, ...args], {
+    const jestArgs = ['--passWithNoTests', '--json', `--outputFile=${outputFile}`, `--maxWorkers=${atOnce}`];
+    const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs, ...args], {
       cwd: CLONE,
       // Jest's own stdout goes to stderr as well: on stdout there is one line.
       stdio: ['ignore', 2, 2],
@@ -47,7 +46,7 @@ async function jest(project: string, atOnce: number, args: readonly string[]): P
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
     return JSON.parse(await readFile(outputFile, 'utf8')) as JestResult;
   } catch (error) {
-    console.error(`The ${project} tests came to no result: ${(error as Error).message}`);
+    console.error(`The tests came to no result: ${(error as Error).message}`);
     return undefined;
   } finally {
     await rm(folder, { recursive: true });
