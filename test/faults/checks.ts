@@ -1,5 +1,3 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import pg from 'pg';
 import { isEnded, OUTCOMES, STREAM } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
@@ -201,13 +199,9 @@ export async function checkRepository(product: Product, projectId: string): Prom
 export async function checkHosts(product: Product): Promise<Looked> {
   const findings: string[] = [];
   for (const host of [EU, US]) {
-    const own = join(product.dataRoot(host), '.buckets');
-    for (const place of ['staging', 'switch', 'endings', 'run', 'uploads']) {
-      const left = await until(async () => ((await namesIn(join(own, place))).length === 0 ? [] : undefined), {
-        withinMs: 20_000,
-      }).catch(() => namesIn(join(own, place)));
-      if (left.length > 0) findings.push(`In ${place} of ${host} there is still ${left.join(', ')}.`);
-    }
+    const nothing = async () => (await product.leftOn(host)).length === 0;
+    await until(nothing, { withinMs: 20_000 }).catch(() => undefined);
+    for (const left of await product.leftOn(host)) findings.push(`On ${host} there is still ${left}.`);
   }
   const running = await rusticIn(product.dataDir);
   if (running.length > 0) findings.push(`rustic still runs: ${running.join(', ')}.`);
@@ -251,11 +245,4 @@ export async function checkTables(product: Product): Promise<Looked> {
 
 async function schedulerHasReadAll(product: Product): Promise<boolean> {
   return (await positionIn(product, 'scheduler')) === (await lastSequences(product))[STREAM.log];
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
 }

@@ -75,6 +75,18 @@ export class Product {
     return join(this.dataRoot(hostId), projectId);
   }
 
+  /** What is half done on a host: staged, about to be switched, run, or not claimed yet. */
+  async leftOn(hostId: string = EU): Promise<string[]> {
+    const places = ['staging', 'switch', 'endings', 'run', 'hooks', 'uploads'];
+    const found = await Promise.all(
+      places.map(async (place) => {
+        const names = await readdir(join(this.dataRoot(hostId), '.buckets', place)).catch(() => []);
+        return names.map((name) => `${place}/${name}`);
+      }),
+    );
+    return found.flat();
+  }
+
   pid(service: string): number | null {
     return this.stack.access.services.find(({ name }) => name === service)?.pid ?? null;
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, credsAuthenticator } from '@nats-io/transport-node';
@@ -111,6 +112,29 @@ describe('while the worker of its host is down', () => {
     expect(again).toMatchObject({ status: 409, body: { code: 'operation-ended' } });
     expect(await endings(id)).toEqual(['backup-cancelled']);
   });
+});
+
+it('a worker that has stood still until its restore had expired does no harm when it wakes up', async () => {
+  const file = (name: string) => join(product.folder('atlas'), 'project', name);
+  await writeFile(file('large'), randomBytes(200_000_000));
+  const { result } = await product.backUp('atlas');
+  await writeFile(file('since'), 'changed since');
+  const path = `/v1/projects/atlas/backups/${result?.backupId}/restore`;
+  const { id } = await product.api.post<Limited>(path, { limits: { queueSeconds: 60, wholeSeconds: 6 } }, 202);
+  await product.api.seen(id, ({ progress }) => progress?.phase === 'restoring', 'that it restores');
+  product.stack.pause(WORKER);
+  try {
+    expect(await ended(id)).toMatchObject({ state: 'expired', code: 'whole-limit' });
+    await writeFile(file('later'), 'while it slept');
+  } finally {
+    product.stack.resume(WORKER);
+  }
+  // What is asked for now has its turn after what it was at.
+  expect(await product.backUp('atlas')).toMatchObject({ state: 'succeeded' });
+  expect(await readFile(file('since'), 'utf8')).toBe('changed since');
+  expect(await readFile(file('later'), 'utf8')).toBe('while it slept');
+  await until(async () => (await product.leftOn()).length === 0, { what: 'the end of what was staged' });
+  expect(await endings(id)).toEqual(['restore-expired']);
 });
 
 it('a host that is back leaves what has ended alone, and does what is asked of it', async () => {

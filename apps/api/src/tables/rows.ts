@@ -2,7 +2,7 @@ import type { EntityManager, EntityTarget, ObjectLiteral } from 'typeorm';
 
 /**
  * The rows of one table that a batch of events touches: read once, changed in memory, written once. What the events
- * mean is then a pure matter, and a batch of 500 costs a handful of statements.
+ * mean is then a pure matter, and a batch of 500 costs two statements.
  */
 export class Rows<Row extends ObjectLiteral> {
   private readonly rows = new Map<string, Row | null>();
@@ -34,45 +34,60 @@ export class Rows<Row extends ObjectLiteral> {
     this.changed.add(joined(key));
   }
 
-  /** Reads the rows with these keys. */
-  async fetch(keys: Iterable<string[]>, manager: EntityManager): Promise<void> {
+  /** The select that reads the rows with these keys, as `name` and `row`. */
+  selection(name: string, keys: Iterable<string[]>, manager: EntityManager, parameters: Parameters): string {
     const wanted = [...new Map([...keys].map((key) => [joined(key), key])).values()];
-    if (wanted.length === 0) return;
     const { tablePath } = manager.connection.getMetadata(this.entity);
-    const match = this.keyColumns.map((column, index) => `t."${column}" = k."k${index}"`).join(' AND ');
-    const sources = this.keyColumns.map((_, index) => `$${index + 1}::text[]`).join(', ');
-    const names = this.keyColumns.map((_, index) => `"k${index}"`).join(', ');
-    const found = await manager.query<{ row: Row }[]>(
-      `SELECT to_jsonb(t) AS row FROM ${quoted(tablePath)} t JOIN unnest(${sources}) AS k(${names}) ON ${match}`,
-      this.keyColumns.map((_, index) => wanted.map((key) => key[index])),
-    );
-    for (const { row } of found) this.rows.set(joined(this.keyColumns.map((column) => String(row[column]))), row);
+    return `SELECT ${parameters.add(name)} AS name, to_jsonb(t) AS row
+       FROM ${quoted(tablePath)} t JOIN ${this.keyed(wanted, parameters)}`;
   }
 
-  /** Writes what has changed. */
-  async flush(manager: EntityManager): Promise<void> {
+  /** A row as the selection found it. */
+  found(row: Row): void {
+    this.rows.set(joined(this.keyColumns.map((column) => String(row[column]))), row);
+  }
+
+  /** The statements that write what has changed. No two of them touch the same row. */
+  changes(manager: EntityManager, parameters: Parameters): string[] {
     const { tablePath, columns } = manager.connection.getMetadata(this.entity);
     const table = quoted(tablePath);
     const keys = this.keyColumns.map((column) => `"${column}"`);
-    const gone = [...this.changed]
-      .filter((key) => this.rows.get(key) === null)
-      .map((key) => JSON.parse(key) as string[]);
-    for (const key of gone) {
-      await manager.query(
-        `DELETE FROM ${table} WHERE ${keys.map((column, i) => `${column} = $${i + 1}`).join(' AND ')}`,
-        key,
+    const changed = [...this.changed].map((key) => ({ key: JSON.parse(key) as string[], row: this.rows.get(key) }));
+    const gone = changed.filter(({ row }) => row === null).map(({ key }) => key);
+    const kept = changed.flatMap(({ row }) => row ?? []);
+    const statements: string[] = [];
+    if (gone.length > 0) {
+      statements.push(`DELETE FROM ${table} t USING ${this.keyed(gone, parameters).replace(' ON ', ' WHERE ')}`);
+    }
+    if (kept.length > 0) {
+      const names = columns.map((column) => `"${column.databaseName}"`);
+      const updates = names.filter((name) => !keys.includes(name)).map((name) => `${name} = excluded.${name}`);
+      statements.push(
+        `INSERT INTO ${table} (${names.join(', ')})
+         SELECT ${names.join(', ')}
+         FROM jsonb_populate_recordset(NULL::${table}, ${parameters.add(JSON.stringify(kept))}::jsonb)
+         ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${updates.join(', ')}`,
       );
     }
-    const kept = [...this.changed].map((key) => this.rows.get(key)).filter((row) => row !== null);
-    if (kept.length === 0) return;
-    const names = columns.map((column) => `"${column.databaseName}"`);
-    const updates = names.filter((name) => !keys.includes(name)).map((name) => `${name} = excluded.${name}`);
-    await manager.query(
-      `INSERT INTO ${table} (${names.join(', ')})
-       SELECT ${names.join(', ')} FROM jsonb_populate_recordset(NULL::${table}, $1::jsonb)
-       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${updates.join(', ')}`,
-      [JSON.stringify(kept)],
-    );
+    return statements;
+  }
+
+  /** The keys as a table, and how it joins. */
+  private keyed(keys: readonly string[][], parameters: Parameters): string {
+    const columns = this.keyColumns.map((_, index) => `${parameters.add(keys.map((key) => key[index]))}::text[]`);
+    const names = this.keyColumns.map((_, index) => `"k${index}"`);
+    const match = this.keyColumns.map((column, index) => `t."${column}" = k."k${index}"`);
+    return `unnest(${columns.join(', ')}) AS k(${names.join(', ')}) ON ${match.join(' AND ')}`;
+  }
+}
+
+/** What stands for `$1`, `$2`, … in a statement that is put together from parts. */
+export class Parameters {
+  readonly values: unknown[] = [];
+
+  /** @returns the place that stands for the value */
+  add(value: unknown): string {
+    return `$${this.values.push(value)}`;
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Projection, ProjectionBatch } from '@buckets/log';
 import type { EntityManager } from 'typeorm';
 import { API_ENTITIES, JournalRow } from './entities.js';
-import { applyEvent, touched, Views } from './views.js';
+import { Parameters } from './rows.js';
+import { applyEvent, Views } from './views.js';
 
 /** The API's tables and the journal: what people read, what is decided on, and the raw log once more. */
 export class TablesProjection implements Projection {
@@ -9,17 +10,13 @@ export class TablesProjection implements Projection {
   readonly schema = 'api';
 
   async apply({ messages, events }: ProjectionBatch, manager: EntityManager): Promise<void> {
-    await keepJournal(messages, manager);
     const views = new Views();
-    const needed = events.flatMap(touched);
-    for (const table of new Set(needed.map((need) => need.table))) {
-      await views[table].fetch(
-        needed.filter((need) => need.table === table).map((need) => need.key),
-        manager,
-      );
-    }
+    await views.fetch(events, manager);
     for (const event of events) applyEvent(views, event);
-    for (const rows of views.all) await rows.flush(manager);
+    const parameters = new Parameters();
+    const writes = [keepJournal(messages, manager, parameters), ...views.changes(manager, parameters)];
+    const parts = writes.map((write, index) => `w${index} AS (${write})`);
+    await manager.query(`WITH ${parts.join(',\n')} SELECT`, parameters.values);
   }
 
   /** The journal of another log stays whole: that log can be made again from it. */
@@ -42,21 +39,22 @@ async function renameJournal(name: string, manager: EntityManager): Promise<void
   await manager.query(`CREATE TABLE api.journal (LIKE api."${name}" INCLUDING ALL)`);
 }
 
-async function keepJournal(messages: ProjectionBatch['messages'], manager: EntityManager): Promise<void> {
+function keepJournal(messages: ProjectionBatch['messages'], manager: EntityManager, parameters: Parameters): string {
   const { tablePath } = manager.connection.getMetadata(JournalRow);
-  await manager.query(
-    `INSERT INTO ${tablePath} (position, subject, headers, bytes, stored_at)
+  const places = [
+    `${parameters.add(messages.map(({ position }) => position))}::bigint[]`,
+    `${parameters.add(messages.map(({ subject }) => subject))}::text[]`,
+    `${parameters.add(messages.map(({ headers }) => JSON.stringify(headers)))}::jsonb[]`,
+    // An array of buffers would take twice the room, and four times the work.
+    `${parameters.add(messages.map(({ bytes }) => base64(bytes)))}::text[]`,
+    `${parameters.add(messages.map(({ storedAt }) => storedAt))}::text[]`,
+  ];
+  return `INSERT INTO ${tablePath} (position, subject, headers, bytes, stored_at)
      SELECT position, subject, headers, decode(base64, 'base64'), stored_at
-     FROM unnest($1::bigint[], $2::text[], $3::jsonb[], $4::text[], $5::text[])
-       AS message (position, subject, headers, base64, stored_at)
-     ON CONFLICT (position) DO NOTHING`,
-    [
-      messages.map(({ position }) => position),
-      messages.map(({ subject }) => subject),
-      messages.map(({ headers }) => JSON.stringify(headers)),
-      // An array of buffers would take twice the room, and four times the work.
-      messages.map(({ bytes }) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')),
-      messages.map(({ storedAt }) => storedAt),
-    ],
-  );
+     FROM unnest(${places.join(', ')}) AS message (position, subject, headers, base64, stored_at)
+     ON CONFLICT (position) DO NOTHING`;
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 }

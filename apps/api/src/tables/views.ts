@@ -9,6 +9,7 @@ import {
   type Outcome,
   type OperationEvent,
 } from '@buckets/contracts';
+import type { EntityManager } from 'typeorm';
 import { evolveThing } from '../decisions/thing-state.js';
 import type { ProjectState } from '../projects/project-state.js';
 import {
@@ -21,7 +22,7 @@ import {
   RegionRow,
   ThingStateRow,
 } from './entities.js';
-import { Rows } from './rows.js';
+import { Parameters, Rows } from './rows.js';
 
 /** The rows that a batch of events touches. */
 export class Views {
@@ -34,9 +35,31 @@ export class Views {
   readonly backups = new Rows(BackupRow, ['project_id', 'id']);
   readonly operations = new Rows(OperationRow, ['id']);
 
-  get all(): Rows<never>[] {
-    const { states, regions, buckets, hosts, apiKeys, projects, backups, operations } = this;
-    return [states, regions, buckets, hosts, apiKeys, projects, backups, operations] as unknown as Rows<never>[];
+  private get byName(): Record<Table, Rows<never>> {
+    return this as unknown as Record<Table, Rows<never>>;
+  }
+
+  /** Reads the rows that the events need to be there before they are applied. */
+  async fetch(events: readonly LoggedEvent[], manager: EntityManager): Promise<void> {
+    const parameters = new Parameters();
+    const needs = Map.groupBy(events.flatMap(touched), ({ table }) => table);
+    const selections = [...needs].map(([table, keys]) =>
+      this.byName[table].selection(
+        table,
+        keys.map(({ key }) => key),
+        manager,
+        parameters,
+      ),
+    );
+    if (selections.length === 0) return;
+    const sql = selections.join('\nUNION ALL\n');
+    const found = await manager.query<{ name: Table; row: never }[]>(sql, parameters.values);
+    for (const { name, row } of found) this.byName[name].found(row);
+  }
+
+  /** The statements that write what has changed. */
+  changes(manager: EntityManager, parameters: Parameters): string[] {
+    return Object.values(this.byName).flatMap((rows) => rows.changes(manager, parameters));
   }
 }
 
@@ -217,10 +240,11 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
   });
 }
 
-/** Which rows an event needs to be there before it is applied. */
-export function touched(event: LoggedEvent): { table: keyof Omit<Views, 'all'>; key: string[] }[] {
+type Table = keyof Omit<Views, 'fetch' | 'changes'>;
+
+function touched(event: LoggedEvent): { table: Table; key: string[] }[] {
   const { thing, id } = event;
-  const keys: { table: keyof Omit<Views, 'all'>; key: string[] }[] = [{ table: 'states', key: [thing, id] }];
+  const keys: { table: Table; key: string[] }[] = [{ table: 'states', key: [thing, id] }];
   if (thing === 'host') keys.push({ table: 'hosts', key: [id] });
   if (thing === 'api-key') keys.push({ table: 'apiKeys', key: [id] });
   if (thing !== 'project') return keys;

@@ -35,11 +35,16 @@ export const LISTED_FINDINGS = 100;
 /** Counts findings and keeps the first of them. */
 export class FindingList {
   count = 0;
-  readonly first: Finding[] = [];
+  readonly #kept: Finding[] = [];
 
   add(finding: Finding): void {
     this.count += 1;
-    if (this.first.length < LISTED_FINDINGS) this.first.push(finding);
+    if (this.#kept.length < LISTED_FINDINGS) this.#kept.push(finding);
+  }
+
+  /** By their paths: they were found side by side. */
+  get first(): Finding[] {
+    return this.#kept.toSorted((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)));
   }
 }
 
