@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { newId } from '@buckets/contracts';
+import { newId, STREAM, subjects } from '@buckets/contracts';
 import { connectToNats, Log } from '@buckets/log';
 import { HOSTS } from '@buckets/stack';
 import { median, percentile } from '../figures.js';
@@ -31,7 +31,8 @@ export async function benchOperations(args: string[]): Promise<void> {
 async function ofTheProduct(): Promise<void> {
   await using product = await Product.start(HOSTS[0]!.hostId);
   const projects = await trivialProjects(product);
-  console.log('\nFrom POST to the fact that the attempt began, for backups of projects of one small file');
+  console.log('\nFrom POST to the claim of the worker that the attempt begins, and until that is a fact in the log,');
+  console.log('for backups of projects of one small file');
   for (const load of LOADS) printLatencies(load, await latencies(product, projects, load));
   await throughput(product, projects);
   await appends(product);
@@ -45,42 +46,59 @@ async function trivialProjects(product: Product): Promise<string[]> {
   return ids;
 }
 
-/** Milliseconds. All of a round have ended before the next begins: nothing waits for what came before it. */
+/** Of each request, milliseconds from its POST. */
+interface Latencies {
+  /** Until the worker asks for the grant of its attempt. */
+  claim: number[];
+  /** Until the beginning of the attempt is stored, by the server's clock, which is that of this machine. */
+  fact: number[];
+}
+
+/** All of a round have ended before the next begins: nothing waits for what came before it. */
 async function latencies(
   product: Product,
   projects: string[],
   { atOnce, rounds }: { atOnce: number; rounds: number },
-): Promise<number[]> {
-  const began = new Map<string, number>();
+): Promise<Latencies> {
+  const claimed = new Map<string, number>();
   const nats = await connect(product);
-  nats.subscribe('buckets.event.project.*.backup-began', {
-    callback: (_, message) => {
-      const { data } = message.json<{ data: { operationId: string } }>();
-      began.set(data.operationId, performance.now());
-    },
+  nats.subscribe(subjects.ask(product.hostId, 'grant'), {
+    callback: (_, message) => void claimed.set(message.json<{ operationId: string }>().operationId, now()),
   });
   await nats.flush();
-  const all: number[] = [];
+  const jsm = await jetstreamManager(nats);
+  const all: Latencies = { claim: [], fact: [] };
   for (let round = 0; round < rounds; round++) {
     const asked = await Promise.all(
-      projects.slice(0, atOnce).map(async (id) => {
-        const at = performance.now();
-        const operation = await product.call<{ id: string }>('POST', `/v1/projects/${id}/backups`, {});
-        return { id: operation.id, at };
+      projects.slice(0, atOnce).map(async (projectId) => {
+        const at = now();
+        const { id } = await product.call<{ id: string }>('POST', `/v1/projects/${projectId}/backups`, {});
+        return { projectId, id, at };
       }),
     );
     await Promise.all(asked.map(({ id }) => product.succeeded(id)));
-    all.push(...asked.map(({ id, at }) => began.get(id)! - at));
+    for (const { projectId, id, at } of asked) {
+      all.claim.push(claimed.get(id)! - at);
+      const subject = subjects.event('project', projectId, 'backup-began');
+      const fact = await jsm.streams.getMessage(STREAM.log, { last_by_subj: subject });
+      all.fact.push(fact!.time.getTime() - at);
+    }
   }
   await nats.close();
   return all;
 }
 
-function printLatencies({ atOnce, p50, p99 }: (typeof LOADS)[number], measured: number[]): void {
-  const [middle, slow] = [median(measured), percentile(measured, 99)];
+/** Milliseconds since 1970, with fractions. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function printLatencies({ atOnce, p50, p99 }: (typeof LOADS)[number], { claim, fact }: Latencies): void {
+  const [middle, slow] = [median(claim), percentile(claim, 99)];
   console.log(
-    `  ${String(atOnce).padStart(3)} at once   p50 ${middle.toFixed(1)} ms${goal(p50 && middle <= p50)}` +
-      `   p99 ${slow.toFixed(1)} ms${goal(p99 && slow <= p99)}   (${measured.length} requests)`,
+    `  ${String(atOnce).padStart(3)} at once   claim p50 ${middle.toFixed(1)} ms${goal(p50 && middle <= p50)}` +
+      `, p99 ${slow.toFixed(1)} ms${goal(p99 && slow <= p99)}` +
+      `   fact p50 ${median(fact).toFixed(1)} ms, p99 ${percentile(fact, 99).toFixed(1)} ms   (${claim.length} requests)`,
   );
 }
 
