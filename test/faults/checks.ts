@@ -1,3 +1,4 @@
+import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import pg from 'pg';
 import { isEnded, OUTCOMES, STREAM } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
@@ -193,6 +194,16 @@ export async function checkRepository(product: Product, projectId: string): Prom
     }
   });
   return { findings };
+}
+
+/** No upload in parts has been left half-way in a bucket, where nobody sees it and it costs for ever. */
+export async function checkUploads({ stack }: Product): Promise<Looked> {
+  const { endpoint, region, buckets, ...credentials } = stack.access.s3;
+  const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
+  const uploads = await Promise.all(buckets.map((Bucket) => s3.send(new ListMultipartUploadsCommand({ Bucket }))));
+  s3.destroy();
+  const left = uploads.flatMap(({ Uploads = [] }) => Uploads);
+  return { findings: left.map(({ Key }) => `An upload of ${Key} in parts was left half-way.`) };
 }
 
 /** Nothing half done is left on the hosts, and nothing runs that should not. */

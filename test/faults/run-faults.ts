@@ -10,6 +10,7 @@ import {
   checkOperations,
   checkRepository,
   checkTables,
+  checkUploads,
   type Looked,
 } from './checks.js';
 import { bytesOf, differences, lookAt } from './contents.js';
@@ -170,6 +171,7 @@ async function look(
   }
   await backUpOnceMore(drivers, ledger);
   const { operations: all } = await checked('all operations once more', checkOperations(caller, ledger));
+  await checked('uploads to the buckets', checkUploads(product));
   await checked('the hosts', checkHosts(product));
   await checked('dead letters', checkDeadLetters(product));
   await under.endSecondApi();
