@@ -39,7 +39,7 @@ export class Rows<Row extends ObjectLiteral> {
     const wanted = [...new Map([...keys].map((key) => [joined(key), key])).values()];
     const { tablePath } = manager.connection.getMetadata(this.entity);
     return `SELECT ${parameters.add(name)} AS name, to_jsonb(t) AS row
-       FROM ${quoted(tablePath)} t JOIN ${this.keyed(wanted, parameters)}`;
+       FROM ${quoted(tablePath)} t JOIN ${this.keyed(wanted, parameters)} ON ${this.match}`;
   }
 
   /** A row as the selection found it. */
@@ -57,7 +57,7 @@ export class Rows<Row extends ObjectLiteral> {
     const kept = changed.flatMap(({ row }) => row ?? []);
     const statements: string[] = [];
     if (gone.length > 0) {
-      statements.push(`DELETE FROM ${table} t USING ${this.keyed(gone, parameters).replace(' ON ', ' WHERE ')}`);
+      statements.push(`DELETE FROM ${table} t USING ${this.keyed(gone, parameters)} WHERE ${this.match}`);
     }
     if (kept.length > 0) {
       const names = columns.map((column) => `"${column.databaseName}"`);
@@ -72,12 +72,14 @@ export class Rows<Row extends ObjectLiteral> {
     return statements;
   }
 
-  /** The keys as a table, and how it joins. */
+  /** The keys as a table. */
   private keyed(keys: readonly string[][], parameters: Parameters): string {
     const columns = this.keyColumns.map((_, index) => `${parameters.add(keys.map((key) => key[index]))}::text[]`);
-    const names = this.keyColumns.map((_, index) => `"k${index}"`);
-    const match = this.keyColumns.map((column, index) => `t."${column}" = k."k${index}"`);
-    return `unnest(${columns.join(', ')}) AS k(${names.join(', ')}) ON ${match.join(' AND ')}`;
+    return `unnest(${columns.join(', ')}) AS k(${this.keyColumns.map((column) => `"${column}"`).join(', ')})`;
+  }
+
+  private get match(): string {
+    return this.keyColumns.map((column) => `t."${column}" = k."${column}"`).join(' AND ');
   }
 }
 
