@@ -54,7 +54,7 @@ export async function startSeaweedFs(): Promise<SeaweedFs> {
     stdout: 'ignore',
     stderr: { file: log },
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: folder },
+    env: { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder },
     extendEnv: false,
     reject: false,
   });

@@ -69,7 +69,8 @@ export function s3Server({ program, folder, ports, identities }: S3ServerOptions
         file: program,
         args: ['server', ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`)],
         cwd: folder,
-        env: { PATH: process.env.PATH, HOME: folder },
+        // Its log files go to the folder for temporary files.
+        env: { PATH: process.env.PATH, HOME: folder, TMPDIR: folder },
       };
     },
     ready: async () => (await fetch(`http://127.0.0.1:${ports.s3}/status`, { signal: AbortSignal.timeout(1_000) })).ok,
