@@ -116,6 +116,9 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
     ...[0, -1, 1.5, 1e9, '60', null].map((minutes) =>
       newProject({ backupIntervalMinutes: minutes }, `an interval of ${JSON.stringify(minutes)}`),
     ),
+    ...[null, 3, [], { last: 0 }, { last: 1.5 }, { daily: '7' }, { weekly: null }, { hourly: 1 }].map((retention) =>
+      newProject({ retention }, `a retention of ${JSON.stringify(retention)}`),
+    ),
     post('/v1/projects/atlas/start', { allowEmpty: 'yes' }, 400, 'invalid-request', 'a text for yes or no'),
     post('/v1/projects/atlas/backups', { consistency: 'frozen' }, 400, 'invalid-request', 'an unknown word'),
     post('/v1/projects/atlas/changes', { source: 'Fs Api' }, 400, 'invalid-request', 'a source with blanks'),
@@ -469,7 +472,7 @@ describe('the OpenAPI document', () => {
     await api.call('PATCH', '/v1/hosts/asia-1', { body: { name: 'The first' } });
     await api.post('/v1/hosts/asia-1/credentials');
     await api.call('PATCH', '/v1/projects/atlas', {
-      body: { title: 'Atlas', description: 'Maps', backupIntervalMinutes: 5 },
+      body: { title: 'Atlas', description: 'Maps', backupIntervalMinutes: 5, retention: { last: 50, monthly: 12 } },
     });
     await api.post('/v1/projects/atlas/changes', { source: 'agent-edit' }, 200);
     await product.start('atlas');

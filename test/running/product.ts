@@ -94,7 +94,10 @@ export class Product {
   /** Makes a project and waits for its folders. */
   async newProject(
     id: string,
-    { hostId = EU, ...rest }: { hostId?: string; adopt?: boolean; backupIntervalMinutes?: number } = {},
+    {
+      hostId = EU,
+      ...rest
+    }: { hostId?: string; adopt?: boolean; backupIntervalMinutes?: number; retention?: object } = {},
   ): Promise<Project> {
     const { provisionOperationId } = await this.api.post<Project>('/v1/projects', { id, hostId, ...rest });
     const operation = await this.api.ended(provisionOperationId);

@@ -15,6 +15,7 @@ export class SchedulerMetrics {
   readonly statements: Counter<'outcome'>;
   readonly requests: Counter<'outcome'>;
   readonly tidyings: Counter<'outcome'>;
+  readonly thinnings: Counter<'outcome'>;
   private readonly expired: Counter<'code' | 'outcome'>;
   private lead: Leading | undefined;
 
@@ -35,6 +36,12 @@ export class SchedulerMetrics {
     this.tidyings = new Counter({
       name: 'buckets_tidy_requests_total',
       help: 'Searches for orphans that were asked for',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.thinnings = new Counter({
+      name: 'buckets_retention_requests_total',
+      help: 'Deletions of backups that are no longer kept, as they were asked for',
       labelNames: ['outcome'],
       registers,
     });

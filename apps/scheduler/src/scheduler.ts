@@ -18,6 +18,8 @@ import { Limits } from './limits/limits.js';
 import type { SchedulerMetrics } from './metrics.js';
 import { OrphansTables } from './orphans/orphans-tables.js';
 import { Tidyings } from './orphans/tidyings.js';
+import { RetentionTables } from './retention/retention-tables.js';
+import { Thinning } from './retention/thinning.js';
 import { ScheduleTables } from './schedule/schedule-tables.js';
 import { Schedule } from './schedule/schedule.js';
 import type { SchedulerSettings } from './settings.js';
@@ -37,6 +39,7 @@ export interface SchedulerParts {
     | 'limitsTickMs'
     | 'cancelLimitMs'
     | 'orphanGraceMs'
+    | 'retentionTickMs'
   >;
   log: Logger;
 }
@@ -49,7 +52,7 @@ const BETWEEN_REPORT_REQUESTS = new Backoff({ firstMs: 2_000, maxMs: 5 * 60_000 
 
 /**
  * What a copy of the scheduler does while it leads: it states how fresh projects are, asks for their backups, has
- * operations ended whose time is up, and repositories tidied.
+ * operations ended whose time is up, repositories tidied, and backups deleted that are no longer kept.
  */
 export class Scheduler {
   private readonly stopping = new AbortController();
@@ -88,7 +91,7 @@ export class Scheduler {
       log,
     });
     const { silenceLimitMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
-    const { limitsTickMs, cancelLimitMs, orphanGraceMs } = settings;
+    const { limitsTickMs, cancelLimitMs, orphanGraceMs, retentionTickMs } = settings;
     const position = (): Promise<number> => tables.position();
     const clock = steadyClock;
     const engine = new FreshnessEngine({ tables, projector, board, statements, requests, clock, log, silenceLimitMs });
@@ -124,6 +127,14 @@ export class Scheduler {
       tickMs: scheduleTickMs,
       graceMs: orphanGraceMs,
     });
+    const thinning = new Thinning({
+      tables: new RetentionTables(data),
+      position,
+      request: (command) => ask(nats, subjects.command('request-forget'), command),
+      log,
+      ended: (outcome) => metrics.thinnings.inc({ outcome }),
+      tickMs: retentionTickMs,
+    });
     metrics.leading({
       projects: () => tables.count(),
       hosts: () => board.count(clock.now(), silenceLimitMs),
@@ -137,6 +148,7 @@ export class Scheduler {
         (ends) => schedule.run(ends),
         (ends) => limits.run(ends),
         (ends) => tidyings.run(ends),
+        (ends) => thinning.run(ends),
       ]);
     } finally {
       metrics.notLeading();

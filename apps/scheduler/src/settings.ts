@@ -47,6 +47,11 @@ export const schedulerSettings = defineSettings({
     min: '1s',
     describe: 'How long a host may leave a cancel unanswered before the operation is ended without it',
   }),
+  retentionTickMs: duration('BUCKETS_RETENTION_TICK', {
+    default: '1m',
+    min: '100ms',
+    describe: 'How often backups are looked for that their project keeps no longer',
+  }),
   orphanGraceMs: duration('BUCKETS_ORPHAN_GRACE', {
     default: '24h',
     min: '1m',

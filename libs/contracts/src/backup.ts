@@ -51,6 +51,11 @@ export class BackupRecord {
   @Optional() @BackupId() parentId?: string;
 }
 
+/** Whether it lacks some files at most. The product restores no other by itself, and no other stands for the data. */
+export function isRestorable(partialBecause: readonly PartialReason[]): boolean {
+  return partialBecause.every((reason) => reason === 'unreadable-files' || reason === 'unwitnessed');
+}
+
 /** What a snapshot's description holds as JSON; a restore refuses a snapshot without it. */
 export interface SnapshotDescription {
   layout: 'v2';

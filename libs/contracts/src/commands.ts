@@ -13,6 +13,11 @@ export interface Commands {
     command: { projectId: string; key: string; graceSeconds: number };
     result: { operationId: string };
   };
+  /** Asks for a backup to be deleted that is no longer kept; refused for the one that a start would restore. */
+  'request-forget': {
+    command: { projectId: string; key: string; backupId: string };
+    result: { operationId: string };
+  };
   /**
    * Ends an operation whose time is up, unless it has ended, or the limit is no longer what it waits for. `detail` is
    * what the manager knows beyond the limit, such as that the host is silent; for people.

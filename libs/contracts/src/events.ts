@@ -16,6 +16,7 @@ import {
 import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
 import { OperationLimits } from './limits.js';
+import { Retention } from './retention.js';
 import { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 import {
   FRESHNESS_STATES,
@@ -79,12 +80,15 @@ export class ProjectCreated extends Requested {
   @Id() hostId!: string;
   @Generation() generation!: number;
   @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes!: number;
+  /** All backups are kept where nothing is said. */
+  @Optional() @Nested(Retention) retention?: Retention;
 }
 
 export class ProjectUpdated extends Requested {
   @Optional() @IsString() @MaxLength(8192) title?: string;
   @Optional() @IsString() @MaxLength(65536) description?: string;
   @Optional() @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes?: number;
+  @Optional() @Nested(Retention) retention?: Retention;
 }
 
 /** The data of the project are on its host: created, adopted or restored, and checked. */

@@ -15,6 +15,7 @@ export * from './operation-events.js';
 export * from './progress.js';
 export * from './registry.js';
 export * from './requests.js';
+export * from './retention.js';
 export { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 export * from './subjects.js';
 export * from './vocabulary.js';

@@ -38,7 +38,8 @@ describe('the registry of events', () => {
   it.each(every)('refuses %s %s when a field is null, or an object where none belongs', (thing, type, data) => {
     const subject = `buckets.event.${thing}.x.${type}`;
     for (const field of Object.keys(data)) {
-      for (const value of [null, [[]], field === 'params' || field === 'result' ? [] : {}]) {
+      const noneBelongs = ['params', 'result', 'retention'].includes(field) ? [] : {};
+      for (const value of [null, [[]], noneBelongs]) {
         const bytes = written(thing, type, { ...data, [field]: value });
         expect(() => readEvent(subject, bytes, 1)).toThrow(UnreadableMessage);
       }

@@ -13,6 +13,7 @@ import {
   validateSync,
 } from 'class-validator';
 import {
+  BACKUP_ID_PATTERN,
   EXPIRY_CODES,
   FreshnessChanged,
   ID_PATTERN,
@@ -24,6 +25,7 @@ import {
 import { answer } from '@buckets/log';
 import { toProblem, type Logger } from '@buckets/service';
 import { Rejection } from '../decisions/rejection.js';
+import { SCHEDULER } from '../projects/decide/request-operation.js';
 import type { ProjectCommands } from '../projects/project-commands.js';
 
 class RequestBackupBody {
@@ -33,6 +35,10 @@ class RequestBackupBody {
 
 class RequestTidyBody extends RequestBackupBody {
   @IsInt() @Min(0) graceSeconds!: number;
+}
+
+class RequestForgetBody extends RequestBackupBody {
+  @Matches(BACKUP_ID_PATTERN) backupId!: string;
 }
 
 class ExpireOperationBody {
@@ -73,12 +79,17 @@ export class CommandDesk {
     switch (name) {
       case 'request-backup': {
         const { projectId, key } = read(RequestBackupBody, body);
-        return { operationId: await this.commands.requestFor('scheduler', projectId, 'backup', { key }) };
+        return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'backup', { key }) };
       }
       case 'request-tidy': {
         const { projectId, key, graceSeconds } = read(RequestTidyBody, body);
         const params = { remove: true, graceSeconds };
-        return { operationId: await this.commands.requestFor('scheduler', projectId, 'tidy', { key, params }) };
+        return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'tidy', { key, params }) };
+      }
+      case 'request-forget': {
+        const { projectId, key, backupId } = read(RequestForgetBody, body);
+        const params = { backupId };
+        return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'forget', { key, params }) };
       }
       case 'expire-operation': {
         const { projectId, ...expiry } = read(ExpireOperationBody, body);

@@ -5,6 +5,7 @@ import {
   type OperationLimits,
   type ProjectCreated,
   type ProjectUpdated,
+  type Retention,
 } from '@buckets/contracts';
 import type { DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
@@ -35,6 +36,7 @@ export interface NewProject {
   hostId: string;
   bucketId?: string;
   backupIntervalMinutes?: number;
+  retention?: Retention;
   adopt?: boolean;
 }
 
@@ -66,6 +68,7 @@ export class ProjectCommands {
       hostId: project.hostId,
       generation: 1,
       backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
+      ...(project.retention === undefined ? {} : { retention: project.retention }),
       requestedBy,
       ...(requestHash === undefined ? {} : { requestHash }),
     };
@@ -84,14 +87,15 @@ export class ProjectCommands {
 
   async update(
     projectId: string,
-    change: { title?: string; description?: string; backupIntervalMinutes?: number },
+    change: { title?: string; description?: string; backupIntervalMinutes?: number; retention?: Retention },
     requestedBy: string,
   ): Promise<void> {
     await this.existing(projectId);
-    const { backupIntervalMinutes } = change;
+    const { backupIntervalMinutes, retention } = change;
     const data: ProjectUpdated = {
       ...(await this.sealed(projectId, change)),
       ...(backupIntervalMinutes === undefined ? {} : { backupIntervalMinutes }),
+      ...(retention === undefined ? {} : { retention }),
       requestedBy,
     };
     if (Object.keys(change).length === 0) return;

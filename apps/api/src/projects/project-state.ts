@@ -1,4 +1,5 @@
 import {
+  isRestorable,
   operationEvent,
   type BackupRecorded,
   type FreshnessState,
@@ -188,14 +189,9 @@ function known(record: BackupRecorded): KnownBackup {
  */
 export function backupToRestore(state: ProjectState): string | null {
   const [newest] = Object.entries(state.backups)
-    .filter(([id, backup]) => backup.partialBecause.every(isHarmless) && !isBeingForgotten(state, id))
+    .filter(([id, { partialBecause }]) => isRestorable(partialBecause) && !isBeingForgotten(state, id))
     .sort(([, a], [, b]) => b.generation - a.generation || Date.parse(b.beganAt) - Date.parse(a.beganAt));
   return newest?.[0] ?? null;
-}
-
-/** It lacks some files at most. */
-function isHarmless(reason: PartialReason): boolean {
-  return reason === 'unreadable-files' || reason === 'unwitnessed';
 }
 
 /** Whether somebody has asked for the backup to be deleted. */

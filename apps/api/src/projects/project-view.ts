@@ -1,6 +1,8 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { FRESHNESS_STATES, type FreshnessState } from '@buckets/contracts';
-import { Whole } from '../http/described.js';
+import { FRESHNESS_STATES, MOST_KEPT, type FreshnessState, type Retention } from '@buckets/contracts';
+import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { OptionalWhole, Whole } from '../http/described.js';
 import type { ProjectRow } from '../tables/entities.js';
 
 export class FreshnessView {
@@ -10,6 +12,22 @@ export class FreshnessView {
   @ApiProperty({ description: 'For people' }) reason!: string;
   @ApiPropertyOptional({ description: 'The backup that covers everything' }) coveredBy?: string;
   @ApiPropertyOptional({ format: 'date-time', description: 'When this was stated' }) statedAt?: string;
+}
+
+const Kept = (description: string) =>
+  applyDecorators(
+    OptionalWhole({ minimum: 1, maximum: MOST_KEPT, description }),
+    IsOptional(),
+    IsInt(),
+    Min(1),
+    Max(MOST_KEPT),
+  );
+
+export class RetentionView implements Retention {
+  @Kept('The newest so many') last?: number;
+  @Kept('The newest of each of the newest so many days that have one; in UTC') daily?: number;
+  @Kept('The same of weeks, which begin on Monday') weekly?: number;
+  @Kept('The same of months') monthly?: number;
 }
 
 export class ProjectView {
@@ -22,6 +40,8 @@ export class ProjectView {
   @ApiProperty() hostId!: string;
   @Whole({ description: 'Grows by one each time the project gets another host' }) generation!: number;
   @Whole() backupIntervalMinutes!: number;
+  @ApiPropertyOptional({ type: RetentionView, description: 'Which backups are kept; all where it is left out' })
+  retention?: RetentionView;
   @ApiProperty({ description: 'Whether its data are on its host' }) provisioned!: boolean;
   @ApiProperty() running!: boolean;
   @ApiProperty({ type: FreshnessView }) freshness!: FreshnessView;
@@ -49,6 +69,7 @@ export function projectView(row: ProjectRow, texts: { title?: string; descriptio
     hostId: row.host_id,
     generation: row.generation,
     backupIntervalMinutes: row.backup_interval_minutes,
+    ...(row.retention === null ? {} : { retention: row.retention }),
     provisioned: row.provisioned,
     running: row.running,
     freshness: freshnessView(row),

@@ -1,6 +1,20 @@
-import { Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from '@nestjs/common';
+import { applyDecorators, Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { IsBoolean, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import { Type } from 'class-transformer';
+import {
+  IsBoolean,
+  IsInstance,
+  IsInt,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
 import type { Response } from 'express';
 import { ID_PATTERN, LONGEST_LIMIT_SECONDS } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
@@ -17,11 +31,20 @@ import { Operations } from '../operations/operations.js';
 import { ProjectRow } from '../tables/entities.js';
 import { ProjectCommands } from './project-commands.js';
 import { openTexts } from './project-texts.js';
-import { FreshnessView, freshnessView, ProjectView, projectView } from './project-view.js';
+import { FreshnessView, freshnessView, ProjectView, projectView, RetentionView } from './project-view.js';
 
 const MAX_INTERVAL_MINUTES = 525_600;
 /** A day. */
 const GRACE_SECONDS = 86_400;
+
+const RetentionWanted = (description: string) =>
+  applyDecorators(
+    ApiPropertyOptional({ type: RetentionView, description }),
+    ValidateIf((_, value) => value !== undefined),
+    ValidateNested(),
+    IsInstance(RetentionView),
+    Type(() => RetentionView),
+  );
 
 export class CreateProject {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source, description: "The platform's own name for it" })
@@ -47,6 +70,8 @@ export class CreateProject {
   @Max(MAX_INTERVAL_MINUTES)
   backupIntervalMinutes?: number;
 
+  @RetentionWanted('Which backups are kept; all where it is left out') retention?: RetentionView;
+
   @ApiPropertyOptional({ description: 'Take what already stands in the folders on the host as its data' })
   @IsOptional()
   @IsBoolean()
@@ -62,6 +87,8 @@ export class UpdateProject {
   @Min(1)
   @Max(MAX_INTERVAL_MINUTES)
   backupIntervalMinutes?: number;
+
+  @RetentionWanted('Which backups are kept; all with an empty object') retention?: RetentionView;
 }
 
 export class StartProject extends WithLimits {

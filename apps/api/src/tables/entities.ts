@@ -5,6 +5,7 @@ import type {
   OperationLimits,
   OperationResult,
   OperationState,
+  Retention,
   Scope,
   Thing,
 } from '@buckets/contracts';
@@ -85,6 +86,8 @@ export class ProjectRow {
   @Index('project_host') @Column({ type: 'text' }) host_id!: string;
   @Column({ type: 'int' }) generation!: number;
   @Column({ type: 'int' }) backup_interval_minutes!: number;
+  /** Null where all backups are kept. */
+  @Column({ type: 'jsonb', nullable: true }) retention!: Retention | null;
   @Column({ type: 'boolean' }) provisioned!: boolean;
   @Column({ type: 'boolean' }) running!: boolean;
   @Column({ type: 'text' }) freshness!: FreshnessState;

@@ -1,5 +1,6 @@
 import {
   operationEvent,
+  storedRetention,
   type CancelRequested,
   type EventThing,
   type LoggedEvent,
@@ -120,6 +121,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         host_id: event.data.hostId,
         generation: event.data.generation,
         backup_interval_minutes: event.data.backupIntervalMinutes,
+        retention: storedRetention(event.data.retention),
         provisioned: false,
         running: false,
         freshness: 'never',
@@ -133,11 +135,12 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       });
       break;
     case 'updated': {
-      const { title, description, backupIntervalMinutes } = event.data;
+      const { title, description, backupIntervalMinutes, retention } = event.data;
       views.projects.patch([id], {
         ...(title === undefined ? {} : { title }),
         ...(description === undefined ? {} : { description }),
         ...(backupIntervalMinutes === undefined ? {} : { backup_interval_minutes: backupIntervalMinutes }),
+        ...(retention === undefined ? {} : { retention: storedRetention(retention) }),
       });
       break;
     }

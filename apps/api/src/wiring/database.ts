@@ -3,6 +3,7 @@ import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '
 import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
 import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
+import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
 
@@ -23,6 +24,7 @@ export async function openDatabase(
       CreateTables1763800000000,
       CreateRequestKeys1763900000000,
       AddLimitsAndCancel1764000000000,
+      AddRetention1764100000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

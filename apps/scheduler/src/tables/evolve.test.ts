@@ -75,6 +75,16 @@ describe('a project', () => {
     expect(rows.project.backup_interval_minutes).toBe(5);
   });
 
+  it('keeps all its backups until a retention says otherwise, and when one says nothing', () => {
+    expect(after().project.retention).toBeNull();
+    const retained: Parameters<typeof after> = [
+      ['updated', { retention: { last: 2 } }],
+      ['updated', { title: 'sealed' }],
+    ];
+    expect(after(...retained).project.retention).toEqual({ last: 2 });
+    expect(after(...retained, ['updated', { retention: {} }]).project.retention).toBeNull();
+  });
+
   it('remembers what was stated last of its freshness', () => {
     const rows = after(
       ['freshness-changed', { freshness: 'fresh', reason: 'All held.', coveredBy: 'b1' }],

@@ -1,6 +1,7 @@
 import {
   DEFAULT_LIMITS,
   operationEvent,
+  storedRetention,
   type CancelRequested,
   type LoggedEvent,
   type OperationBegan,
@@ -39,9 +40,12 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
   if (operation !== null) return evolveOperation(rows, event, operation);
   switch (event.type) {
     case 'updated': {
-      const { backupIntervalMinutes } = event.data;
-      if (backupIntervalMinutes === undefined) return rows;
-      return { ...rows, project: { ...project, backup_interval_minutes: backupIntervalMinutes } };
+      const { backupIntervalMinutes, retention } = event.data;
+      const changed = {
+        ...(backupIntervalMinutes === undefined ? {} : { backup_interval_minutes: backupIntervalMinutes }),
+        ...(retention === undefined ? {} : { retention: storedRetention(retention) }),
+      };
+      return { ...rows, project: { ...project, ...changed } };
     }
     case 'provisioned': {
       if (event.data.generation !== project.generation) return rows;
@@ -90,6 +94,7 @@ function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 
     host_id: data.hostId,
     generation: data.generation,
     backup_interval_minutes: data.backupIntervalMinutes,
+    retention: storedRetention(data.retention),
     created_at: Date.parse(time),
     provisioned_at: null,
     running: false,

@@ -1,4 +1,11 @@
-import type { ChangeCounter, FreshnessState, OperationKind, Outcome, PartialReason } from '@buckets/contracts';
+import type {
+  ChangeCounter,
+  FreshnessState,
+  OperationKind,
+  Outcome,
+  PartialReason,
+  Retention,
+} from '@buckets/contracts';
 import type { OutsideChange } from '@buckets/freshness';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
@@ -14,6 +21,8 @@ export class ProjectRow {
   @Column({ type: 'text' }) host_id!: string;
   @Column({ type: 'int' }) generation!: number;
   @Column({ type: 'int' }) backup_interval_minutes!: number;
+  /** Null where all backups are kept. */
+  @Column({ type: 'jsonb', nullable: true }) retention!: Retention | null;
   @Column(moment) created_at!: number;
   /** When its data were on the host of this generation; null while they are not. */
   @Column({ ...moment, nullable: true }) provisioned_at!: number | null;

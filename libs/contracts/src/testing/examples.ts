@@ -99,8 +99,15 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
       hostId: 'h1',
       generation: 1,
       backupIntervalMinutes: 60,
+      retention: { last: 3, daily: 7, weekly: 4, monthly: 12 },
     },
-    updated: { ...requested, title: 'sealed:1:new', description: 'sealed:1:text', backupIntervalMinutes: 1 },
+    updated: {
+      ...requested,
+      title: 'sealed:1:new',
+      description: 'sealed:1:text',
+      backupIntervalMinutes: 1,
+      retention: {},
+    },
     provisioned: { operationId: 'op-1', generation: 1, by: 'restored', backupId: snapshot, roots: ['project'] },
     changed: { source: 'agent-edit', at },
     'freshness-changed': {

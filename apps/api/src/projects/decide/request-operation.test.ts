@@ -15,8 +15,9 @@ import {
   snapshot,
 } from '../testing/given.js';
 import { createProject, updateProject } from './create-project.js';
-import { MAX_OPEN_OPERATIONS, requestOperation, type OperationRequest } from './request-operation.js';
+import { MAX_OPEN_OPERATIONS, requestOperation, SCHEDULER, type OperationRequest } from './request-operation.js';
 
+const LATER = new Date(Date.parse(AT) + 60_000).toISOString();
 const initialised = event('repository-initialised', { configId: snapshot('a'), operationId: 'op-b' });
 const by = { requestedBy: 'key/k1' };
 const request = (kind: OperationRequest['kind'], params: Record<string, unknown> = {}, operationId = 'op-1') => ({
@@ -214,6 +215,19 @@ describe('the deletion of a backup', () => {
     expectRejection(() => forget(snapshot(1), restore), 'backup-in-use', 409);
     expect(said(forget(snapshot(2), restore))).toEqual(['forget-requested', '→ forget']);
     expectRejection(() => forget(snapshot(2), requestedEvent('op-2', 'start')), 'backup-in-use', 409);
+  });
+
+  it('that no person has asked for is never of the backup that a start would restore', () => {
+    const shrunken = recordedEvent(3, 'op-b', { partialBecause: ['shrunken'], beganAt: LATER });
+    const state = given(...READY, recordedEvent(1), recordedEvent(2, 'op-b', { beganAt: LATER }), shrunken);
+    const byScheduler = (id: number) =>
+      requestOperation(state, 'p1', {
+        ...request('forget', { backupId: snapshot(id) }),
+        by: { requestedBy: SCHEDULER },
+      });
+    expectRejection(() => byScheduler(2), 'last-good-backup', 409);
+    for (const id of [1, 3]) expect(said(byScheduler(id))).toEqual(['forget-requested', '→ forget']);
+    expect(said(ask(state, 'forget', { backupId: snapshot(2) }))).toEqual(['forget-requested', '→ forget']);
   });
 
   it('is asked for once', () => {

@@ -1,6 +1,6 @@
 import type { NewEvent, NewIntent, OperationKind, OperationLimits } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { isBeingForgotten, type ProjectState } from '../project-state.js';
+import { backupToRestore, isBeingForgotten, type ProjectState } from '../project-state.js';
 import { existing, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {
@@ -17,6 +17,9 @@ export interface OperationRequest {
   by: Requester;
 }
 
+/** The process manager: it asks on behalf of no person. */
+export const SCHEDULER = 'scheduler';
+
 /** Open operations of one project at once; beyond it, somebody's loop has run away. */
 export const MAX_OPEN_OPERATIONS = 50;
 
@@ -31,7 +34,7 @@ export function requestOperation(state: ProjectState | null, projectId: string, 
       429,
     );
   }
-  ALLOWED[request.kind](project, request.params);
+  ALLOWED[request.kind](project, request.params, request.by);
   return requested(projectId, project, request);
 }
 
@@ -51,7 +54,7 @@ export function requested(
   };
 }
 
-type Check = (project: ProjectState, params: Record<string, unknown>) => void;
+type Check = (project: ProjectState, params: Record<string, unknown>, by: Requester) => void;
 
 /** What must be so for each kind of operation. */
 const ALLOWED: Record<OperationRequest['kind'], Check> = {
@@ -83,10 +86,14 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
 
   stop: () => undefined,
 
-  forget: (project, params) => {
+  forget: (project, params, { requestedBy }) => {
     const backupId = knownBackup(project, params['backupId']);
     if (isBeingForgotten(project, backupId)) {
       throw refused('backup-being-deleted', 'This backup is being deleted already.');
+    }
+    // What it has read may be older than what is decided on here.
+    if (requestedBy === SCHEDULER && backupId === backupToRestore(project)) {
+      throw refused('last-good-backup', 'A start would restore this backup. Only a person may delete it.');
     }
     // A start may bring any backup back: which one is known only when it is granted.
     const user = Object.values(project.operations).find(

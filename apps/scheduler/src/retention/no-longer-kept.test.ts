@@ -1,0 +1,96 @@
+import { describe, expect, it } from '@jest/globals';
+import type { PartialReason } from '@buckets/contracts';
+import fc from 'fast-check';
+import { noLongerKept, type KeptBackup } from './no-longer-kept.js';
+
+/** One backup for each moment; `!` marks one that is suddenly empty. */
+const made = (...moments: string[]): KeptBackup[] =>
+  moments.map((moment) => ({
+    id: moment,
+    generation: 1,
+    beganAt: Date.parse(`${moment.replace('!', '')}Z`),
+    partialBecause: moment.endsWith('!') ? ['empty'] : [],
+  }));
+
+describe('a retention', () => {
+  it('that says nothing keeps all', () => {
+    expect(noLongerKept(made('2031-01-01T01:00', '2031-01-02T01:00'), {})).toEqual([]);
+  });
+
+  it('keeps the newest so many', () => {
+    const backups = made('2031-01-01T01:00', '2031-01-01T02:00', '2031-01-01T03:00', '2031-01-01T04:00');
+    expect(noLongerKept(backups, { last: 2 })).toEqual(['2031-01-01T01:00', '2031-01-01T02:00']);
+  });
+
+  it('keeps the newest of each of the newest days, weeks and months that have one', () => {
+    const backups = made(
+      '2031-01-05T23:59', // A Sunday.
+      '2031-01-06T00:00',
+      '2031-01-06T12:00',
+      '2031-03-01T01:00',
+      '2031-03-03T01:00',
+      '2031-03-03T02:00',
+    );
+    const kept = (retention: object) => {
+      const gone = noLongerKept(backups, retention);
+      return backups.map(({ id }) => id).filter((id) => !gone.includes(id));
+    };
+    expect(kept({ daily: 3 })).toEqual(['2031-01-06T12:00', '2031-03-01T01:00', '2031-03-03T02:00']);
+    expect(kept({ weekly: 4 })).toEqual([
+      '2031-01-05T23:59',
+      '2031-01-06T12:00',
+      '2031-03-01T01:00',
+      '2031-03-03T02:00',
+    ]);
+    expect(kept({ monthly: 12 })).toEqual(['2031-01-06T12:00', '2031-03-03T02:00']);
+    expect(kept({ last: 1, monthly: 2 })).toEqual(['2031-01-06T12:00', '2031-03-03T02:00']);
+  });
+
+  it('lets no good backup go for those that are suddenly empty, and keeps the newest of these', () => {
+    const backups = made('2031-01-01T01:00', '2031-01-01T02:00', '2031-01-02T01:00!', '2031-01-03T01:00!');
+    expect(noLongerKept(backups, { last: 1 })).toEqual(['2031-01-01T01:00', '2031-01-02T01:00!']);
+  });
+
+  it('takes what a later assignment has made for newer, whatever the clock of its host says', () => {
+    const [first, second] = made('2031-01-02T01:00', '2031-01-01T01:00') as [KeptBackup, KeptBackup];
+    expect(noLongerKept([first, { ...second, generation: 2 }], { last: 1 })).toEqual(['2031-01-02T01:00']);
+  });
+
+  const reasons = fc.subarray<PartialReason>(['unreadable-files', 'unwitnessed', 'empty', 'shrunken']);
+  const backups = fc.uniqueArray(
+    fc.record({
+      id: fc.uuid(),
+      generation: fc.integer({ min: 1, max: 3 }),
+      beganAt: fc.integer({ min: Date.parse('2030-01-01'), max: Date.parse('2032-01-01') }),
+      partialBecause: reasons,
+    }),
+    { selector: ({ id }) => id, maxLength: 60 },
+  );
+  const number = fc.integer({ min: 1, max: 12 });
+  const retention = fc.record({ last: number, daily: number, weekly: number, monthly: number }, { requiredKeys: [] });
+  const isGood = ({ partialBecause }: KeptBackup) =>
+    !partialBecause.includes('empty') && !partialBecause.includes('shrunken');
+  const without = (all: readonly KeptBackup[], ids: readonly string[]) => all.filter(({ id }) => !ids.includes(id));
+
+  it('always keeps the newest good one, keeps no more once it has been followed, and more of it keeps more', () => {
+    fc.assert(
+      fc.property(backups, retention, number, (all, kept, more) => {
+        const gone = noLongerKept(all, kept);
+        const left = without(all, gone);
+        const good = all.filter(isGood).toSorted((a, b) => b.generation - a.generation || b.beganAt - a.beganAt);
+        if (good.length > 0) {
+          const { generation, beganAt } = good[0]!;
+          expect(left.some((one) => isGood(one) && one.generation === generation && one.beganAt === beganAt)).toBe(
+            true,
+          );
+        }
+        expect(noLongerKept(left, kept)).toEqual([]);
+        const larger = Object.fromEntries(Object.entries(kept).map(([name, count]) => [name, count + more]));
+        expect(gone).toEqual(expect.arrayContaining(noLongerKept(all, larger)));
+        // What is empty or shrunken changes nothing for the others.
+        const goneOfGood = gone.filter((id) => good.some((one) => one.id === id));
+        expect(noLongerKept(good, kept)).toEqual(goneOfGood);
+      }),
+    );
+  });
+});
