@@ -116,6 +116,9 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
     ...[0, -1, 1.5, 1e9, '60', null].map((minutes) =>
       newProject({ backupIntervalMinutes: minutes }, `an interval of ${JSON.stringify(minutes)}`),
     ),
+    ...[{ queueSeconds: null }, { wholeSeconds: '9' }, null, []].map((limits) =>
+      post('/v1/projects/atlas/backups', { limits }, 400, 'invalid-request', `limits of ${JSON.stringify(limits)}`),
+    ),
     ...[null, 3, [], { last: 0 }, { last: 1.5 }, { daily: '7' }, { weekly: null }, { hourly: 1 }].map((retention) =>
       newProject({ retention }, `a retention of ${JSON.stringify(retention)}`),
     ),

@@ -31,7 +31,7 @@ class RequestValidationPipe extends ValidationPipe {
     if (Array.isArray(value) && this.toValidate(metadata)) {
       throw new InvalidRequest([{ pointer: '', in: part, detail: 'an object is expected here, not an array' }]);
     }
-    const nulls = part === 'body' ? fieldsThatAreNull(value) : [];
+    const nulls = part === 'body' ? [...fieldsThatAreNull(value)] : [];
     if (nulls.length > 0) throw new InvalidRequest(nulls.slice(0, MAX_ERRORS));
     try {
       return (await super.transform(value, metadata)) as unknown;
@@ -45,13 +45,16 @@ class RequestValidationPipe extends ValidationPipe {
 const MAX_ERRORS = 50;
 
 /** To the validator, an optional field that is null is one that was left out; to the code behind it, it is neither. */
-function fieldsThatAreNull(value: unknown): InvalidPart[] {
-  return Object.entries(value ?? {})
-    .filter(([, field]) => field === null)
-    .map(([name]) => {
+function* fieldsThatAreNull(value: unknown, parent = ''): Generator<InvalidPart> {
+  for (const [name, field] of Object.entries(value ?? {})) {
+    const pointer = `${parent}/${escapedPointer(shortened(name))}`;
+    if (field === null) {
       const detail = `${JSON.stringify(shortened(name))} is null: leave the field out, or give it a value`;
-      return { pointer: `/${escapedPointer(shortened(name))}`, in: 'body', detail };
-    });
+      yield { pointer, in: 'body', detail };
+    } else if (typeof field === 'object') {
+      yield* fieldsThatAreNull(field, pointer);
+    }
+  }
 }
 
 function* invalidParts(
