@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -65,7 +65,7 @@ describe('a backup ends, and there is one of it, when', () => {
     ['scheduler', 'uploading'],
   ])('%s dies at the moment: %s', async (part, at) => {
     const picture = await change(MUCH);
-    const { id } = await killedAt(at, part, () => product.api.ask('/v1/projects/atlas/backups'));
+    const { id } = await killedAt(at, part, '/v1/projects/atlas/backups');
     await product.stack.restart(part);
     await endsAsOneBackup(id, 'succeeded');
     expect(await differences(picture)).toEqual([]);
@@ -85,7 +85,7 @@ describe('a backup ends, and there is one of it, when', () => {
   it('the API is away until the host has done its part', async () => {
     await change(MUCH);
     const linesBefore = product.lines.length;
-    const { id } = await killedAt('uploading', 'api', () => product.api.ask('/v1/projects/atlas/backups'));
+    const { id } = await killedAt('uploading', 'api', '/v1/projects/atlas/backups');
     const hasEnded = ({ line }: { line: string }) => line.includes(id) && line.includes('attempt has ended');
     await until(() => product.lines.slice(linesBefore).some(hasEnded), {
       what: 'the end of the attempt',
@@ -115,8 +115,7 @@ describe('a restore brings back all of it, when', () => {
     const { result } = await product.backUp('atlas');
     await writeFile(join(folder, 'project', 'load'), 'changed since');
 
-    const asked = () => product.api.ask(`/v1/projects/atlas/backups/${result?.backupId}/restore`);
-    const { id } = await killedAt(at, part, asked);
+    const { id } = await killedAt(at, part, `/v1/projects/atlas/backups/${result?.backupId}/restore`);
     await product.stack.restart(part);
     expect(await product.api.ended(id)).toMatchObject({
       state: 'succeeded',
@@ -137,7 +136,7 @@ describe('a start brings back what is missing, and the project runs, when', () =
     const { result } = await product.backUp('atlas');
     await rm(folder, { recursive: true });
 
-    const { id } = await killedAt(at, part, () => product.api.ask('/v1/projects/atlas/start'));
+    const { id } = await killedAt(at, part, '/v1/projects/atlas/start');
     await product.stack.restart(part);
     expect(await product.api.ended(id)).toMatchObject({
       state: 'succeeded',
@@ -293,8 +292,11 @@ async function snapshotIds(): Promise<string[]> {
   return (await snapshotsOf(product, 'atlas')).map(({ id }) => id);
 }
 
-/** Asks for work, and kills a part in the moment in which the host tells that the work has got so far. */
-async function killedAt(at: Moment, part: string, ask: () => Promise<Operation>): Promise<Operation> {
+/**
+ * Asks for work, and kills a part in the moment in which the host tells that the work has got so far. Who has no answer
+ * by then asks again, under the same key.
+ */
+async function killedAt(at: Moment, part: string, path: string): Promise<Operation> {
   const told = nats.subscribe('buckets.progress.eu-1.>');
   await nats.flush();
   let killed: Promise<void> | undefined;
@@ -304,7 +306,14 @@ async function killedAt(at: Moment, part: string, ask: () => Promise<Operation>)
       if (phase === at && (phase !== 'uploading' || bytesDone > 0)) killed ??= product.stack.kill(part);
     }
   })();
-  const operation = await ask();
+  const headers = { 'idempotency-key': `${part}-${at}-${randomUUID()}` };
+  const ask = () => product.api.ask(path, {}, headers);
+  const operation = await ask().catch(async (error: unknown) => {
+    if (killed === undefined) throw error;
+    await killed;
+    await product.stack.restart(part);
+    return ask();
+  });
   if (at === 'accepted') killed = product.stack.kill(part);
   await until(() => killed !== undefined, { what: `the phase ${at}`, withinMs: 30_000 });
   told.unsubscribe();

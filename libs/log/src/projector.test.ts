@@ -360,6 +360,17 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
     });
   });
 
+  onOne('passes over what it has read already when the server has forgotten how far that was', async () => {
+    const [projector] = await started();
+    await appendMany(5);
+    await projector.waitFor(5, PATIENCE_MS);
+    for await (const { name } of jsm.consumers.list(STREAM.log)) await jsm.consumers.reset(STREAM.log, name, 1);
+    const event = await append();
+    await projector.waitFor(event.position, PATIENCE_MS);
+    expect(await seen()).toEqual(upTo(6));
+    expect(words.filter((said) => !said.startsWith('projecting '))).toEqual([]);
+  });
+
   onOne('does not pass over messages that the log lacks', async () => {
     const { config } = await jsm.streams.info(STREAM.log);
     await jsm.streams.delete(STREAM.log);
