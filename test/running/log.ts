@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM } from '@buckets/contracts';
+import { again } from '../../libs/log/src/testing/again.js';
 import type { Product } from './product.js';
 
 export interface StoredMessage {
@@ -15,14 +16,7 @@ export interface StoredMessage {
 export async function connectAsAdmin({ stack }: Product): Promise<NatsConnection> {
   const { natsUrl, natsAdminCreds } = stack.access;
   const authenticator = credsAuthenticator(await readFile(natsAdminCreds));
-  // On a busy machine a server may not greet in time.
-  for (let tries = 1; ; tries++) {
-    try {
-      return await connect({ servers: natsUrl, authenticator, timeout: 5_000 });
-    } catch (error) {
-      if (tries === 4) throw error;
-    }
-  }
+  return again(() => connect({ servers: natsUrl, authenticator, timeout: 5_000 }));
 }
 
 export async function withStreams<R>(product: Product, look: (manager: JetStreamManager) => Promise<R>): Promise<R> {

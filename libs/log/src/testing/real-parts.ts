@@ -12,6 +12,7 @@ import { choosePortsOf } from '../../../../stack/src/stack-ports.js';
 import { connectToNats } from '../connection.js';
 import { openDatabase, type DatabaseOptions } from '../open-database.js';
 import { DEFAULT_LIMITS, provisionStreams, type StreamLimits } from '../streams.js';
+import { again } from './again.js';
 import { ClusterOfThree, oneServer, type NatsServers } from './nats-servers.js';
 
 const silent = { line: () => undefined, note: () => undefined, changed: () => undefined };
@@ -76,7 +77,7 @@ export class RealParts {
   async connect(options: { url?: string; user?: 'admin' | 'api' } = {}): Promise<NatsConnection> {
     const { url = this.nats.url, user = 'admin' } = options;
     const access = this.nats.replicas === 1 ? { credsFile: this.infrastructure.controlCredentials[user] } : {};
-    const connection = await connectToNats({ url, ...access, name: 'test' });
+    const connection = await again(() => connectToNats({ url, ...access, name: 'test' }));
     this.connections.push(connection);
     return connection;
   }
