@@ -80,7 +80,12 @@ export class Product {
     const places = ['staging', 'switch', 'endings', 'run', 'hooks', 'uploads'];
     const found = await Promise.all(
       places.map(async (place) => {
-        const names = await readdir(join(this.dataRoot(hostId), '.buckets', place)).catch(() => []);
+        const names = await readdir(join(this.dataRoot(hostId), '.buckets', place)).catch(
+          (error: NodeJS.ErrnoException) => {
+            if (error.code === 'ENOENT') return [];
+            throw error;
+          },
+        );
         return names.map((name) => `${place}/${name}`);
       }),
     );

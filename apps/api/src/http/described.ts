@@ -7,6 +7,7 @@ import {
   type ApiPropertyOptions,
 } from '@nestjs/swagger';
 import type { Type } from '@nestjs/common';
+import { IsInt, IsOptional, Max, Min } from 'class-validator';
 
 /** What a route does, in a sentence; further ones go into the description. */
 export const Does = (summary: string, description?: string) =>
@@ -17,6 +18,17 @@ export const Whole = (options: ApiPropertyOptions = {}) =>
   ApiProperty({ ...options, type: 'integer' } as ApiPropertyOptions);
 export const OptionalWhole = (options: ApiPropertyOptions = {}) =>
   Whole({ ...options, required: false } as ApiPropertyOptions);
+
+/** A whole number within bounds that a caller may send, described and checked. */
+export const WantedWhole = ({ minimum, maximum, ...described }: WholeWanted) =>
+  applyDecorators(OptionalWhole({ minimum, maximum, ...described }), IsOptional(), IsInt(), Min(minimum), Max(maximum));
+
+interface WholeWanted {
+  minimum: number;
+  maximum: number;
+  default?: number;
+  description?: string;
+}
 
 const LOCATION = { Location: { description: 'Where it is from now on', schema: { type: 'string' as const } } };
 

@@ -1,6 +1,5 @@
 import { Type } from 'class-transformer';
-import { IsInstance, IsInt, IsOptional, Max, Min, ValidateNested } from 'class-validator';
-import { applyDecorators } from '@nestjs/common';
+import { IsInstance, IsOptional, ValidateNested } from 'class-validator';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import {
   DEFAULT_LIMITS,
@@ -9,7 +8,7 @@ import {
   type OperationKind,
   type OperationLimits,
 } from '@buckets/contracts';
-import { OptionalWhole, Whole } from '../http/described.js';
+import { WantedWhole, Whole } from '../http/described.js';
 
 /** How long operations of each kind may take, where their caller does not say. */
 export type Limits = Readonly<Record<OperationKind, OperationLimits>>;
@@ -42,14 +41,7 @@ export function limitsFor(limits: Limits, kind: OperationKind, wanted: Partial<O
   return { ...limits[kind], ...Object.fromEntries(named) };
 }
 
-const Seconds = (description: string) =>
-  applyDecorators(
-    OptionalWhole({ minimum: 1, maximum: LONGEST_LIMIT_SECONDS, description }),
-    IsOptional(),
-    IsInt(),
-    Min(1),
-    Max(LONGEST_LIMIT_SECONDS),
-  );
+const Seconds = (description: string) => WantedWhole({ minimum: 1, maximum: LONGEST_LIMIT_SECONDS, description });
 
 export class LimitsWanted {
   @Seconds('From the request until its first attempt begins') queueSeconds?: number;

@@ -1,8 +1,6 @@
-import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { FRESHNESS_STATES, MOST_KEPT, type FreshnessState, type Retention } from '@buckets/contracts';
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
-import { OptionalWhole, Whole } from '../http/described.js';
+import { WantedWhole, Whole } from '../http/described.js';
 import type { ProjectRow } from '../tables/entities.js';
 
 export class FreshnessView {
@@ -14,14 +12,7 @@ export class FreshnessView {
   @ApiPropertyOptional({ format: 'date-time', description: 'When this was stated' }) statedAt?: string;
 }
 
-const Kept = (description: string) =>
-  applyDecorators(
-    OptionalWhole({ minimum: 1, maximum: MOST_KEPT, description }),
-    IsOptional(),
-    IsInt(),
-    Min(1),
-    Max(MOST_KEPT),
-  );
+const Kept = (description: string) => WantedWhole({ minimum: 1, maximum: MOST_KEPT, description });
 
 export class RetentionView implements Retention {
   @Kept('The newest so many') last?: number;

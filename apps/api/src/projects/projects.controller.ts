@@ -4,14 +4,11 @@ import { Type } from 'class-transformer';
 import {
   IsBoolean,
   IsInstance,
-  IsInt,
   IsOptional,
   IsString,
   Length,
   Matches,
-  Max,
   MaxLength,
-  Min,
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
@@ -21,7 +18,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
-import { Begins, Creates, Does, OptionalWhole } from '../http/described.js';
+import { Begins, Creates, Does, WantedWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
@@ -63,11 +60,7 @@ export class CreateProject {
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
 
-  @OptionalWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES, default: 60 })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
-  @Max(MAX_INTERVAL_MINUTES)
+  @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES, default: 60 })
   backupIntervalMinutes?: number;
 
   @RetentionWanted('Which backups are kept; all where it is left out') retention?: RetentionView;
@@ -81,11 +74,7 @@ export class CreateProject {
 export class UpdateProject {
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
-  @OptionalWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
-  @Max(MAX_INTERVAL_MINUTES)
+  @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
   backupIntervalMinutes?: number;
 
   @RetentionWanted('Which backups are kept; all with an empty object') retention?: RetentionView;
@@ -108,16 +97,12 @@ export class TidyProject extends WithLimits {
   @IsBoolean()
   remove?: boolean;
 
-  @OptionalWhole({
+  @WantedWhole({
     minimum: 0,
     maximum: LONGEST_LIMIT_SECONDS,
     default: GRACE_SECONDS,
     description: 'How old a snapshot has to be. A host may not have told of a young one yet that it is a backup',
   })
-  @IsOptional()
-  @IsInt()
-  @Min(0)
-  @Max(LONGEST_LIMIT_SECONDS)
   graceSeconds?: number;
 }
 

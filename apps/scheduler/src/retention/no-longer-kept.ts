@@ -26,14 +26,12 @@ export function noLongerKept(backups: readonly KeptBackup[], retention: Retentio
     .reverse();
 }
 
-function keptOf([newest, ...others]: readonly KeptBackup[], retention: Retention): KeptBackup[] {
-  if (newest === undefined) return [];
-  const newestFirst = [newest, ...others];
+function keptOf(newestFirst: readonly KeptBackup[], retention: Retention): KeptBackup[] {
   const ofPeriods = PERIODS.flatMap(([name, period]) => {
     const byPeriod = Map.groupBy(newestFirst, period);
     return [...byPeriod.values()].slice(0, retention[name] ?? 0).map((sameOnes) => sameOnes[0]!);
   });
-  return [newest, ...ofPeriods];
+  return [...newestFirst.slice(0, 1), ...ofPeriods];
 }
 
 const DAY_MS = 24 * 60 * 60_000;
