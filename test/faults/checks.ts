@@ -1,4 +1,4 @@
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { S3ObjectStore } from '@buckets/object-storage';
 import pg from 'pg';
 import { isEnded, OUTCOMES, STREAM } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
@@ -198,12 +198,13 @@ export async function checkRepository(product: Product, projectId: string): Prom
 
 /** No upload in parts has been left half-way in a bucket, where nobody sees it and it costs for ever. */
 export async function checkUploads({ stack }: Product): Promise<Looked> {
-  const { endpoint, region, buckets, ...credentials } = stack.access.s3;
-  const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
-  const uploads = await Promise.all(buckets.map((Bucket) => s3.send(new ListMultipartUploadsCommand({ Bucket }))));
-  s3.destroy();
-  const left = uploads.flatMap(({ Uploads = [] }) => Uploads);
-  return { findings: left.map(({ Key }) => `An upload of ${Key} in parts was left half-way.`) };
+  const findings: string[] = [];
+  for (const bucket of stack.access.s3.buckets) {
+    const store = new S3ObjectStore({ ...stack.access.s3, bucket });
+    for (const key of await store.unfinishedUploads()) findings.push(`An upload of ${key} in parts was left half-way.`);
+    store.destroy();
+  }
+  return { findings };
 }
 
 /** Nothing half done is left on the hosts, and nothing runs that should not. */

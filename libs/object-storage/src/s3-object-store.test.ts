@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { startSeaweedFs, type SeaweedFs } from '@buckets/real-parts';
 import { randomBytes } from 'node:crypto';
 
@@ -91,6 +92,17 @@ describe('objects', () => {
     controller.abort(reason);
     await expect(body.toArray()).rejects.toBe(reason);
   });
+});
+
+it('an upload in parts that was begun and not ended is found, though no list shows it', async () => {
+  expect(await store.unfinishedUploads()).toEqual([]);
+  const { endpoint, region, accessKeyId, secretAccessKey, bucket } = server.access('bucket-1');
+  const credentials = { accessKeyId, secretAccessKey };
+  const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
+  await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'parts/half' }));
+  client.destroy();
+  expect(await store.unfinishedUploads()).toEqual(['parts/half']);
+  expect(await keysOf(store.list('parts/'))).toEqual([]);
 });
 
 describe('a conditional put', () => {

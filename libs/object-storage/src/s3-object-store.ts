@@ -5,6 +5,7 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -220,6 +221,14 @@ export class S3ObjectStore implements ObjectStore {
       if (!deadline.aborted || signal?.aborted) throw error;
       throw new ObjectStorageUnreachable(this.#bucket, `no answer within ${CHECK_MS} ms`);
     }
+  }
+
+  /** The keys of uploads in parts that were begun and not ended, the first thousand: they cost, and no list shows them. */
+  async unfinishedUploads({ signal }: CallOptions = {}): Promise<string[]> {
+    const { Uploads = [] } = await this.#call('', signal, (abortSignal) =>
+      this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket }), { abortSignal }),
+    );
+    return Uploads.map(({ Key = '' }) => Key);
   }
 
   /** Creates the bucket; for set-up and local stacks. */
