@@ -8,7 +8,7 @@ const common = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   modulePathIgnorePatterns: ['<rootDir>/\\.data', '<rootDir>/\\.tools', '/dist/'],
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/libs/patience/jest-environment.mjs',
 };
 
 export default {

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { CLONE } from './clone.js';
 
@@ -30,12 +29,10 @@ function check(name: string, program: string, args: readonly string[]): () => Pr
     new Promise((resolve) => {
       const command = [join(CLONE, 'node_modules', program), ...args];
       const options = { cwd: CLONE, maxBuffer: 64 * 1024 ** 2 };
-      const { pid } = execFile(process.execPath, command, options, (error, stdout, stderr) => {
+      execFile(process.execPath, command, options, (error, stdout, stderr) => {
         console.error(error === null ? `${name}: fine` : `${name}: not fine\n${stdout}${stderr}`);
         resolve({ name, ok: error === null });
       });
-      // Tests may run beside it, and they wait for others.
-      if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
     });
 }
 

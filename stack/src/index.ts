@@ -8,4 +8,4 @@ export { PartFailed } from './processes/supervised.js';
 export { ALL_SERVICES, Stack, startStack } from './stack.js';
 export type { StackLog, StackOptions } from './stack.js';
 export { AlreadyRunning } from './supervisor-record.js';
-export { NotInTime, until } from './until.js';
+export { NotInTime, until } from '@buckets/patience';

@@ -12,7 +12,7 @@ import { identityOf, isAlive, type ProcessIdentity } from '../prepare/lock.mjs';
 import { accessFileIn, type Access } from './access.js';
 import { startStack, type Stack, type StackOptions } from './stack.js';
 import { AlreadyRunning } from './supervisor-record.js';
-import { until } from './until.js';
+import { until } from '@buckets/patience';
 
 jest.setTimeout(90_000);
 

@@ -1,7 +1,7 @@
 import { isAlive } from '../prepare/lock.mjs';
 import { stackSettings } from './stack-settings.js';
 import { supervisorOf, SupervisorRecord } from './supervisor-record.js';
-import { NotInTime, until } from './until.js';
+import { NotInTime, until } from '@buckets/patience';
 
 /** Longer than all that the supervisor itself allows its processes for stopping. */
 const STOP_WITHIN_MS = 60_000;

@@ -9,7 +9,7 @@ import {
   type ProcessIdentity,
 } from '../prepare/lock.mjs';
 import { writePrivately } from './private-files.js';
-import { NotInTime, until } from './until.js';
+import { NotInTime, until } from '@buckets/patience';
 
 /** Who supervises a data folder, and what it has running: `.data/supervisor.json`. */
 interface Record extends Lock {

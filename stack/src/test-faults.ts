@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CLONE } from './clone.js';
+import { runJest } from './run-jest.js';
 
 const HELP = `npm run test:faults [-- --seed N] [--rounds N] [--minutes M] [--json FILE]
 
@@ -35,11 +33,14 @@ async function testFaults(args: readonly string[]): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'buckets-faults-'));
   const report = values.json ?? join(folder, 'report.json');
   try {
-    const code = await jest({
-      FAULTS_SEED: seed,
-      FAULTS_REPORT: report,
-      ...(rounds === undefined ? {} : { FAULTS_ROUNDS: rounds }),
-      ...(minutes === undefined ? {} : { FAULTS_MINUTES: minutes }),
+    const code = await runJest({
+      args: ['--selectProjects=real-parts', '--runInBand', '--runTestsByPath', 'test/faults.test.ts'],
+      env: {
+        FAULTS_SEED: seed,
+        FAULTS_REPORT: report,
+        ...(rounds === undefined ? {} : { FAULTS_ROUNDS: rounds }),
+        ...(minutes === undefined ? {} : { FAULTS_MINUTES: minutes }),
+      },
     });
     const text = await readFile(report, 'utf8').catch(() => undefined);
     if (text !== undefined) console.log((JSON.parse(text) as { markdown: string }).markdown);
@@ -47,21 +48,6 @@ async function testFaults(args: readonly string[]): Promise<number> {
   } finally {
     await rm(folder, { recursive: true });
   }
-}
-
-async function jest(settings: Record<string, string>): Promise<number> {
-  const program = join(CLONE, 'node_modules', 'jest', 'bin', 'jest.js');
-  const nodeArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-  const jestArgs = ['--selectProjects=real-parts', '--runInBand', '--runTestsByPath', 'test/faults.test.ts'];
-  const child = spawn(process.execPath, [...nodeArgs, program, ...jestArgs], {
-    cwd: CLONE,
-    env: { ...process.env, ...settings },
-    stdio: ['ignore', 2, 2],
-  });
-  const stop = (signal: NodeJS.Signals) => void child.kill(signal);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
-  const [code] = (await once(child, 'exit')) as [number | null];
-  return code ?? 1;
 }
 
 try {

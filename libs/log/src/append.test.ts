@@ -13,7 +13,7 @@ import {
   type NewEvent,
   type NewIntent,
 } from '@buckets/contracts';
-import { until } from '../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import { Log, type Decision } from './append.js';
 import { LogRefused, LogUnreachable, PositionMoved } from './errors.js';
 import { CuttingProxy } from './testing/cutting-proxy.js';

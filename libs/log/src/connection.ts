@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { connect, credsAuthenticator, errors, type NatsConnection } from '@nats-io/transport-node';
 
 export interface ConnectionSettings {
   url: string;
@@ -13,8 +13,29 @@ export interface ConnectionSettings {
   connectTimeoutMs?: number;
 }
 
-/** Connects and stays: reconnects for ever with a pause of a second and jitter, as a service outlives its server. */
+/** A server, or this process, that is too busy to make a connection in time gets other chances. */
+const ATTEMPTS = 3;
+
+/**
+ * Connects and stays: reconnects for ever with a pause of a second and jitter, as a service outlives its server.
+ *
+ * @throws what NATS throws: at once when nobody listens or the credentials are refused
+ */
 export async function connectToNats(settings: ConnectionSettings): Promise<NatsConnection> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await connectOnce(settings);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !wasTooLate(error)) throw error;
+    }
+  }
+}
+
+function wasTooLate(error: unknown): boolean {
+  return error instanceof errors.TimeoutError || /authentication timeout/i.test((error as Error).message);
+}
+
+async function connectOnce(settings: ConnectionSettings): Promise<NatsConnection> {
   return connect({
     servers: settings.url.split(','),
     name: settings.name,

@@ -5,7 +5,7 @@ import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jet
 import type { NatsConnection } from '@nats-io/transport-node';
 import { encode, envelope, STREAM, UnreadableMessage, type LoggedEvent, type NewIntent } from '@buckets/contracts';
 import type { DataSource, EntityManager } from 'typeorm';
-import { until } from '../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import { Log } from './append.js';
 import { LogGap, LogMismatch, ProjectionBehind, ProjectionLed } from './errors.js';
 import { readLog } from './log-reader.js';

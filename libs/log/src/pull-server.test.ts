@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { AckPolicy, jetstream, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
-import { until } from '../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import { keepDeadLetter } from './dead-letters.js';
 import { PullServer, type Delivery, type PullSource } from './pull-server.js';
 import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';

@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { waitUntil } from '@buckets/service';
+import { until } from '@buckets/patience';
 import { execa, type ResultPromise } from 'execa';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ export async function startNatsCluster(): Promise<NatsCluster> {
     for (const { name, configuration } of nodes) {
       if (!running.has(name)) running.set(name, run(program, configuration, folder));
     }
-    await waitUntil(() => hasLeader(url), { deadlineMs: READY_MS, what: 'The start of the NATS cluster' });
+    await until(() => hasLeader(url), { withinMs: READY_MS, what: 'The start of the NATS cluster' });
   };
   const end = async (): Promise<void> => {
     await Promise.all(nodes.map(({ name }) => kill(name)));
@@ -88,6 +88,7 @@ jetstream {
   max_memory_store: 4GiB
   max_file_store: 1TiB
 }
+authorization { timeout: 30 }
 cluster { name: test, listen: "127.0.0.1:${ports[names.length + index]}", no_advertise: true, routes: ${JSON.stringify(routes)} }
 `,
       );

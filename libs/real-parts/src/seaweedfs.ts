@@ -1,4 +1,4 @@
-import { waitUntil } from '@buckets/service';
+import { until } from '@buckets/patience';
 import { execa } from 'execa';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { findTool } from './find-tool.js';
 import { freePorts } from './free-ports.js';
 
 const START_MS = 30_000;
+const ANSWER_MS = 5_000;
 const IDENTITY = { accessKeyId: 'test-access', secretAccessKey: 'test-secret-key' };
 
 /** What a client of a bucket has to know. */
@@ -58,8 +59,8 @@ export async function startSeaweedFs(): Promise<SeaweedFs> {
     extendEnv: false,
     reject: false,
   });
-  let isOver = false;
-  const ended = weed.then(() => (isOver = true));
+  const over = new AbortController();
+  const ended = weed.then(() => over.abort(new Error('It ended by itself.')));
   const end = async (): Promise<void> => {
     weed.kill('SIGKILL');
     await ended;
@@ -67,13 +68,11 @@ export async function startSeaweedFs(): Promise<SeaweedFs> {
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await waitUntil(
-      (signal) => {
-        if (isOver) throw new Error('It ended by itself.');
-        return takesObjects(ports, signal);
-      },
-      { deadlineMs: START_MS, what: 'The start of SeaweedFS' },
-    );
+    await until(() => takesObjects(ports, over.signal), {
+      withinMs: START_MS,
+      what: 'The start of SeaweedFS',
+      signal: over.signal,
+    });
   } catch (error) {
     const lastWords = await readFile(log, 'utf8').catch(() => '');
     await end();
@@ -106,7 +105,7 @@ async function writeConfiguration(folder: string): Promise<string> {
 /** S3 answers, and what is below it stores: a put there, beside the buckets, needs no signature. */
 async function takesObjects(ports: Ports, signal: AbortSignal): Promise<boolean> {
   const succeeds = (url: string, init?: RequestInit): Promise<boolean> =>
-    fetch(url, { ...init, signal }).then(
+    fetch(url, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) }).then(
       async (answer) => {
         await answer.body?.cancel();
         return answer.ok;

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 /** Something did not end within the time that it had. Tells what, so that a reader knows where to look. */
 export class DeadlineExceeded extends Error {
   readonly code = 'deadline-exceeded';
@@ -36,33 +34,4 @@ export async function withDeadline<T>(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/**
- * Asks again and again until the condition gives something truthy, and returns that.
- * Throws `DeadlineExceeded` after `deadlineMs`, the signal's reason when it aborts, and whatever the condition throws.
- */
-export async function waitUntil<T>(
-  condition: (signal: AbortSignal) => T | Promise<T>,
-  options: {
-    readonly deadlineMs: number;
-    readonly what?: string;
-    readonly everyMs?: number;
-    readonly signal?: AbortSignal;
-  },
-): Promise<NonNullable<T>> {
-  const { deadlineMs, what = 'Waiting for a condition', everyMs = 50, signal: outer } = options;
-  return await withDeadline(
-    async (expired) => {
-      const signal = outer === undefined ? expired : AbortSignal.any([outer, expired]);
-      for (;;) {
-        signal.throwIfAborted();
-        const value = await condition(signal);
-        if (value) return value;
-        await sleep(everyMs, undefined, { signal }).catch(() => signal.throwIfAborted());
-      }
-    },
-    deadlineMs,
-    what,
-  );
 }

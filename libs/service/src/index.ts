@@ -1,5 +1,5 @@
 export { Backoff } from './backoff.js';
-export { DeadlineExceeded, waitUntil, withDeadline } from './deadline.js';
+export { DeadlineExceeded, withDeadline } from './deadline.js';
 export { HealthChecks } from './health/health-checks.js';
 export type { HealthCheck, HealthReport } from './health/health-checks.js';
 export { HealthController } from './health/health.controller.js';

@@ -6,6 +6,7 @@ import { IsInt, IsOptional, IsString, Matches, Max, ValidateNested } from 'class
 import type { Request } from 'express';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { until } from '@buckets/patience';
 import { Counter, Registry } from 'prom-client';
 import { NEVER, Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
@@ -18,7 +19,6 @@ import {
   Problem,
   startService,
   Stopping,
-  waitUntil,
 } from './index.js';
 import type { Logger, RunningService } from './index.js';
 
@@ -342,7 +342,7 @@ describe('a stop', () => {
     const things = stopping.app.get(ThingsController);
     const events = await fetch(`${stopping.url}/things/events`);
     const slow = fetch(`${stopping.url}/things/slow`);
-    await waitUntil(() => things.asked === 1, { deadlineMs: 5_000 });
+    await until(() => things.asked === 1);
 
     const stopped = stopping.stop();
     things.slow.next('done');
@@ -356,7 +356,7 @@ describe('a stop', () => {
   it('cuts what does not end in time, and says so', async () => {
     const stopping = await start();
     const slow = fetch(`${stopping.url}/things/slow`);
-    await waitUntil(() => stopping.app.get(ThingsController).asked === 1, { deadlineMs: 5_000 });
+    await until(() => stopping.app.get(ThingsController).asked === 1);
 
     const [stopped] = await Promise.all([stopping.stop(), expect(slow).rejects.toThrow('fetch failed')]);
 

@@ -3,7 +3,7 @@ import { Fleet, HOSTS } from '../fleet.js';
 import { keptText, privateFolder } from '../private-files.js';
 import { createBuckets } from '../s3/buckets.js';
 import { secretsIn } from '../secrets.js';
-import { until } from '../until.js';
+import { until } from '@buckets/patience';
 import { API_URL, PLACE, S3_ENDPOINT } from './places.js';
 
 /**

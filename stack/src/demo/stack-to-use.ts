@@ -5,7 +5,7 @@ import { accessFileIn, type Access } from '../access.js';
 import { startStack, type StackLog } from '../stack.js';
 import { stackSettings } from '../stack-settings.js';
 import { AlreadyRunning, supervisorOf } from '../supervisor-record.js';
-import { until } from '../until.js';
+import { until } from '@buckets/patience';
 
 /** A running stack, and how to leave it as it was found. */
 export interface StackInUse {

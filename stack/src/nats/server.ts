@@ -45,11 +45,13 @@ export async function configureNats(folder: string, listen: string, keys: Keys):
 async function serverConfiguration(folder: string, listen: string, keys: Keys): Promise<string> {
   const operator = await encodeOperator('buckets', keys.operator, { system_account: keys.system.getPublicKey() });
   const system = await signedAccount('system', keys.system, systemAccount(), keys);
-  // An acknowledged fact survives a power cut: every write is flushed to the disk.
+  // An acknowledged fact survives a power cut: every write is flushed to the disk. Who connects may take a while to
+  // say who it is: on a busy machine two seconds, the default, are soon over.
   return `
 server_name: buckets
 listen: "${listen}"
 max_payload: 1MiB
+authorization { timeout: 30 }
 jetstream {
   store_dir: ${JSON.stringify(join(folder, 'jetstream'))}
   sync_interval: always

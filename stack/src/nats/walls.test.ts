@@ -10,7 +10,7 @@ import { tool } from '../clone.js';
 import { choosePorts } from '../ports.js';
 import { privateFolder } from '../private-files.js';
 import { Supervised } from '../processes/supervised.js';
-import { until } from '../until.js';
+import { until } from '@buckets/patience';
 import { controlCredentials, type ControlUser } from './control-users.js';
 import { hostCredentials } from './credentials.js';
 import { HOSTS_SIGNING_SEED, readKeys, type Keys } from './keys.js';

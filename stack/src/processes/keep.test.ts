@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { until } from '../until.js';
+import { until } from '@buckets/patience';
 import { identityOf, isAlive, type ProcessIdentity } from '../../prepare/lock.mjs';
 import { keep } from './keep.js';
 

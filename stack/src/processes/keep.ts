@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { until } from '../until.js';
+import { until } from '@buckets/patience';
 
 export interface Command {
   readonly file: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { identityOf, isAlive } from '../../prepare/lock.mjs';
-import { until } from '../until.js';
+import { until } from '@buckets/patience';
 import { PartFailed, Supervised, type Part } from './supervised.js';
 
 describe('a supervised process', () => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readable } from '../readable-line.js';
-import { NotInTime, until } from '../until.js';
+import { NotInTime, until } from '@buckets/patience';
 import { keep, type Command, type Kept } from './keep.js';
 
 /** One process of the stack: how it is started, when it is ready, how it is asked to stop. */

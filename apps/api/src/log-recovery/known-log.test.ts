@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { cp, rm } from 'node:fs/promises';
 import { hostConsumer, STREAM } from '@buckets/contracts';
 import { logIdentity, PositionRow, restoreLog, type StoredPosition } from '@buckets/log';
-import { until } from '../../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import { event, READY, requestedEvent } from '../projects/testing/given.js';
 import { TablesProjection } from '../tables/tables-projection.js';
 import { RunningApi } from '../testing/running-api.js';

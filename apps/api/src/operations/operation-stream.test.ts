@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Progress } from '@buckets/contracts';
 import type { Response } from 'express';
-import { until } from '../../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import type { OperationRow } from '../tables/entities.js';
 import { OperationFollower } from './operation-follower.js';
 import { OperationStream } from './operation-stream.js';

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { covers } from '@buckets/freshness';
-import { until } from '../../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import { TrialProject, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { waitUntil } from '@buckets/service';
+import { until } from '@buckets/patience';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { environmentOf, launcherOf } from './environment.js';
@@ -51,9 +51,9 @@ describe('the start of a run', () => {
       ]);
       const [output] = (await once(worker.stdout, 'data')) as [Buffer];
       const pid = Number(output.toString());
-      await waitUntil(() => identify(pid), WAITED_FOR);
+      await until(() => identify(pid), WAITED_FOR);
       worker.kill('SIGKILL');
-      await waitUntil(() => identify(pid) === undefined, WAITED_FOR);
+      await until(() => identify(pid) === undefined, WAITED_FOR);
     },
   );
 });

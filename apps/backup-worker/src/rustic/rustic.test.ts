@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { findTool } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
-import { waitUntil } from '@buckets/service';
+import { until } from '@buckets/patience';
 import { compareTrees, describeTree, growTree, type Difference } from '@buckets/trees';
 import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
@@ -262,7 +262,7 @@ describe('a backup', () => {
       onProgress: ({ phase }) => void (uploading ||= phase === 'uploading'),
     });
     const pid = await bench.runningProcess();
-    await waitUntil(() => uploading, WAITED_FOR);
+    await until(() => uploading, WAITED_FOR);
     process.kill(pid, 'SIGTERM');
     expect(await running).toMatchObject({ outcome: 'failed', class: 'interrupted', canPass: true });
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HostReport, ProjectReport, ReceivedActivity } from '@buckets/contracts';
-import { waitUntil } from '@buckets/service';
+import { until } from '@buckets/patience';
 import { ActivityBoard } from '../activity/activity-board.js';
 import { FreshnessEngine } from './freshness-engine.js';
 import type { ProjectFacts } from './freshness-tables.js';
@@ -76,17 +76,17 @@ class Trial {
   async happen(): Promise<void> {
     const { reads } = this;
     this.position++;
-    await waitUntil(() => this.reads > reads, { deadlineMs: 5_000 });
+    await until(() => this.reads > reads);
   }
 
   async until(freshness: string): Promise<void> {
-    await waitUntil(() => this.last === freshness, { deadlineMs: 5_000, what: `${freshness}, not ${this.last}` });
+    await until(() => this.last === freshness, { what: `${freshness}, not ${this.last}` });
   }
 
   private projector() {
     const reaches = (position: number): Promise<boolean> => {
       const moved = () => this.position >= position || this.stop.signal.aborted;
-      return waitUntil(moved, { deadlineMs: 1_000, everyMs: 2 }).catch(() => false);
+      return until(moved, { withinMs: 1_000, everyMs: 2 }).catch(() => false);
     };
     const current = (): number => this.position;
     return {
@@ -179,7 +179,7 @@ describe('a report of a worker process that has ended', () => {
     await trial.until('fresh');
     trial.now += SILENCE_LIMIT_MS;
     trial.hear('host', { incarnation: 'second' });
-    await waitUntil(() => trial.missing.includes('atlas'), { deadlineMs: 5_000 });
+    await until(() => trial.missing.includes('atlas'));
     expect(trial.last).toBe('fresh');
     trial.now += 2;
     await trial.until('unknown');
@@ -200,10 +200,10 @@ it('nothing is said on tables that were put back to an earlier position', async 
   trial.facts.backups = [];
   const { reads } = trial;
   trial.hear(report(7));
-  await waitUntil(() => trial.reads > reads + 1, { deadlineMs: 5_000 });
+  await until(() => trial.reads > reads + 1);
   expect(trial.said).toHaveLength(said);
   trial.position = 11;
   trial.facts.backups = backups;
-  await waitUntil(() => trial.said.length > said, { deadlineMs: 5_000 });
+  await until(() => trial.said.length > said);
   expect(trial.last).toBe('fresh');
 });

@@ -2,7 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM } from '@buckets/contracts';
 import { startNatsCluster, type NatsCluster } from '@buckets/real-parts';
 import type { Supervised } from '../../../../stack/src/processes/supervised.js';
-import { until } from '../../../../stack/src/until.js';
+import { until } from '@buckets/patience';
 import { connectToNats } from '../connection.js';
 
 /** What tests are run on: one server, or a cluster. */

@@ -1,6 +1,6 @@
 import { findTool } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
-import { waitUntil } from '@buckets/service';
+import { until } from '@buckets/patience';
 import { removeTree } from '@buckets/trees';
 import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import type { Call, RusticSettings } from '../runs.js';
 export const PATIENT: Call = { stallMs: 60_000, deadlineMs: 120_000 };
 
 /** How often and how long to look for what happens beside a test. Milliseconds. */
-export const WAITED_FOR = { everyMs: 5, deadlineMs: 30_000 };
+export const WAITED_FOR = { everyMs: 5, withinMs: 30_000 };
 
 export const PASSWORD = 'correct horse battery staple';
 
@@ -89,7 +89,7 @@ export class TestBench implements AsyncDisposable {
 
   /** The process of the one run that goes on, once it is rustic itself. */
   async runningProcess(): Promise<number> {
-    return waitUntil(async () => {
+    return until(async () => {
       for (const run of await this.leftOvers()) {
         const note = await readFile(join(this.workFolder, run, 'process.json'), 'utf8').catch(() => undefined);
         const pid = note === undefined ? undefined : (JSON.parse(note) as { pid: number }).pid;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { patience } from './patience.js';
 
 /** Something was not so in time. */
 export class NotInTime extends Error {
@@ -12,21 +13,24 @@ export class NotInTime extends Error {
 export interface UntilOptions {
   /** What is waited for, for the error. */
   what?: string;
-  /** Milliseconds; default 10,000. */
+  /** Milliseconds on an idle machine, default 10,000; the machine's patience multiplies them. */
   withinMs?: number;
+  /** Milliseconds between two looks; default 50. */
+  everyMs?: number;
   signal?: AbortSignal;
 }
 
 /**
- * Looks every 50 ms until there is something to see, and returns it. A look that throws counts as nothing to see.
+ * Looks again and again until there is something to see, and returns it. A look that throws counts as nothing to see.
  *
  * @throws {NotInTime} with the last look's error as its cause
  */
 export async function until<T>(
   look: () => T | Promise<T>,
-  { what = 'what was waited for', withinMs = 10_000, signal }: UntilOptions = {},
+  { what = 'what was waited for', withinMs = 10_000, everyMs = 50, signal }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
-  const deadline = performance.now() + withinMs;
+  const limitMs = withinMs * patience();
+  const deadline = performance.now() + limitMs;
   let cause: unknown;
   for (;;) {
     signal?.throwIfAborted();
@@ -37,7 +41,7 @@ export async function until<T>(
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > deadline) throw new NotInTime(what, withinMs, cause);
-    await delay(50, undefined, { signal });
+    if (performance.now() > deadline) throw new NotInTime(what, limitMs, cause);
+    await delay(everyMs, undefined, { signal });
   }
 }
