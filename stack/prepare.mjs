@@ -9,6 +9,7 @@ import { nodeOf, preparePackages } from './prepare/prepare-packages.mjs';
 import { prepareTools } from './prepare/prepare-tools.mjs';
 import { heedSignals, Interruption } from './prepare/run.mjs';
 import { Advice, say } from './prepare/say.mjs';
+import { STOCK_RUSTIC } from './prepare/tools.mjs';
 
 /*
  * Every task of package.json starts here: `node stack/prepare.mjs <task>`. A fresh clone has nothing, so this file and
@@ -26,6 +27,7 @@ const TASKS = {
   format: { run: 'stack/dist/check.js', args: ['--fix'], needs: 'packages' },
   build: { needs: 'packages' },
   bench: { run: 'bench/dist/main.js', needs: 'tools' },
+  'stock-rustic': { needs: 'stock-rustic' },
   'rebuild-projections': { run: 'stack/dist/rebuild-projections.js', needs: 'tools' },
   'restore-log': { run: 'stack/dist/restore-log.js', needs: 'tools' },
   'restore-vault': { run: 'stack/dist/restore-vault.js', needs: 'tools' },
@@ -51,6 +53,7 @@ async function main(name, args) {
   }
   await preparePackages(root);
   if (task.needs === 'tools') await prepareTools(root);
+  if (task.needs === 'stock-rustic') await prepareTools(root, [STOCK_RUSTIC]);
   await build(root);
   return task.run ? handOver(join(root, task.run), [...(task.args ?? []), ...args]) : 0;
 }

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Stack } from '@buckets/stack';
+import { measuredRun, type Measured } from './measured-run.js';
+
+export const PASSWORD = 'a password of the benchmark';
 
 /** rustic as somebody would run it by hand: with a password, a profile and its usual cache. */
 export class BareRustic implements AsyncDisposable {
@@ -49,8 +52,13 @@ export class BareRustic implements AsyncDisposable {
   /** @returns milliseconds */
   async run(profile: string, args: string[]): Promise<number> {
     const began = performance.now();
-    await execa(this.program, ['-P', profile, '--log-level', 'warn', '--no-progress', ...args], this.environment);
+    await execa(this.program, this.arguments(profile, args), this.environment);
     return performance.now() - began;
+  }
+
+  /** As `run`, with what it used of the machine. */
+  measure(profile: string, args: string[]): Promise<Measured> {
+    return measuredRun(this.program, this.arguments(profile, args), this.environment);
   }
 
   backupArguments(folder: string): string[] {
@@ -71,6 +79,10 @@ export class BareRustic implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private arguments(profile: string, args: string[]): string[] {
+    return ['-P', profile, '--log-level', 'warn', '--no-progress', ...args];
   }
 
   private get environment() {

@@ -29,3 +29,8 @@ export async function sha256Of(file) {
   for await (const chunk of createReadStream(file, { highWaterMark: 1024 ** 2 })) hash.update(chunk);
   return hash.digest('hex');
 }
+
+/** The SHA-256 of a text, in hex. */
+export function sha256OfText(text) {
+  return createHash('sha256').update(text).digest('hex');
+}

