@@ -80,3 +80,6 @@ function byKey(items, keyOf) {
   for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
   return groups;
 }
+
+// In containers: `node build-rustic.mjs FOLDER`.
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildRustic(process.argv[2]);

@@ -1,0 +1,149 @@
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { randomFillSync } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { findTool } from '@buckets/real-parts';
+import { changeTree, compareTrees, describeTree, growTree, removeTree } from '@buckets/trees';
+import { execa } from 'execa';
+import fc from 'fast-check';
+
+jest.setTimeout(300_000);
+
+const ours = await findTool('rustic');
+const stock = await findTool('rustic-stock').catch(() => undefined);
+const restic = await findTool('restic').catch(() => undefined);
+const isOurs = (await execa(ours, ['--version'])).stdout.includes('+buckets.');
+
+let folder: string;
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'buckets-our-rustic-'))));
+afterEach(() => removeTree(folder));
+
+const at = (...parts: string[]) => join(folder, ...parts);
+
+/** Runs rustic on a repository in the folder. @returns what it printed */
+async function rustic(program: string, repository: string, ...args: string[]): Promise<string> {
+  const env = { RUSTIC_REPOSITORY: at(repository), RUSTIC_PASSWORD: 'secret', RUSTIC_NO_CACHE: 'true', HOME: folder };
+  const { stdout, stderr } = await execa(program, ['--no-progress', '--log-level', 'warn', ...args], { env });
+  expect(stderr).toBe('');
+  return stdout;
+}
+
+const backup = (program: string, repository: string) =>
+  rustic(program, repository, ...'backup --as-path / --host here --command none --json'.split(' '), at('source'));
+
+async function runRestic(repository: string, ...args: string[]): Promise<string> {
+  const env = { RESTIC_REPOSITORY: at(repository), RESTIC_PASSWORD: 'secret', HOME: folder, XDG_CACHE_HOME: at('cache') };
+  return (await execa(restic!, args, { env, cwd: at('source') })).stdout;
+}
+
+/** What a repository holds, as far as two programs that do the same cannot differ in it. */
+async function contentOf(repository: string): Promise<{ blobs: string[]; snapshot: Record<string, unknown> }> {
+  const blobs = (await rustic(stock!, repository, 'list', 'blobs')).split('\n').toSorted();
+  const snapshot = JSON.parse(await rustic(stock!, repository, 'cat', 'snapshot', 'latest')) as Snapshot;
+  const { time: _time, program_version: _version, parent: _parent, parents: _parents, summary, ...rest } = snapshot;
+  const { backup_start: _s, backup_end: _e, backup_duration: _b, total_duration: _t, ...counted } = summary;
+  // A frame of zstd tells its length or does not: some bytes of each blob.
+  const lengths = Object.keys(counted).filter((name) => name.endsWith('_packed'));
+  for (const name of lengths) delete counted[name];
+  return { blobs, snapshot: { ...rest, summary: counted } };
+}
+
+interface Snapshot extends Record<string, unknown> {
+  summary: Record<string, unknown>;
+}
+
+/** Sizes around which what is done changes: nothing, a small blob, the smallest and the largest chunk. */
+const KIB = 1024;
+const size = fc.oneof(
+  ...[0, 64 * KIB, 512 * KIB, 1024 * KIB, 8 * 1024 * KIB].map((edge) =>
+    fc.integer({ min: Math.max(0, edge - 2), max: edge + 2 }),
+  ),
+  fc.integer({ min: 0, max: 3 * 1024 * KIB }),
+);
+const file = fc.record({ size, content: fc.constantFrom('random', 'zeros', 'text', 'repeated') });
+const tree = fc.record({
+  seed: fc.integer({ min: 1, max: 1_000_000 }),
+  smallFiles: fc.integer({ min: 0, max: 150 }),
+  hardCases: fc.boolean(),
+  files: fc.array(file, { maxLength: 8 }),
+});
+type Tree = (typeof tree)['generate'] extends (...args: never[]) => { value: infer T } ? T : never;
+
+async function grow({ seed, smallFiles, hardCases, files }: Tree): Promise<void> {
+  await rm(at('source'), { recursive: true, force: true });
+  await growTree(at('source'), { seed, smallFiles, bytes: 0, hardCases, sparseBytes: 3_000_000 });
+  await mkdir(at('source', 'edges'), { recursive: true });
+  for (const [index, { size, content }] of files.entries()) {
+    await writeFile(at('source', 'edges', String(index)), bytesOf(size, content));
+  }
+}
+
+function bytesOf(size: number, content: string): Buffer {
+  if (content === 'random') return randomFillSync(Buffer.alloc(size));
+  if (content === 'zeros' || size === 0) return Buffer.alloc(size);
+  if (content === 'text') return Buffer.alloc(size, 'the quick brown fox jumps over the lazy dog. ');
+  return Buffer.alloc(size, randomFillSync(Buffer.alloc(Math.min(size, 700 * KIB))));
+}
+
+const comparable = stock !== undefined && isOurs;
+
+(comparable ? describe : describe.skip)('our rustic beside the stock program', () => {
+  it('makes the very same blobs, trees and snapshots, and each goes on from the other', async () => {
+    await fc.assert(
+      fc.asyncProperty(tree, async (grown) => {
+        await grow(grown);
+        await rustic(stock!, 'ours', 'init');
+        // The same polynomial, so the same chunks.
+        await cp(at('ours'), at('stock'), { recursive: true });
+        await backup(ours, 'ours');
+        await backup(stock!, 'stock');
+        expect(await contentOf('ours')).toEqual(await contentOf('stock'));
+
+        await changeTree(at('source'), grown.seed);
+        await backup(stock!, 'ours');
+        await backup(ours, 'stock');
+        expect(await contentOf('ours')).toEqual(await contentOf('stock'));
+
+        const wanted = await describeTree(at('source'));
+        for (const [program, repository] of [
+          [ours, 'ours'],
+          [stock!, 'stock'],
+        ] as const) {
+          await rustic(program, repository, 'check', '--read-data');
+          await rustic(program, repository, 'restore', '--numeric-id', 'latest', at('restored'));
+          const differences = compareTrees(wanted, await describeTree(at('restored')), {
+            allocated: 'ignore',
+            topFolder: false,
+          });
+          expect(differences).toEqual([]);
+          await removeTree(at('restored'));
+        }
+        for (const made of ['ours', 'stock']) await removeTree(at(made));
+      }),
+      { numRuns: 6 },
+    );
+  });
+});
+
+(comparable && restic !== undefined ? describe : describe.skip)('our rustic beside restic', () => {
+  it('reads what restic has written, and restic what it has written, pruned or not', async () => {
+    const text = { size: 2 * 1024 * KIB, content: 'text' };
+    await grow({ seed: 5, smallFiles: 120, hardCases: true, files: [{ ...text, content: 'random' }, text] });
+    await runRestic('repository', 'init');
+    await runRestic('repository', 'backup', '.');
+    await rustic(ours, 'repository', 'restore', '--numeric-id', `latest:${at('source')}`, at('restored'));
+    const wanted = await describeTree(at('source'));
+    const compared = async () =>
+      compareTrees(wanted, await describeTree(at('restored')), { allocated: 'ignore', topFolder: false });
+    expect(await compared()).toEqual([]);
+
+    await rustic(ours, 'repository', 'forget', 'latest');
+    await backup(ours, 'repository');
+    await rustic(ours, 'repository', 'prune', '--instant-delete', '--max-unused', '0');
+    expect(await runRestic('repository', 'check', '--read-data')).toContain('no errors were found');
+    await removeTree(at('restored'));
+    await runRestic('repository', 'restore', 'latest', '--target', at('restored'));
+    expect(await compared()).toEqual([]);
+  });
+});
