@@ -51,18 +51,11 @@ async function main(name, args) {
     say('Buckets is not running.');
     return 0;
   }
-  await allOf([
-    preparePackages(root),
-    task.needs === 'tools' && prepareTools(root),
-    task.needs === 'stock-rustic' && prepareTools(root, [STOCK_RUSTIC]),
-  ]);
+  await preparePackages(root);
+  if (task.needs === 'tools') await prepareTools(root);
+  if (task.needs === 'stock-rustic') await prepareTools(root, [STOCK_RUSTIC]);
   await build(root);
   return task.run ? handOver(join(root, task.run), [...(task.args ?? []), ...args]) : 0;
-}
-
-/** All of them, side by side; what goes wrong is told when none of them runs any more. */
-async function allOf(works) {
-  for (const result of await Promise.allSettled(works)) if (result.status === 'rejected') throw result.reason;
 }
 
 /** Runs a compiled program in place of this one; resolves to its exit code. */

@@ -26,9 +26,13 @@ export function run(program, args, { env, cwd, onLine = () => undefined, tell = 
     children.add(child);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
+      // A program may write a line in pieces.
+      let begun = '';
       stream.setEncoding('utf8').on('data', (text) => {
         output = whole ? output + text : (output + text).slice(-100_000);
-        for (const line of text.split('\n')) if (line !== '') onLine(line);
+        const lines = (begun + text).split('\n');
+        begun = lines.pop().slice(-10_000);
+        for (const line of lines) onLine(line);
       });
     }
     child.once('error', (error) => {
