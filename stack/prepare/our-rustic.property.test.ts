@@ -48,8 +48,21 @@ async function runRestic(repository: string, ...args: string[]): Promise<string>
 /** What a repository holds, as far as two programs that do the same cannot differ in it. */
 async function contentOf(repository: string): Promise<{ blobs: string[]; snapshot: Record<string, unknown> }> {
   const blobs = (await rustic(stock!, repository, 'list', 'blobs')).split('\n').toSorted();
-  const snapshot = JSON.parse(await rustic(stock!, repository, 'cat', 'snapshot', 'latest')) as Snapshot;
-  const { time: _time, program_version: _version, parent: _parent, parents: _parents, summary, ...rest } = snapshot;
+  const groups = JSON.parse(await rustic(stock!, repository, 'snapshots', '--json')) as { snapshots: Snapshot[] }[];
+  const snapshot = groups
+    .flatMap(({ snapshots }) => snapshots)
+    .toSorted(byTime)
+    .at(-1)!;
+  const {
+    id: _id,
+    original: _original,
+    time: _time,
+    program_version: _version,
+    parent: _parent,
+    parents: _parents,
+    summary,
+    ...rest
+  } = snapshot;
   const { backup_start: _s, backup_end: _e, backup_duration: _b, total_duration: _t, ...counted } = summary;
   // A frame of zstd tells its length or does not: some bytes of each blob.
   const lengths = Object.keys(counted).filter((name) => name.endsWith('_packed'));
@@ -57,7 +70,10 @@ async function contentOf(repository: string): Promise<{ blobs: string[]; snapsho
   return { blobs, snapshot: { ...rest, summary: counted } };
 }
 
+const byTime = (one: Snapshot, other: Snapshot) => (one.time < other.time ? -1 : 1);
+
 interface Snapshot extends Record<string, unknown> {
+  time: string;
   summary: Record<string, unknown>;
 }
 
@@ -141,7 +157,7 @@ const comparable = stock !== undefined && isOurs;
   const random = { ...text, content: 'random' } as const;
 
   it('reads what restic has written', async () => {
-    await grow({ seed: 5, smallFiles: 120, hardCases: true, files: [random, text] });
+    await grow({ seed: 5, smallFiles: 120, hardCases: false, files: [random, text] });
     await runRestic('repository', 'init');
     await runRestic('repository', 'backup', '.');
     await rustic(ours, 'repository', 'restore', '--numeric-id', 'latest', at('restored'));
@@ -149,7 +165,8 @@ const comparable = stock !== undefined && isOurs;
   });
 
   it('writes what restic reads, also when packs were written anew by a prune', async () => {
-    await grow({ seed: 6, smallFiles: 120, hardCases: true, files: [random, text, random] });
+    // restic 0.14 brings back neither all names of links nor all times.
+    await grow({ seed: 6, smallFiles: 120, hardCases: false, files: [random, text, random] });
     const wanted = await describeTree(at('source'));
     await growTree(at('source', 'passing'), { seed: 7, smallFiles: 90, bytes: 9e6, hardCases: false });
     await runRestic('repository', 'init');
@@ -193,7 +210,14 @@ const comparable = stock !== undefined && isOurs;
   });
 
   it('speaks TLS with a storage whose certificate it knows, and with no other', async () => {
-    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const names = [
+      '-subj',
+      '/CN=localhost',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-addext',
+      'basicConstraints=CA:FALSE',
+    ];
     const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
     await execa('openssl', [...kind, ...names, '-keyout', at('key'), '-out', at('certificate')]);
     const heard: string[] = [];
