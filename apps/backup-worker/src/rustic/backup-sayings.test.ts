@@ -131,6 +131,14 @@ describe('a message of a backup', () => {
       expect(meaningOf(walking(path, gone), ROOT)).toMatchObject({ is: 'unreadable', file: { cause: 'vanished' } });
   });
 
+  it('is never taken for no loss when another message may be hidden in its name', () => {
+    const name = 'x\n[WARN] y';
+    expect(meaningOf(`missing blobs in index for unchanged file /project/${name}; re-reading file`, ROOT)).toBe(
+      undefined,
+    );
+    expect(meaningOf(opening(`${ROOT}/project/${name}`, gone), ROOT)).toMatchObject({ is: 'unreadable' });
+  });
+
   it('shows the names of files as the files API does', () => {
     expect(meaningOf(opening(`${ROOT}/project/a\\b`, denied), ROOT)).toMatchObject({
       file: { path: '/project/a\\x5cb' },

@@ -27,7 +27,7 @@ export interface Saying {
   begins: string;
   /** How often it says a name. Default 0. */
   names?: 1 | 2;
-  /** @param rest what follows the beginning; undefined when that is not how the message goes on */
+  /** @param rest what follows the beginning @returns undefined when that is not how the message goes on */
   means: (rest: string, root: string) => Meaning | undefined;
 }
 
@@ -139,11 +139,13 @@ export function meaningOf(text: string, root: string): Meaning | undefined {
   const saying = sayingOf(text);
   const meaning = saying?.means(text.slice(saying.begins.length), root);
   if (meaning === undefined) return saying !== undefined && LEAVES_OUT.test(text) ? { is: 'loss' } : undefined;
-  // A name with what looks like a message in it may have been made to have two messages read as one.
-  return meaning.is === 'vanished' && /\n\[(INFO|WARN|ERROR)\] /.test(text)
-    ? { is: 'unreadable', file: meaning.file }
-    : meaning;
+  if (!BEGINS_ANOTHER.test(text)) return meaning;
+  // A name with what looks like a message in it may have been made to have a loss read as a part of something harmless.
+  if (meaning.is === 'harmless') return undefined;
+  return meaning.is === 'vanished' ? { is: 'unreadable', file: meaning.file } : meaning;
 }
+
+const BEGINS_ANOTHER = /\n\[(INFO|WARN|ERROR)\] /;
 
 /** How far messages of a backup reach. */
 export function extentsIn(root: string): Extents {

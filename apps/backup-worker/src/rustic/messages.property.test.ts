@@ -13,6 +13,11 @@ const opening = (path: string, reason = DENIED) =>
 const walking = (path: string, reason = DENIED) =>
   `[WARN] ignoring error: Error: Failed to get next entry from walk iterator. (kind: related to internal operations): caused by: ${path}: IO error for operation on ${path}: ${reason}\n`;
 
+const denied = (path: string) => opening(path);
+const gone = (path: string) => opening(path, GONE);
+/** Of the scan of sizes, which is no loss. */
+const scanned = (path: string) => `[WARN] ignoring error ${path}: IO error for operation on ${path}: ${GONE}\n`;
+
 /** Names that look like messages, and like the ends and the middles of messages. */
 const name = fc
   .array(
@@ -71,15 +76,23 @@ describe('the names of files in messages', () => {
 
   it('never make a backup whole that is not', () => {
     fc.assert(
-      fc.property(names, fc.array(fc.constantFrom(DENIED, GONE)), (all, reasons) => {
+      fc.property(names, fc.array(fc.constantFrom(denied, gone, scanned)), (all, sayings) => {
         const report = new BackupReport(ROOT);
-        const stderr = all.map((each, index) => opening(`${ROOT}/project/${each}`, reasons[index] ?? DENIED)).join('');
-        heard(stderr, report);
-        const lost = all.some((_, index) => (reasons[index] ?? DENIED) === DENIED);
-        if (lost) expect(report.unreadable.total + report.losses.total + report.unknown.total).toBeGreaterThan(0);
+        const said = all.map((each, index) => [`${ROOT}/project/${each}`, sayings[index] ?? denied] as const);
+        heard(said.map(([path, say]) => say(path)).join(''), report);
+        if (!said.some(([, say]) => say === denied)) return;
+        expect(report.unreadable.total + report.losses.total + report.unknown.total).toBeGreaterThan(0);
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  it('may be as long as paths get', () => {
+    const report = new BackupReport(ROOT);
+    const path = `/project/${`${'x'.repeat(200)}\n[ERROR] faked/`.repeat(18)}end`;
+    heard(denied(ROOT + path) + denied(`${ROOT}/project/a`), report);
+    expect(report.unreadable.first.map((file) => file.path)).toEqual([path, '/project/a']);
+    expect(report.unknown.total).toBe(0);
   });
 
   it('are whole in what is said of a restore', () => {

@@ -14,8 +14,8 @@ export interface Extents {
   namesIn: (text: string) => 0 | 1 | 2;
 }
 
-/** A name stands in a message twice at most, and is a path of at most 4,096 bytes. */
-const LONGEST_MESSAGE = 2 * 4096 + 1024;
+/** A path has 4,096 bytes at most, and stands in a message four times at most. What is longer is cut off. */
+const LONGEST_MESSAGE = 5 * 4096;
 const BEGINNING =
   /^(?:\[(INFO|WARN|ERROR)\] |(error: |thread '|memory allocation of |\{"message_type":|Warning: at least one source file ))/;
 
@@ -96,7 +96,8 @@ export class Messages {
  */
 function reachOf(first: Piece, following: readonly Piece[], { namesIn }: Extents): number {
   const names = namesIn(first.text.trimEnd());
-  if (names === 1 || (names === 2 && !joined(following).includes(contentOf(first.text)))) return 0;
+  const content = contentOf(first.text);
+  if (names === 1 || (names === 2 && !following.some(({ text }) => text.includes(content)))) return 0;
   let reach = 0;
   for (let count = 1; count <= following.length; count++) {
     if (namesIn(joined([first, ...following.slice(0, count)]).trimEnd()) === 0) continue;
