@@ -304,9 +304,10 @@ describe('the class of a failure', () => {
 
   it('is of the source where a backup may not go on, and of the destination where a restore may not', () => {
     const denied = ['error: it went wrong\n\nCaused by:\nPermission denied (os error 13)'];
-    expect(classify(exit1, denied, { command: 'backup' })).toBe('source-denied');
+    const source = [`error backing up /data/p1: ${denied[0]}`, 'error: Not all snapshots were generated successfully!'];
+    expect(classify(exit1, source, { command: 'backup' })).toBe('source-denied');
     expect(classify(exit1, denied, { command: 'restore' })).toBe('destination-denied');
-    expect(classify(exit1, denied, { command: 'check' })).toBe('unknown');
+    for (const command of ['backup', 'check']) expect(classify(exit1, denied, { command })).toBe('unknown');
   });
 
   it('says for every class whether it can pass and what to do', () => {

@@ -132,15 +132,17 @@ export function classify(end: EndOfProcess, errors: readonly string[], about: Ci
     if (Math.abs(about.clockSkewMs ?? 0) >= REFUSED_SKEW_MS) return 'clock-skewed';
     if (about.temporaryAccess === true) return 'access-expired';
   }
-  if (sign === 'path-denied') return DENIED_BY_COMMAND[about.command ?? ''] ?? 'unknown';
+  if (sign === 'path-denied') return whatIsDenied(errors, about.command);
   return sign ?? classOfEnd(end, errors.length > 0);
 }
 
-/** Only these two touch what is a project's. */
-const DENIED_BY_COMMAND: Record<string, FailureClass | undefined> = {
-  backup: 'source-denied',
-  restore: 'destination-denied',
-};
+/** A restore writes into its destination; of a backup's source rustic says so. Nothing else touches what is a project's. */
+function whatIsDenied(errors: readonly string[], command: string | undefined): FailureClass {
+  if (command === 'restore') return 'destination-denied';
+  return command === 'backup' && errors.some((error) => error.startsWith('error backing up '))
+    ? 'source-denied'
+    : 'unknown';
+}
 
 /** Whether the run was refused for a reason that may be the clock. */
 export function mayBeTheClock(failureClass: FailureClass): boolean {
