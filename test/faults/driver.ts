@@ -336,7 +336,7 @@ export class Driver {
 
 /** Complete enough for the product to choose it. */
 export function isWhole({ partialBecause }: Backup): boolean {
-  return partialBecause.every((reason) => reason === 'unreadable-files' || reason === 'unwitnessed');
+  return partialBecause.every((reason) => reason !== 'empty' && reason !== 'shrunken');
 }
 
 function pick<T>(from: readonly T[], share: number): T | undefined {

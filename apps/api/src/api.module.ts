@@ -20,6 +20,7 @@ import { deadLetterProviders } from './dead-letters/dead-letter-providers.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { Decider } from './decisions/decider.js';
 import { HostCredentials } from './hosts/host-credentials.js';
+import { HostSigns } from './hosts/host-signs.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { RequestKeys } from './http/request-keys.js';
 import { PROJECT_KEYS, type ProjectKeys } from './keys/project-keys.js';
@@ -146,6 +147,11 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     },
     { provide: APP_INTERCEPTOR, useFactory: (data: DataSource) => new RequestKeys(data), inject: [DataSource] },
     { provide: HostCredentials, useFactory: () => new HostCredentials(hostsSigningKey, hostsAccount) },
+    {
+      provide: HostSigns,
+      useFactory: (jsm: JetStreamManager, log: Logger) => new HostSigns(jsm, log),
+      inject: [JETSTREAM, LOGGER],
+    },
     { provide: HostFiles, useFactory: (nats: NatsConnection) => new HostFiles(nats), inject: [NATS] },
     {
       provide: ProgressBoard,

@@ -7,6 +7,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export interface Leading {
   projects: () => Promise<ReadonlyMap<FreshnessState, number>>;
   hosts: () => { heard: number; silent: number };
+  clocksOff: () => number;
   waiting: () => number;
 }
 
@@ -65,6 +66,9 @@ export class SchedulerMetrics {
       of.set({ state: 'heard' }, heard);
       of.set({ state: 'silent' }, silent);
     });
+    gauge(registers, 'buckets_hosts_clock_off', 'Hosts whose clock is off by 30 seconds or more', (of) =>
+      of.set(this.lead?.clocksOff() ?? 0),
+    );
     gauge(registers, 'buckets_projects', 'Projects by the freshness that was stated last', async (of) => {
       const projects = await this.lead?.projects();
       for (const freshness of FRESHNESS_STATES) of.set({ freshness }, projects?.get(freshness) ?? 0);

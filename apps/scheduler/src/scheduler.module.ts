@@ -89,6 +89,7 @@ class Lifecycle implements OnApplicationShutdown {
       name: 'projection',
       check: () => (projector.trouble === undefined ? Promise.resolve() : Promise.reject(projector.trouble)),
     });
+    health.warn({ name: 'clocks', look: () => Promise.resolve(scheduler.clocks.warning()) });
     return new Lifecycle(nats, data, projector, scheduler);
   }
 

@@ -6,6 +6,7 @@ import { Backoff, type Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { ActivityBoard } from './activity/activity-board.js';
 import { ActivityReader } from './activity/activity-reader.js';
+import { ClockSkews } from './activity/clock-skews.js';
 import { steadyClock } from './activity/clock.js';
 import { FreshnessEngine } from './freshness/freshness-engine.js';
 import { FreshnessTables } from './freshness/freshness-tables.js';
@@ -55,11 +56,13 @@ const BETWEEN_REPORT_REQUESTS = new Backoff({ firstMs: 2_000, maxMs: 5 * 60_000 
  * operations ended whose time is up, repositories tidied, and backups deleted that are no longer kept.
  */
 export class Scheduler {
+  readonly clocks: ClockSkews;
   private readonly stopping = new AbortController();
   private readonly leadership: Leadership;
   private running: Promise<void> | undefined;
 
   constructor(private readonly parts: SchedulerParts) {
+    this.clocks = new ClockSkews(parts.log);
     this.leadership = new Leadership(parts.data, 'buckets scheduler', parts.log);
   }
 
@@ -138,10 +141,11 @@ export class Scheduler {
     metrics.leading({
       projects: () => tables.count(),
       hosts: () => board.count(clock.now(), silenceLimitMs),
+      clocksOff: () => this.clocks.size,
       waiting: () => engine.waiting + statements.size,
     });
     try {
-      const reader = new ActivityReader(jetstream(nats), jsm, clock, log);
+      const reader = new ActivityReader(jetstream(nats), jsm, clock, this.clocks, log);
       await allOrNone(signal, [
         (ends) => reader.run(engine, ends),
         (ends) => engine.run(ends),
@@ -152,6 +156,7 @@ export class Scheduler {
       ]);
     } finally {
       metrics.notLeading();
+      this.clocks.forget();
       statements.stop();
       requests.stop();
     }

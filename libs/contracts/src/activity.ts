@@ -17,6 +17,17 @@ export type NewActivity =
 
 export type ReceivedActivity = NewActivity & { messageId: string; time: string };
 
+/** A clock that is off by so much is worth a warning: storages refuse work from some minutes on. */
+export const WARNED_SKEW_MS = 30_000;
+
+/**
+ * How far a host's clock is ahead of the control plane's, in milliseconds; negative: behind. A report says when it was
+ * made by the one, and the stream that keeps it when it came by the other. What it took on its way counts as well.
+ */
+export function clockSkewOfHost({ at }: HostReport, keptAt: Date): number {
+  return at - keptAt.getTime();
+}
+
 export function activityTypeName(name: ActivityName): string {
   return `buckets.activity.${name}.v1`;
 }

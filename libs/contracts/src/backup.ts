@@ -26,6 +26,12 @@ export class FileProblems {
   @NestedList(FileProblem, MAX_LISTED) first!: FileProblem[];
 }
 
+/** The first hundred of a list of texts, and how long it really is. People's text: sealed in messages. */
+export class Sayings {
+  @Count() total!: number;
+  @List(MAX_LISTED) @IsString({ each: true }) @MaxLength(MAX_SEALED, { each: true }) first!: string[];
+}
+
 /** What there is to know of one backup: a fact of its own, whatever became of the operation that made it. */
 export class BackupRecord {
   /** The snapshot's id. */
@@ -38,7 +44,12 @@ export class BackupRecord {
   @Nested(Consistency) consistency!: Consistency;
   /** Empty when the backup holds all that there was. */
   @List(PARTIAL_REASONS.length) @IsIn(PARTIAL_REASONS, { each: true }) partialBecause!: PartialReason[];
+  /** What could not be read, or not whole. Paths are in the form in which live files are named. */
   @Nested(FileProblems) unreadable!: FileProblems;
+  /** What was removed while the backup read: no loss. */
+  @Optional() @Nested(FileProblems) vanished?: FileProblems;
+  /** What rustic said that names no file and may be a loss, word for word. */
+  @Optional() @Nested(Sayings) warnings?: Sayings;
   @Count() files!: number;
   @Count() folders!: number;
   /** Bytes of all files as read. */
@@ -51,9 +62,11 @@ export class BackupRecord {
   @Optional() @BackupId() parentId?: string;
 }
 
+const LACKS_SOME_FILES_AT_MOST: readonly PartialReason[] = ['unreadable-files', 'unwitnessed', 'unknown-warnings'];
+
 /** Whether it lacks some files at most. The product restores no other by itself, and no other stands for the data. */
 export function isRestorable(partialBecause: readonly PartialReason[]): boolean {
-  return partialBecause.every((reason) => reason === 'unreadable-files' || reason === 'unwitnessed');
+  return partialBecause.every((reason) => LACKS_SOME_FILES_AT_MOST.includes(reason));
 }
 
 /** What a snapshot's description holds as JSON; a restore refuses a snapshot without it. */

@@ -56,10 +56,11 @@ export const CONSISTENCY_MODES = ['stopped', 'snapshot', 'live'] as const;
 export type ConsistencyMode = (typeof CONSISTENCY_MODES)[number];
 
 /**
- * Why a backup is partial. The first two lack some files at most; only such may be chosen by the product for a restore.
- * Of an `unwitnessed` one nobody knows whether it lacks any: the worker died before it could say so.
+ * Why a backup is partial. The first three lack some files at most; only such may be chosen by the product for a restore.
+ * Of an `unwitnessed` one nobody knows whether it lacks any: the worker died before it could say so. Nor of one with
+ * `unknown-warnings`: rustic said something that this version does not know.
  */
-export const PARTIAL_REASONS = ['unreadable-files', 'unwitnessed', 'empty', 'shrunken'] as const;
+export const PARTIAL_REASONS = ['unreadable-files', 'unwitnessed', 'unknown-warnings', 'empty', 'shrunken'] as const;
 export type PartialReason = (typeof PARTIAL_REASONS)[number];
 
 export const FRESHNESS_STATES = ['fresh', 'stale', 'never', 'unknown'] as const;

@@ -130,6 +130,7 @@ function reasonOfStale(newest: ExistingBackup, report: ChangeReport, facts: Fres
 
 const PARTIAL: Record<PartialReason, string> = {
   'unreadable-files': 'some files could not be read',
+  'unknown-warnings': 'rustic gave a warning that is not understood',
   unwitnessed: 'nobody knows whether all files could be read',
   empty: 'the project was suddenly empty',
   shrunken: 'the project had suddenly shrunken',

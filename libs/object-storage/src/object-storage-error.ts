@@ -1,3 +1,5 @@
+import { skewInWords } from './clock-skew.js';
+
 export type ObjectStorageErrorCode =
   | 'object-not-found'
   | 'bucket-not-found'
@@ -5,6 +7,7 @@ export type ObjectStorageErrorCode =
   | 'object-range-invalid'
   | 'precondition-failed'
   | 'object-storage-refused'
+  | 'clock-skewed'
   | 'object-storage-unreachable'
   | 'object-storage-failed';
 
@@ -80,6 +83,23 @@ export class ObjectStorageRefused extends ObjectStorageError {
   constructor(object: string, detail: string) {
     super(
       `The object storage refused access to ${object} (${detail}). Check the credentials, their expiry and their rights.`,
+      object,
+    );
+  }
+}
+
+/** The storage refuses what this machine signs, as its clock differs too much from the storage's. */
+export class ClockSkewed extends ObjectStorageError {
+  readonly code = 'clock-skewed';
+
+  constructor(
+    object: string,
+    /** How far this machine's clock is ahead, where the answer tells; negative: behind. */
+    readonly skewMs: number | undefined,
+  ) {
+    const by = skewMs === undefined ? '' : ` It is ${skewInWords(skewMs)}.`;
+    super(
+      `The object storage refused access to ${object}, as this machine's clock is wrong. Set the clock.${by}`,
       object,
     );
   }

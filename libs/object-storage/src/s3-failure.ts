@@ -1,5 +1,7 @@
+import { clockSkewOf, REFUSED_SKEW_MS } from './clock-skew.js';
 import {
   BucketNotFound,
+  ClockSkewed,
   ObjectNotFound,
   ObjectRangeInvalid,
   ObjectStorageError,
@@ -21,6 +23,8 @@ export function s3Failure(thrown: unknown, object: string): ObjectStorageError {
   if (status === 404) return new ObjectNotFound(object);
   if (status === 412) return new PreconditionFailed(object);
   if (status === 416) return new ObjectRangeInvalid(object, 'it starts past the end');
+  const skewMs = refusedForTheClock(thrown);
+  if (skewMs !== false) return new ClockSkewed(object, skewMs);
   if (status === 401 || status === 403 || REFUSALS.has(name)) return new ObjectStorageRefused(object, name);
   if (status === undefined || status >= 500 || status === 429 || isWriteConflict(thrown)) {
     return new ObjectStorageUnreachable(object, [status, code ?? name].filter(Boolean).join(' '));
@@ -43,6 +47,21 @@ interface S3Thrown {
   name?: string;
   code?: string;
   $metadata?: { httpStatusCode?: number; attempts?: number };
+  $response?: { headers?: Record<string, string | undefined> };
+}
+
+/**
+ * How far the clock is ahead, or undefined where the answer does not tell; false where it was refused for something else.
+ * Once the client has seen that the two clocks differ, it signs again by the storage's: what is refused a second time is
+ * refused for another reason.
+ */
+function refusedForTheClock(thrown: unknown): number | undefined | false {
+  const { name, $metadata, $response } = (thrown ?? {}) as S3Thrown;
+  const now = Date.now();
+  const skewMs = clockSkewOf($response?.headers?.['date'], { sentAt: now, receivedAt: now });
+  if (name === 'RequestTimeTooSkewed') return skewMs;
+  const refusedOnce = $metadata?.httpStatusCode === 403 && attemptsOf(thrown) === 1;
+  return refusedOnce && Math.abs(skewMs ?? 0) >= REFUSED_SKEW_MS ? skewMs : false;
 }
 
 function anatomy(thrown: unknown): { name: string; code: string | undefined; status: number | undefined } {

@@ -17,6 +17,11 @@ export class ConsistencyView {
   movedWhileReading!: boolean;
 }
 
+export class WarningsView {
+  @Whole() total!: number;
+  @ApiProperty({ type: String, isArray: true, description: 'The first hundred at most' }) first!: string[];
+}
+
 export class BackupView {
   @ApiProperty({ description: "The snapshot's id, which plain rustic and restic know too" }) id!: string;
   @ApiProperty() projectId!: string;
@@ -27,7 +32,12 @@ export class BackupView {
   @ApiProperty({ format: 'date-time' }) endedAt!: string;
   @ApiProperty({ enum: ['succeeded', 'partial'] }) outcome!: 'succeeded' | 'partial';
   @ApiProperty({ enum: PARTIAL_REASONS, isArray: true }) partialBecause!: PartialReason[];
-  @ApiProperty({ type: FileProblemsView }) unreadable!: FileProblemsView;
+  @ApiProperty({ type: FileProblemsView, description: 'What could not be read, or not whole' })
+  unreadable!: FileProblemsView;
+  @ApiProperty({ type: FileProblemsView, description: 'What was removed while the backup read: no loss' })
+  vanished!: FileProblemsView;
+  @ApiProperty({ type: WarningsView, description: 'What was said that names no file, word for word' })
+  warnings!: WarningsView;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
   @Whole() files!: number;
@@ -40,8 +50,10 @@ export class BackupView {
   @ApiPropertyOptional() parentId?: string;
 }
 
+const NONE = { total: 0, first: [] };
+
 export async function backupView({ project_id, record }: BackupRow, keys: ProjectKeys): Promise<BackupView> {
-  const { backupId, partialBecause, unreadable, ...rest } = record;
+  const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, ...rest } = record;
   return {
     id: backupId,
     projectId: project_id,
@@ -49,5 +61,10 @@ export async function backupView({ project_id, record }: BackupRow, keys: Projec
     outcome: partialBecause.length === 0 ? 'succeeded' : 'partial',
     partialBecause,
     unreadable: await openProblems(unreadable, project_id, keys),
+    vanished: await openProblems(vanished, project_id, keys),
+    warnings: {
+      total: warnings.total,
+      first: await Promise.all(warnings.first.map((text) => keys.open({ projectId: project_id, field: 'path' }, text))),
+    },
   };
 }

@@ -2,8 +2,9 @@ import { Body, Controller, Get, HttpCode, Inject, Patch, Post, Query, Res } from
 import { ApiCreatedResponse, ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsOptional, IsString, Length, Matches } from 'class-validator';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { ID_PATTERN } from '@buckets/contracts';
+import { ID_PATTERN, WARNED_SKEW_MS } from '@buckets/contracts';
 import { provisionHostConsumers } from '@buckets/log';
+import { skewInWords } from '@buckets/object-storage';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Response } from 'express';
 import { DataSource } from 'typeorm';
@@ -13,12 +14,13 @@ import { Rejection } from '../decisions/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
-import { Creates, Does } from '../http/described.js';
+import { Creates, Does, OptionalWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { HostRow, RegionRow } from '../tables/entities.js';
 import { NATS } from '../wiring/tokens.js';
 import { HostCredentials } from './host-credentials.js';
+import { HostSigns, type HostSign } from './host-signs.js';
 
 /** As any id, but the name of a host's queue of cancels must never be that of another host's queue of work. */
 const HOST_ID_PATTERN = /^(?!.*-cancel$)[a-z0-9][a-z0-9-]{0,62}$/;
@@ -38,6 +40,12 @@ export class HostView {
   @ApiProperty() name!: string;
   @ApiProperty() regionId!: string;
   @ApiProperty({ format: 'date-time' }) createdAt!: string;
+  @ApiPropertyOptional({ format: 'date-time', description: 'Its latest sign of life, where one is remembered' })
+  seenAt?: string;
+  @OptionalWhole({ description: "How far its clock was then ahead of the control plane's; negative: behind" })
+  clockSkewMs?: number;
+  @ApiProperty({ type: String, isArray: true, description: 'What somebody should see to, a sentence each' })
+  warnings!: string[];
 }
 
 export class CredentialsView {
@@ -52,6 +60,7 @@ export class HostsController {
     private readonly decider: Decider,
     private readonly data: DataSource,
     private readonly hostCredentials: HostCredentials,
+    private readonly signs: HostSigns,
     @Inject(NATS) private readonly nats: NatsConnection,
   ) {}
 
@@ -62,7 +71,7 @@ export class HostsController {
   @ApiProblems()
   async list(@Query() query: PageQuery): Promise<Page<HostView>> {
     const page = await pageOf(this.data.getRepository(HostRow).createQueryBuilder('host'), query, 'oldest-first');
-    return { ...page, items: page.items.map(viewOf) };
+    return { ...page, items: await Promise.all(page.items.map((row) => this.view(row))) };
   }
 
   @Get(':id')
@@ -71,7 +80,7 @@ export class HostsController {
   @ApiOkResponse({ type: HostView })
   @ApiProblems(404)
   async get(@Id('host') id: string): Promise<HostView> {
-    return viewOf(await this.row(id));
+    return this.view(await this.row(id));
   }
 
   @Post()
@@ -94,7 +103,7 @@ export class HostsController {
     const data = { name, regionId, requestedBy, ...(requestHash === undefined ? {} : { requestHash }) };
     await createFixture(this.decider, id, { thing: 'host', type: 'created', data }, repetition);
     response.location(`/v1/hosts/${id}`);
-    return viewOf(await this.row(id));
+    return this.view(await this.row(id));
   }
 
   @Patch(':id')
@@ -108,7 +117,7 @@ export class HostsController {
       const data = { ...body, requestedBy: caller.name };
       return { events: body.name === undefined ? [] : [{ thing: 'host' as const, type: 'updated' as const, data }] };
     });
-    return viewOf(await this.row(id));
+    return this.view(await this.row(id));
   }
 
   @Post(':id/credentials')
@@ -122,6 +131,10 @@ export class HostsController {
     return { credentials: await this.hostCredentials.issue(id) };
   }
 
+  private async view(row: HostRow): Promise<HostView> {
+    return hostView(row, await this.signs.of(row.id));
+  }
+
   private async row(id: string): Promise<HostRow> {
     const row = await this.data.getRepository(HostRow).findOneBy({ id });
     if (row === null) throw notFound(id);
@@ -133,6 +146,15 @@ function notFound(id: string): Rejection {
   return new Rejection('host-not-found', `There is no host ${id}.`, 404);
 }
 
-function viewOf({ id, name, region_id, created_at }: HostRow): HostView {
-  return { id, name, regionId: region_id, createdAt: created_at };
+/** @param sign the host's latest sign of life */
+export function hostView({ id, name, region_id, created_at }: HostRow, sign: HostSign | undefined): HostView {
+  const view = { id, name, regionId: region_id, createdAt: created_at };
+  if (sign === undefined) return { ...view, warnings: [] };
+  const { seenAt, clockSkewMs } = sign;
+  return { ...view, seenAt: seenAt.toISOString(), clockSkewMs, warnings: warningsOf(clockSkewMs) };
+}
+
+function warningsOf(clockSkewMs: number): string[] {
+  if (Math.abs(clockSkewMs) < WARNED_SKEW_MS) return [];
+  return [`Its clock is ${skewInWords(clockSkewMs)}: set it, as object storage refuses what is signed minutes off.`];
 }

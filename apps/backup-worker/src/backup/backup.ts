@@ -1,4 +1,4 @@
-import type { BackupRecord, ChangeCounter, ConsistencyMode, FileProblems } from '@buckets/contracts';
+import type { BackupRecord, ChangeCounter, ConsistencyMode } from '@buckets/contracts';
 import type { Snapshot } from '@buckets/repository';
 import type { ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
@@ -18,8 +18,9 @@ import type { Budget } from '../queue/budget.js';
 import { operationTag, ProjectRepository } from '../repository/project-repository.js';
 import { readDescription, writeDescription } from '../repository/snapshot-description.js';
 import type { HostFolders, ProvisionedRecords } from '../restore/index.js';
-import type { BackupMade, BackupOutcome, BackupPartial, Rustic } from '../rustic/index.js';
+import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
+import { lacksOf, whyPartial } from './lacks.js';
 import { suspiciousLoss } from './shrinkage.js';
 import { consistencyOf, openSource } from './source.js';
 
@@ -95,13 +96,13 @@ export class BackupWork implements Work<'backup'> {
       rusticCall(attempt),
     );
     const { moved } = await begun.release();
-    const succeeded = succeededOrThrow(outcome);
+    const made = madeOrThrow(outcome);
     // From here on there is a backup, and a cancel comes too late.
-    const { bytes, files } = recordOf(succeeded, outcome);
+    const { bytes, files } = recordOf(made);
     attempt.progress({ phase: 'finishing', bytesDone: bytes, bytesTotal: bytes, filesDone: files, filesTotal: files });
-    await this.mustBeThere(repository, succeeded.snapshotId, attempt);
+    await this.mustBeThere(repository, made.snapshotId, attempt);
     const record: BackupRecord = {
-      ...recordOf(succeeded, outcome),
+      ...recordOf(made),
       operationId: intent.operationId,
       beganAt,
       endedAt: new Date().toISOString(),
@@ -195,7 +196,7 @@ export class BackupWork implements Work<'backup'> {
   }
 }
 
-function succeededOrThrow(outcome: BackupOutcome): BackupMade {
+function madeOrThrow(outcome: BackupOutcome): BackupSucceeded | BackupPartial {
   switch (outcome.outcome) {
     case 'succeeded':
     case 'partial':
@@ -206,14 +207,12 @@ function succeededOrThrow(outcome: BackupOutcome): BackupMade {
 }
 
 function recordOf(
-  { snapshotId, summary }: BackupMade,
-  outcome: BackupOutcome,
+  made: BackupSucceeded | BackupPartial,
 ): Omit<BackupRecord, 'operationId' | 'beganAt' | 'endedAt' | 'counter' | 'consistency'> {
-  const partial = outcome.outcome === 'partial';
+  const { snapshotId, summary } = made;
   return {
     backupId: snapshotId,
-    partialBecause: partial ? ['unreadable-files'] : [],
-    unreadable: partial ? unreadableOf(outcome) : { total: 0, first: [] },
+    ...lacksOf(made),
     files: summary.filesNew + summary.filesChanged + summary.filesUnmodified,
     folders: summary.foldersNew + summary.foldersChanged + summary.foldersUnmodified,
     bytes: summary.bytesProcessed,
@@ -224,29 +223,8 @@ function recordOf(
   };
 }
 
-function unreadableOf({ unreadable, warnings }: BackupPartial): FileProblems {
-  return {
-    total: unreadable.total + warnings.total,
-    first: [
-      ...unreadable.first.map(({ path, reason }) => ({ path, reason })),
-      ...warnings.first.map((warning) => ({ path: '', reason: warning })),
-    ].slice(0, 100),
-  };
-}
-
 function endingOf(backup: BackupRecord): Ending {
   const result = { backupId: backup.backupId };
   if (backup.partialBecause.length === 0) return { outcome: 'succeeded', result, backup };
   return { outcome: 'partial', code: backup.partialBecause[0]!, reason: whyPartial(backup), result, backup };
-}
-
-function whyPartial({ partialBecause, unreadable }: BackupRecord): string {
-  const sentences: Record<BackupRecord['partialBecause'][number], string> = {
-    'unreadable-files': `${unreadable.total || 'Some'} files could not be read and are not in the backup.`,
-    unwitnessed:
-      'The worker that made the backup ended before it could say whether every file was read: some may be missing.',
-    empty: 'The project holds no file, although the backup before held some. Look whether its data are there.',
-    shrunken: 'The project holds less than a tenth of what the backup before held. Look whether its data are there.',
-  };
-  return partialBecause.map((because) => sentences[because]).join(' ');
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Refused, Unanswered } from '@buckets/log';
-import { ObjectNotFound, ObjectStorageRefused, ObjectStorageUnreachable } from '@buckets/object-storage';
+import { ClockSkewed, ObjectNotFound, ObjectStorageRefused, ObjectStorageUnreachable } from '@buckets/object-storage';
 import { RepositoryCorrupt } from '@buckets/repository';
 import { NotEnoughSpaceError, SwapNotConfirmedError, SwitchStuckError, ToolFailedError } from '../restore/index.js';
 import { FAILURES, RusticFailure, RusticStopped } from '../rustic/index.js';
@@ -42,6 +42,7 @@ describe('a failure is final', () => {
       'disk-full',
     ],
     ['when a restore has no room', new NotEnoughSpaceError('bytes', 2, 1), 'not-enough-space'],
+    ['when the clock is off', new ClockSkewed('b/k', 20 * 60_000), 'clock-skewed'],
     ['when the storage denies access', new ObjectStorageRefused('b/k', 'AccessDenied'), 'object-storage-refused'],
     ['when an object is not there', new ObjectNotFound('b/k'), 'object-not-found'],
     ['when the key is wrong', rustic('wrong-key'), 'wrong-key'],

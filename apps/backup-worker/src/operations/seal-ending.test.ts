@@ -40,6 +40,8 @@ const ending: Ending = {
     consistency: { mode: 'stopped', movedWhileReading: false },
     partialBecause: ['unreadable-files'],
     unreadable: problems(150),
+    vanished: problems(3),
+    warnings: { total: 2, first: ['private warning', 'private other'] },
     files: 1,
     folders: 1,
     bytes: 1,
@@ -61,6 +63,8 @@ describe('what a host says of an ending', () => {
     expect(openAt('output', result!.hook!.output)).toBe('private output');
     expect(openAt('path', result!.restore!.problems.first[1]!.path)).toBe('/project/private-1');
     expect(openAt('path', backup!.unreadable.first[0]!.reason)).toBe('private reason');
+    expect(openAt('path', backup!.vanished!.first[2]!.path)).toBe('/project/private-2');
+    expect(openAt('path', backup!.warnings!.first[1]!)).toBe('private other');
   });
 
   it('carries the first hundred of a list and says how long it is', () => {
@@ -74,11 +78,20 @@ describe('what a host says of an ending', () => {
       total: 100,
       first: Array.from({ length: 100 }, () => ({ path: '€'.repeat(4000), reason: '€'.repeat(4000) })),
     };
-    const { restore } = ending.result!;
-    const widest = { ...ending, result: { restore: { ...restore!, problems: long, lacks: long } }, backup: undefined };
-    const sealed = sealEnding(widest, place);
-    expect(Buffer.byteLength(JSON.stringify(sealed))).toBeLessThan(MAX_MESSAGE_BYTES - 8192);
-    expect(sealed.result!.restore!.problems.total).toBe(100);
-    expect(sealed.result!.restore!.problems.first.length).toBeGreaterThan(5);
+    const texts = { total: 100, first: long.first.map(({ path }) => path) };
+    const { result, backup, ...rest } = ending;
+    const ofRestore = sealEnding(
+      { ...rest, result: { restore: { ...result!.restore!, problems: long, lacks: long } } },
+      place,
+    );
+    const lists = { unreadable: long, vanished: long, warnings: texts };
+    const ofBackup = sealEnding({ ...rest, backup: { ...backup!, ...lists } }, place);
+    for (const sealed of [ofRestore, ofBackup]) {
+      expect(Buffer.byteLength(JSON.stringify(sealed))).toBeLessThan(MAX_MESSAGE_BYTES - 8192);
+    }
+    for (const list of [ofRestore.result!.restore!.problems, ofBackup.backup!.unreadable, ofBackup.backup!.warnings!]) {
+      expect(list.total).toBe(100);
+      expect(list.first.length).toBeGreaterThan(5);
+    }
   });
 });

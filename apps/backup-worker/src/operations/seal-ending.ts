@@ -1,4 +1,10 @@
-import { MAX_LISTED, type FileProblems, type OperationEndedClaim } from '@buckets/contracts';
+import {
+  MAX_LISTED,
+  type BackupRecord,
+  type FileProblems,
+  type OperationEndedClaim,
+  type Sayings,
+} from '@buckets/contracts';
 import { seal } from '@buckets/vault/sealing';
 import type { Ending } from './operation.js';
 
@@ -6,8 +12,9 @@ const MAX_REASON = 2_000;
 const MAX_PATH = 1_000;
 const MAX_LEFT = 10;
 const MAX_SENTENCE = 500;
-/** Of one list, sealed: two of them and all else fit into a message. */
+/** Of one list, and of all of them, sealed: these and all else fit into a message. */
 const MAX_LIST_BYTES = 96 * 1024;
+const MAX_LISTS_BYTES = 2 * MAX_LIST_BYTES;
 
 /** People's text (names of files, what a command printed) leaves the host sealed with the project's data key. */
 export function sealEnding(
@@ -16,18 +23,28 @@ export function sealEnding(
 ): Pick<OperationEndedClaim, keyof Ending> {
   const key = Buffer.from(dataKey, 'base64');
   const sealed = (field: string, text: string) => seal(key, text, { thing: 'project', id: projectId, field });
-  const problems = ({ total, first }: FileProblems): FileProblems => {
-    const list: FileProblems['first'] = [];
+  let room = MAX_LISTS_BYTES;
+  const firstOf = <T>(first: readonly T[], sealOne: (one: T) => T, textsOf: (one: T) => string[]): T[] => {
+    const list: T[] = [];
     let bytes = 0;
-    for (const problem of first.slice(0, MAX_LISTED)) {
-      const path = sealed('path', problem.path.slice(0, MAX_PATH));
-      const reason = sealed('path', problem.reason.slice(0, MAX_PATH));
-      bytes += path.length + reason.length;
-      if (bytes > MAX_LIST_BYTES) break;
-      list.push({ path, reason });
+    for (const one of first.slice(0, MAX_LISTED).map(sealOne)) {
+      bytes += textsOf(one).join('').length;
+      if (bytes > Math.min(MAX_LIST_BYTES, room)) break;
+      list.push(one);
     }
-    return { total, first: list };
+    room -= list.flatMap(textsOf).join('').length;
+    return list;
   };
+  const path = (text: string): string => sealed('path', text.slice(0, MAX_PATH));
+  const problems = ({ total, first }: FileProblems): FileProblems => ({
+    total,
+    first: firstOf(
+      first,
+      (problem) => ({ path: path(problem.path), reason: path(problem.reason) }),
+      (problem) => [problem.path, problem.reason],
+    ),
+  });
+  const sayings = ({ total, first }: Sayings): Sayings => ({ total, first: firstOf(first, path, (text) => [text]) });
   const { reason, result, backup, left, ...rest } = ending;
   const { restore, hook } = result ?? {};
   return {
@@ -45,6 +62,21 @@ export function sealEnding(
             ...(hook === undefined ? {} : { hook: { ...hook, output: sealed('output', hook.output) } }),
           },
         }),
-    ...(backup === undefined ? {} : { backup: { ...backup, unreadable: problems(backup.unreadable) } }),
+    ...(backup === undefined ? {} : { backup: sealedBackup(backup, problems, sayings) }),
+  };
+}
+
+/** What is a loss comes first, as it may take the room of what is none. */
+function sealedBackup(
+  backup: BackupRecord,
+  problems: (list: FileProblems) => FileProblems,
+  sayings: (list: Sayings) => Sayings,
+): BackupRecord {
+  const { unreadable, warnings, vanished } = backup;
+  return {
+    ...backup,
+    unreadable: problems(unreadable),
+    ...(warnings === undefined ? {} : { warnings: sayings(warnings) }),
+    ...(vanished === undefined ? {} : { vanished: problems(vanished) }),
   };
 }

@@ -1,7 +1,9 @@
-import { emptyList, joined, note, type BoundedList } from './bounded-list.js';
+import { extentsIn, leftOut, meaningOf, type Meaning } from './backup-sayings.js';
+import { emptyList, note, type BoundedList } from './bounded-list.js';
 import { jsonLine } from './json-line.js';
+import type { Extents, Message } from './messages.js';
 import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped, type WithNotes } from './outcome.js';
-import { unreadableFileOf, type UnreadableFile } from './unreadable-file.js';
+import { fileInJson, type UnreadableFile } from './unreadable-file.js';
 
 export interface BackupOrder {
   /** The folder that holds `project/` and `persist/`: they become the roots of the snapshot. */
@@ -61,6 +63,8 @@ export interface BackupSummary {
 export interface BackupMade extends WithNotes {
   snapshotId: string;
   summary: BackupSummary;
+  /** What was removed while the backup read. */
+  vanished: BoundedList<UnreadableFile>;
 }
 
 /** All that was there is in the snapshot. Whether the repository holds the snapshot is the caller's to check. */
@@ -72,54 +76,90 @@ export interface BackupSucceeded extends BackupMade {
 export interface BackupPartial extends BackupMade {
   outcome: 'partial';
   unreadable: BoundedList<UnreadableFile>;
-  /** Warnings that name no file, or that are not understood. */
-  warnings: BoundedList<string>;
+  /** Messages that tell of something that is missing, and not of what. */
+  losses: BoundedList<string>;
+  /** Messages that are not understood. */
+  unknown: BoundedList<string>;
 }
 
 export type BackupOutcome = BackupSucceeded | BackupPartial | Failed | Stopped;
 
-/** Listens to a backup: what could not be read, what is no loss, and the summary. The rest stays in the transcript. */
+/** Files that are remembered so as to name none twice: what is said of one file is said within a few hundred entries. */
+const REMEMBERED = 10_000;
+
+/** Listens to a backup: what could not be read, what is no loss, what is not understood, and the summary. */
 export class BackupReport {
   readonly unreadable: BoundedList<UnreadableFile> = emptyList();
+  readonly vanished: BoundedList<UnreadableFile> = emptyList();
+  readonly losses: BoundedList<string> = emptyList();
+  readonly unknown: BoundedList<string> = emptyList();
   readonly notes: BoundedList<string> = emptyList();
+  readonly extents: Extents;
   summary: SummaryLine | undefined;
+  private readonly told = new Map<string, UnreadableFile>();
 
-  constructor(private readonly root: string) {}
+  constructor(private readonly root: string) {
+    this.extents = extentsIn(root);
+  }
 
-  readonly takeWarning = (warning: string): boolean => {
-    if (NO_LOSS.test(warning)) {
-      note(this.notes, warning);
-      return true;
-    }
-    const file = unreadableFileOf(warning, this.root);
-    if (file) note(this.unreadable, file);
-    return file !== undefined;
+  /** Takes a warning or an error, and keeps also what is not understood. */
+  readonly take = ({ text }: Message): boolean => {
+    const object = jsonLine(text);
+    if (object?.['message_type'] !== undefined) this.takeObject(object);
+    else this.takeMeaning(meaningOf(text, this.root), text);
+    return true;
   };
 
   takeLine(line: string): void {
     const object = jsonLine(line);
-    if (object?.['message_type'] === 'summary') this.summary = object as unknown as SummaryLine;
+    if (object !== undefined) this.takeObject(object);
+  }
+
+  /** The next rustic says in JSON what it could not read, and in the end that there was something. */
+  private takeObject(object: Record<string, unknown>): void {
+    if (object['message_type'] === 'summary') this.summary = object as unknown as SummaryLine;
+    if (object['message_type'] !== 'error') return;
+    const file = fileInJson(object, this.root);
+    this.takeMeaning(file === undefined ? { is: 'loss' } : leftOut(file), JSON.stringify(object));
+  }
+
+  private takeMeaning(meaning: Meaning | undefined, text: string): void {
+    if (meaning === undefined) note(this.unknown, text);
+    else if (meaning.is === 'harmless') note(this.notes, text);
+    else if (meaning.is === 'loss') note(this.losses, text);
+    else this.takeFile(this[meaning.is], meaning.file);
+  }
+
+  /** One entry a file; a fault in the middle of one names the folder only, so that the next may be another one's. */
+  private takeFile(list: BoundedList<UnreadableFile>, file: UnreadableFile): void {
+    const earlier = this.told.get(file.path);
+    if (earlier?.cause === 'attributes' && list === this.unreadable) Object.assign(earlier, file);
+    if (earlier !== undefined) return;
+    note(list, file);
+    if (file.path.endsWith('/')) return;
+    this.told.set(file.path, file);
+    if (this.told.size > REMEMBERED) this.told.delete(this.told.keys().next().value!);
   }
 }
 
-/**
- * Warnings after which the snapshot still holds everything: a cache that did not work, a parent that could not be
- * used (files are read instead), and errors of the scan that only adds up sizes beside the backup itself.
- */
-const NO_LOSS =
-  /^(Error in cache backend |missing blobs in index for unchanged file |ignoring error when loading parent tree |error determining backup size: |ignoring error (\/|[^:]*\(os error \d+\)$))/;
+/** With this the next rustic ends a backup that lacks files; it has made a snapshot all the same. */
+const FILES_UNREADABLE = 3;
 
-export function backupOutcome(ran: Ran, { unreadable, notes, summary }: BackupReport): BackupOutcome {
+export function backupOutcome(ran: Ran, report: BackupReport): BackupOutcome {
+  const { unreadable, vanished, losses, unknown, notes, summary } = report;
   const snapshotId = summary?.snapshot_id;
-  const cut = stoppedOrFailed(ran);
+  const lacksFiles = ran.ended.exitCode === FILES_UNREADABLE && snapshotId !== undefined;
+  const cut = stoppedOrFailed(lacksFiles ? { ...ran, ended: { ...ran.ended, exitCode: 0 } } : ran);
   if (cut?.outcome === 'failed') return cut;
   if (cut) return { ...cut, snapshotId };
   if (!summary || snapshotId === undefined) return failed(ran);
 
-  const made: BackupMade = { snapshotId, summary: summaryOf(summary), notes };
-  const warnings = joined(ran.transcript.errors, ran.transcript.warnings);
-  if (unreadable.total + warnings.total === 0) return { outcome: 'succeeded', ...made };
-  return { outcome: 'partial', ...made, unreadable, warnings };
+  const made: BackupMade = { snapshotId, summary: summaryOf(summary), vanished, notes };
+  if (lacksFiles && unreadable.total + vanished.total + losses.total === 0) {
+    note(losses, 'rustic says that files could not be read, and not which.');
+  }
+  if (unreadable.total + losses.total + unknown.total === 0) return { outcome: 'succeeded', ...made };
+  return { outcome: 'partial', ...made, unreadable, losses, unknown };
 }
 
 /** What rustic writes at the end; without a snapshot when it made none. */

@@ -256,6 +256,7 @@ const cases: [name: string, end: EndOfProcess, errors: string[], expected: Failu
     ],
     'destination-denied',
   ],
+  ['a folder that may not be entered', exit1, ['error: Permission denied (os error 13)'], 'destination-denied'],
   ['an allocation that fails', aborted, ['memory allocation of 33554432 bytes failed'], 'out-of-memory'],
   ['the kernel kills it for want of memory', { signal: 'SIGKILL' }, [], 'killed'],
   ['somebody else ends it politely', { exitCode: 0 }, [], 'interrupted'],
@@ -275,15 +276,38 @@ const cases: [name: string, end: EndOfProcess, errors: string[], expected: Failu
 
 describe('the class of a failure', () => {
   it.each(cases)('%s', (_, end, errors, expected) => {
-    expect(classify(end, errors)).toBe(expected);
+    expect(classify(end, errors, { command: 'restore' })).toBe(expected);
   });
 
   it('takes a refusal without a reason for the end of credentials, where they end at all', () => {
     const refusal = [
       backend('Path `config` does not exist.', `PermissionDenied (persistent) at stat, ${answer(403, 'config')}`),
     ];
-    expect(classify(exit1, refusal, { temporary: true })).toBe('access-expired');
-    expect(classify(exit1, [`${refusal[0]}${s3Error('AccessDenied')}`], { temporary: true })).toBe('access-denied');
+    expect(classify(exit1, refusal, { temporaryAccess: true })).toBe('access-expired');
+    const withReason = [`${refusal[0]}${s3Error('AccessDenied')}`];
+    expect(classify(exit1, withReason, { temporaryAccess: true })).toBe('access-denied');
+  });
+
+  it('takes a refusal without a reason for the clock, where that is off by minutes', () => {
+    const refusal = [
+      backend('Path `config` does not exist.', `PermissionDenied (persistent) at stat, ${answer(403, 'config')}`),
+    ];
+    const classOf = (clockSkewMs: number, temporaryAccess = false) =>
+      classify(exit1, refusal, { clockSkewMs, temporaryAccess });
+    expect(classOf(20 * 60_000)).toBe('clock-skewed');
+    expect(classOf(-20 * 60_000, true)).toBe('clock-skewed');
+    expect(classOf(60_000)).toBe('access-denied');
+    const withReason = [`${refusal[0]}${s3Error('AccessDenied')}`];
+    expect(classify(exit1, withReason, { clockSkewMs: 20 * 60_000 })).toBe('access-denied');
+    expect(failure('clock-skewed', '', -20 * 60_000).reason).toMatch(/Set the clock\. It is 20 minutes behind\.$/);
+  });
+
+  it('is of the source where a backup may not go on, and of the destination where a restore may not', () => {
+    const denied = ['error: it went wrong\n\nCaused by:\nPermission denied (os error 13)'];
+    const source = [`error backing up /data/p1: ${denied[0]}`, 'error: Not all snapshots were generated successfully!'];
+    expect(classify(exit1, source, { command: 'backup' })).toBe('source-denied');
+    expect(classify(exit1, denied, { command: 'restore' })).toBe('destination-denied');
+    for (const command of ['backup', 'check']) expect(classify(exit1, denied, { command })).toBe('unknown');
   });
 
   it('says for every class whether it can pass and what to do', () => {

@@ -1,3 +1,5 @@
+import { REFUSED_SKEW_MS, skewInWords } from '@buckets/object-storage';
+
 /**
  * Why a run failed: stable names, whether trying again can help, and what a person should do.
  * Trying again never helps for ever: whoever retries has a limit and a back-off.
@@ -20,7 +22,10 @@ export const FAILURES = {
     canPass: false,
     advice: 'The object storage refused the access. Check the bucket, its credentials and what they may do.',
   },
-  'clock-skewed': { canPass: false, advice: "This host's clock differs from the storage's. Set the clock." },
+  'clock-skewed': {
+    canPass: false,
+    advice: "This host's clock differs from the object storage's, which refuses what it signs. Set the clock.",
+  },
   'storage-full': { canPass: false, advice: 'The object storage has no room or quota left. Make room there.' },
   'wrong-key': { canPass: false, advice: "The key does not open the repository. Check which project's key was given." },
   'repository-missing': {
@@ -38,6 +43,10 @@ export const FAILURES = {
   'snapshot-missing': { canPass: false, advice: 'The repository holds no such backup. Choose another one.' },
   'path-missing': { canPass: false, advice: 'The backup holds no such path. Choose one that it lists.' },
   'source-missing': { canPass: false, advice: 'The folder to back up is not there. Nothing was backed up.' },
+  'source-denied': {
+    canPass: false,
+    advice: 'The folder to back up may not be read. Check its owner, mode and mount. Nothing was backed up.',
+  },
   'destination-not-empty': {
     canPass: false,
     advice: 'The folder to restore into holds files. Restore into an empty one.',
@@ -75,9 +84,10 @@ export interface Failure {
   stderrTail: string;
 }
 
-export function failure(failureClass: FailureClass, stderrTail = ''): Failure {
+export function failure(failureClass: FailureClass, stderrTail = '', clockSkewMs?: number): Failure {
   const { canPass, advice } = FAILURES[failureClass];
-  return { class: failureClass, canPass, reason: advice, stderrTail };
+  const by = failureClass === 'clock-skewed' && clockSkewMs !== undefined ? ` It is ${skewInWords(clockSkewMs)}.` : '';
+  return { class: failureClass, canPass, reason: `${advice}${by}`, stderrTail };
 }
 
 /** Thrown by the calls that return a value, when the run failed. */
@@ -99,23 +109,44 @@ export interface EndOfProcess {
   startError?: string;
 }
 
+/** What is known of a run besides what it said. */
+export interface Circumstances {
+  /** The command, as its first argument names it. */
+  command?: string;
+  /** Whether the storage was reached with credentials that expire. */
+  temporaryAccess?: boolean;
+  /** How far this host's clock is ahead of the storage's, where that was looked at; negative: behind. */
+  clockSkewMs?: number;
+}
+
 /**
  * Finds the class of a failure from how the process ended and from its error messages. Pure.
  *
- * @param access.temporary whether the storage was reached with credentials that expire: a request without a body
- *   (rustic's first) is refused without a reason, and then their end is the likely one
+ * A request without a body, as rustic's first, is refused without a reason. A clock that is wrong is one; else, with
+ * credentials that expire, their end is the likely one.
  */
-export function classify(
-  end: EndOfProcess,
-  errors: readonly string[],
-  access: { temporary: boolean } = { temporary: false },
-): FailureClass {
+export function classify(end: EndOfProcess, errors: readonly string[], about: Circumstances = {}): FailureClass {
   if (end.startError !== undefined) return START_ERRORS[end.startError] ?? 'rustic-missing';
-  const sign = SIGNS.find(([pattern]) => errors.some((error) => pattern.test(error)));
-  if (sign?.[1] === 'access-denied' && access.temporary && !errors.some((error) => /S3Error \{/.test(error))) {
-    return 'access-expired';
+  const sign = SIGNS.find(([pattern]) => errors.some((error) => pattern.test(error)))?.[1];
+  if (sign === 'access-denied' && !errors.some((error) => /S3Error \{/.test(error))) {
+    if (Math.abs(about.clockSkewMs ?? 0) >= REFUSED_SKEW_MS) return 'clock-skewed';
+    if (about.temporaryAccess === true) return 'access-expired';
   }
-  return sign?.[1] ?? classOfEnd(end, errors.length > 0);
+  if (sign === 'path-denied') return whatIsDenied(errors, about.command);
+  return sign ?? classOfEnd(end, errors.length > 0);
+}
+
+/** A restore writes into its destination; of a backup's source rustic says so. Nothing else touches what is a project's. */
+function whatIsDenied(errors: readonly string[], command: string | undefined): FailureClass {
+  if (command === 'restore') return 'destination-denied';
+  return command === 'backup' && errors.some((error) => error.startsWith('error backing up '))
+    ? 'source-denied'
+    : 'unknown';
+}
+
+/** Whether the run was refused for a reason that may be the clock. */
+export function mayBeTheClock(failureClass: FailureClass): boolean {
+  return failureClass === 'access-denied' || failureClass === 'access-expired' || failureClass === 'clock-skewed';
 }
 
 function classOfEnd({ exitCode, signal }: EndOfProcess, saidWhy: boolean): FailureClass {
@@ -136,7 +167,7 @@ const START_ERRORS: Record<string, FailureClass> = {
 };
 
 /** In this order: storage comes first, since a listing that failed makes a sound repository look damaged later on. */
-const SIGNS: [RegExp, FailureClass][] = [
+const SIGNS: [RegExp, FailureClass | 'path-denied'][] = [
   [/memory allocation of \d+ bytes failed|Cannot allocate memory|os error 12\b/, 'out-of-memory'],
   [/No space left on device|os error 28\b|Disk quota exceeded|os error 122\b/, 'disk-full'],
   [/code: "(ExpiredToken|ExpiredTokenException|TokenRefreshRequired|RequestExpired)"/, 'access-expired'],
@@ -166,7 +197,7 @@ const SIGNS: [RegExp, FailureClass][] = [
   [/error sanitizing source/, 'source-missing'],
   [
     /Read-only file system|Permission denied|Operation not permitted|Not a directory|os error (1|13|20|30)\b/,
-    'destination-denied',
+    'path-denied',
   ],
   [/panicked at/, 'crashed'],
 ];

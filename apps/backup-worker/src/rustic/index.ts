@@ -8,7 +8,7 @@ export type {
   BackupSummary,
 } from './backup.js';
 export { SNAPSHOT_LABEL } from './backup.js';
-export type { BoundedList } from './bounded-list.js';
+export { joined, type BoundedList } from './bounded-list.js';
 export type { CheckDamaged, CheckOrder, CheckOutcome, CheckSound } from './check.js';
 export type { RusticLimits } from './environment.js';
 export { FAILURES, RusticFailure, type Failure, type FailureClass } from './failure.js';

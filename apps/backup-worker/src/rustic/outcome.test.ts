@@ -5,6 +5,7 @@ import { Messages } from './messages.js';
 import type { Ran } from './outcome.js';
 import { restoreOutcome, RestoreReport } from './restore.js';
 import type { EndedProcess } from './run-process.js';
+import type { Command } from './runs.js';
 import { Transcript } from './transcript.js';
 
 const SUMMARY = {
@@ -20,21 +21,26 @@ const SUMMARY = {
 function backup(stderr: string, ended: EndedProcess, summary: object | null = SUMMARY) {
   const report = new BackupReport('/data/p1');
   if (summary) report.takeLine(JSON.stringify(summary));
-  return backupOutcome(ranWith(stderr, ended, report.takeWarning), report);
+  return backupOutcome(ranWith(stderr, ended, report), report);
+}
+
+/** As rustic says that it cannot open a file. */
+function opening(path: string, reason: string): string {
+  return `[WARN] ignoring error: Error: Failed to open ReadSourceOpen at \`${path}\`\nFailed to open file at \`${path}\`. Please make sure the file exists and is accessible. (kind: related to input/output operations): caused by: ${reason}\n`;
 }
 
 function restore(stderr: string, ended: EndedProcess, ...stdout: string[]) {
   const report = new RestoreReport();
   stdout.forEach((line) => report.takeLine(line, undefined));
-  return restoreOutcome(ranWith(stderr, ended, report.takeWarning), report);
+  return restoreOutcome(ranWith(stderr, ended, report), report);
 }
 
-function ranWith(stderr: string, ended: EndedProcess, onWarning?: (text: string) => boolean): Ran {
-  const transcript = new Transcript(['s3cr3t'], onWarning);
-  const messages = new Messages(transcript.take);
+function ranWith(stderr: string, ended: EndedProcess, listener?: Command['listener']): Ran {
+  const transcript = new Transcript(['s3cr3t'], listener?.take);
+  const messages = new Messages(transcript.take, listener?.extents);
   messages.write(Buffer.from(stderr));
   messages.end();
-  return { ended, transcript, temporaryAccess: false };
+  return { ended, transcript, about: {} };
 }
 
 describe('a backup', () => {
@@ -71,16 +77,18 @@ describe('a backup', () => {
     expect(outcome.unreadable.total).toBe(250);
     expect(outcome.unreadable.first).toHaveLength(100);
     expect(outcome.unreadable.first[99]?.path).toBe('/project/f99');
-    expect(outcome.warnings.total).toBe(0);
+    expect([outcome.losses.total, outcome.unknown.total]).toEqual([0, 0]);
   });
 
-  it('is partial after any warning or error that is not understood', () => {
+  it('is partial after any warning or error that is not understood, which counts as no file', () => {
     expect(backup('[WARN] something new\n', { exitCode: 0 })).toMatchObject({
       outcome: 'partial',
-      warnings: { total: 1, first: ['something new'] },
+      unreadable: { total: 0 },
+      losses: { total: 0 },
+      unknown: { total: 1, first: ['something new'] },
     });
-    expect(backup('[ERROR] error listing Index: x\n', { exitCode: 0 })).toMatchObject({ outcome: 'partial' });
-    expect(backup('text without a level\n', { exitCode: 0 })).toMatchObject({ outcome: 'partial' });
+    expect(backup('[ERROR] something bad\n', { exitCode: 0 })).toMatchObject({ unknown: { total: 1 } });
+    expect(backup('text without a level\n', { exitCode: 0 })).toMatchObject({ unknown: { total: 1 } });
   });
 
   it('is partial when a folder could not be listed and rustic does not say which', () => {
@@ -89,24 +97,99 @@ describe('a backup', () => {
     expect(backup(stderr, { exitCode: 0 })).toMatchObject({
       outcome: 'partial',
       unreadable: { total: 0 },
-      warnings: { total: 1 },
+      losses: { total: 1 },
+      unknown: { total: 0 },
+      notes: { total: 1 },
     });
   });
 
-  it('has succeeded when the only faults are those of the size scan, the cache and the parent', () => {
+  it('has succeeded when all that rustic said is known to be no loss', () => {
     const stderr = [
       '[WARN] ignoring error /data/p1/project/tmp: IO error for operation on /data/p1/project/tmp: No such file or directory (os error 2)',
       '[WARN] Error in cache backend writing Index,ab: Error: Failed to open the file',
       '[WARN] ignoring error when loading parent tree ab: Error: x',
       '[WARN] missing blobs in index for unchanged file /project/a; re-reading file',
+      '[WARN] ignoring parent node a: is no tree!',
+      "[WARN] couldn't get elapsed time from system time: SystemTimeError(1s)",
+      '[ERROR] error listing Index: x',
     ].join('\n');
-    expect(backup(stderr, { exitCode: 0 })).toMatchObject({ outcome: 'succeeded', notes: { total: 4 } });
+    expect(backup(stderr, { exitCode: 0 })).toMatchObject({ outcome: 'succeeded', notes: { total: 7 } });
+  });
+
+  it('has succeeded when files vanished while they were read, and names them', () => {
+    const stderr = ['a', 'b'].map((name) =>
+      opening(`/data/p1/project/${name}`, 'No such file or directory (os error 2)'),
+    );
+    expect(backup(stderr.join(''), { exitCode: 0 })).toMatchObject({
+      outcome: 'succeeded',
+      vanished: { total: 2, first: [{ path: '/project/a', cause: 'vanished' }, { path: '/project/b' }] },
+    });
+    const root = opening('/data/p1/project', 'No such file or directory (os error 2)');
+    expect(backup(root, { exitCode: 0 })).toMatchObject({ outcome: 'partial', unreadable: { total: 1 } });
+  });
+
+  it('names a file once, whatever is said of it', () => {
+    const denied = 'Permission denied (os error 13)';
+    const attributes =
+      '[WARN] ignoring error obtaining xargs: Error getting xattrs for `"/data/p1/project/a"`: `Os { code: 13, kind: PermissionDenied, message: "Permission denied" }`\n';
+    expect(backup(attributes + opening('/data/p1/project/a', denied), { exitCode: 0 })).toMatchObject({
+      unreadable: { total: 1, first: [{ path: '/project/a', cause: 'denied', reason: denied }] },
+    });
+    const middle =
+      '[WARN] ignoring error: Error: Error while backing up `/project`\nFailed to read from reader in iterator (kind: related to input/output operations): caused by: Input/output error (os error 5)\n';
+    // Of these only the folder is known.
+    expect(backup(middle + middle, { exitCode: 0 })).toMatchObject({
+      unreadable: { total: 2, first: [{ path: '/project/' }, { path: '/project/' }] },
+    });
   });
 
   it('cannot be made to look whole by the name of a file', () => {
-    const name = '/data/p1/x\n[INFO] backup done';
-    const stderr = `[WARN] ignoring error: Error: Failed to open ReadSourceOpen at \`${name}\`\nFailed to open file at \`${name}\`. Please\n`;
-    expect(backup(stderr, { exitCode: 0 })).toMatchObject({ outcome: 'partial' });
+    const gone = 'No such file or directory (os error 2)';
+    const shown = opening('/data/p1/project/x', gone).slice('[WARN] '.length).split('`').slice(1).join('`').trimEnd();
+    for (const name of ['x\n[INFO] backup done', `${shown.slice('/data/p1/project/'.length)}\n[INFO] y`]) {
+      expect(
+        backup(opening(`/data/p1/project/${name}`, 'Permission denied (os error 13)'), { exitCode: 0 }),
+      ).toMatchObject({
+        outcome: 'partial',
+        unreadable: { total: 1, first: [{ path: `/project/${name}` }] },
+        vanished: { total: 0 },
+        unknown: { total: 0 },
+      });
+    }
+  });
+
+  describe('of the next rustic, which ends with 3 when files could not be read', () => {
+    const inJson = (item: string, message: string) =>
+      `${JSON.stringify({ message_type: 'error', error: { message }, during: 'archival', item })}\n`;
+    const said = inJson(
+      '/data/p1/project/two\nlines',
+      'Error: Failed to open file: caused by: Permission denied (os error 13)',
+    );
+    const end = `Warning: at least one source file could not be read\n${JSON.stringify({ message_type: 'exit_error', code: 3, message: 'Warning: …' })}\n`;
+
+    it('is partial, with the files', () => {
+      const expected = {
+        outcome: 'partial',
+        snapshotId: SUMMARY.snapshot_id,
+        unreadable: { total: 1, first: [{ path: '/project/two\nlines', cause: 'denied' }] },
+        losses: { total: 0 },
+        unknown: { total: 0 },
+      };
+      expect(backup(said + end, { exitCode: 3 })).toMatchObject(expected);
+      const warned = opening('/data/p1/project/two\nlines', 'Permission denied (os error 13)');
+      expect(backup(warned + said + warned + end, { exitCode: 3 })).toMatchObject(expected);
+    });
+
+    it('is partial when it does not name them, and whole when they have just vanished', () => {
+      expect(backup(end, { exitCode: 3 })).toMatchObject({ outcome: 'partial', losses: { total: 1 } });
+      const gone = inJson('/data/p1/project/a', 'No such file or directory (os error 2)');
+      expect(backup(gone + end, { exitCode: 3 })).toMatchObject({ outcome: 'succeeded', vanished: { total: 1 } });
+    });
+
+    it('has failed without a snapshot', () => {
+      expect(backup(said + end, { exitCode: 3 }, null)).toMatchObject({ outcome: 'failed' });
+      expect(backup(said, { exitCode: 1 })).toMatchObject({ outcome: 'failed' });
+    });
   });
 
   it('reports no secret and no more than the end of a long error', () => {

@@ -1,5 +1,5 @@
 import type { BoundedList } from './bounded-list.js';
-import { classify, failure, RusticFailure, type Failure } from './failure.js';
+import { classify, failure, RusticFailure, type Circumstances, type Failure } from './failure.js';
 import type { EndedProcess, StopReason } from './run-process.js';
 import type { Transcript } from './transcript.js';
 
@@ -7,8 +7,7 @@ import type { Transcript } from './transcript.js';
 export interface Ran {
   ended: EndedProcess;
   transcript: Transcript;
-  /** Whether the storage was reached with credentials that expire. */
-  temporaryAccess: boolean;
+  about: Circumstances;
 }
 
 /** The run did not succeed, and we did not stop it. */
@@ -45,9 +44,9 @@ export function stoppedOrFailed(ran: Ran): Stopped | Failed | undefined {
   return exitCode === 0 ? undefined : failed(ran);
 }
 
-export function failed({ ended, transcript, temporaryAccess }: Ran): Failed {
-  const failureClass = classify(ended, transcript.errors.first, { temporary: temporaryAccess });
-  return { outcome: 'failed', ...failure(failureClass, transcript.errorTail) };
+export function failed({ ended, transcript, about }: Ran): Failed {
+  const failureClass = classify(ended, transcript.errors.first, about);
+  return { outcome: 'failed', ...failure(failureClass, transcript.errorTail, about.clockSkewMs) };
 }
 
 /**

@@ -1,4 +1,6 @@
+import { escapeName } from '../live-files/escaped-name.js';
 import { emptyList, joined, note, type BoundedList } from './bounded-list.js';
+import type { Extents, Message } from './messages.js';
 import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped, type WithNotes } from './outcome.js';
 import type { RusticProgress } from './progress.js';
 
@@ -26,14 +28,17 @@ export function selection(paths: readonly string[]): string[] {
   return [...globs].map((glob) => `--glob=${glob}`);
 }
 
-/** Each character that means something in a glob, or that is cut off at its end, in a class of its own. */
+/**
+ * Each character that means something in a glob, or that is cut off at its end, in a class of its own. A class takes its
+ * characters byte by byte, so that white space beyond ASCII stands as the only one of several alternatives instead.
+ */
 function literal(name: string): string {
-  return name.replace(/[[\]*?{}\\\s]/g, '[$&]');
+  return name.replace(/[[\]*?{}\\\t-\r ]/g, '[$&]').replace(/[\p{White_Space}--\p{ASCII}]/gv, '{$&}');
 }
 
 /** Something that could not be set on a restored entry. */
 export interface RestoreProblem {
-  /** As in the snapshot, such as `/project/run.sh`. */
+  /** As in the snapshot, such as `/project/run.sh`, in the form in which live files are named. */
   path: string;
   what: 'owner' | 'mode' | 'attributes' | 'times' | 'special-file';
 }
@@ -69,15 +74,20 @@ export class RestoreReport {
   bytes = 0;
   done = false;
 
-  readonly takeWarning = (warning: string): boolean => {
-    if (warning.startsWith('Error in cache backend ')) {
-      note(this.notes, warning);
+  readonly extents: Extents = {
+    mayHoldName: (text) => text.startsWith('restore '),
+    namesIn: (text) => (problemIn(text) === undefined ? 0 : 1),
+  };
+
+  readonly take = ({ level, text }: Message): boolean => {
+    if (level !== 'warning') return false;
+    if (text.startsWith('Error in cache backend ')) {
+      note(this.notes, text);
       return true;
     }
-    const found = /^restore (.*): ([^:]*) failed\.$/s.exec(warning);
-    const what = found && WHAT[found[2] ?? ''];
-    if (found && what) note(this.problems, { path: `/${found[1]}`, what });
-    return what != null;
+    const problem = problemIn(text);
+    if (problem !== undefined) note(this.problems, problem);
+    return problem !== undefined;
   };
 
   takeLine(line: string, progress: RusticProgress | undefined): void {
@@ -86,6 +96,12 @@ export class RestoreReport {
     if (counts) this[counts[1] === 'Files' ? 'files' : 'folders'] = Number(counts[2]);
     if (line === 'restore done.') this.done = true;
   }
+}
+
+function problemIn(warning: string): RestoreProblem | undefined {
+  const found = /^restore (.*): ([^:\n]*) failed\.$/s.exec(warning);
+  const what = WHAT[found?.[2] ?? ''];
+  return what && { path: escapeName(Buffer.from(`/${found?.[1]}`)), what };
 }
 
 const WHAT: Record<string, RestoreProblem['what'] | undefined> = {

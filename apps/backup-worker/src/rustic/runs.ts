@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
 import { access as accessFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { measureClockSkew } from '@buckets/object-storage';
 import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
 import { environmentOf, launcherOf, type RusticLimits } from './environment.js';
+import { mayBeTheClock } from './failure.js';
 import { Lines } from './lines.js';
-import { Messages } from './messages.js';
-import { stoppedOrFailed, type Ran } from './outcome.js';
+import { Messages, type Extents, type Message } from './messages.js';
+import { failed, stoppedOrFailed, type Ran } from './outcome.js';
 import type { OnProgress } from './progress.js';
 import { RunFolders, type RunFolder } from './run-folders.js';
 import { runProcess, type Patience } from './run-process.js';
@@ -33,8 +35,8 @@ export interface Command {
   args: readonly string[];
   logLevel?: 'warn' | 'info';
   onLine?: (line: string) => void;
-  /** Takes a warning that it understands and answers true. */
-  onWarning?: (warning: string) => boolean;
+  /** Hears warnings and errors; what it answers true for is understood. */
+  listener?: { take: (message: Message) => boolean; extents: Extents };
   /** Secrets beyond those of the access. */
   secrets?: readonly string[];
 }
@@ -82,13 +84,14 @@ export class Runs {
   }
 
   async runIn(folder: RunFolder, access: RepositoryAccess, command: Command, call: Call): Promise<Ran> {
-    const transcript = new Transcript([...secretsOf(access), ...(command.secrets ?? [])], command.onWarning);
+    const transcript = new Transcript([...secretsOf(access), ...(command.secrets ?? [])], command.listener?.take);
     const temporaryAccess = access.kind === 's3' && access.sessionToken !== undefined;
+    const about = { command: command.args[0], temporaryAccess };
     const { binary, limits } = this.settings;
-    if (!(await isProgram(binary))) return { ended: { startError: 'ENOENT' }, transcript, temporaryAccess };
+    if (!(await isProgram(binary))) return { ended: { startError: 'ENOENT' }, transcript, about };
 
     call.onProgress?.({ phase: 'preparing', bytesDone: 0 });
-    const messages = new Messages(transcript.take);
+    const messages = new Messages(transcript.take, command.listener?.extents);
     const lines = new Lines(command.onLine ?? (() => {}));
     const [file = binary, ...args] = [...(await launcherOf(limits)), binary, ...command.args];
     const ended = await runProcess(
@@ -106,7 +109,7 @@ export class Runs {
     lines.end();
     messages.end();
     folder.processWouldNotEnd = ended.leftBehind !== undefined;
-    return { ended, transcript, temporaryAccess };
+    return { ended, transcript, about };
   }
 
   async dropCache(access: RepositoryAccess): Promise<void> {
@@ -121,17 +124,28 @@ export class Runs {
         storageRetries: this.settings.limits?.storageRetries,
       });
     try {
-      return await this.inFolder(profile, (folder) => this.runIn(folder, access, command, call));
+      const ran = await this.inFolder(profile, (folder) => this.runIn(folder, access, command, call));
+      return await withClockSkew(ran, access, call.signal);
     } catch (error) {
       const startError = (error as NodeJS.ErrnoException).code;
       if (startError !== 'ENOSPC' && startError !== 'EDQUOT') throw error;
-      return { ended: { startError }, transcript: new Transcript([]), temporaryAccess: false };
+      return { ended: { startError }, transcript: new Transcript([]), about: {} };
     }
   }
 
   private cacheOf(access: RepositoryAccess): string {
     return join(this.settings.cacheFolder, cacheNameOf(access));
   }
+}
+
+/** A refusal may come of a clock that is wrong, which an answer of the storage tells by its own. */
+async function withClockSkew(ran: Ran, access: RepositoryAccess, signal?: AbortSignal): Promise<Ran> {
+  const { ended, transcript } = ran;
+  if (access.kind !== 's3' || ended.stopped !== undefined) return ran;
+  // A listing that is refused ends with 0.
+  const mayHaveFailed = ended.exitCode !== 0 || transcript.errors.total > 0;
+  if (!mayHaveFailed || !mayBeTheClock(failed(ran).class)) return ran;
+  return { ...ran, about: { ...ran.about, clockSkewMs: await measureClockSkew(access.endpoint, { signal }) } };
 }
 
 async function isProgram(path: string): Promise<boolean> {

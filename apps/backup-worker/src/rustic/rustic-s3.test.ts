@@ -3,11 +3,15 @@ import { S3ObjectStore } from '@buckets/object-storage';
 import { startSeaweedFs, type SeaweedFs } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
 import { compareTrees, describeTree } from '@buckets/trees';
+import { execa } from 'execa';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import type { S3Access } from './access.js';
 import { PASSWORD, PATIENT, TestBench } from './testing/bench.js';
+import { wrongClock } from './testing/wrong-clock.js';
+
+const hasCompiler = !(await execa('cc', ['--version'], { reject: false })).failed;
 
 /** Each test runs rustic several times, on machines that have other things to do. */
 jest.setTimeout(60_000);
@@ -144,6 +148,32 @@ describe('on an S3 server', () => {
       outcome: 'failed',
       class: 'storage-unreachable',
     });
+  });
+
+  (hasCompiler ? it : it.skip).each([
+    [20, '20 minutes ahead'],
+    [-20, '20 minutes behind'],
+  ])('a clock that is off by %i minutes is called so, and by how much', async (minutes, words) => {
+    const access = await repository();
+    // rustic's clock is wrong, and the worker's with it.
+    const environment = await wrongClock(bench.folder, { aheadSeconds: minutes * 60 });
+    const now = Date.now.bind(Date);
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + minutes * 60_000);
+    try {
+      const rustic = bench.rustic({ environment, limits: { storageRetries: 0 } });
+      expect(await rustic.backup(access, bench.order(), PATIENT)).toMatchObject({
+        outcome: 'failed',
+        class: 'clock-skewed',
+        canPass: false,
+        reason: expect.stringContaining(`It is ${words}.`),
+      });
+      await expect(rustic.snapshots(access, PATIENT)).rejects.toMatchObject({ code: 'rustic-clock-skewed' });
+      const temporary = { ...access, sessionToken: 'token' };
+      expect(await rustic.backup(temporary, bench.order(), PATIENT)).toMatchObject({ class: 'clock-skewed' });
+    } finally {
+      clock.mockRestore();
+    }
+    expect(await bench.rustic().backup(access, bench.order(), PATIENT)).toMatchObject({ outcome: 'succeeded' });
   });
 
   it('no secret is in the arguments or the environment of the process, nor in what went wrong', async () => {

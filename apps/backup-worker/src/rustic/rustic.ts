@@ -5,6 +5,7 @@ import type { RepositoryAccess } from './access.js';
 import { backupArguments, backupOutcome, BackupReport, type BackupOrder, type BackupOutcome } from './backup.js';
 import { checkArguments, checkOutcome, type CheckOrder, type CheckOutcome } from './check.js';
 import { failure, RusticFailure, type FailureClass } from './failure.js';
+import { asOnDisk } from './names-on-disk.js';
 import { makeRepository, type NewRepository } from './new-repository.js';
 import { failed, mustHaveSucceeded, type Failed } from './outcome.js';
 import { progressOf, type RusticProgress } from './progress.js';
@@ -38,21 +39,30 @@ export class Rustic {
   async backup(access: RepositoryAccess, order: BackupOrder, call: Call): Promise<BackupOutcome> {
     order.tags.forEach(refuseTag);
     if (order.parent !== undefined) refuseSnapshotId(order.parent);
-    const root = await folderAt(order.root);
+    const root = await folderAt(order.root).catch((error: unknown) => {
+      if (/^(EACCES|EPERM)$/.test(codeOf(error))) return failedWith('source-denied', codeOf(error));
+      throw error;
+    });
     if (root === undefined) return failedWith('source-missing');
+    if (typeof root !== 'string') return root;
     let report = new BackupReport(root);
     const command = () => {
       report = new BackupReport(root);
       return {
         args: backupArguments({ ...order, root }),
-        onWarning: report.takeWarning,
+        listener: report,
         onLine: (line: string) => {
           tell(call, progressOf(line, 'uploading'));
           report.takeLine(line);
         },
       };
     };
-    return backupOutcome(await this.runs.run(access, command, call), report);
+    const outcome = backupOutcome(await this.runs.run(access, command, call), report);
+    for (const file of [...report.unreadable.first, ...report.vanished.first])
+      file.path = await asOnDisk(root, file.path);
+    // rustic says the same of a folder that is not there and of one that it may not enter.
+    const isThere = outcome.outcome === 'failed' && outcome.class === 'source-missing' && (await exists(root));
+    return isThere ? failedWith('source-denied', outcome.stderrTail) : outcome;
   }
 
   /**
@@ -77,7 +87,7 @@ export class Rustic {
       report = new RestoreReport();
       return {
         args: restoreArguments(snapshotId, folder, options.paths),
-        onWarning: report.takeWarning,
+        listener: report,
         onLine: (line: string) => {
           const progress = progressOf(line, 'restoring', report.files);
           tell(call, progress);

@@ -11,17 +11,18 @@ export class Transcript {
   /** The end of all errors, for the class of a failure and for people. */
   errorTail = '';
 
-  /** @param onWarning takes a warning that it understands and answers true; the others are kept here */
+  /** @param listen hears warnings and errors; a warning for which it answers true is not kept here */
   constructor(
     private readonly secrets: readonly string[],
-    private readonly onWarning: (text: string) => boolean = () => false,
+    private readonly listen: (message: Message) => boolean = () => false,
   ) {}
 
   readonly take = (message: Message): void => {
     const text = redacted(message.text, this.secrets);
-    if (message.level === 'info') note(this.infos, text);
-    else if (message.level === 'error') this.takeError(text);
-    else if (!this.onWarning(text)) note(this.warnings, text);
+    if (message.level === 'info') return note(this.infos, text);
+    const taken = this.listen({ ...message, text });
+    if (message.level === 'error') this.takeError(text);
+    else if (!taken) note(this.warnings, text);
   };
 
   private takeError(text: string): void {

@@ -10,6 +10,7 @@ import {
 import { nanos } from '@nats-io/transport-node';
 import { readActivity, STREAM, subjects, UnreadableMessage, type ReceivedActivity } from '@buckets/contracts';
 import { Backoff, type Logger } from '@buckets/service';
+import type { ClockSkews } from './clock-skews.js';
 import type { Clock } from './clock.js';
 import type { Heard } from './activity-board.js';
 
@@ -36,6 +37,7 @@ export class ActivityReader {
     private readonly js: JetStreamClient,
     private readonly jsm: JetStreamManager,
     private readonly clock: Clock,
+    private readonly skews: ClockSkews,
     private readonly log: Logger,
   ) {}
 
@@ -85,6 +87,7 @@ export class ActivityReader {
       this.leaveOut(error);
       return;
     }
+    if (activity.name === 'host') this.skews.hear(activity.hostId, activity.data, message.time);
     const ageMs = live ? 0 : Math.max(0, Date.now() - message.time.getTime());
     listener.hear(activity, { at: this.clock.now() - ageMs, live });
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { PartialReason } from '@buckets/contracts';
+import { PARTIAL_REASONS, type PartialReason } from '@buckets/contracts';
 import fc from 'fast-check';
 import { noLongerKept, type KeptBackup } from './no-longer-kept.js';
 
@@ -56,7 +56,7 @@ describe('a retention', () => {
     expect(noLongerKept([first, { ...second, generation: 2 }], { last: 1 })).toEqual(['2031-01-02T01:00']);
   });
 
-  const reasons = fc.subarray<PartialReason>(['unreadable-files', 'unwitnessed', 'empty', 'shrunken']);
+  const reasons = fc.subarray<PartialReason>([...PARTIAL_REASONS]);
   const backups = fc.uniqueArray(
     fc.record({
       id: fc.uuid(),
