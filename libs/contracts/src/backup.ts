@@ -49,6 +49,13 @@ export class BackupRecord {
   @Count() filesNew!: number;
   @Count() filesChanged!: number;
   @Optional() @BackupId() parentId?: string;
+  /**
+   * Files that grew or were cut while they were read: the backup has what was read of them, and lacks nothing. Only a
+   * backup that was proven restorable by its trees says this.
+   */
+  @Optional() @Nested(FileProblems) changedWhileRead?: FileProblems;
+  /** Whether what read the files could see nothing else of its host; of old, nobody knows. */
+  @Optional() @IsBoolean() confined?: boolean;
 }
 
 /** Whether it lacks some files at most. The product restores no other by itself, and no other stands for the data. */

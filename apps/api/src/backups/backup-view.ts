@@ -28,6 +28,12 @@ export class BackupView {
   @ApiProperty({ enum: ['succeeded', 'partial'] }) outcome!: 'succeeded' | 'partial';
   @ApiProperty({ enum: PARTIAL_REASONS, isArray: true }) partialBecause!: PartialReason[];
   @ApiProperty({ type: FileProblemsView }) unreadable!: FileProblemsView;
+  @ApiPropertyOptional({
+    type: FileProblemsView,
+    description:
+      'Files that grew or were cut while they were read: the backup holds what was read, and a restore gives that back',
+  })
+  changedWhileRead?: FileProblemsView;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
   @Whole() files!: number;
@@ -38,10 +44,15 @@ export class BackupView {
   @Whole() filesNew!: number;
   @Whole() filesChanged!: number;
   @ApiPropertyOptional() parentId?: string;
+  @ApiPropertyOptional({
+    description:
+      'Whether what read the files could see nothing else of its host, so that no link could bring in what belongs to others',
+  })
+  confined?: boolean;
 }
 
 export async function backupView({ project_id, record }: BackupRow, keys: ProjectKeys): Promise<BackupView> {
-  const { backupId, partialBecause, unreadable, ...rest } = record;
+  const { backupId, partialBecause, unreadable, changedWhileRead, ...rest } = record;
   return {
     id: backupId,
     projectId: project_id,
@@ -49,5 +60,8 @@ export async function backupView({ project_id, record }: BackupRow, keys: Projec
     outcome: partialBecause.length === 0 ? 'succeeded' : 'partial',
     partialBecause,
     unreadable: await openProblems(unreadable, project_id, keys),
+    ...(changedWhileRead === undefined
+      ? {}
+      : { changedWhileRead: await openProblems(changedWhileRead, project_id, keys) }),
   };
 }

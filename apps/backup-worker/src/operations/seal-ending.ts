@@ -45,6 +45,16 @@ export function sealEnding(
             ...(hook === undefined ? {} : { hook: { ...hook, output: sealed('output', hook.output) } }),
           },
         }),
-    ...(backup === undefined ? {} : { backup: { ...backup, unreadable: problems(backup.unreadable) } }),
+    ...(backup === undefined
+      ? {}
+      : {
+          backup: {
+            ...backup,
+            unreadable: problems(backup.unreadable),
+            ...(backup.changedWhileRead === undefined
+              ? {}
+              : { changedWhileRead: problems(backup.changedWhileRead) }),
+          },
+        }),
   };
 }

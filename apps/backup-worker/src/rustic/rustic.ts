@@ -1,9 +1,11 @@
 import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { mountPointsWithin } from '../restore/mount-points.js';
 import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
 import type { RepositoryAccess } from './access.js';
 import { backupArguments, backupOutcome, BackupReport, type BackupOrder, type BackupOutcome } from './backup.js';
 import { checkArguments, checkOutcome, type CheckOrder, type CheckOutcome } from './check.js';
+import { INSIDE, type View } from './confinement.js';
 import { failure, RusticFailure, type FailureClass } from './failure.js';
 import { makeRepository, type NewRepository } from './new-repository.js';
 import { failed, mustHaveSucceeded, type Failed } from './outcome.js';
@@ -17,10 +19,13 @@ import { WholeOutput } from './whole-output.js';
 
 /** The one place that runs rustic. Several runs may go on at once. */
 export class Rustic {
+  /** Whether a run sees what it is about and nothing else. */
+  readonly isConfined: boolean;
   private readonly runs: Runs;
 
   constructor(settings: RusticSettings) {
     this.runs = new Runs(settings);
+    this.isConfined = settings.confinement !== undefined;
   }
 
   /**
@@ -38,13 +43,16 @@ export class Rustic {
   async backup(access: RepositoryAccess, order: BackupOrder, call: Call): Promise<BackupOutcome> {
     order.tags.forEach(refuseTag);
     if (order.parent !== undefined) refuseSnapshotId(order.parent);
-    const root = await folderAt(order.root);
-    if (root === undefined) return failedWith('source-missing');
+    const source = await folderAt(order.root);
+    if (source === undefined) return failedWith('source-missing');
+    const views = await viewsOf({ from: source, at: INSIDE.source, tenants: true });
+    const root = this.runs.seen(views[0]!);
     let report = new BackupReport(root);
     const command = () => {
       report = new BackupReport(root);
       return {
         args: backupArguments({ ...order, root }),
+        views,
         onWarning: report.takeWarning,
         onLine: (line: string) => {
           tell(call, progressOf(line, 'uploading'));
@@ -72,11 +80,13 @@ export class Rustic {
     options.paths?.forEach(refusePath);
     const folder = await emptyFolderAt(destination);
     if (typeof folder !== 'string') return folder;
+    const view: View = { from: folder, at: INSIDE.destination, tenants: true, writable: true };
     let report = new RestoreReport();
     const command = () => {
       report = new RestoreReport();
       return {
-        args: restoreArguments(snapshotId, folder, options.paths),
+        args: restoreArguments(snapshotId, this.runs.seen(view), options.paths),
+        views: [view],
         onWarning: report.takeWarning,
         onLine: (line: string) => {
           const progress = progressOf(line, 'restoring', report.files);
@@ -163,6 +173,12 @@ export class Rustic {
   dropCache(access: RepositoryAccess): Promise<void> {
     return this.runs.dropCache(access);
   }
+}
+
+/** What is mounted below a folder is seen as well, and each mount by itself: the kernel's option holds for one mount. */
+async function viewsOf(view: View): Promise<View[]> {
+  const below = (await mountPointsWithin(view.from)).filter((point) => point !== view.from);
+  return [view, ...below.map((from) => ({ ...view, from, at: join(view.at, relative(view.from, from)) }))];
 }
 
 function tell({ onProgress }: Call, progress: RusticProgress | undefined): void {
