@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { UNFINISHED, writeAtomically } from './files.mjs';
+import { filesIn, UNFINISHED, writeAtomically } from './files.mjs';
 
 /**
  * Compiles the TypeScript of every package, `X/src` to `X/dist`: what has changed since the last time, by content.
@@ -60,12 +60,6 @@ function packagesOf(root) {
   return [...under('apps'), ...under('libs'), 'stack', 'bench']
     .map((folder) => join(root, folder))
     .filter((folder) => existsSync(join(folder, 'src')));
-}
-
-function filesIn(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
 }
 
 /** An output without a source would still be imported. What another build is writing right now stays. */

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** How the names of what is not finished end. */
@@ -33,4 +33,12 @@ export async function sha256Of(file) {
 /** The SHA-256 of a text, in hex. */
 export function sha256OfText(text) {
   return createHash('sha256').update(text).digest('hex');
+}
+
+/** The files below a folder, as paths from there. Node.js has this too, but not all that run this agree on it. */
+export function filesIn(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return filesIn(join(folder, entry.name)).map((file) => join(entry.name, file));
+    return entry.isFile() ? [entry.name] : [];
+  });
 }

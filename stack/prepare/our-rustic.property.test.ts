@@ -1,10 +1,13 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { randomFillSync } from 'node:crypto';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { findTool } from '@buckets/real-parts';
-import { changeTree, compareTrees, describeTree, growTree, removeTree } from '@buckets/trees';
+import { changeTree, compareTrees, describeTree, growTree, removeTree, type TreeDescription } from '@buckets/trees';
 import { execa } from 'execa';
 import fc from 'fast-check';
 
@@ -33,15 +36,33 @@ const backup = (program: string, repository: string) =>
   rustic(program, repository, ...'backup --as-path / --host here --command none --json'.split(' '), at('source'));
 
 async function runRestic(repository: string, ...args: string[]): Promise<string> {
-  const env = { RESTIC_REPOSITORY: at(repository), RESTIC_PASSWORD: 'secret', HOME: folder, XDG_CACHE_HOME: at('cache') };
+  const env = {
+    RESTIC_REPOSITORY: at(repository),
+    RESTIC_PASSWORD: 'secret',
+    HOME: folder,
+    XDG_CACHE_HOME: at('cache'),
+  };
   return (await execa(restic!, args, { env, cwd: at('source') })).stdout;
 }
 
 /** What a repository holds, as far as two programs that do the same cannot differ in it. */
 async function contentOf(repository: string): Promise<{ blobs: string[]; snapshot: Record<string, unknown> }> {
   const blobs = (await rustic(stock!, repository, 'list', 'blobs')).split('\n').toSorted();
-  const snapshot = JSON.parse(await rustic(stock!, repository, 'cat', 'snapshot', 'latest')) as Snapshot;
-  const { time: _time, program_version: _version, parent: _parent, parents: _parents, summary, ...rest } = snapshot;
+  const groups = JSON.parse(await rustic(stock!, repository, 'snapshots', '--json')) as { snapshots: Snapshot[] }[];
+  const snapshot = groups
+    .flatMap(({ snapshots }) => snapshots)
+    .toSorted(byTime)
+    .at(-1)!;
+  const {
+    id: _id,
+    original: _original,
+    time: _time,
+    program_version: _version,
+    parent: _parent,
+    parents: _parents,
+    summary,
+    ...rest
+  } = snapshot;
   const { backup_start: _s, backup_end: _e, backup_duration: _b, total_duration: _t, ...counted } = summary;
   // A frame of zstd tells its length or does not: some bytes of each blob.
   const lengths = Object.keys(counted).filter((name) => name.endsWith('_packed'));
@@ -49,7 +70,10 @@ async function contentOf(repository: string): Promise<{ blobs: string[]; snapsho
   return { blobs, snapshot: { ...rest, summary: counted } };
 }
 
+const byTime = (one: Snapshot, other: Snapshot) => (one.time < other.time ? -1 : 1);
+
 interface Snapshot extends Record<string, unknown> {
+  time: string;
   summary: Record<string, unknown>;
 }
 
@@ -126,24 +150,120 @@ const comparable = stock !== undefined && isOurs;
   });
 });
 
-(comparable && restic !== undefined ? describe : describe.skip)('our rustic beside restic', () => {
-  it('reads what restic has written, and restic what it has written, pruned or not', async () => {
-    const text = { size: 2 * 1024 * KIB, content: 'text' };
-    await grow({ seed: 5, smallFiles: 120, hardCases: true, files: [{ ...text, content: 'random' }, text] });
+(isOurs && restic !== undefined ? describe : describe.skip)('our rustic beside restic', () => {
+  const compared = async (wanted: TreeDescription) =>
+    compareTrees(wanted, await describeTree(at('restored')), { allocated: 'ignore', topFolder: false });
+  const text = { size: 2 * 1024 * KIB, content: 'text' } as const;
+  const random = { ...text, content: 'random' } as const;
+
+  it('reads what restic has written', async () => {
+    await grow({ seed: 5, smallFiles: 120, hardCases: false, files: [random, text] });
     await runRestic('repository', 'init');
     await runRestic('repository', 'backup', '.');
     await rustic(ours, 'repository', 'restore', '--numeric-id', 'latest', at('restored'));
-    const wanted = await describeTree(at('source'));
-    const compared = async () =>
-      compareTrees(wanted, await describeTree(at('restored')), { allocated: 'ignore', topFolder: false });
-    expect(await compared()).toEqual([]);
+    expect(await compared(await describeTree(at('source')))).toEqual([]);
+  });
 
-    await rustic(ours, 'repository', 'forget', 'latest');
+  it('writes what restic reads, also when packs were written anew by a prune', async () => {
+    // restic 0.14 brings back neither all names of links nor all times.
+    await grow({ seed: 6, smallFiles: 120, hardCases: false, files: [random, text, random] });
+    const wanted = await describeTree(at('source'));
+    await growTree(at('source', 'passing'), { seed: 7, smallFiles: 90, bytes: 9e6, hardCases: false });
+    await runRestic('repository', 'init');
     await backup(ours, 'repository');
+    await removeTree(at('source', 'passing'));
+    await backup(ours, 'repository');
+    const packs = async () => (await rustic(ours, 'repository', 'list', 'packs')).split('\n').toSorted();
+    const before = await packs();
+    await rustic(ours, 'repository', 'forget', 'latest~1');
     await rustic(ours, 'repository', 'prune', '--instant-delete', '--max-unused', '0');
+    const after = await packs();
+    expect(after.some((pack) => !before.includes(pack))).toBe(true);
     expect(await runRestic('repository', 'check', '--read-data')).toContain('no errors were found');
-    await removeTree(at('restored'));
     await runRestic('repository', 'restore', 'latest', '--target', at('restored'));
-    expect(await compared()).toEqual([]);
+    expect(await compared(wanted)).toEqual([]);
   });
 });
+
+(isOurs ? describe : describe.skip)('our rustic, when something goes wrong inside of it,', () => {
+  it('makes no snapshot that lacks a file, whichever allocation fails', async () => {
+    await grow({ seed: 8, smallFiles: 150, hardCases: false, files: [] });
+    await writeFile(at('shim.c'), FAILING_ALLOCATION);
+    await execa('cc', ['-shared', '-fPIC', '-O1', '-o', at('shim.so'), at('shim.c'), '-ldl']);
+    const outcomes = { failed: 0, made: 0 };
+    for (let failing = 1; failing <= 24; failing++) {
+      await removeTree(at('repository'));
+      await rustic(ours, 'repository', 'init');
+      const env = { LD_PRELOAD: at('shim.so'), FAILING: String(failing) };
+      const args = ['-r', at('repository'), '--password-command', 'echo secret', '--no-cache', '--no-progress'];
+      const { failed } = await execa(ours, [...args, 'backup', '--as-path', '/', at('source')], { env, reject: false });
+      const ids = await rustic(ours, 'repository', 'list', 'snapshots');
+      expect(ids === '').toBe(failed);
+      outcomes[failed ? 'failed' : 'made']++;
+      if (failed) continue;
+      await rustic(ours, 'repository', 'restore', '--numeric-id', 'latest', at('restored'));
+      const [is, wanted] = await Promise.all([describeTree(at('restored')), describeTree(at('source'))]);
+      expect([...is.keys()].toSorted()).toEqual([...wanted.keys()].toSorted());
+      await removeTree(at('restored'));
+    }
+    expect(outcomes.failed).toBeGreaterThan(0);
+  });
+
+  it('speaks TLS with a storage whose certificate it knows, and with no other', async () => {
+    const names = [
+      '-subj',
+      '/CN=localhost',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-addext',
+      'basicConstraints=CA:FALSE',
+    ];
+    const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    await execa('openssl', [...kind, ...names, '-keyout', at('key'), '-out', at('certificate')]);
+    const heard: string[] = [];
+    const server = createServer({ key: await readFile(at('key')), cert: await readFile(at('certificate')) });
+    server.on('request', ({ url }, response) => {
+      heard.push(url!);
+      response.writeHead(404).end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const options = { endpoint: `https://127.0.0.1:${port}`, region: 'x', bucket: 'b', access_key_id: 'k', retry: '0' };
+    const lines = Object.entries({ ...options, secret_access_key: 's', disable_config_load: 'true' });
+    const profile = [
+      '[repository]\nrepository = "opendal:s3"\npassword = "x"\nno-cache = true\n[repository.options]',
+      ...lines.map(([key, value]) => `${key} = "${value}"`),
+    ];
+    await writeFile(at('tls.toml'), profile.join('\n'));
+    const ask = (certificates: string) =>
+      execa(ours, ['-P', at('tls'), 'snapshots'], {
+        env: { SSL_CERT_FILE: certificates, HOME: folder },
+        reject: false,
+      });
+    try {
+      expect((await ask('/etc/ssl/certs/ca-certificates.crt')).stderr).toMatch(/certificate/i);
+      expect(heard).toEqual([]);
+      await ask(at('certificate'));
+      expect(heard.length).toBeGreaterThan(0);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+/** The allocation with the number FAILING of those that a context of zstd may be fails. */
+const FAILING_ALLOCATION = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+static atomic_int seen;
+void *malloc(size_t size) {
+  static void *(*next)(size_t);
+  if (!next) next = dlsym(RTLD_NEXT, "malloc");
+  const char *failing = getenv("FAILING");
+  if (failing && size >= 96 * 1024 && size < 4 * 1024 * 1024 && ++seen == atoi(failing)) return NULL;
+  return next(size);
+}
+`;

@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -82,9 +83,19 @@ async function makeInCache(tool, cache) {
     renameSync(unfinished, folderOf(tool, cache));
     const program = await inCache(tool, cache);
     if (!program) throw new Error(`${tool.name} was made, but is not in ${folderOf(tool, cache)}.`);
+    removeAbandoned(tool, cache);
     return program;
   } finally {
     dropLock(lock);
+  }
+}
+
+/** What was begun of other editions, and nobody goes on with. */
+function removeAbandoned({ name }, cache) {
+  for (const folder of readdirSync(cache)) {
+    if (!folder.startsWith(`${name}-`) || !folder.endsWith(UNFINISHED)) continue;
+    const isBeingMade = existsSync(join(cache, folder.replace(UNFINISHED, '.lock')));
+    if (!isBeingMade) rmSync(join(cache, folder), { recursive: true, force: true });
   }
 }
 

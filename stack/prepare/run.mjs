@@ -10,7 +10,7 @@ let interruption;
 /**
  * Runs a program to its end and returns what it printed.
  *
- * @param {object} [options] `whole` keeps all of the output, not just its last 100,000 characters
+ * @param {object} [options] `whole`: all of its standard output and nothing else, not the last 100,000 characters of both
  * @throws {Advice} with the end of its output when it fails, or what `tell` makes of its lines
  */
 export function run(program, args, { env, cwd, onLine = () => undefined, tell = theEnd, whole = false } = {}) {
@@ -25,11 +25,13 @@ export function run(program, args, { env, cwd, onLine = () => undefined, tell = 
     });
     children.add(child);
     let output = '';
+    let standardOutput = '';
     for (const stream of [child.stdout, child.stderr]) {
       // A program may write a line in pieces.
       let begun = '';
       stream.setEncoding('utf8').on('data', (text) => {
-        output = whole ? output + text : (output + text).slice(-100_000);
+        output = (output + text).slice(-100_000);
+        if (whole && stream === child.stdout) standardOutput += text;
         const lines = (begun + text).split('\n');
         begun = lines.pop().slice(-10_000);
         for (const line of lines) onLine(line);
@@ -42,7 +44,7 @@ export function run(program, args, { env, cwd, onLine = () => undefined, tell = 
     child.once('close', (code, signal) => {
       children.delete(child);
       if (interruption) return reject(interruption);
-      if (code === 0) return resolve(output);
+      if (code === 0) return resolve(whole ? standardOutput : output);
       const told = tell(output.trimEnd().split('\n')).join('\n  ');
       reject(new Advice(`${program} ${args[0]} failed (${signal ?? `exit code ${code}`}):\n  ${told}`));
     });

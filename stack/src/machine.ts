@@ -31,12 +31,11 @@ export async function measureMachine(): Promise<Machine> {
 
 /**
  * Three files at once are what two idle processors of ours carry: each has a stack of its own and waits for half of its
- * time. What is waited for may take twice as long as when alone, even there.
+ * time. What is waited for may take twice as long as when alone, even there; with less, longer.
  */
 export function loadFor({ processors, strength }: Machine): Load {
   const files = Math.max(1, Math.min(processors + 1, Math.round(1.5 * strength)));
-  const share = Math.min(1, strength / files);
-  return { files, patience: Math.min(20, Math.round((10 * 1.5) / share) / 10) };
+  return { files, patience: Math.min(20, Math.max(2, Math.round(40 / strength) / 10)) };
 }
 
 /** What tests do most: small objects are made, written, read and thrown away. */

@@ -1,6 +1,8 @@
 import { glob, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { patience as patienceOf } from '@buckets/patience';
 import { runChecks } from './checks.js';
 import { CLONE } from './clone.js';
 import { loadFor, measureMachine } from './machine.js';
@@ -38,7 +40,9 @@ async function test(args: readonly string[]): Promise<boolean> {
 
 /** How many there are. */
 async function testFiles(): Promise<number> {
-  const { default: config } = (await import(join(CLONE, 'jest.config.mjs'))) as { default: JestConfig };
+  const { default: config } = (await import(pathToFileURL(join(CLONE, 'jest.config.mjs')).href)) as {
+    default: JestConfig;
+  };
   const patterns = config.projects.flatMap(({ testMatch }) => testMatch.map((each) => each.replace('<rootDir>/', '')));
   let files = 0;
   for await (const _ of glob(patterns, { cwd: CLONE, exclude: ['**/node_modules', '**/dist'] })) files++;
@@ -52,7 +56,8 @@ interface JestConfig {
 /** Undefined when Jest came to no result. */
 async function jest(args: readonly string[]): Promise<JestResult | undefined> {
   const machine = await measureMachine();
-  const { files, patience } = loadFor(machine);
+  const { files, patience: needed } = loadFor(machine);
+  const patience = Math.max(needed, patienceOf());
   console.error(
     `This machine gives ${machine.strength.toFixed(1)} processors of ours (${machine.processors} are there): ` +
       `${files} test files at once, and waits may last ${patience} times as long.`,

@@ -62,7 +62,8 @@ export async function smallFiles(product: Product, rounds: number): Promise<void
     }
     if (step !== 'first backup') continue;
     const goals = [0.5, 1].slice(0, sides.length - 1).map((goal, other) => walls[0]! / walls[other + 1]! <= goal);
-    console.log(`  goal at most 0.50 of stock rustic, 1.00 of restic: ${goals.every(Boolean) ? 'met' : 'NOT MET'}`);
+    const others = ['0.50 of stock rustic', '1.00 of restic'].slice(0, sides.length - 1).join(', ');
+    console.log(`  goal at most ${others}: ${goals.every(Boolean) ? 'met' : 'NOT MET'}`);
   }
 }
 

@@ -13,8 +13,8 @@ export interface ConnectionSettings {
   connectTimeoutMs?: number;
 }
 
-/** A server, or this process, that is too busy to make a connection in time gets other chances. */
-const ATTEMPTS = 3;
+/** A server, or this process, that is too busy to make a connection in time gets another chance. */
+const ATTEMPTS = 2;
 
 /**
  * Connects and stays: reconnects for ever with a pause of a second and jitter, as a service outlives its server.

@@ -4,7 +4,12 @@ import { patience } from './patience.js';
 /** Something was not so in time. */
 export class NotInTime extends Error {
   readonly code = 'not-in-time';
-  constructor(what: string, withinMs: number, cause?: unknown) {
+  constructor(
+    what: string,
+    /** Milliseconds, the machine's patience included. */
+    readonly withinMs: number,
+    cause?: unknown,
+  ) {
     super(`${what} did not come about within ${withinMs / 1000} s.`, { cause });
     this.name = 'NotInTime';
   }

@@ -113,7 +113,7 @@ export class Supervised {
       this.#wasReady = true;
     } catch (error) {
       await this.stop();
-      throw error instanceof NotInTime ? this.#failed(`was not ready within ${readyWithinMs / 1000} s`, error) : error;
+      throw error instanceof NotInTime ? this.#failed(`was not ready within ${error.withinMs / 1000} s`, error) : error;
     } finally {
       waiting.abort();
     }
