@@ -21,7 +21,16 @@ class Trees implements ProvenBy {
 }
 
 const entry = (name: string, some: Partial<TreeEntry>): TreeEntry =>
-  ({ name: Buffer.from(name), mode: 0o100644, uid: 1, gid: 1, mtimeNs: 1n, size: 0, content: [], ...some }) as TreeEntry;
+  ({
+    name: Buffer.from(name),
+    mode: 0o100644,
+    uid: 1,
+    gid: 1,
+    mtimeNs: 1n,
+    size: 0,
+    content: [],
+    ...some,
+  }) as TreeEntry;
 const file = (name: string, size = 5) => entry(name, { type: 'file', size });
 const dir = (name: string, subtree?: string) => entry(name, { type: 'dir', subtree });
 const roots = [dir('persist', 'empty'), dir('project', 'project')];
@@ -35,9 +44,17 @@ describe('a snapshot proves that it can be restored', () => {
 
   it.each([
     ['a root that is gone', { top: [dir('project', 'empty')], empty: [] }, 'project-folder-missing'],
-    ['a file in the place of a root', { top: [file('persist'), dir('project', 'empty')], empty: [] }, 'project-folder-missing'],
+    [
+      'a file in the place of a root',
+      { top: [file('persist'), dir('project', 'empty')], empty: [] },
+      'project-folder-missing',
+    ],
     ['a folder without content', { top: roots, empty: [], project: [dir('src')] }, 'repository-damaged'],
-    ['an entry without a mode', { top: roots, empty: [], project: [entry('a', { type: 'fifo', mode: undefined })] }, 'repository-damaged'],
+    [
+      'an entry without a mode',
+      { top: roots, empty: [], project: [entry('a', { type: 'fifo', mode: undefined })] },
+      'repository-damaged',
+    ],
   ])('and does not with %s', async (_, trees, code) => {
     await expect(prove(new Trees(trees), { tree: 'top' })).rejects.toMatchObject({ code });
   });
@@ -59,8 +76,18 @@ describe('a snapshot proves that it can be restored', () => {
   });
 
   it('by no more than what has changed since one that was proven', async () => {
-    const before = { top: roots, empty: [], project: [dir('lib', 'lib'), dir('src', 'src')], lib: [file('x')], src: [] };
-    const now = { after: [dir('persist', 'empty'), dir('project', 'new')], new: [dir('lib', 'lib'), dir('src', 'other')], other: [file('b')] };
+    const before = {
+      top: roots,
+      empty: [],
+      project: [dir('lib', 'lib'), dir('src', 'src')],
+      lib: [file('x')],
+      src: [],
+    };
+    const now = {
+      after: [dir('persist', 'empty'), dir('project', 'new')],
+      new: [dir('lib', 'lib'), dir('src', 'other')],
+      other: [file('b')],
+    };
     const trees = new Trees({ ...before, ...now });
     await prove(trees, { tree: 'after' }, 'top');
     expect(trees.read).not.toContain('lib');
@@ -79,7 +106,7 @@ describe('a snapshot proves that it can be restored', () => {
     const shape = fc.letrec<{ tree: Shape }>((tie) => ({
       tree: fc.record({
         files: fc.array(fc.boolean(), { maxLength: 3 }),
-        folders: fc.oneof({ maxDepth: 3 }, fc.constant([]), fc.array(tie('tree'), { maxLength: 3 })),
+        folders: fc.oneof({ maxDepth: 3 }, fc.constant<Shape[]>([]), fc.array(tie('tree'), { maxLength: 3 })),
       }),
     })).tree;
     await fc.assert(

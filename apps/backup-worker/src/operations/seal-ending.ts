@@ -51,9 +51,7 @@ export function sealEnding(
           backup: {
             ...backup,
             unreadable: problems(backup.unreadable),
-            ...(backup.changedWhileRead === undefined
-              ? {}
-              : { changedWhileRead: problems(backup.changedWhileRead) }),
+            ...(backup.changedWhileRead === undefined ? {} : { changedWhileRead: problems(backup.changedWhileRead) }),
           },
         }),
   };

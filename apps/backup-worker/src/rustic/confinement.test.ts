@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { findTool } from '@buckets/real-parts';
 import { FolderStore, openRepository } from '@buckets/repository';
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -10,6 +10,8 @@ import { execa } from 'execa';
 import type { LocalAccess } from './access.js';
 import { Confinement, INSIDE } from './confinement.js';
 import { PATIENT, TestBench } from './testing/bench.js';
+
+jest.setTimeout(120_000);
 
 const SECRET = 'SECRET OF SOMEBODY ELSE';
 const folder = await mkdtemp(join(tmpdir(), 'buckets confinement '));
@@ -31,19 +33,24 @@ confined('a confined run', () => {
       return execa(file!, [...launcher, ...args], { reject: false });
     };
     const { stdout } = await look('/usr/bin/find', '/', '-maxdepth', '2', '-not', '-path', '/usr/*');
-    const seen = stdout.split('\n').filter((path) => !/^\/(lib|usr|etc)/.test(path));
-    expect(seen.toSorted()).toEqual(
-      ['/', '/cache', '/destination', '/repository', '/run', '/rustic', '/source', '/source/persist', '/source/project'],
-    );
+    const seen = stdout.split('\n').filter((path) => !/^\/(lib|usr|etc|proc)/.test(path));
+    expect(seen.toSorted()).toEqual([
+      '/',
+      '/cache',
+      '/destination',
+      '/repository',
+      '/run',
+      '/rustic',
+      '/source',
+      '/source/persist',
+      '/source/project',
+    ]);
     expect((await look('/usr/bin/cat', '/etc/shadow')).stderr).toContain('No such file');
     expect((await look('/usr/bin/cat', `${INSIDE.source}/project/file`)).stdout).toBe('content');
     expect((await look('/usr/bin/touch', `${INSIDE.source}/project/file`)).stderr).toContain('Read-only file system');
   });
 
-  it.each([
-    ['file', 'project/f7'],
-    ['folder', 'project/d7/inner'],
-  ] as const)('never reads what a link leads to that took the place of a %s', async (kind) => {
+  it.each(['file', 'folder'] as const)('never reads what a link leads to that took the place of a %s', async (kind) => {
     await using bench = await TestBench.make();
     const elsewhere = bench.path('elsewhere');
     await mkdir(join(elsewhere, 'inner'), { recursive: true });
@@ -80,7 +87,10 @@ confined('a confined run', () => {
       const access = await bench.repository();
       const made = await bench.rustic().backup(access, bench.order(), PATIENT);
       expect(made.outcome).toBe('succeeded');
-      expect(await search(access)).toMatchObject({ withSecret: ['secret'], paths: expect.arrayContaining(['project/mounted here/file']) });
+      expect(await search(access)).toMatchObject({
+        withSecret: ['secret'],
+        paths: expect.arrayContaining(['project/mounted here/file']),
+      });
     } finally {
       await execa('umount', [mounted]);
     }
@@ -120,7 +130,7 @@ describe('where runs cannot be confined', () => {
 /** What a tenant does in its own project, over and over, while it is backed up. */
 function swapping(kind: 'file' | 'folder' | 'fifo', root: string, target: string): ChildProcess {
   const script = `
-import os, sys
+import os, sys, time
 root, target, kind = sys.argv[1:]
 os.chdir(root)
 n = 0
@@ -134,6 +144,7 @@ while True:
     elif n % 2: os.mkfifo('project/.other')
     else: os.mknod('project/.other', 0o20600, os.makedev(1, 5))
     os.rename('project/.other', f'project/f{n}')
+    time.sleep(0.0005)
     with open('project/.file', 'w') as f: f.write('mine, of the same size!')
     os.rename('project/.file', f'project/f{n}')
 `;

@@ -67,7 +67,7 @@ export class Confinement {
       const found = lstatSync(path, { throwIfNoEntry: false });
       // On most machines /lib is a link into /usr.
       if (found?.isSymbolicLink() === true && dirname(path) === '/') {
-        if (!lstatSync(join(root, path), { throwIfNoEntry: false })) await symlink(readlinkSync(path), join(root, path));
+        await linkOnce(readlinkSync(path), join(root, path));
       } else if (existsSync(path)) machine.push({ from: path, at: path });
     }
     for (const at of new Set([...machine.map(({ at }) => at), ...Object.values(INSIDE)])) {
@@ -75,6 +75,9 @@ export class Confinement {
       await mkdir(isFile ? dirname(join(root, at)) : join(root, at), { recursive: true });
       if (isFile) await writeFile(join(root, at), '');
     }
+    // All that rustic asks /proc for is its own path.
+    await mkdir(join(root, 'proc/self'), { recursive: true });
+    await linkOnce(INSIDE.program, join(root, 'proc/self/exe'));
     const confinement = new Confinement(root, machine);
     return (await confinement.whyNot(folder)) ?? confinement;
   }
@@ -105,13 +108,18 @@ export class Confinement {
           stdin: 'ignore',
         });
       const ran = await look('cat', `${INSIDE.source}/secret`);
-      if (ran.failed) return `mount namespaces cannot be had (${(ran.stderr || ran.shortMessage).trim().slice(0, 500)})`;
+      if (ran.failed)
+        return `mount namespaces cannot be had (${String(ran.stderr || ran.shortMessage).trim().slice(0, 500)})`;
       const { failed } = await look('cat', `${INSIDE.source}/link`);
       return failed ? undefined : 'the kernel follows links on a mount with nosymfollow (Linux 5.10 and newer do not)';
     } finally {
       await rm(trial, { recursive: true, force: true });
     }
   }
+}
+
+async function linkOnce(target: string, path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) await symlink(target, path);
 }
 
 /** All mounts of the table are made by one process; they go with the last process that sees them. */
@@ -127,13 +135,7 @@ const OWN_MOUNTS = [
 ];
 
 function mountLine({ from, at, writable = false, tenants = false }: View, root: string): string {
-  const options = [
-    'bind',
-    writable ? 'rw' : 'ro',
-    'nosuid',
-    'nodev',
-    ...(tenants ? ['nosymfollow', 'noexec'] : []),
-  ];
+  const options = ['bind', writable ? 'rw' : 'ro', 'nosuid', 'nodev', ...(tenants ? ['nosymfollow', 'noexec'] : [])];
   return `${field(from)} ${field(join(root, at))} none ${options.join(',')} 0 0\n`;
 }
 

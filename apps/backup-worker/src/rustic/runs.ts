@@ -106,7 +106,9 @@ export class Runs {
     const messages = new Messages(transcript.take);
     const lines = new Lines(command.onLine ?? (() => {}));
     const own: View = { from: folder.path, at: INSIDE.run, writable: true };
-    const program = (await confinement?.launcher(join(folder.path, 'mounts'), [own, ...(command.views ?? [])])) ?? [binary];
+    const program = (await confinement?.launcher(join(folder.path, 'mounts'), [own, ...(command.views ?? [])])) ?? [
+      binary,
+    ];
     const [file = binary, ...args] = [...(await launcherOf(limits)), ...program, ...command.args];
     const home = this.home(folder.path);
     const ended = await runProcess(
