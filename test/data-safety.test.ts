@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { execaSync } from 'execa';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { compareTrees, describeTree, differenceText, growTree, type TreeDescription } from '@buckets/trees';
+import type { Backup } from './running/api.js';
 import { runOf, startCopy } from './running/copy.js';
 import { OperatorsCommand } from './running/operators-command.js';
 import { Product } from './running/product.js';
@@ -37,6 +41,51 @@ async function projectWithFiles(id: string): Promise<{ folder: string; picture: 
 async function differences(expected: TreeDescription, folder: string): Promise<string[]> {
   return compareTrees(expected, await describeTree(folder), { topFolder: false }).map(differenceText);
 }
+
+describe('what a running project changes while it is read', () => {
+  it('is named, and the backup is restored with what was read', async () => {
+    const { folder } = await projectWithFiles('logging');
+    // Random, so that reading it takes a while, and first in the order in which folders are read.
+    await writeFile(join(folder, 'project', '0-large'), randomBytes(150_000_000));
+    const logs = Array.from({ length: 20 }, (_, index) => join(folder, 'project', `${index}.log`));
+    for (const log of logs) await writeFile(log, 'the first line\n');
+    const writing = spawn('python3', ['-c', GROWING_LOGS, ...logs], { stdio: ['ignore', 'ignore', 'inherit'] });
+    let backup: Backup;
+    try {
+      const { state, result } = await product.backUp('logging', { consistency: 'live' });
+      expect(state).toBe('succeeded');
+      backup = (await product.api.backups('logging')).find(({ id }) => id === result?.backupId)!;
+    } finally {
+      writing.kill('SIGKILL');
+      await once(writing, 'exit');
+    }
+    expect(backup.changedWhileRead?.total).toBeGreaterThan(0);
+    expect(backup.changedWhileRead?.first[0]?.path).toMatch(/^\/project\/\d+\.log$/);
+    expect(backup.confined).toBe(process.geteuid?.() === 0);
+
+    await rm(folder, { recursive: true });
+    expect(await product.start('logging')).toMatchObject({
+      state: 'succeeded',
+      result: { restore: { backupId: backup.id, problems: { total: 0 } } },
+    });
+    for (const log of logs) {
+      const [first, ...more] = (await readFile(join(folder, 'project', basename(log)), 'utf8')).split('\n');
+      expect(first).toBe('the first line');
+      expect(more.slice(0, -1).every((line) => line === 'another line')).toBe(true);
+    }
+  });
+});
+
+/** Half of the logs grow, half are cut as soon as they have grown. */
+const GROWING_LOGS = `
+import sys
+logs = [open(path, 'a') for path in sys.argv[1:]]
+while True:
+    for index, log in enumerate(logs):
+        log.write('another line\\n')
+        log.flush()
+        if index % 2: log.truncate(15)
+`;
 
 describe('data that are not there', () => {
   it('are restored although somebody has made empty folders in their place', async () => {

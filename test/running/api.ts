@@ -30,6 +30,8 @@ export interface Backup {
   outcome: 'succeeded' | 'partial';
   partialBecause: string[];
   unreadable: FileProblems;
+  changedWhileRead?: FileProblems;
+  confined?: boolean;
   consistency: { mode: string; movedWhileReading: boolean };
   counter: { generation: number; epoch: string; n: number };
   parentId?: string;

@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { natsSettings } from '@buckets/log';
 import { serviceSettings } from '@buckets/service';
 import {
+  boolean,
   bytes,
   command,
   defineSettings,
@@ -27,6 +28,12 @@ export const workerSettings = defineSettings({
   memoryBytes: bytes('BUCKETS_WORKER_MEMORY', {
     default: `${Math.max(1024, Math.floor(totalmem() / 2 ** 21))}MiB`,
     describe: 'Memory that all rustic processes together may be expected to take',
+  }),
+  unconfined: boolean('BUCKETS_UNCONFINED', {
+    default: false,
+    describe:
+      'Whether a worker that runs as root may back up without a mount namespace, where the machine allows none: ' +
+      "a link that a tenant swaps in while it is read then brings other people's files into the tenant's backup",
   }),
   niceness: integer('BUCKETS_RUSTIC_NICENESS', {
     default: 10,

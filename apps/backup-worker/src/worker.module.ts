@@ -25,7 +25,7 @@ import { Budget } from './queue/budget.js';
 import { Disk, HostFolders, ProjectRestore, ProvisionedRecords, Staging, Swap, Trash } from './restore/index.js';
 import { RestoreWork } from './restoring/restore.js';
 import { Restoring } from './restoring/restoring.js';
-import { Rustic, RunFolders } from './rustic/index.js';
+import { Confinement, Rustic, RunFolders } from './rustic/index.js';
 import type { WorkerSettings } from './settings.js';
 import { StartWork } from './start/start.js';
 import { StopWork } from './stop/stop.js';
@@ -74,6 +74,23 @@ function worker(settings: WorkerSettings): Provider {
   };
 }
 
+/** @throws when root would have to go without */
+async function confine(settings: WorkerSettings, folder: string, log: Logger): Promise<Confinement | undefined> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const confinement = await Confinement.in(folder, settings.rusticPath);
+  if (typeof confinement !== 'string') return confinement;
+  if (process.geteuid?.() === 0 && !settings.unconfined) {
+    throw new Error(
+      `Backups cannot be confined to their project: ${confinement}. As root, a worker does not back up like that: a link ` +
+        "that a tenant swaps in would bring other people's files into the tenant's backup. Allow the worker mount " +
+        'namespaces (in a container: the capability SYS_ADMIN, and no AppArmor profile that forbids mounts), run it as ' +
+        'an ordinary user, or set BUCKETS_UNCONFINED=true if that is what you want.',
+    );
+  }
+  log.warn({ reason: confinement }, 'Backups are not confined to their project: they see what the worker may see');
+  return undefined;
+}
+
 /** Everything that lives as long as the process, in the order in which it has to begin and to end. */
 class Worker implements OnApplicationShutdown {
   private constructor(
@@ -105,8 +122,10 @@ class Worker implements OnApplicationShutdown {
     const projectRestore = new ProjectRestore(records, new Staging(folders, disk), swap, trash, (error) =>
       log.warn({ error }, 'What a restore has left behind is removed later'),
     );
+    const confinement = await confine(settings, join(folders.own, 'confinement'), log);
     const rustic = new Rustic({
       binary: settings.rusticPath,
+      ...(confinement === undefined ? {} : { confinement }),
       workFolder: join(folders.own, 'run'),
       cacheFolder: join(folders.own, 'cache'),
       limits: { niceness },

@@ -60,6 +60,13 @@ export class BackupRecord {
   @Count() filesNew!: number;
   @Count() filesChanged!: number;
   @Optional() @BackupId() parentId?: string;
+  /**
+   * Files that grew or were cut while they were read: the backup has what was read of them, and lacks nothing. Only a
+   * backup that was proven restorable by its trees says this.
+   */
+  @Optional() @Nested(FileProblems) changedWhileRead?: FileProblems;
+  /** Whether what read the files could see nothing else of its host; of old, nobody knows. */
+  @Optional() @IsBoolean() confined?: boolean;
 }
 
 const LACKS_SOME_FILES_AT_MOST: readonly PartialReason[] = ['unreadable-files', 'unwitnessed', 'unknown-warnings'];

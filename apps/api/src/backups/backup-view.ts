@@ -38,6 +38,12 @@ export class BackupView {
   vanished!: FileProblemsView;
   @ApiProperty({ type: WarningsView, description: 'What was said that names no file, word for word' })
   warnings!: WarningsView;
+  @ApiPropertyOptional({
+    type: FileProblemsView,
+    description:
+      'Files that grew or were cut while they were read: the backup holds what was read, and a restore gives that back',
+  })
+  changedWhileRead?: FileProblemsView;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
   @Whole() files!: number;
@@ -48,12 +54,17 @@ export class BackupView {
   @Whole() filesNew!: number;
   @Whole() filesChanged!: number;
   @ApiPropertyOptional() parentId?: string;
+  @ApiPropertyOptional({
+    description:
+      'Whether what read the files could see nothing else of its host, so that no link could bring in what belongs to others',
+  })
+  confined?: boolean;
 }
 
 const NONE = { total: 0, first: [] };
 
 export async function backupView({ project_id, record }: BackupRow, keys: ProjectKeys): Promise<BackupView> {
-  const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, ...rest } = record;
+  const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, changedWhileRead, ...rest } = record;
   return {
     id: backupId,
     projectId: project_id,
@@ -66,5 +77,8 @@ export async function backupView({ project_id, record }: BackupRow, keys: Projec
       total: warnings.total,
       first: await Promise.all(warnings.first.map((text) => keys.open({ projectId: project_id, field: 'path' }, text))),
     },
+    ...(changedWhileRead === undefined
+      ? {}
+      : { changedWhileRead: await openProblems(changedWhileRead, project_id, keys) }),
   };
 }

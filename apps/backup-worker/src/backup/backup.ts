@@ -1,5 +1,5 @@
 import type { BackupRecord, ChangeCounter, ConsistencyMode } from '@buckets/contracts';
-import type { Snapshot } from '@buckets/repository';
+import { SnapshotNotFound, type Repository, type Snapshot } from '@buckets/repository';
 import type { ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { failureOf } from '../operations/failures.js';
@@ -21,6 +21,7 @@ import type { HostFolders, ProvisionedRecords } from '../restore/index.js';
 import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
 import { lacksOf, whyPartial } from './lacks.js';
+import { prove, type Proof } from './proof.js';
 import { suspiciousLoss } from './shrinkage.js';
 import { consistencyOf, openSource } from './source.js';
 
@@ -100,7 +101,7 @@ export class BackupWork implements Work<'backup'> {
     // From here on there is a backup, and a cancel comes too late.
     const { bytes, files } = recordOf(made);
     attempt.progress({ phase: 'finishing', bytesDone: bytes, bytesTotal: bytes, filesDone: files, filesTotal: files });
-    await this.mustBeThere(repository, made.snapshotId, attempt);
+    const proof = await this.prove(repository, made.snapshotId, attempt);
     const record: BackupRecord = {
       ...recordOf(made),
       operationId: intent.operationId,
@@ -108,6 +109,8 @@ export class BackupWork implements Work<'backup'> {
       endedAt: new Date().toISOString(),
       counter: begun.counter,
       consistency: { mode, movedWhileReading: moved },
+      confined: this.rustic.isConfined,
+      ...proof,
       ...(grant.newestBackup === undefined ? {} : { parentId: grant.newestBackup.backupId }),
     };
     return endingOf({
@@ -147,10 +150,22 @@ export class BackupWork implements Work<'backup'> {
     );
   }
 
-  /** rustic says that it made a snapshot; it counts once it is in the repository. */
-  private async mustBeThere(repository: ProjectRepository, snapshotId: string, attempt: Attempt): Promise<void> {
-    const snapshot = await (await repository.open()).snapshot(snapshotId);
+  /** rustic says that it made a snapshot; it counts once it is in the repository, and a restore could bring it back. */
+  private async prove(repository: ProjectRepository, snapshotId: string, attempt: Attempt): Promise<Proof> {
+    const reader = await repository.open();
+    const snapshot = await reader.snapshot(snapshotId);
     readDescription(snapshot, attempt.projectId);
+    return prove(reader, snapshot, await this.provenTree(reader, attempt));
+  }
+
+  /** Of the newest backup, if that one was proven. */
+  private async provenTree(reader: Repository, { grant: { newestBackup } }: Attempt): Promise<string | undefined> {
+    if (newestBackup?.changedWhileRead === undefined) return undefined;
+    const snapshot = await reader.snapshot(newestBackup.backupId).catch((error: unknown) => {
+      if (error instanceof SnapshotNotFound) return undefined;
+      throw error;
+    });
+    return snapshot?.tree;
   }
 
   /** An earlier attempt got as far as the snapshot: it is claimed, not made again. */

@@ -72,11 +72,12 @@ function sealedBackup(
   problems: (list: FileProblems) => FileProblems,
   sayings: (list: Sayings) => Sayings,
 ): BackupRecord {
-  const { unreadable, warnings, vanished } = backup;
+  const { unreadable, warnings, vanished, changedWhileRead } = backup;
   return {
     ...backup,
     unreadable: problems(unreadable),
     ...(warnings === undefined ? {} : { warnings: sayings(warnings) }),
     ...(vanished === undefined ? {} : { vanished: problems(vanished) }),
+    ...(changedWhileRead === undefined ? {} : { changedWhileRead: problems(changedWhileRead) }),
   };
 }

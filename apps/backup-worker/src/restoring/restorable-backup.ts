@@ -81,11 +81,15 @@ async function* entriesOf(
   snapshot: Snapshot,
   signal: AbortSignal,
 ): AsyncGenerator<SnapshotEntry> {
-  for await (const walked of repository.walk(snapshot, { signal })) yield entryOf(walked);
+  for await (const walked of repository.walk(snapshot, { signal })) {
+    // What a restore brings back is the content; a file that changed while it was read had another size before.
+    const { type, size } = walked.entry;
+    yield entryOf(walked, type === 'file' ? await repository.contentLength(walked.entry) : size);
+  }
 }
 
-function entryOf({ path, entry }: WalkedEntry): SnapshotEntry {
-  const { type, mode, uid, gid, mtimeNs, size, linkTarget, inode, deviceId, links, device } = entry;
+function entryOf({ path, entry }: WalkedEntry, size: number): SnapshotEntry {
+  const { type, mode, uid, gid, mtimeNs, linkTarget, inode, deviceId, links, device } = entry;
   if (mode === undefined || uid === undefined || gid === undefined || mtimeNs === undefined) {
     throw new AttemptFailed('repository-damaged', 'The backup holds an entry without mode, owner or time.');
   }

@@ -2,6 +2,9 @@ import { execa } from 'execa';
 import { existsSync } from 'node:fs';
 import type { RunFolder } from './run-folders.js';
 
+/** The folder of a run, as the run sees it. */
+export type Home = Pick<RunFolder, 'path' | 'profile'>;
+
 export interface RusticLimits {
   /** Threads for packing, hashing and requests each; rustic takes one for each processor otherwise. */
   threads?: number;
@@ -18,19 +21,19 @@ export interface RusticLimits {
  * credential of a user is ever found there.
  */
 export function environmentOf(
-  folder: RunFolder,
+  home: Home,
   { limits, environment }: { limits?: RusticLimits; environment?: Record<string, string> },
 ): Record<string, string> {
   const threads = limits?.threads === undefined ? undefined : String(limits.threads);
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: folder.path,
-    TMPDIR: folder.path,
+    HOME: home.path,
+    TMPDIR: home.path,
     TZ: 'UTC',
     LANG: 'C.UTF-8',
     // Any value makes a panic say its reason on the error stream, in place of writing it to a file.
     RUST_BACKTRACE: '0',
-    RUSTIC_USE_PROFILE: folder.profile,
+    RUSTIC_USE_PROFILE: home.profile,
     ...(threads && { RAYON_NUM_THREADS: threads, TOKIO_WORKER_THREADS: threads }),
     ...certificates(),
     ...environment,

@@ -10,6 +10,7 @@ export type {
 export { SNAPSHOT_LABEL } from './backup.js';
 export { joined, type BoundedList } from './bounded-list.js';
 export type { CheckDamaged, CheckOrder, CheckOutcome, CheckSound } from './check.js';
+export { Confinement } from './confinement.js';
 export type { RusticLimits } from './environment.js';
 export { FAILURES, RusticFailure, type Failure, type FailureClass } from './failure.js';
 export type { NewRepository } from './new-repository.js';

@@ -12,6 +12,8 @@ export interface NewRepository {
   objects: { path: string; bytes: Uint8Array }[];
 }
 
+const RECOVERY_PASSWORD = 'recovery-password';
+
 /** Makes a repository in a temporary folder, and takes its first objects from there. */
 export async function makeRepository(
   runs: Runs,
@@ -21,7 +23,7 @@ export async function makeRepository(
 ): Promise<NewRepository> {
   const accessIn = (folder: string): LocalAccess => ({ kind: 'local', folder: join(folder, 'repository'), masterKey });
   return runs.inFolder(
-    (folder) => profileOf(accessIn(folder), { logLevel: 'warn' }),
+    (folder) => profileOf(accessIn(runs.home(folder)), { logLevel: 'warn' }),
     async (folder) => {
       const access = accessIn(folder.path);
       const run = async (...args: string[]): Promise<string> => {
@@ -30,10 +32,9 @@ export async function makeRepository(
         mustHaveSucceeded(await runs.runIn(folder, access, command, call));
         return output.text;
       };
-      const passwordFile = join(folder.path, 'recovery-password');
-      await writeFile(passwordFile, `${recoveryPassword}\n`, { mode: 0o600 });
+      await writeFile(join(folder.path, RECOVERY_PASSWORD), `${recoveryPassword}\n`, { mode: 0o600 });
       await run('init');
-      await run('key', 'add', `--new-password-file=${passwordFile}`);
+      await run('key', 'add', `--new-password-file=${join(runs.home(folder.path), RECOVERY_PASSWORD)}`);
       const { id } = JSON.parse(await run('cat', 'config')) as { id: string };
       const keys = await readdir(join(access.folder, 'keys'));
       const objects = [...keys.map((key) => `keys/${key}`), 'config'].map(async (path) => ({

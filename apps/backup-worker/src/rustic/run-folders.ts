@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identify, isAlive, signalGroup, type ProcessIdentity } from './system-process.js';
 
 const PREFIX = 'run-';
-const PROFILE = 'profile.toml';
+export const PROFILE = 'profile.toml';
 const PROCESS = 'process.json';
 /** How long a killed process may take to be gone. */
 const GONE_WITHIN_MS = 10_000;

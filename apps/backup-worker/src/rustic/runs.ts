@@ -1,15 +1,16 @@
 import { constants } from 'node:fs';
-import { access as accessFile, rm } from 'node:fs/promises';
+import { access as accessFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { measureClockSkew } from '@buckets/object-storage';
 import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
+import { INSIDE, type Confinement, type View } from './confinement.js';
 import { environmentOf, launcherOf, type RusticLimits } from './environment.js';
 import { mayBeTheClock } from './failure.js';
 import { Lines } from './lines.js';
 import { Messages, type Extents, type Message } from './messages.js';
 import { failed, stoppedOrFailed, type Ran } from './outcome.js';
 import type { OnProgress } from './progress.js';
-import { RunFolders, type RunFolder } from './run-folders.js';
+import { PROFILE, RunFolders, type RunFolder } from './run-folders.js';
 import { runProcess, type Patience } from './run-process.js';
 import { Transcript } from './transcript.js';
 
@@ -21,6 +22,8 @@ export interface RusticSettings {
   /** Where rustic keeps what it read of repositories. Can be deleted at any time. */
   cacheFolder: string;
   limits?: RusticLimits;
+  /** What keeps each run to what it is about; without it a run sees all that its user may see. */
+  confinement?: Confinement;
   /** What else rustic needs of the environment, as proxies or `SSL_CERT_FILE`. Nothing is inherited. */
   environment?: Record<string, string>;
 }
@@ -39,6 +42,8 @@ export interface Command {
   listener?: { take: (message: Message) => boolean; extents: Extents };
   /** Secrets beyond those of the access. */
   secrets?: readonly string[];
+  /** What a confined run gets to see besides its own folder, its cache and its repository. */
+  views?: readonly View[];
 }
 
 export interface RunOptions {
@@ -73,6 +78,16 @@ export class Runs {
     return this.once(access, order(), { ...call, deadlineMs }, options);
   }
 
+  /** A path of the machine as runs see it, given the view of it that they have. */
+  seen({ from, at }: View): string {
+    return this.settings.confinement === undefined ? from : at;
+  }
+
+  /** The folder of a run, as the run sees it. */
+  home(folder: string): string {
+    return this.seen({ from: folder, at: INSIDE.run });
+  }
+
   /** Runs several commands in one folder, which is removed at the end. */
   async inFolder<T>(profile: (folder: string) => string, work: (folder: RunFolder) => Promise<T>): Promise<T> {
     const folder = await this.folders.open(profile);
@@ -87,18 +102,23 @@ export class Runs {
     const transcript = new Transcript([...secretsOf(access), ...(command.secrets ?? [])], command.listener?.take);
     const temporaryAccess = access.kind === 's3' && access.sessionToken !== undefined;
     const about = { command: command.args[0], temporaryAccess };
-    const { binary, limits } = this.settings;
+    const { binary, limits, confinement } = this.settings;
     if (!(await isProgram(binary))) return { ended: { startError: 'ENOENT' }, transcript, about };
 
     call.onProgress?.({ phase: 'preparing', bytesDone: 0 });
     const messages = new Messages(transcript.take, command.listener?.extents);
     const lines = new Lines(command.onLine ?? (() => {}));
-    const [file = binary, ...args] = [...(await launcherOf(limits)), binary, ...command.args];
+    const own: View = { from: folder.path, at: INSIDE.run, writable: true };
+    const program = (await confinement?.launcher(join(folder.path, 'mounts'), [own, ...(command.views ?? [])])) ?? [
+      binary,
+    ];
+    const [file = binary, ...args] = [...(await launcherOf(limits)), ...program, ...command.args];
+    const home = this.home(folder.path);
     const ended = await runProcess(
       {
         file,
         args,
-        env: environmentOf(folder, this.settings),
+        env: environmentOf({ path: home, profile: join(home, PROFILE) }, this.settings),
         folder: folder.path,
         onOutput: (chunk) => lines.write(chunk),
         onErrorOutput: (chunk) => messages.write(chunk),
@@ -117,14 +137,18 @@ export class Runs {
   }
 
   private async once(access: RepositoryAccess, command: Command, call: Call, { ownCache }: RunOptions): Promise<Ran> {
+    const cache: View = { from: this.cacheOf(access), at: INSIDE.cache, writable: true };
+    const stored = access.kind === 'local' ? [{ from: access.folder, at: INSIDE.repository, writable: true }] : [];
     const profile = (folder: string) =>
-      profileOf(access, {
-        cacheFolder: ownCache ? join(folder, 'cache') : this.cacheOf(access),
+      profileOf(access.kind === 'local' ? { ...access, folder: this.seen(stored[0]!) } : access, {
+        cacheFolder: ownCache ? join(this.home(folder), 'cache') : this.seen(cache),
         logLevel: command.logLevel ?? 'warn',
         storageRetries: this.settings.limits?.storageRetries,
       });
+    const views = [...(ownCache ? [] : [cache]), ...stored, ...(command.views ?? [])];
     try {
-      const ran = await this.inFolder(profile, (folder) => this.runIn(folder, access, command, call));
+      await mkdir(cache.from, { recursive: true, mode: 0o700 });
+      const ran = await this.inFolder(profile, (folder) => this.runIn(folder, access, { ...command, views }, call));
       return await withClockSkew(ran, access, call.signal);
     } catch (error) {
       const startError = (error as NodeJS.ErrnoException).code;

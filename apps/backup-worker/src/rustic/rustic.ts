@@ -1,9 +1,11 @@
 import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { mountPointsWithin } from '../restore/mount-points.js';
 import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
 import type { RepositoryAccess } from './access.js';
 import { backupArguments, backupOutcome, BackupReport, type BackupOrder, type BackupOutcome } from './backup.js';
 import { checkArguments, checkOutcome, type CheckOrder, type CheckOutcome } from './check.js';
+import { INSIDE, type View } from './confinement.js';
 import { failure, RusticFailure, type FailureClass } from './failure.js';
 import { asOnDisk } from './names-on-disk.js';
 import { makeRepository, type NewRepository } from './new-repository.js';
@@ -18,10 +20,13 @@ import { WholeOutput } from './whole-output.js';
 
 /** The one place that runs rustic. Several runs may go on at once. */
 export class Rustic {
+  /** Whether a run sees what it is about and nothing else. */
+  readonly isConfined: boolean;
   private readonly runs: Runs;
 
   constructor(settings: RusticSettings) {
     this.runs = new Runs(settings);
+    this.isConfined = settings.confinement !== undefined;
   }
 
   /**
@@ -39,17 +44,20 @@ export class Rustic {
   async backup(access: RepositoryAccess, order: BackupOrder, call: Call): Promise<BackupOutcome> {
     order.tags.forEach(refuseTag);
     if (order.parent !== undefined) refuseSnapshotId(order.parent);
-    const root = await folderAt(order.root).catch((error: unknown) => {
+    const source = await folderAt(order.root).catch((error: unknown) => {
       if (/^(EACCES|EPERM)$/.test(codeOf(error))) return failedWith('source-denied', codeOf(error));
       throw error;
     });
-    if (root === undefined) return failedWith('source-missing');
-    if (typeof root !== 'string') return root;
+    if (source === undefined) return failedWith('source-missing');
+    if (typeof source !== 'string') return source;
+    const views = await viewsOf({ from: source, at: INSIDE.source, tenants: true });
+    const root = this.runs.seen(views[0]!);
     let report = new BackupReport(root);
     const command = () => {
       report = new BackupReport(root);
       return {
         args: backupArguments({ ...order, root }),
+        views,
         listener: report,
         onLine: (line: string) => {
           tell(call, progressOf(line, 'uploading'));
@@ -59,9 +67,9 @@ export class Rustic {
     };
     const outcome = backupOutcome(await this.runs.run(access, command, call), report);
     for (const file of [...report.unreadable.first, ...report.vanished.first])
-      file.path = await asOnDisk(root, file.path);
+      file.path = await asOnDisk(source, file.path);
     // rustic says the same of a folder that is not there and of one that it may not enter.
-    const isThere = outcome.outcome === 'failed' && outcome.class === 'source-missing' && (await exists(root));
+    const isThere = outcome.outcome === 'failed' && outcome.class === 'source-missing' && (await exists(source));
     return isThere ? failedWith('source-denied', outcome.stderrTail) : outcome;
   }
 
@@ -82,11 +90,13 @@ export class Rustic {
     options.paths?.forEach(refusePath);
     const folder = await emptyFolderAt(destination);
     if (typeof folder !== 'string') return folder;
+    const view: View = { from: folder, at: INSIDE.destination, tenants: true, writable: true };
     let report = new RestoreReport();
     const command = () => {
       report = new RestoreReport();
       return {
-        args: restoreArguments(snapshotId, folder, options.paths),
+        args: restoreArguments(snapshotId, this.runs.seen(view), options.paths),
+        views: [view],
         listener: report,
         onLine: (line: string) => {
           const progress = progressOf(line, 'restoring', report.files);
@@ -173,6 +183,12 @@ export class Rustic {
   dropCache(access: RepositoryAccess): Promise<void> {
     return this.runs.dropCache(access);
   }
+}
+
+/** What is mounted below a folder is seen as well, and each mount by itself: the kernel's option holds for one mount. */
+async function viewsOf(view: View): Promise<View[]> {
+  const below = (await mountPointsWithin(view.from)).filter((point) => point !== view.from);
+  return [view, ...below.map((from) => ({ ...view, from, at: join(view.at, relative(view.from, from)) }))];
 }
 
 function tell({ onProgress }: Call, progress: RusticProgress | undefined): void {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { LocalAccess } from '../access.js';
 import type { BackupOrder } from '../backup.js';
+import { Confinement } from '../confinement.js';
 import { Rustic } from '../rustic.js';
 import type { Call, RusticSettings } from '../runs.js';
 
@@ -23,10 +24,14 @@ export class TestBench implements AsyncDisposable {
   private constructor(
     readonly folder: string,
     private readonly binary: string,
+    private readonly confinement: Confinement | undefined,
   ) {}
 
   static async make(): Promise<TestBench> {
-    const bench = new TestBench(await mkdtemp(join(tmpdir(), 'buckets-rustic-')), await findTool('rustic'));
+    const folder = await mkdtemp(join(tmpdir(), 'buckets-rustic-'));
+    const binary = await findTool('rustic');
+    const confinement = await Confinement.in(folder, binary);
+    const bench = new TestBench(folder, binary, typeof confinement === 'string' ? undefined : confinement);
     await mkdir(join(bench.root, 'project'), { recursive: true });
     await mkdir(join(bench.root, 'persist'));
     return bench;
@@ -57,6 +62,7 @@ export class TestBench implements AsyncDisposable {
       binary: this.binary,
       workFolder: this.workFolder,
       cacheFolder: this.path('cache'),
+      ...(this.confinement === undefined ? {} : { confinement: this.confinement }),
       ...settings,
     });
   }
