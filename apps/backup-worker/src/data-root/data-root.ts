@@ -25,14 +25,13 @@ const LOOK_EVERY_MS = 1_000;
 const ASK_EVERY_MS = 15_000;
 const SAY_AGAIN_EVERY_MS = 60_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 1_000, maxMs: 30_000 });
-const OPENING = 'What was broken off in it is being put in order.';
 
 /**
  * The folder that holds the projects of this host, as long as it is there. An empty folder in its place is no empty host:
  * while the marker with the host's id is not to be seen, nothing is done, and that is said over and over.
  */
 export class DataRoot {
-  #problem: DataRootProblem | undefined = { state: 'opening', why: OPENING };
+  #problem: DataRootProblem | undefined = { state: 'opening', why: 'What was broken off in it is being put in order.' };
   #wasHere = false;
   #here = Promise.withResolvers<void>();
   #lock: { of: string; release: () => Promise<void> } | undefined;
@@ -153,7 +152,6 @@ export class DataRoot {
   }
 
   async #open(): Promise<void> {
-    this.#problem = { state: 'opening', why: OPENING };
     await this.#lockIfThere();
     await this.parts.putInOrder();
     this.#problem = undefined;

@@ -216,8 +216,10 @@ export class LocalProjects {
   private expect(projectId: string, expected: Omit<LocalProject, 'trouble'>): void {
     const known = this.projects.get(projectId);
     // What was found of another assignment says nothing of this one.
-    const trouble = known?.generation === expected.generation ? known.trouble : undefined;
-    this.projects.set(projectId, { ...expected, ...(trouble && { trouble }) });
+    const same = known?.generation === expected.generation ? known : undefined;
+    // The control plane may not have heard yet of what was brought here a moment ago.
+    const provisioned = expected.provisioned || same?.provisioned === true;
+    this.projects.set(projectId, { ...expected, provisioned, ...(same?.trouble && { trouble: same.trouble }) });
   }
 
   private forget(projectId: string): void {

@@ -87,7 +87,9 @@ export class Disk {
       if (isAbsence(error)) return [];
       throw error;
     });
-    for (const name of names.filter((each) => each.endsWith(DRAFT))) await rm(join(folder, name), { force: true });
+    // One that stays does no harm: whoever writes the record removes it first, or says why that cannot be.
+    const drafts = names.filter((each) => each.endsWith(DRAFT));
+    await Promise.allSettled(drafts.map((name) => rm(join(folder, name), { force: true })));
   }
 
   /** The value of a record, undefined when there is none. @throws DamagedRecordError when it is not JSON. */

@@ -335,6 +335,7 @@ describe('a restore that goes wrong', () => {
   it.each([
     ['is damaged', () => writeFile(host.folders.switchRecord('damaged'), '{')],
     ['is a folder', () => mkdir(host.folders.switchRecord('damaged'))],
+    ['is named like no project', () => writeFile(join(host.folders.switches, 'No Project.json'), '{')],
   ])('keeps everything in staging and in trash while a switch record %s', async (_, put) => {
     await mkdir(host.folders.switches, { recursive: true });
     await put();

@@ -248,7 +248,8 @@ export class Swap {
   }
 
   async #read(projectId: string): Promise<SwitchRecord> {
-    const file = this.folders.switchRecord(projectId);
+    // The name was found there, and need not be an id.
+    const file = join(this.folders.switches, `${projectId}.json`);
     const value = await this.disk.readRecord(file).catch((error: unknown) => {
       // Whatever keeps it from being read, what it says is not known.
       throw error instanceof DamagedRecordError ? error : new DamagedRecordError(file, { cause: error });
