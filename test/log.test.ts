@@ -237,7 +237,10 @@ describe('two copies of the API', () => {
     const root = join(product.dataDir, 'hosts', 'eu-1-twin');
     await mkdir(root);
     await cp(product.folder(projectId), join(root, projectId), { recursive: true });
-    await new ProvisionedRecords(new HostFolders(root), new Disk()).adopt(projectId, 1);
+    const folders = new HostFolders(root);
+    await new ProvisionedRecords(folders, new Disk()).adopt(projectId, 1);
+    // A person says that this is the host's data root, although other projects are not in it.
+    await writeFile(folders.marker, 'eu-1\n');
     return root;
   }
 

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { newId } from '@buckets/contracts';
 import type { Logger } from '@buckets/service';
 import type { ControlPlane } from './control-plane/control-plane.js';
+import type { DataRoot } from './data-root/data-root.js';
 import type { LocalProjects } from './local-projects/local-projects.js';
 import type { Operations } from './operations/operations.js';
 import { VERSION } from './repository/snapshot-description.js';
@@ -15,7 +16,8 @@ export class Heartbeat {
 
   constructor(
     private readonly everyMs: number,
-    private readonly dataRoot: string,
+    private readonly folder: string,
+    private readonly dataRoot: Pick<DataRoot, 'problem'>,
     private readonly controlPlane: ControlPlane,
     private readonly projects: LocalProjects,
     private readonly operations: Operations,
@@ -33,7 +35,9 @@ export class Heartbeat {
   }
 
   private async beat(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.dataRoot);
+    const { problem } = this.dataRoot;
+    // Whatever else stands in its place has nothing to do with the room of this host.
+    const freeBytes = problem === undefined ? await freeBytesOf(this.folder) : 0;
     this.controlPlane.activity({
       name: 'host',
       data: {
@@ -42,8 +46,18 @@ export class Heartbeat {
         incarnation: INCARNATION,
         projects: this.projects.count,
         runningOperations: this.operations.doing.running,
-        freeBytes: bavail * bsize,
+        freeBytes,
+        dataRoot: problem?.state ?? 'here',
+        projectsInTrouble: this.projects.inTrouble.length,
       },
     });
   }
+}
+
+/** 0 where it cannot be told: a sign of life is not kept back for it. */
+function freeBytesOf(folder: string): Promise<number> {
+  return statfs(folder).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  );
 }

@@ -21,16 +21,22 @@ export class Tidying {
     private readonly projectRestore: ProjectRestore,
     private readonly notes: EndingNotes,
     private readonly files: LiveFiles,
+    private readonly dataRootMustBeHere: () => Promise<void>,
     private readonly log: Logger,
   ) {}
 
-  /** Before anything else touches a project: ends what an earlier worker left running, finishes its swaps. */
-  async afterStart(): Promise<void> {
+  /**
+   * Before anything else touches a project, whenever the data root has come: ends what an earlier worker left running,
+   * finishes its swaps.
+   *
+   * @param active the operations that this worker has in hand; none at its start
+   */
+  async putInOrder(active: { has(operationId: string): boolean }): Promise<void> {
     await this.endOrphans();
     const { finished, stuck } = await this.swap.rollForward();
     for (const { projectId, operationId } of finished) this.log.warn({ projectId, operationId }, 'Finished a restore');
     for (const { projectId, error } of stuck) this.log.error({ projectId, error }, 'A restore cannot be finished');
-    await this.sweepStaging({ has: () => false });
+    await this.sweepStaging(active);
   }
 
   begin(operations: Operations): void {
@@ -54,11 +60,18 @@ export class Tidying {
       () => this.notes.sweep(KEEP_NOTES_MS),
     ];
     for (const step of steps) {
-      if (this.ending.signal.aborted) return;
+      if (this.ending.signal.aborted || !(await this.isDataRootHere())) return;
       await step().catch((error: unknown) => {
         if (!this.ending.signal.aborted) this.log.warn({ error }, 'Tidying up has failed; it is tried again');
       });
     }
+  }
+
+  private isDataRootHere(): Promise<boolean> {
+    return this.dataRootMustBeHere().then(
+      () => true,
+      () => false,
+    );
   }
 
   private async endOrphans(): Promise<void> {

@@ -9,7 +9,7 @@ import { HealthChecks, LOGGER, Stopping, type Logger } from '@buckets/service';
 import { BackupWork } from './backup/backup.js';
 import { ChangeTracker } from './changes/index.js';
 import { ControlPlane } from './control-plane/control-plane.js';
-import { lockDataRoot } from './data-root-lock.js';
+import { DataRoot } from './data-root/data-root.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
 import { Hooks } from './hooks/hook.js';
@@ -22,7 +22,16 @@ import { OperationMetrics } from './operations/operation-metrics.js';
 import { Operations } from './operations/operations.js';
 import { ProvisionWork } from './provision/provision.js';
 import { Budget } from './queue/budget.js';
-import { Disk, HostFolders, ProjectRestore, ProvisionedRecords, Staging, Swap, Trash } from './restore/index.js';
+import {
+  Disk,
+  HostFolders,
+  ProjectRestore,
+  ProvisionedRecords,
+  Staging,
+  Swap,
+  Trash,
+  type Inspection,
+} from './restore/index.js';
 import { RestoreWork } from './restoring/restore.js';
 import { Restoring } from './restoring/restoring.js';
 import { Confinement, Rustic, RunFolders } from './rustic/index.js';
@@ -34,6 +43,11 @@ import { Tidying } from './tidying.js';
 
 /** The connection to NATS, as this host. */
 export const NATS = Symbol('the connection to NATS');
+
+/** How long a look at an unmarked data root waits for the control plane. */
+const MARKING_ASK_MS = 5_000;
+/** What stands in a project's folder then is no business of its live files. */
+const NOT_ITS_DATA: ReadonlySet<Inspection['state']> = new Set(['unrecorded-data', 'other-assignment']);
 
 /** The worker of one host, put together. */
 @Module({})
@@ -100,7 +114,7 @@ class Worker implements OnApplicationShutdown {
     private readonly desk: LiveFilesDesk,
     private readonly heartbeat: Heartbeat,
     private readonly tidying: Tidying,
-    private readonly unlock: () => Promise<void>,
+    private readonly dataRoot: DataRoot,
   ) {}
 
   static async start(
@@ -111,12 +125,22 @@ class Worker implements OnApplicationShutdown {
     { signal }: Stopping,
     registry: Registry,
   ): Promise<Worker> {
-    const { hostId, dataRoot, cpus, memoryBytes, niceness, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
-    await mkdir(dataRoot, { recursive: true });
-    const folders = new HostFolders(dataRoot);
-    const unlock = await lockDataRoot(dataRoot);
+    const { hostId, cpus, memoryBytes, niceness, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
+    const folders = new HostFolders(settings.dataRoot);
     const disk = new Disk();
-    const records = new ProvisionedRecords(folders, disk);
+    const dataRoot: DataRoot = new DataRoot({
+      hostId,
+      folders,
+      disk,
+      assigned: (signal) => projects.assignments(signal, MARKING_ASK_MS),
+      putInOrder: async () => {
+        for (const records of [folders.switches, endings]) await disk.removeDrafts(records);
+        await tidying.putInOrder({ has: isOpen });
+      },
+      onChange: () => void projects.lookAtAll(signal).catch(() => undefined),
+      log,
+    });
+    const records = new ProvisionedRecords(folders, disk, dataRoot.mustBeHere);
     const swap = new Swap(folders, disk, records);
     const trash = new Trash(folders, { keepHours: trashKeepMs / 3_600_000 });
     const projectRestore = new ProjectRestore(records, new Staging(folders, disk), swap, trash, (error) =>
@@ -131,19 +155,19 @@ class Worker implements OnApplicationShutdown {
       limits: { niceness },
     });
     const endings = join(folders.own, 'endings');
-    for (const records of [folders.switches, endings]) await disk.removeDrafts(records);
     const notes = new EndingNotes(endings, disk);
 
     const controlPlane = new ControlPlane(connection, hostId, log);
+    const report = (projectId: string, data: ChangeReport): void =>
+      controlPlane.activity({ name: 'project', projectId, data: { ...data, incarnation: INCARNATION } });
     const changes = new ChangeTracker({
       stateFolder: join(folders.own, 'changes'),
-      report: (projectId, report: ChangeReport) =>
-        controlPlane.activity({ name: 'project', projectId, data: { ...report, incarnation: INCARNATION } }),
+      report,
       problem: (projectId, error) =>
         log.warn({ projectId, error }, 'Changes of a project cannot be seen as they should'),
       scanEveryMs,
     });
-    const projects = new LocalProjects(controlPlane, folders, records, changes, log);
+    const projects = new LocalProjects(controlPlane, folders, records, changes, log, report);
     const budget = new Budget({ cpus, memoryBytes });
     const restoring = new Restoring(projectRestore, rustic, budget);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
@@ -158,32 +182,40 @@ class Worker implements OnApplicationShutdown {
       tidy: new TidyWork(rustic, controlPlane, isOpen),
     };
     const files = new LiveFiles({
-      dataRoot,
+      dataRoot: folders.dataRoot,
       uploadsFolder: join(folders.own, 'uploads'),
       onChange: (projectId) => changes.raise(projectId, 'fs-api'),
     });
-    const tidying = new Tidying(rustic, hooks, swap, projectRestore, notes, files, log);
-    await tidying.afterStart();
+    const tidying = new Tidying(rustic, hooks, swap, projectRestore, notes, files, dataRoot.mustBeHere, log);
     const metrics = new OperationMetrics(registry);
     const operations: Operations = new Operations(controlPlane, works, notes, metrics, log, {
       workerId: INCARNATION,
       stopping: signal,
-      ready: projects.learned,
+      ready: async () => {
+        await projects.learned;
+        await dataRoot.here();
+      },
     });
     metrics.watch(registry, () => operations.doing);
     const mayTouch = async (projectId: string, generation: number) =>
-      projects.isHere(projectId, generation) && !(await swap.hasPendingSwitch(projectId));
+      projects.isHere(projectId, generation) &&
+      !(await swap.hasPendingSwitch(projectId)) &&
+      !NOT_ITS_DATA.has((await records.inspect(projectId, generation)).state);
     const desk = new LiveFilesDesk(connection, hostId, files, mayTouch, log);
-    const heartbeat = new Heartbeat(heartbeatMs, dataRoot, controlPlane, projects, operations, log);
+    const heartbeat = new Heartbeat(heartbeatMs, folders.dataRoot, dataRoot, controlPlane, projects, operations, log);
 
     health.register({ name: 'nats', check: async () => void (await connection.rtt()) });
     health.register({ name: 'assignments', check: () => projects.checkLearned() });
+    health.register({ name: 'dataRoot', check: () => dataRoot.check() });
+    health.warn({ name: 'projects', look: () => Promise.resolve(projects.inTroubleInWords()) });
+    await dataRoot.begin(signal);
     projects.keepLearning(connection, signal);
+    void projects.keepLooking(signal);
     desk.open();
-    answerReports(connection, hostId, changes);
+    answerReports(connection, hostId, projects);
     heartbeat.begin();
     tidying.begin(operations);
-    return new Worker(operations, connection, changes, desk, heartbeat, tidying, unlock);
+    return new Worker(operations, connection, changes, desk, heartbeat, tidying, dataRoot);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -192,15 +224,15 @@ class Worker implements OnApplicationShutdown {
     await this.desk.close();
     await this.changes.stopAll();
     await this.connection.drain();
-    await this.unlock();
+    await this.dataRoot.end();
   }
 }
 
 /** Tells all that is known of changes once more, when somebody asks who has missed it. */
-function answerReports(connection: NatsConnection, hostId: string, changes: ChangeTracker): void {
+function answerReports(connection: NatsConnection, hostId: string, projects: LocalProjects): void {
   const refuse = () => ({ code: 'no-report', detail: 'The host cannot report at the moment.', retry: true });
   answer(connection, subjects.request(hostId, 'report'), { atOnce: 4, refuse }, () => {
-    changes.reportAll();
+    projects.reportAll();
     return Promise.resolve();
   });
 }

@@ -37,6 +37,22 @@ describe('the activity of a host', () => {
     expect(readActivity(subject, bytes)).toMatchObject(activity);
   });
 
+  it('says, where it is so, why data cannot be used; without it everything is well', () => {
+    const [{ data: troubled }, { data: away }] = [
+      { ...project, data: { ...project.data, trouble: 'hidden' } },
+      { ...host, data: { ...host.data, dataRoot: 'missing', projectsInTrouble: 2 } },
+    ];
+    for (const activity of [
+      { ...project, data: troubled },
+      { ...host, data: away },
+    ] as NewActivity[]) {
+      const { subject, bytes } = writeActivity(activity, 'buckets/backup-worker');
+      expect(readActivity(subject, bytes)).toMatchObject(activity);
+    }
+    const { subject, bytes } = writeActivity(project, 'buckets/backup-worker');
+    expect(readActivity(subject, bytes).data).not.toHaveProperty('trouble');
+  });
+
   it('is not read where it says to be about another project than its subject', () => {
     const { bytes } = writeActivity(project, 'buckets/backup-worker');
     expect(() => readActivity('buckets.activity.host-1.other', bytes)).toThrow(UnreadableMessage);

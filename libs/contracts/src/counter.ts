@@ -34,6 +34,11 @@ export class ChangeReport {
   @IsBoolean() watched!: boolean;
   @IsBoolean() running!: boolean;
   @Optional() @IsInt() scannedAt?: number;
+  /**
+   * Why the data cannot be looked at, one of {@link PROJECT_TROUBLES}; nothing is known of them meanwhile. A later version
+   * may know others.
+   */
+  @Optional() @IsString() @Length(1, 64) trouble?: string;
   @IsInt() at!: number;
 }
 
@@ -46,4 +51,8 @@ export class HostReport {
   @Count() projects!: number;
   @Count() runningOperations!: number;
   @Count() freeBytes!: number;
+  /** One of {@link DATA_ROOT_STATES}. But for `here`, the host does nothing. */
+  @Optional() @IsString() @Length(1, 64) dataRoot?: string;
+  /** Projects of this host whose data cannot be used: each one's own report says why. */
+  @Optional() @Count() projectsInTrouble?: number;
 }

@@ -49,6 +49,25 @@ export type AskName = (typeof ASK_NAMES)[number];
 export const REQUEST_NAMES = ['files', 'report'] as const;
 export type RequestName = (typeof REQUEST_NAMES)[number];
 
+/**
+ * Whether the data root of a host is there. `missing`: it has no marker, as when its file system is not mounted; `foreign`: it
+ * is another host's; `unreadable`: the disk does not say; `in-use`: another worker serves it; `opening`: it is there, and
+ * what a crash has left in it is being put in order.
+ */
+export const DATA_ROOT_STATES = ['here', 'opening', 'missing', 'foreign', 'unreadable', 'in-use'] as const;
+export type DataRootState = (typeof DATA_ROOT_STATES)[number];
+
+/** Why a project's data cannot be used on its host, though they were once there. */
+export const PROJECT_TROUBLES = [
+  'data-root-missing',
+  'unreadable',
+  'hidden',
+  'unrecorded-data',
+  'other-assignment',
+  'data-missing',
+] as const;
+export type ProjectTrouble = (typeof PROJECT_TROUBLES)[number];
+
 export type ActivityName = 'host' | 'project';
 
 /** Whether a backup shows one moment of a project. */

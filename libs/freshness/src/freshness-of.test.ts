@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ChangeReport } from '@buckets/contracts';
+import { PROJECT_TROUBLES, type ChangeReport } from '@buckets/contracts';
 import { freshnessOf, type ExistingBackup, type FreshnessFacts } from './freshness-of.js';
 
 const NOW = Date.parse('2031-05-06T12:00:00.000Z');
@@ -37,6 +37,16 @@ const facts = (more: Partial<FreshnessFacts>): FreshnessFacts => ({
   hostSeenAt: NOW,
   silenceLimitMs: MINUTE,
   ...more,
+});
+
+describe('a project is unknown', () => {
+  it.each([...PROJECT_TROUBLES, 'of a later version'])(
+    'while its host cannot use its data (%s), whatever counter it tells',
+    (trouble) => {
+      const found = freshnessOf(facts({ backups: [backup(7, -5)], report: report(7, { trouble }) }), NOW);
+      expect(found).toEqual({ freshness: 'unknown', reason: expect.stringMatching(/^[A-Z].+\.$/) });
+    },
+  );
 });
 
 describe('a project is fresh', () => {

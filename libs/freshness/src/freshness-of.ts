@@ -1,4 +1,11 @@
-import type { ChangeCounter, ChangeReport, FreshnessState, PartialReason } from '@buckets/contracts';
+import {
+  PROJECT_TROUBLES,
+  type ChangeCounter,
+  type ChangeReport,
+  type FreshnessState,
+  type PartialReason,
+  type ProjectTrouble,
+} from '@buckets/contracts';
 import { covers } from './covers.js';
 
 /** A backup that has not been deleted. */
@@ -62,6 +69,7 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   if (report === undefined || report.counter.generation !== facts.generation) {
     return unknown('Its host has not reported on it yet.');
   }
+  if (report.trouble !== undefined) return unknown(troubleInWords(report.trouble));
 
   const newestFirst = facts.backups.toSorted((a, b) => b.beganPosition - a.beganPosition || b.beganAt - a.beganAt);
   const complete = newestFirst.filter(isComplete);
@@ -135,6 +143,21 @@ const PARTIAL: Record<PartialReason, string> = {
   empty: 'the project was suddenly empty',
   shrunken: 'the project had suddenly shrunken',
 };
+
+const TROUBLE: Record<ProjectTrouble, string> = {
+  'data-root-missing': 'The file system of its host that holds the projects is not mounted.',
+  unreadable: 'Its host cannot read what it has of it.',
+  hidden: 'Something is mounted over its data: what stands there now is not what was backed up.',
+  'unrecorded-data': 'What stands in the place of its data is not what its host has put there.',
+  'other-assignment': 'What its host has of it came with another assignment.',
+  'data-missing': 'Its data are not on its host any more.',
+};
+
+function troubleInWords(trouble: string): string {
+  const known = PROJECT_TROUBLES.find((each) => each === trouble);
+  // A host may be of a later version.
+  return known === undefined ? 'Its host cannot look at its data.' : TROUBLE[known];
+}
 
 function isComplete(backup: ExistingBackup): boolean {
   return backup.partialBecause.length === 0;

@@ -17,7 +17,7 @@ import type { Hooks } from '../hooks/hook.js';
 import type { Budget } from '../queue/budget.js';
 import { operationTag, ProjectRepository } from '../repository/project-repository.js';
 import { readDescription, writeDescription } from '../repository/snapshot-description.js';
-import type { HostFolders, ProvisionedRecords } from '../restore/index.js';
+import { ROOT_NAMES, type HostFolders, type Inspection, type ProvisionedRecords } from '../restore/index.js';
 import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
 import { lacksOf, whyPartial } from './lacks.js';
@@ -50,7 +50,7 @@ export class BackupWork implements Work<'backup'> {
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
     if (earlier !== undefined) return this.claimEarlier(attempt, earlier);
-    await this.mustBeProvisioned(attempt.projectId);
+    await this.mustBeProvisioned(attempt);
     if (made) await repository.keepUploads(signal);
     return whenThereIsRoom(attempt, this.budget, COST, () => this.make(attempt, repository));
   };
@@ -96,7 +96,9 @@ export class BackupWork implements Work<'backup'> {
       },
       rusticCall(attempt),
     );
-    const { moved } = await begun.release();
+    const { moved, displaced } = await begun.release();
+    if (displaced) throw new AttemptFailed('project-folder-missing', WENT_AWAY);
+    await this.mustBeProvisioned(attempt);
     const made = madeOrThrow(outcome);
     // From here on there is a backup, and a cancel comes too late.
     const { bytes, files } = recordOf(made);
@@ -139,15 +141,14 @@ export class BackupWork implements Work<'backup'> {
   }
 
   /** A folder that is not there must never become an empty backup. */
-  private async mustBeProvisioned(projectId: string): Promise<void> {
-    const { state } = await this.records.inspect(projectId);
-    if (state === 'provisioned') return;
-    throw new AttemptFailed(
-      'project-folder-missing',
-      state === 'unrecorded-data'
-        ? 'What stands in the folders of the project is not what this host has put there. Nothing was backed up.'
-        : 'The folders of the project are not on its host. Nothing was backed up: start the project to restore them.',
-    );
+  private async mustBeProvisioned({ projectId, intent, grant }: Attempt<'backup'>): Promise<void> {
+    const { generation } = intent;
+    const { state } = await this.records.inspect(projectId, generation);
+    if (state !== 'provisioned') throw new AttemptFailed('project-folder-missing', WHY_NOT_PROVISIONED[state]);
+    if (this.changes.isTracked(projectId)) return;
+    // They were away when the host looked, and are back: no backup waits for the next look.
+    const roots = ROOT_NAMES.map((root) => this.folders.root(projectId, root));
+    await this.changes.open(projectId, roots, generation, { running: grant.running });
   }
 
   /** rustic says that it made a snapshot; it counts once it is in the repository, and a restore could bring it back. */
@@ -210,6 +211,22 @@ export class BackupWork implements Work<'backup'> {
     return writeDescription({ project, host: this.hostId, generation, operation, beganAt, counter, consistency });
   }
 }
+
+const WENT_AWAY =
+  'While the folders of the project were read, something was mounted over them or in them, or they went away: what was ' +
+  'read may be something else. It counts as no backup.';
+const NOT_ON_HOST =
+  'The folders of the project are not on its host. Nothing was backed up: start the project to restore them.';
+const WHY_NOT_PROVISIONED: Record<Exclude<Inspection['state'], 'provisioned'>, string> = {
+  missing: NOT_ON_HOST,
+  'empty-unrecorded': NOT_ON_HOST,
+  'root-missing': NOT_ON_HOST,
+  'unrecorded-data':
+    'What stands in the folders of the project is not what this host has put there. Nothing was backed up.',
+  'other-assignment':
+    'What stands in the folders of the project came with another assignment of it. Nothing was backed up: start the ' +
+    'project to restore what it is to hold.',
+};
 
 function madeOrThrow(outcome: BackupOutcome): BackupSucceeded | BackupPartial {
   switch (outcome.outcome) {

@@ -6,6 +6,7 @@ import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { covers } from '@buckets/freshness';
 import { until } from '@buckets/patience';
+import { itWhereMountable, mountOn } from '../restore/testing/mounts.js';
 import { TrialProject, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;
@@ -71,7 +72,7 @@ describe('a backup', () => {
     const begun = await tracker.beginBackup('p1');
     readdirSync(trial.path(''), { recursive: true });
     readFileSync(trial.path('folder/file'));
-    expect(await begun.release()).toEqual({ moved: false });
+    expect(await begun.release()).toEqual({ moved: false, displaced: false });
     expect(covered(begun.counter)).toBe(true);
   });
 
@@ -79,7 +80,50 @@ describe('a backup', () => {
     await start();
     const begun = await tracker.beginBackup('p1');
     trial.write(trial.path('folder/new'));
-    expect(await begun.release()).toEqual({ moved: true });
+    expect(await begun.release()).toEqual({ moved: true, displaced: false });
+  });
+
+  describe('that reads while its project is displaced does not count, though all is found as it was', () => {
+    const displacements: [string, () => void | Promise<void>][] = [
+      ['mounts are seen to come and go', () => tracker.remounted('p1')],
+      [
+        'it is let go of and looked after again',
+        async () => {
+          tracker.close('p1');
+          await tracker.open('p1', trial.roots, 1);
+        },
+      ],
+    ];
+    it.each(displacements)('%s', async (_, happen) => {
+      await start();
+      const begun = await tracker.beginBackup('p1');
+      await happen();
+      expect(await begun.release()).toEqual({ moved: true, displaced: true });
+      // The tree is the same again, so its counter would cover: that is why such a backup must not be recorded.
+      await until(() => covers(begun.counter, tracker.reportOf('p1')));
+    });
+
+    itWhereMountable('something is mounted over a root until it ends', async () => {
+      await start();
+      const begun = await tracker.beginBackup('p1');
+      const unmount = mountOn(trial.roots[0]!);
+      try {
+        expect(await begun.release()).toEqual({ moved: true, displaced: true });
+      } finally {
+        unmount();
+      }
+    });
+
+    itWhereMountable('not by what was mounted there before, and stays', async () => {
+      const unmount = mountOn(trial.write(trial.path('folder/mounted/x')).replace(/\/x$/, ''));
+      try {
+        await start();
+        const begun = await tracker.beginBackup('p1');
+        expect(await begun.release()).toEqual({ moved: false, displaced: false });
+      } finally {
+        unmount();
+      }
+    });
   });
 
   it('begins at once when the project has not changed since the last one', async () => {
@@ -101,7 +145,7 @@ describe('a backup', () => {
     writing.abort();
     await restless;
     expect(begun.quiet).toBe(false);
-    expect(await begun.release()).toEqual({ moved: true });
+    expect(await begun.release()).toEqual({ moved: true, displaced: false });
     expect(covered(begun.counter)).toBe(false);
   });
 

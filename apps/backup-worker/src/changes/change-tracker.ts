@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { mountsAt } from '../restore/mount-points.js';
 import { ChangeLedger, type ScanOutcome } from './change-ledger.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { equalCounters } from '@buckets/freshness';
@@ -42,7 +44,18 @@ export interface BegunBackup {
   /** False if the project kept changing: this backup will not be enough, the next may be. */
   quiet: boolean;
   /** The backup has read everything: did the project change meanwhile? To be called before the result is claimed. */
-  release(): Promise<{ moved: boolean }>;
+  release(): Promise<ReadTree>;
+}
+
+/** What became of a project while a backup read it. */
+export interface ReadTree {
+  /** It changed, which the next backup will hold. */
+  moved: boolean;
+  /**
+   * Something was mounted over its folders or in them meanwhile, or they went away: the backup may hold what is not the
+   * project's, and however the project is found later, it must not count.
+   */
+  displaced: boolean;
 }
 
 /** The worker does not look after this project (any more). */
@@ -98,6 +111,10 @@ export class ChangeTracker {
     this.#report(project);
   }
 
+  isTracked(projectId: string): boolean {
+    return this.#projects.has(projectId);
+  }
+
   /** Looks after it no longer. What is remembered stays on disk, in case it comes back. */
   close(projectId: string): void {
     const project = this.#projects.get(projectId);
@@ -126,6 +143,15 @@ export class ChangeTracker {
     this.#beginEpoch(this.#project(projectId));
   }
 
+  /** Something was mounted in the project, or is mounted there no longer: other files stand there, and no watcher tells. */
+  remounted(projectId: string): void {
+    const project = this.#project(projectId);
+    project.remounts += 1;
+    this.#raise(project, 'mount');
+    project.watch.renew();
+    project.nextScanAt = performance.now();
+  }
+
   /** Somebody who should know says that the data changed, or are about to: `fs-api`, `agent-edit`, … */
   raise(projectId: string, source: string): void {
     this.#raise(this.#project(projectId), source);
@@ -134,7 +160,9 @@ export class ChangeTracker {
   /** To be awaited before a backup begins to read. Scans the project if nothing is known of it at this counter. */
   async beginBackup(projectId: string): Promise<BegunBackup> {
     const project = this.#project(projectId);
-    const { ledger, watch } = project;
+    const { ledger, watch, remounts } = project;
+    // Before the scan: it has to have seen what the backup reads.
+    const mounts = await mountsOf(project);
     await watch.settled();
     for (let left = REFERENCE_ATTEMPTS; left > 0 && !ledger.referenced; left--) await this.#scan(project, 'now');
     if (this.#projects.get(projectId) !== project) throw new ProjectNotTracked(projectId);
@@ -147,7 +175,9 @@ export class ChangeTracker {
       quiet,
       release: async () => {
         await watch.settled();
-        return { moved: !equalCounters(ledger.counter, counter) };
+        const isOpen = this.#projects.get(projectId) === project;
+        const displaced = !isOpen || project.remounts !== remounts || (await mountsOf(project)) !== mounts;
+        return { moved: displaced || !equalCounters(ledger.counter, counter), displaced };
       },
     };
   }
@@ -181,6 +211,7 @@ export class ChangeTracker {
       ledger,
       watch: this.#watches.watch(roots, (source) => this.#onWatch(project, source)),
       running: false,
+      remounts: 0,
       raisedUnwatchedAt: now,
       nextScanAt: now,
       disturbed: 0,
@@ -321,6 +352,8 @@ interface Project {
   ledger: ChangeLedger;
   watch: ProjectWatch;
   running: boolean;
+  /** How often something was mounted in it, or taken away. */
+  remounts: number;
   raisedUnwatchedAt: number;
   scan?: { speed: ScanSpeed; cancelled: boolean; outcome: Promise<ScanOutcome | undefined> };
   scannedAt?: number;
@@ -334,6 +367,12 @@ interface Project {
 /** Somebody may be writing, and nobody sees it. */
 function isBlind({ running, watch }: Project): boolean {
   return running && !watch.watched;
+}
+
+/** What is mounted in the folders of the project, as a text that is another when that is. */
+async function mountsOf({ roots }: Project): Promise<string> {
+  const folders = [...new Set(roots.map((root) => dirname(root)))];
+  return (await Promise.all(folders.map(mountsAt))).join('\n');
 }
 
 function reportOf({ ledger, watch, running, scannedAt }: Project): ChangeReport {

@@ -23,6 +23,8 @@ export class RememberedTrees {
 
   /** Nothing if there is any doubt: no file, not readable, of another generation. */
   async load(projectId: string, generation: number): Promise<Remembered | undefined> {
+    // A project that comes back at once finds what was about to be written.
+    await this.#writing.get(projectId);
     try {
       const kept: unknown = JSON.parse(await readFile(this.#file(projectId), 'utf8'));
       return isKept(kept) && kept.generation === generation

@@ -68,8 +68,9 @@ export class ScanFailed extends Error {
  * contents not read. Memory stays flat: a folder of a million names is neither held nor sorted.
  *
  * Left out: atime (reading is no change), the number of links and the allocated blocks (file systems change the latter on
- * their own, later; all that people do to them changes ctime too). Not seen: a mount over a folder that comes and goes, a clock
- * set back to the very nanosecond, stores into mapped files on tmpfs (its pages are never written back).
+ * their own, later; all that people do to them changes ctime too). Not seen: a mount over a folder that comes and goes, which
+ * the mount table tells (`ChangeTracker.remounted`); a clock set back to the very nanosecond; stores into mapped files on
+ * tmpfs (its pages are never written back).
  *
  * @throws {ScanFailed}
  */

@@ -86,10 +86,12 @@ export class LiveFilesDesk {
   ): Promise<LiveListing | LiveChunk | EntryMessage | { uploadId: string } | undefined> {
     const request = read(body);
     const { projectId, generation } = request;
-    if (!(await this.mayTouch(projectId, generation))) {
+    // What cannot be looked at cannot be touched either; the worker's log says why.
+    if (!(await this.mayTouch(projectId, generation).catch(() => false))) {
       throw new RequestRefused(
         'project-not-here',
-        'The files of the project cannot be used on this host now: it is elsewhere, or its data are being replaced.',
+        'The files of the project cannot be used on this host now: it is elsewhere, its data are being replaced, or what stands ' +
+          'in its place is not its data.',
       );
     }
     switch (request.do) {

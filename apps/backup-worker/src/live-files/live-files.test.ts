@@ -89,6 +89,39 @@ function sha256(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+const SET = `
+import json, os, sys
+for name, value in json.loads(sys.argv[2]).items():
+    os.setxattr(sys.argv[1], name, bytes.fromhex(value))
+`;
+const GET = `
+import json, os, sys
+print(json.dumps({name: os.getxattr(sys.argv[1], name).hex() for name in os.listxattr(sys.argv[1])}))
+`;
+
+/** One of each kind: of a user, of root, an access list that lets user 1234 read and write, and a capability. */
+async function setAttributes(path: string): Promise<void> {
+  const entry = (tag: number, bits: number, id = 0xffffffff): string => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeUInt16LE(tag, 0);
+    bytes.writeUInt16LE(bits, 2);
+    bytes.writeUInt32LE(id, 4);
+    return bytes.toString('hex');
+  };
+  const list = [entry(1, 6), entry(2, 6, 1234), entry(4, 4), entry(0x10, 6), entry(0x20, 0)];
+  const attributes = {
+    'user.trial': '6869',
+    'trusted.trial': '00ff',
+    'system.posix_acl_access': `02000000${list.join('')}`,
+    'security.capability': '0100000200040000000000000000000000000000',
+  };
+  await run('python3', ['-c', SET, path, JSON.stringify(attributes)]);
+}
+
+async function attributesOf(path: string): Promise<Record<string, string>> {
+  return JSON.parse((await run('python3', ['-c', GET, path])).stdout) as Record<string, string>;
+}
+
 describe('listing', () => {
   it('shows both roots for the empty path and for /, and nothing else of the project folder', async () => {
     await writeFile(`${place}/data/p1/other`, '');
@@ -344,6 +377,57 @@ describe('writing', () => {
     await write('project/file', 'new', { mode: 0o777 });
     expect((await lstat(`${home}/file`)).mode & 0o7777).toBe(0o710);
     expect(await readFile(`${home}/other-name`, 'utf8')).toBe('old');
+  });
+
+  asRoot(
+    'keeps the access list and the extended attributes of a file that was there, but no capabilities',
+    async () => {
+      await writeFile(`${home}/file`, 'old');
+      await chown(`${home}/file`, 4321, 8765);
+      await chmod(`${home}/file`, 0o4640);
+      await setAttributes(`${home}/file`);
+      const before = await attributesOf(`${home}/file`);
+      expect(Object.keys(before).toSorted()).toEqual([
+        'security.capability',
+        'system.posix_acl_access',
+        'trusted.trial',
+        'user.trial',
+      ]);
+      await write('project/file', 'new');
+      const { 'security.capability': _, ...kept } = before;
+      expect(await attributesOf(`${home}/file`)).toEqual(kept);
+      // The access list has widened the group's bits: they are its mask.
+      expect((await lstat(`${home}/file`)).mode & 0o7777).toBe(0o660);
+      expect(await lstat(`${home}/file`)).toMatchObject({ uid: 4321, gid: 8765 });
+      expect(await readFile(`${home}/file`, 'utf8')).toBe('new');
+    },
+  );
+
+  it('keeps an extended attribute also where the file has nothing else to keep, and gives a new file none', async () => {
+    await writeFile(`${home}/file`, 'old');
+    await run('python3', ['-c', SET, `${home}/file`, '{"user.trial": "6869"}']);
+    await write('project/file', 'new');
+    await write('project/other', 'new');
+    expect(await attributesOf(`${home}/file`)).toEqual({ 'user.trial': '6869' });
+    expect(await attributesOf(`${home}/other`)).toEqual({});
+  });
+
+  asRoot('leaves a file as it was when what belongs to it cannot be kept', async () => {
+    await writeFile(`${home}/file`, 'old');
+    await run('python3', ['-c', SET, `${home}/file`, '{"user.trial": "6869"}']);
+    const { PATH: path } = process.env;
+    const tools = `${place}/tools`;
+    await mkdir(tools);
+    await writeFile(`${tools}/cp`, '#!/bin/sh\necho "cp: setting attribute: Operation not permitted" >&2; exit 1\n');
+    await chmod(`${tools}/cp`, 0o755);
+    process.env['PATH'] = `${tools}:${path}`;
+    try {
+      expect(await refused(write('project/file', 'new'))).toBe('access-denied');
+    } finally {
+      process.env['PATH'] = path;
+    }
+    expect(await readFile(`${home}/file`, 'utf8')).toBe('old');
+    expect(changes).toEqual([]);
   });
 
   asRoot('keeps the owner of a file that was there; a new one belongs to the owner of its folder', async () => {

@@ -32,7 +32,7 @@ export interface LivePart {
 export interface WriteOptions {
   /** Length of the whole file in bytes. */
   size: number;
-  /** Permission bits of a new file, default 0644; a file that is there keeps its own. */
+  /** Permission bits of a new file, default 0644; a file that is there keeps its own, and all that belongs to it. */
   mode?: number;
   /** Make the missing folders above the file when it is put in its place. Default false. */
   createFolders?: boolean;

@@ -2,12 +2,14 @@ import { constants, type BigIntStats } from 'node:fs';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { liveEntry, type LiveEntry } from './folder-page.js';
 import { errnoOf, LiveFilesError } from './live-files-error.js';
+import { copyAttributes } from './attributes.js';
 import { pinWithin, syncFolder, within } from './pinned.js';
 import type { PinnedEntry } from './project-folders.js';
 
 /**
- * Puts a complete file in its place in one step, on disk when this returns. A file that was there hands over its owner
- * and mode, but for setuid and setgid, which a write clears; a new one belongs to the owner of its folder.
+ * Puts a complete file in its place in one step, on disk when this returns. A file that was there hands over its owner,
+ * mode, access list and extended attributes, but for setuid, setgid and capabilities, which a write clears; what it
+ * cannot hand over is not written. A new one belongs to the owner of its folder.
  */
 export async function placeFile(
   file: string,
@@ -16,11 +18,17 @@ export async function placeFile(
   newMode: number,
   changing: <Result>(change: () => Promise<Result>) => Promise<Result>,
 ): Promise<LiveEntry> {
-  const old = await replaceableFile(parent, name);
+  await using old = await pinnedFile(parent, name);
   await using content = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
-  if (old) await giveTo(content, old);
-  else await giveNewTo(content, parent.stats);
-  await content.chmod(old ? Number(old.mode) & 0o1777 : newMode);
+  if (old) {
+    await copyAttributes(old.pinned, content);
+    // Also where nothing changes by it: that is how the kernel takes capabilities away.
+    await content.chown(Number(old.stats.uid), Number(old.stats.gid));
+    await content.chmod(Number(old.stats.mode) & 0o1777);
+  } else {
+    await giveNewTo(content, parent.stats);
+    await content.chmod(newMode);
+  }
   await content.sync();
   return await changing(async () => {
     await rename(file, within(parent.pinned, name));
@@ -48,17 +56,32 @@ export async function placeFolder(made: string, parent: PinnedEntry, name: Buffe
  * @throws LiveFilesError is-a-folder, not-a-regular-file, path-is-a-link
  */
 export async function replaceableFile(parent: PinnedEntry, name: Buffer): Promise<BigIntStats | undefined> {
-  const stats = await statsWithin(parent.pinned, name);
-  if (stats) mustBeFile(stats);
-  return stats;
+  await using found = await pinnedFile(parent, name);
+  return found?.stats;
 }
 
 /** @throws LiveFilesError path-is-a-link */
 export async function statsWithin(folder: FileHandle, name: Buffer): Promise<BigIntStats | undefined> {
+  await using found = await pinnedIfThere(folder, name);
+  return found?.stats;
+}
+
+/** The same as replaceableFile, held open. */
+async function pinnedFile(parent: PinnedEntry, name: Buffer): Promise<PinnedEntry | undefined> {
+  const found = await pinnedIfThere(parent.pinned, name);
+  try {
+    if (found) mustBeFile(found.stats);
+    return found;
+  } catch (error) {
+    await found?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function pinnedIfThere(folder: FileHandle, name: Buffer): Promise<PinnedEntry | undefined> {
   try {
     const { pinned, stats } = await pinWithin(folder, name);
-    await pinned.close();
-    return stats;
+    return { pinned, stats, [Symbol.asyncDispose]: () => pinned.close() };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -71,11 +94,6 @@ export function mustBeFile(stats: BigIntStats): void {
 }
 
 /** Only root can give away what it makes; what an ordinary user makes stays its own. */
-async function giveNewTo(handle: FileHandle, owner: BigIntStats): Promise<void> {
-  if (process.geteuid?.() === 0) await giveTo(handle, owner);
-}
-
-async function giveTo(handle: FileHandle, { uid, gid }: BigIntStats): Promise<void> {
-  const now = await handle.stat({ bigint: true });
-  if (now.uid !== uid || now.gid !== gid) await handle.chown(Number(uid), Number(gid));
+async function giveNewTo(handle: FileHandle, { uid, gid }: BigIntStats): Promise<void> {
+  if (process.geteuid?.() === 0) await handle.chown(Number(uid), Number(gid));
 }

@@ -1,6 +1,12 @@
 import { Refused, Unanswered } from '@buckets/log';
 import { ObjectStorageUnreachable } from '@buckets/object-storage';
-import { SwapNotConfirmedError, SwitchStuckError } from '../restore/index.js';
+import { ProjectNotTracked } from '../changes/index.js';
+import {
+  DataRootMissingError,
+  ProjectUnreadableError,
+  SwapNotConfirmedError,
+  SwitchStuckError,
+} from '../restore/index.js';
 import { RusticFailure, RusticStopped, type Failed, type Stopped } from '../rustic/index.js';
 import { AttemptFailed, type Ending } from './operation.js';
 
@@ -11,6 +17,15 @@ const SHORTAGES: Record<string, { code: string; retry: boolean; message: string 
   ENOMEM: { code: 'out-of-memory', retry: true, message: 'There was too little memory. Run fewer jobs at once.' },
   EAGAIN: { code: 'out-of-memory', retry: true, message: 'The system had no room for another process.' },
 };
+
+/** What another attempt may find otherwise: the disk is there again, the project is looked after again. */
+const MAY_PASS = [
+  ObjectStorageUnreachable,
+  Unanswered,
+  DataRootMissingError,
+  ProjectUnreadableError,
+  ProjectNotTracked,
+];
 
 const WOULD_NOT_END =
   'A process of rustic would not end, even when killed; the host goes on trying to end it, every ten minutes.';
@@ -39,7 +54,7 @@ export function asFailure(error: unknown): AttemptFailed {
   return new AttemptFailed(
     /^[a-z][a-z-]{0,62}$/.test(code) ? code : 'host-error',
     error instanceof Error ? error.message : 'The host could not carry it out; its log has the details.',
-    { retry: error instanceof ObjectStorageUnreachable || error instanceof Unanswered, cause: error },
+    { retry: MAY_PASS.some((kind) => error instanceof kind), cause: error },
   );
 }
 

@@ -170,6 +170,32 @@ describe('an operation', () => {
     expect(host.told.filter(({ progress }) => progress.phase === 'waiting')).toHaveLength(2);
   });
 
+  it('has no attempt, and asks for none, while the data root is away: not the first one, nor another', async () => {
+    const host = new Host();
+    const away = () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      host.ready = promise;
+      return resolve;
+    };
+    let comesBack = away();
+    let attempts = 0;
+    const run = host.take('op', () => {
+      attempts += 1;
+      if (attempts === 2) return Promise.resolve(DONE);
+      comesBack = away();
+      return Promise.reject(new AttemptFailed('data-root-missing', 'It is not mounted.', { retry: true }));
+    });
+    await turns(20);
+    expect([attempts, host.grants.length]).toEqual([0, 0]);
+    comesBack();
+    await until(() => attempts === 1);
+    await turns(20);
+    expect([attempts, host.grants.length]).toEqual([1, 1]);
+    comesBack();
+    await run;
+    expect(host.claims).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
   it('is not tried again where that cannot help', async () => {
     const host = new Host();
     await host.take('op', () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' })));

@@ -3,6 +3,7 @@ import { newId, type Grant, type OperationEndedClaim, type OperationKind } from 
 import { Refused } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { ControlPlane } from '../control-plane/control-plane.js';
+import { DataRootMissingError } from '../restore/index.js';
 import { NEEDS, ProjectQueue, type Turn } from '../queue/project-queue.js';
 import { makeAttempt } from './attempt.js';
 import type { EndingNotes } from './ending-notes.js';
@@ -12,13 +13,14 @@ import type { OperationMetrics } from './operation-metrics.js';
 import { AttemptFailed, cancelled, type CutOff, type Ending, type Works } from './operation.js';
 import { tellWaiting } from './told-progress.js';
 import { sealEnding } from './seal-ending.js';
+import { unlessAborted } from './waiting.js';
 
 export interface OperationsOptions {
   /** Names this run of the worker. */
   workerId: string;
   stopping: AbortSignal;
-  /** Fulfilled when the host knows which projects are its own. */
-  ready: Promise<void>;
+  /** Fulfilled when the host knows which projects are its own, and their data root is here; asked before each attempt. */
+  ready: () => Promise<void>;
   /** Attempts in a row that this worker makes; default 7. */
   attempts?: number;
   /** For a grant or a confirmation, in milliseconds; default a minute. */
@@ -90,7 +92,6 @@ export class Operations {
     const operation = new OpenOperation(intent, position);
     this.open.set(operation.id, operation);
     try {
-      await this.options.ready;
       await this.inTurn(operation, (turn) => this.untilEnded(operation, turn));
     } catch (error) {
       if (!(error instanceof Cancelled)) throw error;
@@ -116,7 +117,7 @@ export class Operations {
   private async untilEnded(operation: OpenOperation, turn: Turn | undefined): Promise<void> {
     let previousFailure: string | undefined;
     for (let tries = 1; ; tries++) {
-      this.options.stopping.throwIfAborted();
+      await unlessAborted(this.options.stopping, this.options.ready());
       operation.doing = 'running';
       const granted = await this.grant(operation, previousFailure);
       if (granted === null) return this.notes.remove(operation.id);
@@ -229,6 +230,8 @@ export class Operations {
       signal: this.options.stopping,
     }).catch((error: unknown) => {
       this.options.stopping.throwIfAborted();
+      // It may be half in place, which shows when the data root is back: the intent comes again.
+      if (error instanceof DataRootMissingError) throw error;
       this.log.warn({ ...operation.about, error }, 'What a cancelled operation has left cannot be looked at');
       const found = asFailure(error);
       if (found.options.halfDone) return failedEnding(found);

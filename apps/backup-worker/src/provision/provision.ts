@@ -20,14 +20,14 @@ export class ProvisionWork implements Work<'provision'> {
 
   readonly cutOff = async ({ projectId, intent, grant }: CutOff<'provision'>): Promise<Ending> => {
     const { operationId, generation } = intent;
-    const found = await this.records.inspect(projectId);
-    if (found.state !== 'provisioned' || found.record.generation !== generation) return cancelled();
+    const found = await this.records.inspect(projectId, generation);
+    if (found.state !== 'provisioned') return cancelled();
     await this.projects.watch(projectId, generation, { running: grant.running });
     return provisioned(operationId, found.record);
   };
 
   private async provision(projectId: string, generation: number, adopt: boolean) {
-    const { state } = await this.records.inspect(projectId);
+    const { state } = await this.records.inspect(projectId, generation);
     return adopt && state !== 'provisioned'
       ? this.records.adopt(projectId, generation)
       : this.records.createEmpty(projectId, generation);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Disk } from './disk.js';
@@ -25,6 +25,13 @@ describe('a record that was cut off while it was written', () => {
     await disk.removeDrafts(folder);
     expect(await readdir(folder)).toEqual(['record.json']);
     expect(await disk.readRecord(file)).toEqual({ n: 1 });
+  });
+
+  it('keeps no other from being removed, and no worker from starting, when it cannot be removed', async () => {
+    await mkdir(join(folder, 'a.tmp', 'not empty'), { recursive: true });
+    await writeFile(join(folder, 'b.tmp'), '{ "n"');
+    await new Disk().removeDrafts(folder);
+    expect(await readdir(folder)).toEqual(['a.tmp']);
   });
 
   it('is no reason to fail where nobody has written any yet', async () => {

@@ -58,12 +58,17 @@ export class Disk {
 
   /** Replaces a JSON file as a whole: after a crash it holds either the old value or the new one. */
   async writeRecord(file: string, value: object): Promise<void> {
+    await this.writeText(file, `${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** The same for any text. */
+  async writeText(file: string, text: string): Promise<void> {
     await this.makeFolder(dirname(file));
     const temporary = `${file}${DRAFT}`;
     await rm(temporary, { force: true });
     const handle = await open(temporary, 'wx', 0o600);
     try {
-      await handle.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+      await handle.writeFile(text);
       await handle.sync();
     } catch (error) {
       await rm(temporary, { force: true }); // Such as when the disk is full.
@@ -82,7 +87,9 @@ export class Disk {
       if (isAbsence(error)) return [];
       throw error;
     });
-    for (const name of names.filter((each) => each.endsWith(DRAFT))) await rm(join(folder, name), { force: true });
+    // One that stays does no harm: whoever writes the record removes it first, or says why that cannot be.
+    const drafts = names.filter((each) => each.endsWith(DRAFT));
+    await Promise.allSettled(drafts.map((name) => rm(join(folder, name), { force: true })));
   }
 
   /** The value of a record, undefined when there is none. @throws DamagedRecordError when it is not JSON. */

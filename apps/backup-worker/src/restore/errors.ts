@@ -41,6 +41,44 @@ export class UnrecordedDataError extends RestoreError {
   }
 }
 
+/** Thrown when what stands here came under another assignment, and was to be used, or to be built upon, under this one. */
+export class OtherAssignmentError extends RestoreError {
+  readonly code = 'other-assignment';
+
+  constructor(
+    readonly projectId: string,
+    readonly generation: number,
+  ) {
+    super(
+      `The folder of project ${projectId} holds the data of another assignment of it (generation ${generation}). They ` +
+        'are left as they are. Restore a backup, which keeps them aside; or adopt them if they are what it is to go on with.',
+    );
+  }
+}
+
+/** Thrown when the disk does not say what is here of a project. Nothing is taken for missing then. */
+export class ProjectUnreadableError extends RestoreError {
+  readonly code = 'project-unreadable';
+
+  constructor(
+    readonly projectId: string,
+    /** The system's name of the error, such as EIO. */
+    readonly errno: string,
+    cause: unknown,
+  ) {
+    super(
+      `What this host has of project ${projectId} cannot be read (${errno}), so nothing was done to it. ` +
+        'Check the disk or the mount that holds it.',
+      { cause },
+    );
+  }
+}
+
+/** Thrown when the data root is not that of this host, such as when it is not mounted. */
+export class DataRootMissingError extends RestoreError {
+  readonly code = 'data-root-missing';
+}
+
 /** Thrown when only what is missing was to be restored and nothing is: a restore is never skipped and called a success. */
 export class NothingMissingError extends RestoreError {
   readonly code = 'nothing-missing';

@@ -10,6 +10,8 @@ const ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Where everything is on a host: the projects, and the worker's own folder beside them on the same file system. */
 export class HostFolders {
   readonly own: string;
+  /** Holds the host's id: without it the folder is not its data root, whatever stands there. */
+  readonly marker: string;
   readonly states: string;
   readonly stagings: string;
   readonly trashes: string;
@@ -19,6 +21,7 @@ export class HostFolders {
   constructor(readonly dataRoot: string) {
     if (!isAbsolute(dataRoot)) throw new RangeError(`The data root must be an absolute path, not "${dataRoot}".`);
     this.own = join(dataRoot, '.buckets');
+    this.marker = join(this.own, 'host-id');
     this.states = join(this.own, 'state');
     this.stagings = join(this.own, 'staging');
     this.trashes = join(this.own, 'trash');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
 import { judge } from './inspection.js';
 import type { ProvisionedRecord } from './provisioned-record.js';
 import type { RootIdentity, RootSight } from './roots.js';
@@ -52,7 +53,7 @@ describe('what is here of a project', () => {
       'unrecorded-data',
     ],
   ] as const)('%s', (_, known, sights, state) => {
-    expect(judge(known, sights).state).toBe(state);
+    expect(judge(known, sights, 1).state).toBe(state);
   });
 
   it.each([
@@ -65,11 +66,41 @@ describe('what is here of a project', () => {
       ['persist'],
     ],
   ] as const)('names what is missing when the record says provisioned and %s', (_, sights, missing) => {
-    expect(judge(record, sights)).toEqual({ state: 'root-missing', record, missing });
+    expect(judge(record, sights, 1)).toEqual({ state: 'root-missing', record, missing });
+  });
+
+  it.each([
+    ['both recorded roots', ours, 'other-assignment'],
+    ['both recorded roots, which somebody emptied', oursEmptied, 'other-assignment'],
+    ['one recorded root', { ...ours, persist: absent }, 'other-assignment'],
+    ['nothing any more', { project: absent, persist: absent }, 'missing'],
+    ['empty folders that are not the recorded ones', { project: foreignEmpty, persist: absent }, 'empty-unrecorded'],
+    ['files in another folder beside a recorded root', { ...ours, persist: foreignFilled }, 'unrecorded-data'],
+  ] as const)('of another assignment, with %s', (_, sights, state) => {
+    for (const generation of [2, 7]) expect(judge(record, sights, generation).state).toBe(state);
+    expect(judge({ ...record, generation: 3 }, sights, 2).state).toBe(state);
+  });
+
+  it('never counts as the data of an assignment under which it was not brought here, nor ever as lost ones of it', () => {
+    const sight = fc.constantFrom(absent, link, foreignFilled, foreignEmpty, rebornFilled, ...Object.values(ours));
+    const sights = fc.record({ project: sight, persist: sight });
+    const generation = fc.integer({ min: 1, max: 3 });
+    fc.assert(
+      fc.property(generation, generation, sights, (recorded, asked, found) => {
+        const inspection = judge({ ...record, generation: recorded }, found, asked);
+        const isOfIt = inspection.state === 'provisioned' || inspection.state === 'root-missing';
+        if (recorded !== asked) expect(isOfIt).toBe(false);
+        // Nor is anything ever restored over what no record accounts for.
+        const foreign = [found.project, found.persist].some(
+          (each) => each === link || each === foreignFilled || each === rebornFilled,
+        );
+        if (foreign) expect(inspection.state).toBe('unrecorded-data');
+      }),
+    );
   });
 
   it('says what stands in the place of each root', () => {
-    expect(judge(undefined, { project: link, persist: foreignFilled })).toMatchObject({
+    expect(judge(undefined, { project: link, persist: foreignFilled }, 1)).toMatchObject({
       found: [
         { root: 'project', what: 'a symbolic link' },
         { root: 'persist', what: 'files without a record' },

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Disk } from './disk.js';
@@ -79,7 +79,7 @@ function order(changes: Partial<RestoreOrder> = {}): RestoreOrder {
   };
 }
 
-const inspect = () => host.worker().records.inspect(PROJECT);
+const inspect = () => host.worker().records.inspect(PROJECT, 1);
 
 describe('a restore', () => {
   it('brings a missing project back and names the backup that was applied', async () => {
@@ -104,6 +104,23 @@ describe('a restore', () => {
     await restorer().restore(order());
     expect(await host.contentOf('persist')).toBe('backed up');
   });
+
+  it.each(['missing', 'everything'] as const)(
+    'of %s does not take the data of another assignment for those of the project, and keeps them aside',
+    async (what) => {
+      await host.provision('of an earlier assignment');
+      const result = await restorer().restore(order({ what, generation: 3 }));
+      expect(result.roots).toEqual(['project', 'persist']);
+      expect(result.problems.map(({ kind, path }) => [kind, path])).toEqual([
+        ['kept', 'persist'],
+        ['kept', 'project'],
+      ]);
+      expect(await host.contentOf('project')).toBe('backed up');
+      expect(await host.worker().records.inspect(PROJECT, 3)).toMatchObject({ state: 'provisioned' });
+      const kept = join(host.folders.kept(OPERATION), 'project', 'below', 'file');
+      expect(await readFile(kept, 'utf8')).toBe('of an earlier assignment');
+    },
+  );
 
   it('restores the one root that is missing, leaves the other one alone, and says so', async () => {
     await host.provision('living');
@@ -315,9 +332,13 @@ describe('a restore that goes wrong', () => {
     expect(await restarted.restore(order({ what: 'everything' }))).toMatchObject({ backupId: backup.id, entries: 8 });
   });
 
-  it('keeps everything in staging and in trash while a switch record cannot be read', async () => {
+  it.each([
+    ['is damaged', () => writeFile(host.folders.switchRecord('damaged'), '{')],
+    ['is a folder', () => mkdir(host.folders.switchRecord('damaged'))],
+    ['is named like no project', () => writeFile(join(host.folders.switches, 'No Project.json'), '{')],
+  ])('keeps everything in staging and in trash while a switch record %s', async (_, put) => {
     await mkdir(host.folders.switches, { recursive: true });
-    await writeFile(host.folders.switchRecord('damaged'), '{');
+    await put();
     await host.stage('perhaps the only copy');
     const leftovers: Error[] = [];
     expect(await restorer(new Disk(), (error) => leftovers.push(error)).sweep(new Set())).toEqual([]);

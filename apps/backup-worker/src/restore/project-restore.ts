@@ -86,7 +86,7 @@ export class ProjectRestore {
   async restore(order: RestoreOrder): Promise<RestoreResult> {
     const { operationId, projectId, signal } = order;
     if (await this.swap.hasPendingSwitch(projectId)) throw new SwitchPendingError(projectId);
-    const inspection = await this.records.inspect(projectId);
+    const inspection = await this.records.inspect(projectId, order.generation);
     const done = resultOf(inspection, operationId);
     if (done) return done;
     const roots = rootsToRestore(projectId, inspection, order.what);
@@ -107,10 +107,11 @@ export class ProjectRestore {
   async afterCut(
     projectId: string,
     operationId: string,
+    generation: number,
   ): Promise<{ state: 'half' } | { state: 'nothing' } | { state: 'done'; result: RestoreResult }> {
     if (await this.swap.hasPendingSwitch(projectId)) return { state: 'half' };
     await this.#discardStaging(projectId, operationId);
-    const result = resultOf(await this.records.inspect(projectId), operationId);
+    const result = resultOf(await this.records.inspect(projectId, generation), operationId);
     return result ? { state: 'done', result } : { state: 'nothing' };
   }
 
@@ -201,10 +202,8 @@ export class ProjectRestore {
 /** Which roots a restore puts in place. @throws UnrecordedDataError, NothingMissingError */
 export function rootsToRestore(projectId: string, inspection: Inspection, what: RestoreOrder['what']): RootName[] {
   if (inspection.state === 'unrecorded-data') throw new UnrecordedDataError(projectId, inspection.found);
-  if (what === 'everything' || inspection.state === 'missing' || inspection.state === 'empty-unrecorded')
-    return [...ROOT_NAMES];
-  if (inspection.state === 'provisioned') throw new NothingMissingError(projectId);
-  return inspection.missing;
+  if (what === 'missing' && inspection.state === 'provisioned') throw new NothingMissingError(projectId);
+  return what === 'missing' && inspection.state === 'root-missing' ? inspection.missing : [...ROOT_NAMES];
 }
 
 function resultOf(inspection: Inspection, operationId: string): RestoreResult | undefined {

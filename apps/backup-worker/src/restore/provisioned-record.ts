@@ -7,7 +7,7 @@ import type { RootIdentity } from './roots.js';
 export interface ProvisionedRecord {
   version: 1;
   projectId: string;
-  /** The assignment under which the data came here. */
+  /** The assignment under which the data came here. A record without one accounts for nothing: nobody knows of when it is. */
   generation: number;
   roots: Record<RootName, RootIdentity>;
   /** ISO 8601. */

@@ -1,10 +1,12 @@
 import { chmod, chown, lstat, stat } from 'node:fs/promises';
 import type { Disk } from './disk.js';
-import { exists, isAbsence } from './disk.js';
+import { errorCode, exists, isAbsence } from './disk.js';
 import {
   DamagedRecordError,
   DataLostError,
   NothingToAdoptError,
+  OtherAssignmentError,
+  ProjectUnreadableError,
   SwitchPendingError,
   UnrecordedDataError,
 } from './errors.js';
@@ -31,17 +33,32 @@ export class ProvisionedRecords {
   constructor(
     private readonly folders: HostFolders,
     private readonly disk: Disk,
+    /** Throws while the data root is not this host's, such as when it is not mounted. */
+    private readonly dataRootMustBeHere: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
-  /** What is here of a project; changes nothing. */
-  async inspect(projectId: string): Promise<Inspection> {
-    return judge(await this.#readableRecord(projectId), await this.#look(projectId));
+  /**
+   * What is here of a project, as far as the assignment of this generation goes; changes nothing.
+   * @throws ProjectUnreadableError; what says that the data root is not here
+   */
+  async inspect(projectId: string, generation: number): Promise<Inspection> {
+    await this.dataRootMustBeHere();
+    let inspection: Inspection | undefined;
+    try {
+      inspection = judge(await this.#readableRecord(projectId), await this.#look(projectId), generation);
+      return inspection;
+    } finally {
+      // Nothing is missing, foreign or broken where the data root itself has gone in the middle of the look.
+      if (inspection?.state !== 'provisioned') await this.dataRootMustBeHere();
+    }
   }
 
-  /** @throws DamagedRecordError when the file is there and cannot be understood. */
+  /** @throws DamagedRecordError when the file is there and cannot be understood, ProjectUnreadableError when it cannot be read */
   async read(projectId: string): Promise<ProvisionedRecord | undefined> {
     const file = this.folders.provisionedRecord(projectId);
-    const value = await this.disk.readRecord(file);
+    const value = await this.disk.readRecord(file).catch((error: unknown) => {
+      throw error instanceof DamagedRecordError ? error : unreadable(projectId, error);
+    });
     if (value !== undefined && !isProvisionedRecord(value, projectId)) throw new DamagedRecordError(file);
     return value;
   }
@@ -58,12 +75,14 @@ export class ProvisionedRecords {
 
   /**
    * Creates the empty roots of a new project. Done already, it changes nothing; broken off at any point, it can be repeated.
-   * @throws UnrecordedDataError, DataLostError, SwitchPendingError
+   * @throws UnrecordedDataError, OtherAssignmentError, DataLostError, SwitchPendingError
    */
   async createEmpty(projectId: string, generation: number, how: NewRoots = {}): Promise<ProvisionedRecord> {
     if (await exists(this.folders.switchRecord(projectId))) throw new SwitchPendingError(projectId);
-    const inspection = await this.inspect(projectId);
+    const inspection = await this.inspect(projectId, generation);
     if (inspection.state === 'provisioned') return inspection.record;
+    if (inspection.state === 'other-assignment')
+      throw new OtherAssignmentError(projectId, inspection.record.generation);
     if (inspection.state === 'unrecorded-data') throw new UnrecordedDataError(projectId, inspection.found);
     if (inspection.state === 'root-missing' && !how.evenIfDataAreLost) {
       throw new DataLostError(projectId, inspection.missing);
@@ -83,6 +102,7 @@ export class ProvisionedRecords {
    */
   async adopt(projectId: string, generation: number): Promise<ProvisionedRecord> {
     if (await exists(this.folders.switchRecord(projectId))) throw new SwitchPendingError(projectId);
+    await this.dataRootMustBeHere();
     return this.#record(projectId, generation, 'adopted');
   }
 
@@ -111,6 +131,14 @@ export class ProvisionedRecords {
   }
 
   async #look(projectId: string): Promise<Record<RootName, RootSight>> {
+    try {
+      return await this.#lookAtRoots(projectId);
+    } catch (error) {
+      throw unreadable(projectId, error);
+    }
+  }
+
+  async #lookAtRoots(projectId: string): Promise<Record<RootName, RootSight>> {
     const device = (await stat(this.folders.dataRoot, { bigint: true })).dev;
     const parent = await this.#lookAtProject(projectId, device);
     const look = (root: RootName) => parent ?? lookAt(this.folders.root(projectId, root), device);
@@ -128,6 +156,12 @@ export class ProvisionedRecords {
       throw error;
     }
   }
+}
+
+/** What the system said, as the trouble of this one project. An id that is none is not the disk's fault. */
+function unreadable(projectId: string, error: unknown): unknown {
+  const code = errorCode(error);
+  return code === undefined || !/^E[A-Z]/.test(code) ? error : new ProjectUnreadableError(projectId, code, error);
 }
 
 function presentRoots(projectId: string, sights: Record<RootName, RootSight>): Record<RootName, RootIdentity> {

@@ -33,7 +33,7 @@ async function afterKill(step: number, meanwhile: (host: TemporaryHost) => Promi
       const now = {
         project: await host.contentOf('project'),
         persist: await host.contentOf('persist'),
-        inspection: await records.inspect(PROJECT),
+        inspection: await records.inspect(PROJECT, 1),
         trash: await host.list('trash'),
       };
       const expected = begun ? { content: 'new', by: 'restored' } : { content: 'old', by: 'created' };

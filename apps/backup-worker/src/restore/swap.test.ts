@@ -34,7 +34,7 @@ function request(
   roots: readonly RootName[] = ROOT_NAMES,
   confirm: SwapRequest['confirm'] = async () => true,
 ): SwapRequest {
-  return { operationId: OPERATION, projectId: PROJECT, generation: 2, result: resultFor(roots), confirm };
+  return { operationId: OPERATION, projectId: PROJECT, generation: 1, result: resultFor(roots), confirm };
 }
 
 async function contents(): Promise<(string | undefined)[]> {
@@ -48,9 +48,9 @@ describe('a swap', () => {
     const { swap, records } = host.worker();
     await swap.swap(request());
     expect(await contents()).toEqual(['new', 'new']);
-    expect(await records.inspect(PROJECT)).toMatchObject({
+    expect(await records.inspect(PROJECT, 1)).toMatchObject({
       state: 'provisioned',
-      record: { by: 'restored', generation: 2, restore: { operationId: OPERATION, result: resultFor() } },
+      record: { by: 'restored', generation: 1, restore: { operationId: OPERATION, result: resultFor() } },
     });
     expect(await host.list('switch')).toEqual([]);
     for (const root of ROOT_NAMES) {
@@ -72,7 +72,7 @@ describe('a swap', () => {
     const { swap, records } = host.worker();
     await swap.swap(request(['persist']));
     expect(await contents()).toEqual(['old', 'new']);
-    expect(await records.inspect(PROJECT)).toMatchObject({
+    expect(await records.inspect(PROJECT, 1)).toMatchObject({
       state: 'provisioned',
       record: { restore: { result: { roots: ['persist'] } } },
     });
@@ -181,7 +181,7 @@ describe('a swap that broke off', () => {
     const { swap, records } = host.worker();
     expect(await contents()).toEqual(['new', 'new']);
     expect(await swap.hasPendingSwitch(PROJECT)).toBe(false);
-    expect(await records.inspect(PROJECT)).toMatchObject({
+    expect(await records.inspect(PROJECT, 1)).toMatchObject({
       state: 'provisioned',
       record: { restore: { operationId: OPERATION } },
     });
@@ -190,7 +190,7 @@ describe('a swap that broke off', () => {
   async function expectAllOld(): Promise<void> {
     const { records } = host.worker();
     expect(await contents()).toEqual(['old', 'old']);
-    expect(await records.inspect(PROJECT)).toMatchObject({ state: 'provisioned', record: { by: 'created' } });
+    expect(await records.inspect(PROJECT, 1)).toMatchObject({ state: 'provisioned', record: { by: 'created' } });
   }
 
   it('locks the project until it has been rolled forward', async () => {
@@ -300,7 +300,7 @@ describe('a swap that broke off', () => {
     expect(await swap.rollForward()).toEqual({ finished: [], stuck: [] });
     go.resolve();
     await swapping;
-    expect((await records.inspect(PROJECT)).state).toBe('provisioned');
+    expect((await records.inspect(PROJECT, 1)).state).toBe('provisioned');
   });
 });
 

@@ -116,13 +116,15 @@ export class Swap {
 
   /** Everything that could make a rename fail is looked at here, while there still is a way back. */
   async #prepare({ operationId, projectId, generation, result }: SwapRequest): Promise<SwitchRecord> {
-    const inspection = await this.records.inspect(projectId);
+    const inspection = await this.records.inspect(projectId, generation);
     if (inspection.state === 'unrecorded-data') throw new UnrecordedDataError(projectId, inspection.found);
     const uncovered = missingRoots(inspection).filter((root) => !result.roots.includes(root));
     if (uncovered.length > 0) throw new RootNotCoveredError(projectId, uncovered);
 
     await assertWritable(this.folders.project(projectId));
-    const replaces = 'record' in inspection ? inspection.record.roots : undefined;
+    // What came under another assignment may be in no backup: it goes where a person decides, not to trash.
+    const { state } = inspection;
+    const replaces = state === 'provisioned' || state === 'root-missing' ? inspection.record.roots : undefined;
     const roots: Partial<Record<RootName, RootIdentity>> = { ...replaces };
     const modes: SwitchRecord['modes'] = {};
     for (const root of result.roots) {
@@ -227,11 +229,11 @@ export class Swap {
   async #withKept(operationId: string, result: RestoreResult): Promise<RestoreResult> {
     const folder = this.folders.kept(operationId);
     if (!(await exists(folder))) return result;
-    const kept = (await readdir(folder)).map((name) => {
+    const kept = (await readdir(folder)).toSorted().map((name) => {
       const detail = `came up in its place during the swap and is kept in ${join(folder, name)}`;
       return { kind: 'kept' as const, path: name, detail };
     });
-    return { ...result, problems: [...result.problems, ...kept], problemCount: result.problemCount + kept.length };
+    return { ...result, problems: [...kept, ...result.problems], problemCount: result.problemCount + kept.length };
   }
 
   /** What an earlier attempt moved is flushed too; it may not have come to that. */
@@ -246,8 +248,12 @@ export class Swap {
   }
 
   async #read(projectId: string): Promise<SwitchRecord> {
-    const file = this.folders.switchRecord(projectId);
-    const value = await this.disk.readRecord(file);
+    // The name was found there, and need not be an id.
+    const file = join(this.folders.switches, `${projectId}.json`);
+    const value = await this.disk.readRecord(file).catch((error: unknown) => {
+      // Whatever keeps it from being read, what it says is not known.
+      throw error instanceof DamagedRecordError ? error : new DamagedRecordError(file, { cause: error });
+    });
     if (!isSwitchRecord(value, projectId)) throw new DamagedRecordError(file);
     return value;
   }

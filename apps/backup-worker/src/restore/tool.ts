@@ -8,6 +8,8 @@ export interface ToolLimits {
   /** Milliseconds after which the program is killed. */
   timeoutMs: number;
   signal?: AbortSignal;
+  /** Open files that the program gets as its descriptors 3, 4, …: it need not find them by name. */
+  files?: readonly number[];
 }
 
 /** How much of what a failing program says goes into its error. */
@@ -23,7 +25,7 @@ const PIPE_ENDED = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE',
 export async function runTool(
   command: string,
   args: readonly string[],
-  { timeoutMs, signal }: ToolLimits,
+  { timeoutMs, signal, files = [] }: ToolLimits,
   onOutput?: (chunk: Buffer) => void,
   input?: AsyncIterable<string>,
 ): Promise<void> {
@@ -31,7 +33,7 @@ export async function runTool(
   // Not the option `timeout` of spawn: its timer outlives a program that could not be started.
   const deadline = AbortSignal.timeout(timeoutMs);
   const child = spawn(command, args, {
-    stdio: [input ? 'pipe' : 'ignore', onOutput ? 'pipe' : 'ignore', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', onOutput ? 'pipe' : 'ignore', 'pipe', ...files],
     env: { PATH: process.env['PATH'], LC_ALL: 'C' },
     killSignal: 'SIGKILL',
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,

@@ -60,7 +60,7 @@ export class Restoring {
    * @throws {AttemptFailed} `switch-stuck` when it is half in place
    */
   async afterCut({ projectId, intent, grant }: CutOff): Promise<RestoreResultData | undefined> {
-    const came = await this.projectRestore.afterCut(projectId, intent.operationId);
+    const came = await this.projectRestore.afterCut(projectId, intent.operationId, intent.generation);
     if (came.state === 'half') throw asFailure(new SwitchStuckError(projectId, 'it was cut off by a crash'));
     return came.state === 'done' ? resultOf(came.result, grant.restore) : undefined;
   }
@@ -95,8 +95,14 @@ export function isWhole({ problems, lacks }: RestoreResultData, record: BackupRe
 
 /** For people, of a restore that is not whole. */
 export function whatIsMissing({ problems, lacks }: RestoreResultData): string {
+  // A swap names first what it has found in its way.
+  const kept = problems.first.filter(({ reason }) => reason.startsWith('kept: ')).length;
+  const others = problems.total - kept;
   const sentences = [
-    problems.total > 0 ? `${problems.total} entries could not be restored just as they were.` : '',
+    others > 0 ? `${others} entries could not be restored just as they were.` : '',
+    kept > 0
+      ? 'What stood there before is nothing that this assignment accounts for, and is kept aside on the host.'
+      : '',
     lacks.total > 0 ? `The backup itself lacks ${lacks.total} files that could not be read when it was made.` : '',
   ].filter(Boolean);
   return sentences.join(' ') || 'The backup is partial: it may lack files.';

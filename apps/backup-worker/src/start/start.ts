@@ -72,11 +72,11 @@ export class StartWork implements Work<'start'> {
 
   private async bringData(attempt: Attempt<'start'>): Promise<Data> {
     const { projectId } = attempt;
-    const before = await this.records.inspect(projectId);
+    const before = await this.records.inspect(projectId, attempt.intent.generation);
     if (before.state === 'provisioned') return this.alreadyHere(attempt, before.record);
     // Nothing else may work on the project while its data are brought back.
     await whenNobodyElseUses(attempt, 'repository');
-    return this.replaceMissing(attempt, await this.records.inspect(projectId));
+    return this.replaceMissing(attempt, await this.records.inspect(projectId, attempt.intent.generation));
   }
 
   /** Data that an earlier attempt of this very start has brought back are told as such. */

@@ -158,6 +158,14 @@ describe('while the scheduler has not listened for long', () => {
     await trial.until('unknown');
   });
 
+  it('what a host cannot look at is unknown at once, by its own word', async () => {
+    trial.engine.listening();
+    trial.hear({ ...report(7), trouble: 'hidden' });
+    await trial.until('unknown');
+    trial.hear(report(7));
+    await trial.until('fresh');
+  });
+
   it('or hears nothing at all, no host is silent for that', async () => {
     trial.engine.listening();
     trial.hear(report(7));

@@ -190,7 +190,9 @@ export class FreshnessEngine implements ActivityListener {
     const now = clock.now();
     const evidence = this.evidenceOf(project, now);
     const result = freshnessOf({ ...project, ...evidence, silenceLimitMs }, now);
-    if (result.freshness === 'unknown' && now - this.listeningSince <= silenceLimitMs) {
+    // That a host cannot look at the data is its own word, and no silence.
+    const isTold = evidence.report?.trouble !== undefined;
+    if (result.freshness === 'unknown' && !isTold && now - this.listeningSince <= silenceLimitMs) {
       this.undecided.add(project.id);
       return;
     }

@@ -35,6 +35,8 @@ export class Host {
   readonly operations: Operations;
   /** Operations of which the control plane knows that somebody has cancelled them. */
   readonly cancelled = new Set<string>();
+  /** Fulfilled while the host may work. */
+  ready: Promise<void> = Promise.resolve();
   /** Operations that the control plane has ended. */
   readonly ended = new Set<string>();
   private readonly attempts = new Map<string, number>();
@@ -62,7 +64,7 @@ export class Host {
       {
         workerId: 'this-run',
         stopping: this.stopping.signal,
-        ready: Promise.resolve(),
+        ready: () => this.ready,
         attempts: 3,
         betweenAttempts: new Backoff({ firstMs: 1, maxMs: 1 }),
       },

@@ -51,7 +51,7 @@ export class KillableWorker {
     killedAfter: number,
     as: 'this user' | 'an ordinary user' = 'this user',
   ): Promise<'ended' | 'killed'> {
-    const request = { operationId: OPERATION, projectId: PROJECT, generation: 2, result: resultFor() };
+    const request = { operationId: OPERATION, projectId: PROJECT, generation: 1, result: resultFor() };
     const args = [join(this.#program, 'worker.js'), dataRoot, order, String(killedAfter), JSON.stringify(request)];
     if (as === 'an ordinary user') args.push(String(ORDINARY_USER));
     const child = spawn(process.execPath, args, {

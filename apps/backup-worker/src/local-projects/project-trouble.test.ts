@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Inspection } from '../restore/index.js';
+import { troubleOf, type ProjectSight } from './project-trouble.js';
+
+const sight = (state: Inspection['state'], mountedOver = false) =>
+  ({ inspection: { state }, mountedOver }) as unknown as ProjectSight;
+
+describe('a project', () => {
+  it.each<[string, ProjectSight, boolean, ReturnType<typeof troubleOf>]>([
+    ['whose data are here', sight('provisioned'), true, undefined],
+    ['that nobody has brought here yet', sight('missing'), false, undefined],
+    ['for which somebody has made empty folders', sight('empty-unrecorded'), false, undefined],
+    ['whose data were here, with no trace of them', sight('missing'), true, 'data-missing'],
+    ['whose data were here, with empty folders in their place', sight('empty-unrecorded'), true, 'data-missing'],
+    ['of which a root is gone', sight('root-missing'), true, 'data-missing'],
+    ['with files that nobody has recorded', sight('unrecorded-data'), true, 'unrecorded-data'],
+    ['with such files before its first data', sight('unrecorded-data'), false, 'unrecorded-data'],
+    ['with files, under a mount', sight('unrecorded-data', true), true, 'hidden'],
+    ['with an empty file system mounted over a root', sight('root-missing', true), true, 'hidden'],
+    ['with the data of another assignment', sight('other-assignment'), true, 'other-assignment'],
+    ['of which the disk does not say', { unreadable: true }, true, 'unreadable'],
+    ['on a data root that is not there', { dataRootMissing: true }, true, 'data-root-missing'],
+    ['that has no data yet, on a data root that is not there', { dataRootMissing: true }, false, undefined],
+  ])('%s', (_, found, provisioned, trouble) => {
+    expect(troubleOf(found, provisioned)).toBe(trouble);
+  });
+});

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { until } from '../stack/src/index.js';
+import { runOf } from './running/copy.js';
+import { EU, Product } from './running/product.js';
+
+jest.setTimeout(60_000);
+
+const WORKER = 'worker-eu-1';
+let product: Product;
+let root: string;
+let health: string;
+
+beforeAll(async () => {
+  product = await Product.start();
+  root = product.dataRoot(EU);
+  health = `http://127.0.0.1:${(await runOf(product, WORKER)).env['BUCKETS_HTTP_PORT']}/health/ready`;
+});
+afterAll(() => product[Symbol.asyncDispose]());
+
+const file = (id: string) => join(product.folder(id), 'project', 'file');
+
+async function becomes(id: string, freshness: string): Promise<{ reason: string; coveredBy?: string }> {
+  return until(
+    async () => {
+      const found = await product.api.get<{ freshness: string; reason: string }>(`/v1/projects/${id}/freshness`);
+      return found.freshness === freshness ? found : undefined;
+    },
+    { what: `${id} to be ${freshness}`, withinMs: 40_000 },
+  );
+}
+
+/** What the worker says of its data root, until it says that it is down, or up. */
+async function dataRootIs(status: 'up' | 'down'): Promise<{ reason?: string }> {
+  return until(
+    async () => {
+      const { checks } = (await (await fetch(health)).json()) as {
+        checks: { dataRoot: { status: string; reason?: string } };
+      };
+      return checks.dataRoot.status === status ? checks.dataRoot : undefined;
+    },
+    { what: `the data root to be ${status}`, withinMs: 40_000 },
+  );
+}
+
+async function backedUp(id: string): Promise<string> {
+  await product.newProject(id);
+  await writeFile(file(id), 'first');
+  const { result } = await product.backUp(id);
+  await becomes(id, 'fresh');
+  return result!.backupId!;
+}
+
+/** As when its file system is not mounted: an empty folder stands there. */
+async function away(): Promise<void> {
+  await rename(root, `${root}-away`);
+  await mkdir(root);
+}
+async function back(): Promise<void> {
+  await rm(root, { recursive: true });
+  await rename(`${root}-away`, root);
+}
+
+describe('a data root that is not there', () => {
+  it('is no empty host: while it is away nothing is done, that is said, and all goes on when it is back', async () => {
+    const backupId = await backedUp('atlas');
+    // In no backup: a start that took the project for lost would bring back what was before it.
+    await writeFile(file('atlas'), 'since the backup');
+    await away();
+    expect((await dataRootIs('down')).reason).toContain('not mounted');
+    expect((await becomes('atlas', 'unknown')).reason).toContain('not mounted');
+    const { id } = await product.api.ask('/v1/projects/atlas/start');
+    const { id: backup } = await product.api.ask('/v1/projects/atlas/backups');
+    await becomes('atlas', 'unknown');
+    for (const each of [id, backup]) {
+      expect(await product.api.get(`/v1/operations/${each}`)).toMatchObject({ state: 'queued' });
+    }
+    expect(await readdir(root)).toEqual([]);
+    expect(product.lines.filter(({ line }) => line.includes('The data root is not here'))).not.toEqual([]);
+
+    await back();
+    await dataRootIs('up');
+    expect(await product.api.ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(await product.api.ended(backup)).toMatchObject({ state: 'succeeded' });
+    expect(await readFile(file('atlas'), 'utf8')).toBe('since the backup');
+    expect((await becomes('atlas', 'fresh')).coveredBy).not.toBe(backupId);
+  });
+
+  it('at the start of the worker is waited for in the same way', async () => {
+    const backupId = await backedUp('early');
+    await product.stack.kill(WORKER);
+    await away();
+    const restarted = product.stack.restart(WORKER);
+    await dataRootIs('down');
+    expect((await becomes('early', 'unknown')).reason).toContain('not mounted');
+    expect(await readdir(root)).toEqual([]);
+    await back();
+    await restarted;
+    expect((await becomes('early', 'fresh')).coveredBy).toBe(backupId);
+  });
+
+  it('and never will be again is begun anew by a word of a person, and starts restore', async () => {
+    const backupId = await backedUp('lost');
+    await product.stack.kill(WORKER);
+    await rm(root, { recursive: true });
+    const restarted = product.stack.restart(WORKER);
+    await dataRootIs('down');
+    const marker = join(root, '.buckets', 'host-id');
+    await mkdir(dirname(marker), { recursive: true });
+    await writeFile(marker, `${EU}\n`);
+    await restarted;
+    await becomes('lost', 'unknown');
+    expect(await product.start('lost')).toMatchObject({ state: 'succeeded', result: { restore: { backupId } } });
+    expect(await readFile(file('lost'), 'utf8')).toBe('first');
+    await becomes('lost', 'stale');
+  });
+});
