@@ -108,8 +108,8 @@ export class AskDesk {
     const [keys, bucket, restore, newestBackup] = await Promise.all([
       this.keys.get(projectId),
       this.keys.bucketAccess(state.bucketId),
-      this.backup(projectId, backupFor(state, open), position),
-      this.backup(projectId, open.kind === 'backup' ? backupToRestore(state) : null, position),
+      this.backup(state, projectId, backupFor(state, open), position),
+      this.backup(state, projectId, open.kind === 'backup' ? backupToRestore(state) : null, position),
     ]);
     const choices = open.kind === 'start' && open.params['backupId'] === undefined ? undecided(state) : null;
     return {
@@ -173,8 +173,17 @@ export class AskDesk {
     };
   }
 
-  /** @param position of the state that knows the backup: the tables may not have got there yet */
-  private async backup(projectId: string, backupId: string | null, position: number): Promise<BackupRecord | null> {
+  /**
+   * A backup with what is wrong with it as things stand.
+   *
+   * @param position of the state that knows the backup: the tables may not have got there yet
+   */
+  private async backup(
+    { backups }: ProjectState,
+    projectId: string,
+    backupId: string | null,
+    position: number,
+  ): Promise<BackupRecord | null> {
     if (backupId === null) return null;
     const read = () => this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
     let row = await read();
@@ -182,7 +191,7 @@ export class AskDesk {
       await this.projector.waitFor(position);
       row = await read();
     }
-    return row?.record ?? null;
+    return row === null ? null : { ...row.record, partialBecause: backups[backupId]!.partialBecause };
   }
 
   private refusal(error: unknown): Refusal {

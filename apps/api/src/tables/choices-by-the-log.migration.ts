@@ -38,6 +38,8 @@ const STATEMENTS = [
              FROM api.thing_state CROSS JOIN jsonb_each(state -> 'backups') AS known
             WHERE thing = 'project' AND known.value ? 'maybeDeletedBy' GROUP BY thing_state.id) AS doubts
     WHERE project.id = doubts.id`,
+  'ALTER TABLE api.backup ALTER began_position DROP DEFAULT',
+  'ALTER TABLE api.project ALTER in_doubt DROP DEFAULT',
   'DROP INDEX api.backup_project_position',
   'CREATE INDEX backup_project_began ON api.backup (project_id, began_position, position)',
 ];

@@ -105,7 +105,8 @@ export class ProjectRow {
 }
 
 @Entity({ schema: 'api', name: 'backup' })
-@Index('backup_project_began', ['project_id', 'began_position', 'position'])
+/* TypeORM takes the columns of an index for being in the order of the table's, which these are not. */
+@Index('backup_project_began', { synchronize: false })
 export class BackupRow {
   @PrimaryColumn({ type: 'text' }) project_id!: string;
   @PrimaryColumn({ type: 'text' }) id!: string;
