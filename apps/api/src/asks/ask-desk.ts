@@ -184,7 +184,7 @@ export class AskDesk {
     backupId: string | null,
     position: number,
   ): Promise<BackupRecord | null> {
-    if (backupId === null) return null;
+    if (backupId === null || !Object.hasOwn(backups, backupId)) return null;
     const read = () => this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
     let row = await read();
     if (row === null) {
