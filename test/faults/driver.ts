@@ -16,8 +16,8 @@ const ENDS_WITHIN_MS = (LIMITS.wholeSeconds + 60) * 1000;
 const BARRIER_TRIES = 5;
 const FIRST_BYTES = 5_000_000;
 
-/** What a backup says that was asked for before the lost data were back. */
-const ABOUT_LOST_DATA = new Set(['project-folder-missing', 'rustic-source-missing']);
+/** What a backup or a start says that was asked for before the lost data were back. */
+const ABOUT_LOST_DATA = new Set(['project-folder-missing', 'rustic-source-missing', 'newer-backups-are-flagged']);
 
 /** What a folder may hold by now; undefined for anything. */
 type Possible = TreeDescription[] | undefined;
@@ -182,7 +182,7 @@ export class Driver {
 
   /** Where data are missing and newer backups are suddenly small, it has to name one: the last whole one. */
   async #start(): Promise<void> {
-    const all = this.#isLost ? await this.backups() : [];
+    const all = await this.backups();
     const whole = all.findLast(isWhole);
     const passesOver = whole !== undefined && whole !== all.at(-1);
     await this.#ask('POST', 'start', '/start', { limits: LIMITS, ...(passesOver ? { backupId: whole.id } : {}) });
