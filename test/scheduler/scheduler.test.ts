@@ -182,7 +182,12 @@ describe('the scheduler states', () => {
     const forget = { operationId: 'in-doubt' };
     await plane.append(
       'doubtful',
-      event('forget-requested', { ...operation(forget.operationId), generation: 1, params: { backupId }, requestedBy: 'admin' }),
+      event('forget-requested', {
+        ...operation(forget.operationId),
+        generation: 1,
+        params: { backupId },
+        requestedBy: 'admin',
+      }),
       event('forget-began', { ...operation(forget.operationId), attempt: 1, attemptId: 'a' }),
       event('forget-expired', { ...forget, attempt: 1, code: 'whole-limit' }),
     );
@@ -378,7 +383,10 @@ describe('a backup that a deletion may have removed', () => {
     const MINUTE = 60_000;
     await newProject('missing');
     await plane.append('missing', event('updated', { requestedBy: 'admin', retention: { last: 9 } }));
-    const backups = [await backUp('missing', { epoch: 'dawn', n: 0 }), await backUp('missing', { epoch: 'dawn', n: 0 })];
+    const backups = [
+      await backUp('missing', { epoch: 'dawn', n: 0 }),
+      await backUp('missing', { epoch: 'dawn', n: 0 }),
+    ];
     const params = { backupId: backups[1] };
     const [wanted] = await plane.append(
       'missing',
@@ -389,12 +397,18 @@ describe('a backup that a deletion may have removed', () => {
     const data = await openSchedulerDatabase({ url: stack.infrastructure.postgresUrl, connections: 2 });
     try {
       const tables = new OrphansTables(data);
-      const due = async (before: number) => (await tables.doubtful({ before, after: '', limit: 10 })).map(({ id }) => id);
+      const due = async (before: number) =>
+        (await tables.doubtful({ before, after: '', limit: 10 })).map(({ id }) => id);
       await soon(async () => (await due(Date.now())).join() === 'missing', 'a project in doubt');
       expect(await due(Date.parse(wanted!.time) - 1)).toEqual([]);
       const retained = await new RetentionTables(data).retained({ after: '', limit: 100 });
       const ofProject = retained.find(({ id }) => id === 'missing')!.backups;
-      expect(new Map(ofProject.map(({ id, inDoubt }) => [id, inDoubt]))).toEqual(new Map([[backups[0], false], [backups[1], true]]));
+      expect(new Map(ofProject.map(({ id, inDoubt }) => [id, inDoubt]))).toEqual(
+        new Map([
+          [backups[0], false],
+          [backups[1], true],
+        ]),
+      );
       const newest = new ScheduleTables(data);
       await plane.append('missing', event('changed', { source: 'fs-api', at: new Date().toISOString() }));
       const unprotected = async () => {
@@ -406,7 +420,12 @@ describe('a backup that a deletion may have removed', () => {
 
       await plane.append(
         'missing',
-        event('tidy-requested', { ...operation('look'), generation: 1, params: { remove: false }, requestedBy: 'admin' }),
+        event('tidy-requested', {
+          ...operation('look'),
+          generation: 1,
+          params: { remove: false },
+          requestedBy: 'admin',
+        }),
       );
       await soon(async () => (await due(Date.now())).length === 0, 'a look under way');
       const [failed] = await plane.append('missing', event('tidy-failed', { operationId: 'look' }));
