@@ -122,6 +122,8 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
     ...[null, 3, [], { last: 0 }, { last: 1.5 }, { daily: '7' }, { weekly: null }, { hourly: 1 }].map((retention) =>
       newProject({ retention }, `a retention of ${JSON.stringify(retention)}`),
     ),
+    post(`/v1/projects/atlas/backups/${NO_BACKUP}/accept`, { force: 1 }, 400, 'invalid-request', 'of an acceptance'),
+    post('/v1/projects/atlas/start', { backupId: 'latest' }, 400, 'invalid-request', 'no id of a backup'),
     post('/v1/projects/atlas/start', { allowEmpty: 'yes' }, 400, 'invalid-request', 'a text for yes or no'),
     post('/v1/projects/atlas/backups', { consistency: 'frozen' }, 400, 'invalid-request', 'an unknown word'),
     post('/v1/projects/atlas/changes', { source: 'Fs Api' }, 400, 'invalid-request', 'a source with blanks'),
@@ -188,6 +190,8 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
     get(`/v1/projects/atlas/backups/${NO_BACKUP}`, 404, 'backup-not-found'),
     ['a deletion', 'DELETE', `/v1/projects/atlas/backups/${NO_BACKUP}`, {}, 404, 'backup-not-found'],
     post(`/v1/projects/atlas/backups/${NO_BACKUP}/restore`, {}, 404, 'backup-not-found', 'a restore of no backup'),
+    post(`/v1/projects/atlas/backups/${NO_BACKUP}/accept`, {}, 404, 'backup-not-found', 'an acceptance of no backup'),
+    post('/v1/projects/atlas/start', { backupId: NO_BACKUP }, 404, 'backup-not-found', 'a start from no backup'),
     get('/v1/operations/0190-none', 404, 'operation-not-found'),
     get('/v1/operations/0190-none/events', 404, 'operation-not-found'),
     ['an API key', 'DELETE', '/v1/api-keys/none', {}, 404, 'api-key-not-found'],
@@ -334,6 +338,11 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
 
   it('a restore of the backup of another project', () =>
     isRefused(post(`/v1/projects/atlas/backups/${backupOfAnother}/restore`, {}, 404, 'backup-not-found', '')));
+
+  it('the acceptance of the backup of another project, and a start from it', async () => {
+    await isRefused(post(`/v1/projects/atlas/backups/${backupOfAnother}/accept`, {}, 404, 'backup-not-found', ''));
+    await isRefused(post('/v1/projects/atlas/start', { backupId: backupOfAnother }, 404, 'backup-not-found', ''));
+  });
 
   it('a project that exists, a region that exists', async () => {
     await isRefused(post('/v1/projects', { id: 'atlas', hostId: 'us-1' }, 409, 'project-exists', ''));
@@ -484,6 +493,7 @@ describe('the OpenAPI document', () => {
     await product.restore('atlas', result!.backupId!);
     await api.call('GET', `/v1/operations/${id}/events`);
     await api.backup('atlas', result!.backupId);
+    await api.post(`/v1/projects/atlas/backups/${result!.backupId}/accept`, {}, 200);
     await useDeadLetters();
     await product.api.ended((await api.ask('/v1/projects/atlas/tidy')).id);
     // No worker serves that host: its projects' operations wait.

@@ -179,7 +179,7 @@ describe('a backup that lacks something is partial, and says so', () => {
     { because: 'empty', left: [] },
     { because: 'shrunken', left: ['last file'] },
   ])(
-    'when the project is suddenly $because: the product restores it only when asked for',
+    'when the project is suddenly $because: where its data are lost then, somebody has to say which backup it is to be',
     async ({ because, left }) => {
       const id = `was-${because}`;
       const { folder, picture } = await projectWithFiles(id);
@@ -193,8 +193,15 @@ describe('a backup that lacks something is partial, and says so', () => {
       expect(backup).toMatchObject({ outcome: 'partial', partialBecause: [because] });
 
       await rm(folder, { recursive: true });
-      const chosen = await product.start(id);
-      expect(chosen).toMatchObject({ state: 'succeeded', result: { restore: { backupId: whole.result?.backupId } } });
+      const older = { backupId: whole.result?.backupId };
+      const choices = { older, newer: { backupId: backup.id, partialBecause: [because] } };
+      expect(await product.api.call('POST', `/v1/projects/${id}/start`, { body: {} })).toMatchObject({
+        status: 409,
+        body: { code: 'newer-backups-are-flagged', choices },
+      });
+      await expect(stat(folder)).rejects.toThrow('ENOENT');
+      const chosen = await product.start(id, older);
+      expect(chosen).toMatchObject({ state: 'succeeded', result: { restore: older } });
       expect(await differences(picture, folder)).toEqual([]);
 
       await product.stop(id);
@@ -203,6 +210,49 @@ describe('a backup that lacks something is partial, and says so', () => {
       expect(await readdir(join(folder, 'project'))).toEqual(left);
     },
   );
+
+  it('where only its host finds out that data are missing: the start fails rather than choose', async () => {
+    const { folder, picture } = await projectWithFiles('hollow');
+    const whole = await product.backUp('hollow');
+    await clear(folder);
+    expect(await product.backUp('hollow')).toMatchObject({ code: 'empty' });
+    await rm(folder, { recursive: true });
+    for (const root of ['project', 'persist']) await mkdir(join(folder, root), { recursive: true });
+
+    const failed = await product.start('hollow', { allowEmpty: true });
+    expect(failed).toMatchObject({ state: 'failed', code: 'newer-backups-are-flagged' });
+    expect(failed.reason).toContain(whole.result?.backupId);
+    expect(await readdir(join(folder, 'project'))).toEqual([]);
+    expect(await product.start('hollow', { backupId: whole.result?.backupId })).toMatchObject({ state: 'succeeded' });
+    expect(await differences(picture, folder)).toEqual([]);
+  });
+
+  it('until it has stayed so small, or somebody says that it is meant to be so', async () => {
+    await product.newProject('reduced');
+    const project = join(product.folder('reduced'), 'project');
+    const backUp = async (bytes: number) => {
+      await writeFile(join(project, 'data'), randomBytes(bytes));
+      const { state, result } = await product.backUp('reduced');
+      const { id, accepted } = await product.api.backup('reduced', result?.backupId);
+      return { id, state, accepted: accepted?.because };
+    };
+    expect(await backUp(400_000)).toMatchObject({ state: 'succeeded' });
+    expect(await backUp(20_000)).toMatchObject({ state: 'partial', accepted: undefined });
+    expect(await backUp(20_100)).toMatchObject({ state: 'partial', accepted: undefined });
+    expect(await backUp(20_200)).toMatchObject({ state: 'partial', accepted: 'stayed-small' });
+    expect(await backUp(20_300)).toMatchObject({ state: 'succeeded', accepted: undefined });
+
+    const smaller = await backUp(1_000);
+    expect(smaller).toMatchObject({ state: 'partial', accepted: undefined });
+    const accept = await product.api.call('POST', `/v1/projects/reduced/backups/${smaller.id}/accept`);
+    expect(accept).toMatchObject({ status: 200, body: { accepted: { because: 'asked-for' } } });
+    await rm(product.folder('reduced'), { recursive: true });
+    expect(await product.start('reduced')).toMatchObject({
+      state: 'succeeded',
+      result: { restore: { backupId: smaller.id } },
+    });
+    expect(await backUp(1_000)).toMatchObject({ state: 'succeeded' });
+  });
 
   const canLoseRights = process.geteuid?.() !== 0 || !execaSync('setpriv', ['--version'], { reject: false }).failed;
   (canLoseRights ? it : it.skip)(

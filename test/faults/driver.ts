@@ -16,8 +16,8 @@ const ENDS_WITHIN_MS = (LIMITS.wholeSeconds + 60) * 1000;
 const BARRIER_TRIES = 5;
 const FIRST_BYTES = 5_000_000;
 
-/** What a backup says that was asked for before the lost data were back. */
-const ABOUT_LOST_DATA = new Set(['project-folder-missing', 'rustic-source-missing']);
+/** What a backup or a start says that was asked for before the lost data were back. */
+const ABOUT_LOST_DATA = new Set(['project-folder-missing', 'rustic-source-missing', 'newer-backups-are-flagged']);
 
 /** What a folder may hold by now; undefined for anything. */
 type Possible = TreeDescription[] | undefined;
@@ -88,7 +88,7 @@ export class Driver {
   /** All backups, the oldest first. */
   async backups(): Promise<Backup[]> {
     const backups = await this.caller.all<Backup>(`${this.#path}/backups`);
-    return backups.toSorted((a, b) => Date.parse(a.beganAt) - Date.parse(b.beganAt));
+    return backups.toReversed();
   }
 
   /** Restores a backup, as often as it takes while there are faults. @returns how it ended */
@@ -125,7 +125,7 @@ export class Driver {
         return this.#ask('POST', 'backup', '/backups', { limits: LIMITS });
       case 'start':
         if (this.#isLost) this.#moves();
-        return this.#ask('POST', 'start', '/start', { limits: LIMITS });
+        return this.#start();
       case 'stop':
         return this.#ask('POST', 'stop', '/stop', { limits: LIMITS });
       case 'tidy':
@@ -177,7 +177,15 @@ export class Driver {
     await rm(this.folder, { recursive: true });
     this.contents.stands(NOTHING, Date.now());
     this.#moves();
-    await this.#ask('POST', 'start', '/start', { limits: LIMITS });
+    await this.#start();
+  }
+
+  /** Where data are missing and newer backups are suddenly small, it has to name one: the last whole one. */
+  async #start(): Promise<void> {
+    const all = await this.backups();
+    const whole = all.findLast(isWhole);
+    const passesOver = whole !== undefined && whole !== all.at(-1);
+    await this.#ask('POST', 'start', '/start', { limits: LIMITS, ...(passesOver ? { backupId: whole.id } : {}) });
   }
 
   async #cancel(): Promise<void> {
@@ -335,8 +343,9 @@ export class Driver {
 }
 
 /** Complete enough for the product to choose it. */
-export function isWhole({ partialBecause }: Backup): boolean {
-  return partialBecause.every((reason) => reason !== 'empty' && reason !== 'shrunken');
+export function isWhole({ partialBecause, accepted, inDoubt = false }: Backup): boolean {
+  const isSmall = partialBecause.some((reason) => reason === 'empty' || reason === 'shrunken');
+  return !inDoubt && (accepted !== undefined || !isSmall);
 }
 
 function pick<T>(from: readonly T[], share: number): T | undefined {

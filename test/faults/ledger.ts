@@ -51,6 +51,7 @@ export class Ledger {
 const EXPECTED_REFUSALS = new Set([
   'project-is-running',
   'project-is-being-restored',
+  'newer-backups-are-flagged',
   'backup-being-deleted',
   'backup-in-use',
   'backup-not-found',

@@ -36,6 +36,9 @@ export interface Backup {
   counter: { generation: number; epoch: string; n: number };
   parentId?: string;
   beganAt: string;
+  beganPosition: number;
+  accepted?: { because: string };
+  inDoubt?: boolean;
   files: number;
   bytes: number;
   bytesAdded: number;

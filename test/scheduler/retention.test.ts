@@ -52,7 +52,7 @@ describe('a project that keeps its two newest backups', () => {
     const empty = [await backUp(), await backUp(), await backUp()];
     await onlyKept(made[2]!, made[3]!, empty[1]!, empty[2]!);
     await rm(product.folder('atlas'), { recursive: true });
-    await product.start('atlas');
+    await product.start('atlas', { backupId: made[3] });
     expect(await readFile(file(), 'utf8')).toBe('four');
   });
 

@@ -16,6 +16,8 @@ import { steadyClock } from '../../apps/scheduler/src/activity/clock.js';
 import { openSchedulerDatabase, SchedulerModule, schedulerSettings } from '../../apps/scheduler/src/index.js';
 import { OrphansTables } from '../../apps/scheduler/src/orphans/orphans-tables.js';
 import { Tidyings } from '../../apps/scheduler/src/orphans/tidyings.js';
+import { RetentionTables } from '../../apps/scheduler/src/retention/retention-tables.js';
+import { ScheduleTables } from '../../apps/scheduler/src/schedule/schedule-tables.js';
 import { hostCredentials, startStack, until, type Stack } from '../../stack/src/index.js';
 import { ControlPlane } from './control-plane.js';
 import { Worker } from './worker.js';
@@ -171,6 +173,37 @@ describe('the scheduler states', () => {
     await stated('deleted', 'fresh');
     await plane.append('deleted', event('backup-deleted', { backupId, operationId: 'forget' }));
     await stated('deleted', 'fresh', 'never');
+  });
+
+  it('a project less fresh while a deletion may have removed its backup, until that is found', async () => {
+    await newProject('doubtful');
+    const backupId = await backUp('doubtful', { epoch: 'dawn', n: 0 });
+    await stated('doubtful', 'fresh');
+    const forget = { operationId: 'in-doubt' };
+    await plane.append(
+      'doubtful',
+      event('forget-requested', {
+        ...operation(forget.operationId),
+        generation: 1,
+        params: { backupId },
+        requestedBy: 'admin',
+      }),
+      event('forget-began', { ...operation(forget.operationId), attempt: 1, attemptId: 'a' }),
+      event('forget-expired', { ...forget, attempt: 1, code: 'whole-limit' }),
+    );
+    await stated('doubtful', 'fresh', 'stale');
+    expect(lastStatement('doubtful').reason).toContain('being looked for');
+    await plane.append('doubtful', event('backup-found', { backupId, operationId: 'look' }));
+    await stated('doubtful', 'fresh', 'stale', 'fresh');
+  });
+
+  it('a project fresh once its small backup is accepted', async () => {
+    await newProject('reduced');
+    const backupId = await backUp('reduced', { epoch: 'dawn', n: 0 }, { partialBecause: ['shrunken'] });
+    await stated('reduced', 'stale');
+    await plane.append('reduced', event('backup-accepted', { backupId, because: 'stayed-small' }));
+    await stated('reduced', 'stale', 'fresh');
+    expect(lastStatement('reduced')).toMatchObject({ coveredBy: backupId });
   });
 
   it('nothing on the word of a host that the project does not belong to', async () => {
@@ -343,6 +376,68 @@ it('a repository is tidied some time after a backup came to nothing, until that 
   await plane.append('orphaned', event('tidy-requested', { ...again, params: { remove: true, graceSeconds: 0 } }));
   await plane.append('orphaned', event('tidy-succeeded', { operationId: 'again' }));
   await soon(async () => (await orphaned()).length === 0, 'no orphans any more');
+});
+
+describe('a backup that a deletion may have removed', () => {
+  it('is looked for a minute after, again when that was in vain, and counts for no retention meanwhile', async () => {
+    const MINUTE = 60_000;
+    await newProject('missing');
+    await plane.append('missing', event('updated', { requestedBy: 'admin', retention: { last: 9 } }));
+    const backups = [
+      await backUp('missing', { epoch: 'dawn', n: 0 }),
+      await backUp('missing', { epoch: 'dawn', n: 0 }),
+    ];
+    const params = { backupId: backups[1] };
+    const [wanted] = await plane.append(
+      'missing',
+      event('forget-requested', { ...operation('removes'), generation: 1, params, requestedBy: 'admin' }),
+      event('forget-began', { ...operation('removes'), attempt: 1, attemptId: 'a' }),
+      event('forget-expired', { operationId: 'removes', attempt: 1, code: 'whole-limit' }),
+    );
+    const data = await openSchedulerDatabase({ url: stack.infrastructure.postgresUrl, connections: 2 });
+    try {
+      const tables = new OrphansTables(data);
+      const due = async (before: number) =>
+        (await tables.doubtful({ before, after: '', limit: 10 })).map(({ id }) => id);
+      await soon(async () => (await due(Date.now())).join() === 'missing', 'a project in doubt');
+      expect(await due(Date.parse(wanted!.time) - 1)).toEqual([]);
+      const retained = await new RetentionTables(data).retained({ after: '', limit: 100 });
+      const ofProject = retained.find(({ id }) => id === 'missing')!.backups;
+      expect(new Map(ofProject.map(({ id, inDoubt }) => [id, inDoubt]))).toEqual(
+        new Map([
+          [backups[0], false],
+          [backups[1], true],
+        ]),
+      );
+      const newest = new ScheduleTables(data);
+      await plane.append('missing', event('changed', { source: 'fs-api', at: new Date().toISOString() }));
+      const unprotected = async () => {
+        const all = await newest.unprotected({ now: Date.now() + 120 * MINUTE, after: '', limit: 100 });
+        return all.find(({ id }) => id === 'missing');
+      };
+      await soon(async () => (await unprotected()) !== undefined, 'a project without protection');
+      expect((await unprotected())!.newestBackup!.id).toBe(backups[0]);
+
+      await plane.append(
+        'missing',
+        event('tidy-requested', {
+          ...operation('look'),
+          generation: 1,
+          params: { remove: false },
+          requestedBy: 'admin',
+        }),
+      );
+      await soon(async () => (await due(Date.now())).length === 0, 'a look under way');
+      const [failed] = await plane.append('missing', event('tidy-failed', { operationId: 'look' }));
+      await soon(async () => (await due(Date.now())).length === 1, 'doubt again');
+      expect(await due(Date.parse(failed!.time) - 1)).toEqual([]);
+      await plane.append('missing', event('backup-deleted', { backupId: backups[1]!, operationId: 'removes' }));
+      await soon(async () => (await due(Date.now())).length === 0, 'no doubt any more');
+      await soon(() => lastStatement('missing').reason.startsWith('Changed by fs-api'), 'the last word on it');
+    } finally {
+      await data.destroy();
+    }
+  });
 });
 
 describe('several copies and rebuilds', () => {

@@ -129,9 +129,9 @@ function decisions(settings: ApiSettings): Provider[] {
     },
     {
       provide: ProjectCommands,
-      useFactory: (decider: Decider, data: DataSource, keys: ProjectKeys) =>
-        new ProjectCommands(decider, data, keys, limitsFrom(settings.limits)),
-      inject: [Decider, DataSource, PROJECT_KEYS],
+      useFactory: (decider: Decider, data: DataSource, keys: ProjectKeys, files: HostFiles) =>
+        new ProjectCommands(decider, data, keys, limitsFrom(settings.limits), files),
+      inject: [Decider, DataSource, PROJECT_KEYS, HostFiles],
     },
   ];
 }

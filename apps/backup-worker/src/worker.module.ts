@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Module, type DynamicModule, type OnApplicationShutdown, type Provider } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -89,9 +88,8 @@ function worker(settings: WorkerSettings): Provider {
 }
 
 /** @throws when root would have to go without */
-async function confine(settings: WorkerSettings, folder: string, log: Logger): Promise<Confinement | undefined> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const confinement = await Confinement.in(folder, settings.rusticPath);
+async function confine(settings: WorkerSettings, log: Logger): Promise<Confinement | undefined> {
+  const confinement = await Confinement.of(settings.rusticPath);
   if (typeof confinement !== 'string') return confinement;
   if (process.geteuid?.() === 0 && !settings.unconfined) {
     throw new Error(
@@ -146,7 +144,7 @@ class Worker implements OnApplicationShutdown {
     const projectRestore = new ProjectRestore(records, new Staging(folders, disk), swap, trash, (error) =>
       log.warn({ error }, 'What a restore has left behind is removed later'),
     );
-    const confinement = await confine(settings, join(folders.own, 'confinement'), log);
+    const confinement = await confine(settings, log);
     const rustic = new Rustic({
       binary: settings.rusticPath,
       ...(confinement === undefined ? {} : { confinement }),

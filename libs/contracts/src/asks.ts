@@ -1,5 +1,5 @@
 import type { BackupRecord } from './backup.js';
-import type { OperationKind } from './vocabulary.js';
+import type { OperationKind, PartialReason } from './vocabulary.js';
 
 /** From a host to the control plane, on `buckets.ask.<hostId>.<name>`; JSON, answered with {@link Answer}. Never stored. */
 export interface GrantAsk {
@@ -28,11 +28,23 @@ export interface Grant {
   dataKey: string;
   /** What a start restores where data are missing, or what a restore was asked for. */
   restore?: BackupRecord;
+  /** Of a start: there is no `restore` then, and nothing is restored where data are missing. */
+  undecided?: RestoreChoices;
   /** The backup to compare a new one with: suddenly empty, or shrunken. */
   newestBackup?: BackupRecord;
+  /** Of a tidying: the backups that a deletion may have removed. It says which of them are there. */
+  inDoubt?: string[];
   /** Whether the project ever had data: a start must not make an empty one of it in silence. */
   hadData: boolean;
   running: boolean;
+}
+
+/** Somebody has to say which one is how the project is to be: the product does not pass over the newer one in silence. */
+export interface RestoreChoices {
+  /** The newest good one. */
+  older: { backupId: string };
+  /** The newest of all, which is suddenly empty or shrunken. */
+  newer: { backupId: string; partialBecause: PartialReason[] };
 }
 
 export interface BucketAccess {

@@ -69,11 +69,35 @@ export class BackupRecord {
   @Optional() @IsBoolean() confined?: boolean;
 }
 
-const LACKS_SOME_FILES_AT_MOST: readonly PartialReason[] = ['unreadable-files', 'unwitnessed', 'unknown-warnings'];
-
 /** Whether it lacks some files at most. The product restores no other by itself, and no other stands for the data. */
 export function isRestorable(partialBecause: readonly PartialReason[]): boolean {
-  return partialBecause.every((reason) => LACKS_SOME_FILES_AT_MOST.includes(reason));
+  return !partialBecause.some(isSuspicion);
+}
+
+/** What is wrong with a backup once it is accepted as what the project is now: small is no fault any more. */
+export function onceAccepted(partialBecause: readonly PartialReason[]): PartialReason[] {
+  return partialBecause.filter((reason) => !isSuspicion(reason));
+}
+
+function isSuspicion(reason: PartialReason): boolean {
+  return reason === 'empty' || reason === 'shrunken';
+}
+
+/** Where a backup stands among the others of its project: by facts of the log, and by no clock. */
+export interface Placed {
+  /** The position at which its operation was first allowed to begin; 0 when nobody knows that any more. */
+  beganPosition: number;
+  /** The position at which it was recorded. */
+  recordedPosition: number;
+}
+
+/**
+ * The order of a project's backups, for every choice among them: the newest is the one that was allowed to begin last.
+ * When it began by its host's clock says nothing, as clocks differ and jump. Those of one operation began alike: of
+ * them the one that was told last is the newest.
+ */
+export function newestFirst<Backup extends Placed>(backups: readonly Backup[]): Backup[] {
+  return backups.toSorted((a, b) => b.beganPosition - a.beganPosition || b.recordedPosition - a.recordedPosition);
 }
 
 /** What a snapshot's description holds as JSON; a restore refuses a snapshot without it. */

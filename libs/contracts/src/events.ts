@@ -15,13 +15,16 @@ import {
 } from 'class-validator';
 import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
+import { MAX_LISTED } from './envelope.js';
 import { OperationLimits } from './limits.js';
 import { Retention } from './retention.js';
-import { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
+import { BackupId, BackupIds, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 import {
+  ACCEPTANCES,
   FRESHNESS_STATES,
   ROOTS,
   SCOPES,
+  type Acceptance,
   type FreshnessState,
   type OperationKind,
   type Outcome,
@@ -130,6 +133,21 @@ export class BackupDeleted {
   @Id() operationId!: string;
 }
 
+/** A backup that was flagged as suddenly empty or shrunken is how the project is now. */
+export class BackupAccepted {
+  @BackupId() backupId!: string;
+  @IsIn(ACCEPTANCES) because!: Acceptance;
+  /** Who asked for it, if anybody. */
+  @Optional() @IsString() @Length(1, 128) requestedBy?: string;
+}
+
+/** A backup that a deletion may have removed is in the repository all the same. */
+export class BackupFound {
+  @BackupId() backupId!: string;
+  /** The operation that has looked. */
+  @Id() operationId!: string;
+}
+
 /** A claim from a host that had no say. It changes nothing. */
 export class ClaimRejected {
   @Id() hostId!: string;
@@ -200,12 +218,19 @@ export class Orphans {
   @NestedList(Orphan, 100) first!: Orphan[];
 }
 
+/** Which backups are in the repository, of those that a deletion may have removed. */
+export class BackupsLookedFor {
+  @List(MAX_LISTED) @BackupIds() there!: string[];
+  @List(MAX_LISTED) @BackupIds() gone!: string[];
+}
+
 export class OperationResult {
   @Optional() @BackupId() backupId?: string;
   @Optional() @Nested(RestoreResult) restore?: RestoreResult;
   @Optional() @Nested(HookResult) hook?: HookResult;
   @Optional() @List(ROOTS.length) @IsIn(ROOTS, { each: true }) createdRoots?: Root[];
   @Optional() @Nested(Orphans) orphans?: Orphans;
+  @Optional() @Nested(BackupsLookedFor) lookedFor?: BackupsLookedFor;
 }
 
 export class OperationEnded {
@@ -242,6 +267,8 @@ export interface ProjectEvents extends RequestedTypes, BeganTypes, CancelRequest
   'repository-initialised': RepositoryInitialised;
   'backup-recorded': BackupRecorded;
   'backup-deleted': BackupDeleted;
+  'backup-accepted': BackupAccepted;
+  'backup-found': BackupFound;
   'claim-rejected': ClaimRejected;
   'runtime-changed': RuntimeChanged;
 }

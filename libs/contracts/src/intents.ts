@@ -34,6 +34,8 @@ export class RestoreIntent extends WorkIntent {
 }
 
 export class StartIntent extends WorkIntent {
+  /** What to restore where data are missing; without it the newest good backup. */
+  @Optional() @BackupId() backupId?: string;
   /** Start with empty folders where the data are lost and no backup can be restored. */
   @Optional() @IsBoolean() allowEmpty?: boolean;
 }

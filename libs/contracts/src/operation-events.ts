@@ -1,4 +1,4 @@
-import { OPERATION_KINDS, OUTCOMES, type OperationKind } from './vocabulary.js';
+import { OPERATION_KINDS, OUTCOMES, type OperationKind, type Outcome } from './vocabulary.js';
 
 const STEPS = ['requested', 'began', 'cancel-requested', ...OUTCOMES] as const;
 
@@ -15,4 +15,12 @@ const OPERATION_EVENTS: ReadonlyMap<string, OperationEvent> = new Map(
 /** Which step of which kind of operation an event's type stands for, if any. */
 export function operationEvent(type: string): OperationEvent | null {
   return OPERATION_EVENTS.get(type) ?? null;
+}
+
+/**
+ * Whether a deletion that had begun may have deleted its backup, although it did not succeed. A host that says it was
+ * cancelled has seen that the backup is there; one that is silent, or failed half-way, has not.
+ */
+export function leavesInDoubt(outcome: Outcome, code: string | undefined): boolean {
+  return outcome !== 'succeeded' && (outcome !== 'cancelled' || code === 'cancel-unanswered');
 }

@@ -34,6 +34,8 @@ export const EVENT_CLASSES: Classes = {
     'repository-initialised': events.RepositoryInitialised,
     'backup-recorded': events.BackupRecorded,
     'backup-deleted': events.BackupDeleted,
+    'backup-accepted': events.BackupAccepted,
+    'backup-found': events.BackupFound,
     'claim-rejected': events.ClaimRejected,
     'runtime-changed': events.RuntimeChanged,
   },

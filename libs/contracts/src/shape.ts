@@ -48,6 +48,9 @@ export const Id = (): PropertyDecorator => Matches(ID_PATTERN);
 
 export const BackupId = (): PropertyDecorator => Matches(BACKUP_ID_PATTERN);
 
+/** Of each in a list. */
+export const BackupIds = (): PropertyDecorator => Matches(BACKUP_ID_PATTERN, { each: true });
+
 /** A whole number from `min` up to what a double holds exactly. */
 export const Count = (min = 0): PropertyDecorator => all(IsInt(), Min(min), Max(Number.MAX_SAFE_INTEGER));
 

@@ -82,6 +82,10 @@ export type ConsistencyMode = (typeof CONSISTENCY_MODES)[number];
 export const PARTIAL_REASONS = ['unreadable-files', 'unwitnessed', 'unknown-warnings', 'empty', 'shrunken'] as const;
 export type PartialReason = (typeof PARTIAL_REASONS)[number];
 
+/** Why a backup that was flagged as suddenly empty or shrunken counts as good: somebody said so, or it stayed like that. */
+export const ACCEPTANCES = ['asked-for', 'stayed-small'] as const;
+export type Acceptance = (typeof ACCEPTANCES)[number];
+
 export const FRESHNESS_STATES = ['fresh', 'stale', 'never', 'unknown'] as const;
 export type FreshnessState = (typeof FRESHNESS_STATES)[number];
 

@@ -172,6 +172,8 @@ class World {
       backupId: String(beganPosition),
       beganAt: this.now,
       beganPosition,
+      recordedPosition: beganPosition,
+      inDoubt: false,
       partialBecause: [],
       endedAt: Number.POSITIVE_INFINITY,
       begunWith: this.content,

@@ -11,8 +11,10 @@ const backup = (n: number, beganMinutes: number, more: Partial<ExistingBackup> =
   backupId: String(n).padStart(64, '0'),
   beganAt: at(beganMinutes),
   beganPosition: 1000 + beganMinutes,
+  recordedPosition: 2000 + beganMinutes,
   counter: { generation: 1, epoch: 'dawn', n },
   partialBecause: [],
+  inDoubt: false,
   ...more,
 });
 

@@ -1,23 +1,25 @@
 import {
   PROJECT_TROUBLES,
+  newestFirst,
   type ChangeCounter,
   type ChangeReport,
   type FreshnessState,
   type PartialReason,
   type ProjectTrouble,
+  type Placed,
 } from '@buckets/contracts';
 import { covers } from './covers.js';
 
 /** A backup that has not been deleted. */
-export interface ExistingBackup {
+export interface ExistingBackup extends Placed {
   backupId: string;
   /** Before its counter was read; milliseconds since 1970. */
   beganAt: number;
-  /** The position in the log at which it was first allowed to begin; 0 when that is not known. */
-  beganPosition: number;
   counter: ChangeCounter;
-  /** Empty when it holds all that there was. */
+  /** Empty when it holds all that there was, as things stand: what was accepted lacks nothing. */
   partialBecause: readonly PartialReason[];
+  /** A deletion may have removed it: it stands for nothing until it has been looked for. */
+  inDoubt: boolean;
 }
 
 /** A change that was reported from outside the project's host. */
@@ -71,8 +73,8 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   }
   if (report.trouble !== undefined) return unknown(troubleInWords(report.trouble));
 
-  const newestFirst = facts.backups.toSorted((a, b) => b.beganPosition - a.beganPosition || b.beganAt - a.beganAt);
-  const complete = newestFirst.filter(isComplete);
+  const backups = newestFirst(facts.backups);
+  const complete = backups.filter(isComplete);
   const covering = complete.find((backup) => firstLacking(backup, report, facts) === undefined);
   const { counter } = report;
   if (covering !== undefined) {
@@ -83,7 +85,7 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   return {
     freshness: 'stale',
     staleSince: new Date(since.length === 0 ? facts.createdAt : Math.max(...since)).toISOString(),
-    reason: reasonOfStale(newestFirst[0]!, report, facts),
+    reason: reasonOfStale(backups[0]!, report, facts),
     counter,
   };
 }
@@ -118,6 +120,7 @@ function outsideChangeSince(backup: ExistingBackup, { outsideChanges }: Freshnes
 }
 
 function reasonOfStale(newest: ExistingBackup, report: ChangeReport, facts: FreshnessFacts): string {
+  if (newest.inDoubt) return 'A deletion may have removed its newest backup, which is being looked for.';
   if (!isComplete(newest)) {
     return `The newest backup is partial: ${newest.partialBecause.map((reason) => PARTIAL[reason]).join(', ')}.`;
   }
@@ -159,8 +162,8 @@ function troubleInWords(trouble: string): string {
   return known === undefined ? 'Its host cannot look at its data.' : TROUBLE[known];
 }
 
-function isComplete(backup: ExistingBackup): boolean {
-  return backup.partialBecause.length === 0;
+function isComplete({ partialBecause, inDoubt }: ExistingBackup): boolean {
+  return partialBecause.length === 0 && !inDoubt;
 }
 
 function isOfEpoch({ counter }: ExistingBackup, report: ChangeReport): boolean {

@@ -1,6 +1,7 @@
 import type { Subscription, NatsConnection } from '@nats-io/transport-node';
 import {
   isId,
+  MAX_LISTED,
   subjects,
   type Asks,
   type AskName,
@@ -26,7 +27,13 @@ import {
   type Attempt,
 } from '../projects/decide/attempt.js';
 import { openOperation } from '../projects/decide/verdict.js';
-import { backupToRestore, type OpenOperation, type ProjectState } from '../projects/project-state.js';
+import {
+  backupsInDoubt,
+  backupToRestore,
+  undecided,
+  type OpenOperation,
+  type ProjectState,
+} from '../projects/project-state.js';
 import { BackupRow, ProjectRow } from '../tables/entities.js';
 import { readAsk } from './read-ask.js';
 
@@ -101,9 +108,10 @@ export class AskDesk {
     const [keys, bucket, restore, newestBackup] = await Promise.all([
       this.keys.get(projectId),
       this.keys.bucketAccess(state.bucketId),
-      this.backup(projectId, backupFor(state, open), position),
-      this.backup(projectId, open.kind === 'backup' ? backupToRestore(state) : null, position),
+      this.backup(state, projectId, backupFor(state, open), position),
+      this.backup(state, projectId, open.kind === 'backup' ? backupToRestore(state) : null, position),
     ]);
+    const choices = open.kind === 'start' && open.params['backupId'] === undefined ? undecided(state) : null;
     return {
       attempt: verdict.attempt,
       cancelRequested: open.cancelRequestedAt !== undefined,
@@ -116,7 +124,9 @@ export class AskDesk {
       },
       dataKey: Buffer.from(keys.dataKey).toString('base64'),
       ...(restore === null ? {} : { restore }),
+      ...(choices === null ? {} : { undecided: choices }),
       ...(newestBackup === null ? {} : { newestBackup }),
+      ...(open.kind === 'tidy' ? { inDoubt: backupsInDoubt(state).slice(0, MAX_LISTED) } : {}),
       hadData: state.hadData,
       running: state.running,
     };
@@ -163,16 +173,25 @@ export class AskDesk {
     };
   }
 
-  /** @param position of the state that knows the backup: the tables may not have got there yet */
-  private async backup(projectId: string, backupId: string | null, position: number): Promise<BackupRecord | null> {
-    if (backupId === null) return null;
+  /**
+   * A backup with what is wrong with it as things stand.
+   *
+   * @param position of the state that knows the backup: the tables may not have got there yet
+   */
+  private async backup(
+    { backups }: ProjectState,
+    projectId: string,
+    backupId: string | null,
+    position: number,
+  ): Promise<BackupRecord | null> {
+    if (backupId === null || !Object.hasOwn(backups, backupId)) return null;
     const read = () => this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
     let row = await read();
     if (row === null) {
       await this.projector.waitFor(position);
       row = await read();
     }
-    return row?.record ?? null;
+    return row === null ? null : { ...row.record, partialBecause: backups[backupId]!.partialBecause };
   }
 
   private refusal(error: unknown): Refusal {
@@ -196,8 +215,9 @@ function attemptOf(hostId: string, ask: Asks['confirm']['ask']): Attempt {
   return { hostId, generation, operationId, attemptId };
 }
 
-/** What a restore was asked for, or what a start brings back where the data are missing. */
-function backupFor(state: ProjectState, open: OpenOperation): string | null {
-  if (open.kind === 'restore') return String(open.params['backupId']);
-  return open.kind === 'start' ? backupToRestore(state) : null;
+/** What a restore or a start was asked for, or what a start brings back by itself where the data are missing. */
+function backupFor(state: ProjectState, { kind, params }: OpenOperation): string | null {
+  if (kind !== 'restore' && kind !== 'start') return null;
+  if (params['backupId'] !== undefined) return String(params['backupId']);
+  return undecided(state) === null ? backupToRestore(state) : null;
 }

@@ -1,9 +1,16 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { CONSISTENCY_MODES, PARTIAL_REASONS, type ConsistencyMode, type PartialReason } from '@buckets/contracts';
+import {
+  ACCEPTANCES,
+  CONSISTENCY_MODES,
+  PARTIAL_REASONS,
+  type Acceptance,
+  type ConsistencyMode,
+  type PartialReason,
+} from '@buckets/contracts';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { Whole } from '../http/described.js';
 import { FileProblemsView, openProblems } from '../operations/operation-view.js';
-import type { BackupRow } from '../tables/entities.js';
+import type { BackupRow, ProjectRow } from '../tables/entities.js';
 
 export class CounterView {
   @Whole() generation!: number;
@@ -22,13 +29,28 @@ export class WarningsView {
   @ApiProperty({ type: String, isArray: true, description: 'The first hundred at most' }) first!: string[];
 }
 
+export class AcceptedView {
+  @ApiProperty({ format: 'date-time' }) at!: string;
+  @ApiProperty({ enum: ACCEPTANCES, description: 'Somebody asked for it, or the project has stayed so small' })
+  because!: Acceptance;
+  @ApiPropertyOptional({ description: 'Who asked for it' }) by?: string;
+}
+
 export class BackupView {
   @ApiProperty({ description: "The snapshot's id, which plain rustic and restic know too" }) id!: string;
   @ApiProperty() projectId!: string;
   @ApiProperty() hostId!: string;
   @ApiProperty() operationId!: string;
-  @ApiProperty({ format: 'date-time', description: 'A backup is as fresh as the moment it began reading' })
+  @ApiProperty({
+    format: 'date-time',
+    description: 'A backup is as fresh as the moment it began reading; by the clock of its host',
+  })
   beganAt!: string;
+  @Whole({
+    description:
+      'Where in the log it was allowed to begin: the newest backup is the one with the greatest. 0: not known',
+  })
+  beganPosition!: number;
   @ApiProperty({ format: 'date-time' }) endedAt!: string;
   @ApiProperty({ enum: ['succeeded', 'partial'] }) outcome!: 'succeeded' | 'partial';
   @ApiProperty({ enum: PARTIAL_REASONS, isArray: true }) partialBecause!: PartialReason[];
@@ -44,6 +66,15 @@ export class BackupView {
       'Files that grew or were cut while they were read: the backup holds what was read, and a restore gives that back',
   })
   changedWhileRead?: FileProblemsView;
+  @ApiPropertyOptional({
+    type: AcceptedView,
+    description: 'Although it is suddenly empty or shrunken, it is how the project is now: it counts as good',
+  })
+  accepted?: AcceptedView;
+  @ApiPropertyOptional({
+    description: 'True where a deletion may have removed it: until it has been looked for, it counts as no good backup',
+  })
+  inDoubt?: boolean;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
   @Whole() files!: number;
@@ -63,12 +94,19 @@ export class BackupView {
 
 const NONE = { total: 0, first: [] };
 
-export async function backupView({ project_id, record }: BackupRow, keys: ProjectKeys): Promise<BackupView> {
+export async function backupView(
+  { project_id, record, began_position, accepted }: BackupRow,
+  { in_doubt }: Pick<ProjectRow, 'in_doubt'>,
+  keys: ProjectKeys,
+): Promise<BackupView> {
   const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, changedWhileRead, ...rest } = record;
   return {
     id: backupId,
     projectId: project_id,
     ...rest,
+    beganPosition: began_position,
+    ...(accepted === null ? {} : { accepted }),
+    ...(in_doubt.includes(backupId) ? { inDoubt: true } : {}),
     outcome: partialBecause.length === 0 ? 'succeeded' : 'partial',
     partialBecause,
     unreadable: await openProblems(unreadable, project_id, keys),

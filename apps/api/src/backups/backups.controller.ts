@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Inject, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
 import type { Response } from 'express';
@@ -9,6 +9,7 @@ import { Rejection } from '../decisions/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { BackupId, Id } from '../http/identifiers.js';
 import { Begins, Does } from '../http/described.js';
+import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
@@ -42,18 +43,18 @@ export class BackupsController {
   ) {}
 
   @Get()
-  @Does('Lists the backups of a project, the newest first')
+  @Does('Lists the backups of a project, the one that was allowed to begin last first')
   @Needs('backups:read')
   @ApiPage(BackupView)
   @ApiProblems(404)
   async list(@Id('project') id: string, @Query() query: PageQuery): Promise<Page<BackupView>> {
-    await this.commands.existing(id);
+    const project = await this.commands.existing(id);
     const rows = this.data
       .getRepository(BackupRow)
       .createQueryBuilder('backup')
       .where('backup.project_id = :id', { id });
-    const page = await pageOf(rows, query, 'newest-first');
-    return { ...page, items: await Promise.all(page.items.map((row) => backupView(row, this.keys))) };
+    const page = await pageOf(rows, query, 'newest-first', ['began_position', 'position']);
+    return { ...page, items: await Promise.all(page.items.map((row) => backupView(row, project, this.keys))) };
   }
 
   @Get(':backupId')
@@ -62,10 +63,30 @@ export class BackupsController {
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404)
   async get(@Id('project') id: string, @BackupId() backupId: string): Promise<BackupView> {
-    await this.commands.existing(id);
+    const project = await this.commands.existing(id);
     const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: id, id: backupId });
     if (row === null) throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
-    return backupView(row, this.keys);
+    return backupView(row, project, this.keys);
+  }
+
+  @Post(':backupId/accept')
+  @Does(
+    'Says that a backup which is suddenly empty or shrunken is how the project is now',
+    'It counts as good from then on: a start may restore it, and later backups are compared with it. Doing so again, or ' +
+      'with a backup that is good anyway, changes nothing.',
+  )
+  @HttpCode(200)
+  @Needs('backups:write')
+  @ApiOkResponse({ type: BackupView })
+  @ApiProblems(404, 409)
+  async accept(
+    @Id('project') id: string,
+    @BackupId() backupId: string,
+    @Body(NoFields) _none: unknown,
+    @Repetition() { requestedBy }: Repeatable,
+  ): Promise<BackupView> {
+    await this.commands.acceptBackup(id, backupId, requestedBy);
+    return this.get(id, backupId);
   }
 
   @Post()

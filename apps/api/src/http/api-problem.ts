@@ -1,4 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
+import { PARTIAL_REASONS, type PartialReason } from '@buckets/contracts';
 import { Whole } from './described.js';
 import { ApiExtraModels, ApiProperty, ApiPropertyOptional, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 
@@ -6,6 +7,19 @@ export class InvalidPartAnswer {
   @ApiProperty({ description: 'JSON pointer to what is wrong' }) pointer!: string;
   @ApiProperty({ enum: ['body', 'query', 'path'] }) in!: string;
   @ApiProperty() detail!: string;
+}
+
+class OlderBackupAnswer {
+  @ApiProperty() backupId!: string;
+}
+
+class NewerBackupAnswer extends OlderBackupAnswer {
+  @ApiProperty({ enum: PARTIAL_REASONS, isArray: true }) partialBecause!: PartialReason[];
+}
+
+export class RestoreChoicesAnswer {
+  @ApiProperty({ description: 'The newest good one' }) older!: OlderBackupAnswer;
+  @ApiProperty({ description: 'The newest of all, which is suddenly empty or shrunken' }) newer!: NewerBackupAnswer;
 }
 
 /** RFC 9457. */
@@ -19,6 +33,8 @@ export class ProblemAnswer {
   @ApiPropertyOptional({ type: [InvalidPartAnswer], description: 'Of an invalid request: each part that is wrong' })
   errors?: InvalidPartAnswer[];
   @ApiPropertyOptional({ description: 'Which part of the system is out of reach' }) dependency?: string;
+  @ApiPropertyOptional({ type: RestoreChoicesAnswer, description: 'The backups of which the caller has to name one' })
+  choices?: RestoreChoicesAnswer;
   @ApiPropertyOptional({ description: 'Names the failure in the log of the service' }) errorId?: string;
 }
 

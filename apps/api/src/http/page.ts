@@ -30,33 +30,47 @@ export interface Page<Item> {
 
 export const DEFAULT_LIMIT = 50;
 
-/** One page of rows in the order of their positions in the log; cursors stay valid while rows are added. */
+/**
+ * One page of rows in the order of their positions in the log; cursors stay valid while rows are added.
+ *
+ * @param by the columns with the positions that rows go by; no two rows are alike in all of them
+ */
 export async function pageOf<Row extends ObjectLiteral & { position: number }>(
   rows: SelectQueryBuilder<Row>,
   { limit = DEFAULT_LIMIT, cursor }: PageQuery,
   order: 'oldest-first' | 'newest-first',
+  by: readonly (keyof Row & string)[] = ['position'],
 ): Promise<Page<Row>> {
-  const { alias } = rows;
+  const columns = by.map((column) => `${rows.alias}.${column}`);
   if (cursor !== undefined) {
-    rows.andWhere(`${alias}.position ${order === 'oldest-first' ? '>' : '<'} :cursor`, { cursor: positionOf(cursor) });
+    const places = by.map((_, index) => `:after${index}`);
+    const after = positionsOf(cursor, by.length).map((position, index) => [`after${index}`, position]);
+    const sign = order === 'oldest-first' ? '>' : '<';
+    rows.andWhere(`(${columns.join(', ')}) ${sign} (${places.join(', ')})`, Object.fromEntries(after) as ObjectLiteral);
   }
-  const found = await rows
-    .orderBy(`${alias}.position`, order === 'oldest-first' ? 'ASC' : 'DESC')
-    .limit(limit + 1)
-    .getMany();
+  for (const column of columns) rows.addOrderBy(column, order === 'oldest-first' ? 'ASC' : 'DESC');
+  const found = await rows.limit(limit + 1).getMany();
   const items = found.slice(0, limit);
-  return { items, ...(found.length > limit ? { nextCursor: cursorAt(items.at(-1)!.position) } : {}) };
+  const last = items.at(-1);
+  const nextCursor = cursorAt(...by.map((column) => Number(last?.[column])));
+  return { items, ...(found.length > limit ? { nextCursor } : {}) };
 }
 
-/** The cursor of the page that follows a position. */
-export function cursorAt(position: number): string {
-  return Buffer.from(`p${position}`).toString('base64url');
+/** The cursor of the page that follows a row with these positions. */
+export function cursorAt(...positions: number[]): string {
+  return Buffer.from(`p${positions.join('.')}`).toString('base64url');
 }
 
 /** @throws {Problem} `invalid-cursor` */
 export function positionOf(cursor: string): number {
-  const match = /^p(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
-  if (match !== null) return Number(match[1]);
+  return positionsOf(cursor, 1)[0]!;
+}
+
+/** @throws {Problem} `invalid-cursor` */
+function positionsOf(cursor: string, count: number): number[] {
+  const match = /^p(\d{1,15}(?:\.\d{1,15}){0,9})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  const positions = match?.[1]!.split('.').map(Number);
+  if (positions?.length === count) return positions;
   throw new Problem({
     code: 'invalid-cursor',
     status: 400,

@@ -58,12 +58,19 @@ export class OrphansView {
   @ApiProperty({ type: [OrphanView], description: 'The oldest hundred' }) first!: OrphanView[];
 }
 
+export class BackupsLookedForView {
+  @ApiProperty({ type: [String], description: 'Those that are in the repository' }) there!: string[];
+  @ApiProperty({ type: [String] }) gone!: string[];
+}
+
 export class OperationResultView {
   @ApiPropertyOptional({ description: 'The backup that was made' }) backupId?: string;
   @ApiPropertyOptional({ type: RestoreResultView }) restore?: RestoreResultView;
   @ApiPropertyOptional({ type: HookResultView }) hook?: HookResultView;
   @ApiPropertyOptional({ enum: ROOTS, isArray: true, description: 'Made empty' }) createdRoots?: Root[];
   @ApiPropertyOptional({ type: OrphansView, description: 'Snapshots that are no backups' }) orphans?: OrphansView;
+  @ApiPropertyOptional({ type: BackupsLookedForView, description: 'Backups that a deletion may have removed' })
+  lookedFor?: BackupsLookedForView;
 }
 
 export class ProgressView {

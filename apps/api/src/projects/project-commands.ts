@@ -1,7 +1,9 @@
 import {
   idFromKey,
   isEnded,
+  ROOTS,
   type FreshnessChanged,
+  type LiveListing,
   type OperationLimits,
   type ProjectCreated,
   type ProjectUpdated,
@@ -12,15 +14,17 @@ import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
+import type { HostFiles } from '../live-files/host-files.js';
 import { limitsFor, type Limits } from '../operations/limits.js';
 import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
+import { acceptBackup } from './decide/accept-backup.js';
 import { cancelOperation } from './decide/cancel-operation.js';
 import { reportChange, stateFreshness } from './decide/changes.js';
 import { createProject, updateProject } from './decide/create-project.js';
 import { expireOperation, type Expiry } from './decide/expire-operation.js';
 import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
 import { NOTHING, type Verdict } from './decide/verdict.js';
-import type { ProjectState } from './project-state.js';
+import { undecided, type ProjectState } from './project-state.js';
 
 /** What is asked for, and how long it may take where the caller has a wish. */
 export interface Wanted {
@@ -49,6 +53,7 @@ export class ProjectCommands {
     private readonly data: DataSource,
     private readonly keys: ProjectKeys,
     private readonly limits: Limits,
+    private readonly files: HostFiles,
   ) {}
 
   async create(project: NewProject, repetition: Repeatable): Promise<string> {
@@ -118,6 +123,7 @@ export class ProjectCommands {
       limits: limitsFor(this.limits, kind, limits),
       at: new Date().toISOString(),
       by,
+      ...(kind === 'start' ? { dataAreMissing: await this.dataAreMissing(projectId) } : {}),
     };
     // Without a key the id is a new one: there is nothing to look up.
     const { hasKey } = repetition;
@@ -151,6 +157,12 @@ export class ProjectCommands {
       const detail = `The operation has ended already: its state is ${reached}.`;
       throw new Rejection('operation-ended', detail, 409, { state: reached });
     });
+  }
+
+  async acceptBackup(projectId: string, backupId: string, requestedBy: string): Promise<void> {
+    await this.decider.decide('project', projectId, (state) =>
+      acceptBackup(state, projectId, { backupId, requestedBy }),
+    );
   }
 
   /** @returns the position at which it is decided */
@@ -188,6 +200,22 @@ export class ProjectCommands {
     const row = await this.data.getRepository(ProjectRow).findOneBy({ id: projectId });
     if (row === null) throw new Rejection('project-not-found', `There is no project ${projectId}.`, 404);
     return row;
+  }
+
+  /**
+   * Whether the host says that data are missing. It is asked only where somebody would then have to choose between
+   * backups; when it says nothing, its worker finds out, and has the start fail rather than choose.
+   */
+  private async dataAreMissing(projectId: string): Promise<boolean> {
+    const { state } = await this.decider.stateOf('project', projectId);
+    if (state === null || undecided(state) === null) return false;
+    const project = await this.existing(projectId);
+    try {
+      const { entries } = await this.files.step<LiveListing>(project, { do: 'list', path: '', limit: ROOTS.length });
+      return !ROOTS.every((root) => entries.some(({ name }) => name === root));
+    } catch (error) {
+      return error instanceof Rejection && error.code === 'project-folder-missing';
+    }
   }
 
   private async operation(id: string): Promise<OperationRow | null> {

@@ -1,12 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-import { operationEvent, OPERATION_KINDS, OUTCOMES, type NewEvent, type ProjectEvents } from '@buckets/contracts';
+import {
+  operationEvent,
+  OPERATION_KINDS,
+  OUTCOMES,
+  type NewEvent,
+  type PartialReason,
+  type ProjectEvents,
+} from '@buckets/contracts';
 import { EVENT_CLASSES } from '@buckets/contracts';
-import { backupToRestore, evolve } from './project-state.js';
+import { backupToRestore, evolve, undecided } from './project-state.js';
 import {
   AT,
+  backedUp,
   beganEvent,
   cancelRequestedEvent,
   created,
+  doubted,
   event,
   given,
   HERE,
@@ -77,6 +86,15 @@ describe('the state of a project', () => {
     const maybe = given(...forget, beganEvent('op-1', 'forget', 'at-1'), expired).backups[snapshot(1)];
     expect(maybe).toMatchObject({ maybeDeletedBy: 'op-1' });
     expect(given(...forget, expired).backups[snapshot(1)]).not.toHaveProperty('maybeDeletedBy');
+    // Its host has looked: it is there.
+    const cancelled = (code?: string) => {
+      const data = { operationId: 'op-1', ...(code === undefined ? {} : { code }) };
+      return given(...forget, beganEvent('op-1', 'forget', 'at-1'), event('forget-cancelled', data)).backups[
+        snapshot(1)
+      ];
+    };
+    expect(cancelled()).not.toHaveProperty('maybeDeletedBy');
+    expect(cancelled('cancel-unanswered')).toHaveProperty('maybeDeletedBy');
   });
 
   it('takes no beginning of what is not open', () => {
@@ -103,15 +121,42 @@ describe('the state of a project', () => {
   });
 
   it('knows its backups and its repository', () => {
-    const state = given(...READY, recordedEvent(1, 'op-b', { partialBecause: ['shrunken'] }), recordedEvent(2));
+    const state = given(...READY, recordedEvent(1, 'op-b', { partialBecause: ['shrunken'] }), ...backedUp(2));
+    const known = (position: number) => ({ recordedPosition: READY.length + position, partialBecause: [] });
     expect(state.backups).toEqual({
-      [snapshot(1)]: { operationId: 'op-b', beganAt: AT, generation: 2, partialBecause: ['shrunken'] },
-      [snapshot(2)]: { operationId: 'op-b', beganAt: AT, generation: 2, partialBecause: [] },
+      [snapshot(1)]: { operationId: 'op-b', beganPosition: 0, ...known(1), partialBecause: ['shrunken'] },
+      [snapshot(2)]: { operationId: 'op-b2', beganPosition: READY.length + 3, ...known(4) },
     });
     const deleted = event('backup-deleted', { backupId: snapshot(1), operationId: 'o' });
     expect(Object.keys(given(...READY, recordedEvent(1), recordedEvent(2), deleted).backups)).toEqual([snapshot(2)]);
     const initialised = event('repository-initialised', { configId: snapshot('a'), operationId: 'o' });
     expect(given(...READY, initialised).repositoryConfigId).toBe(snapshot('a'));
+  });
+
+  it('knows where a backup was first allowed to begin, however late and by which attempt it is told of', () => {
+    const began = [...READY, requestedEvent('op-1', 'backup'), beganEvent('op-1', 'backup', 'at-1')];
+    const again = [...began, beganEvent('op-1', 'backup', 'at-2', 2)];
+    const expired = event('backup-expired', { operationId: 'op-1' });
+    const positionAfter = (...events: NewEvent<'project'>[]) =>
+      given(...events, recordedEvent(1, 'op-1')).backups[snapshot(1)]!.beganPosition;
+    expect(positionAfter(...began)).toBe(began.length);
+    expect(positionAfter(...again)).toBe(began.length);
+    expect(positionAfter(...again, expired)).toBe(began.length);
+    const succeeded = event('backup-succeeded', { operationId: 'op-1' });
+    const second = given(...again, recordedEvent(1, 'op-1'), succeeded, recordedEvent(2, 'op-1'));
+    expect(second.backups[snapshot(2)]!.beganPosition).toBe(began.length);
+    expect(second).not.toHaveProperty('ended');
+  });
+
+  it('remembers of ended operations without a backup only the last ones', () => {
+    const failed = Array.from({ length: 30 }, (_, n) => [
+      requestedEvent(`op-${n}`, 'backup'),
+      beganEvent(`op-${n}`, 'backup', `at-${n}`),
+      event('backup-failed', { operationId: `op-${n}` }),
+    ]).flat();
+    const { ended } = given(...READY, ...failed);
+    expect(ended).toHaveLength(20);
+    expect(ended!.at(-1)).toEqual({ operationId: 'op-29', beganPosition: READY.length + 89 });
   });
 
   it('remembers the latest word on its freshness, and the latest change', () => {
@@ -166,55 +211,128 @@ describe('the state of a project', () => {
 });
 
 describe('the backup that the product chooses', () => {
-  const at = (hour: number) => `2031-01-01T${String(hour).padStart(2, '0')}:00:00Z`;
-  const backup = (digit: number, changes: Parameters<typeof recordedEvent>[2]) => recordedEvent(digit, 'op-b', changes);
+  const chosen = (...events: NewEvent<'project'>[]) => backupToRestore(given(...READY, ...events));
 
-  it('is the newest by the moment it began', () => {
-    const state = given(
-      ...READY,
-      backup(1, { beganAt: at(9) }),
-      backup(2, { beganAt: at(11) }),
-      backup(3, { beganAt: at(10) }),
-    );
-    expect(backupToRestore(state)).toBe(snapshot(2));
-    expect(backupToRestore(given(...READY))).toBeNull();
+  it('is the newest by the position at which it was allowed to begin', () => {
+    expect(chosen()).toBeNull();
+    expect(chosen(...backedUp(1), ...backedUp(2))).toBe(snapshot(2));
+    // Told of after a later one: its host was away.
+    const late = [requestedEvent('op-1', 'backup'), beganEvent('op-1', 'backup', 'at-1')];
+    const expired = event('backup-expired', { operationId: 'op-1' });
+    expect(chosen(...late, expired, ...backedUp(2), recordedEvent(1, 'op-1'))).toBe(snapshot(2));
+  });
+
+  it.each([
+    ['a day ahead', '2031-01-02T12:00:00Z', '2031-01-01T18:00:00Z'],
+    ['set back since', '2031-01-01T12:00:00Z', '1970-01-01T00:00:00Z'],
+  ])('is the same whatever the clock of its host said: %s', (_, first, second) => {
+    expect(chosen(...backedUp(1, { beganAt: first }), ...backedUp(2, { beganAt: second }))).toBe(snapshot(2));
   });
 
   it('may be one of which nobody knows whether it lacks files', () => {
-    const state = given(
-      ...READY,
-      backup(1, { beganAt: at(1) }),
-      backup(2, { beganAt: at(2), partialBecause: ['unwitnessed'] }),
-      backup(3, { beganAt: at(3), partialBecause: ['unwitnessed', 'shrunken'] }),
+    const unsure = backedUp(2, { partialBecause: ['unwitnessed'] });
+    expect(chosen(...backedUp(1), ...unsure, ...backedUp(3, { partialBecause: ['unwitnessed', 'shrunken'] }))).toBe(
+      snapshot(2),
     );
-    expect(backupToRestore(state)).toBe(snapshot(2));
   });
 
   it('may lack files that could not be read, and nothing else', () => {
-    const state = given(
-      ...READY,
-      backup(1, { beganAt: at(1) }),
-      backup(2, { beganAt: at(2), partialBecause: ['unreadable-files'] }),
-      backup(3, { beganAt: at(3), partialBecause: ['empty'] }),
-      backup(4, { beganAt: at(4), partialBecause: ['unreadable-files', 'shrunken'] }),
-    );
-    expect(backupToRestore(state)).toBe(snapshot(2));
+    expect(
+      chosen(
+        ...backedUp(1),
+        ...backedUp(2, { partialBecause: ['unreadable-files'] }),
+        ...backedUp(3, { partialBecause: ['empty'] }),
+        ...backedUp(4, { partialBecause: ['unreadable-files', 'shrunken'] }),
+      ),
+    ).toBe(snapshot(2));
   });
 
-  it('is of the latest assignment, whatever the clock of an earlier host said', () => {
-    const counter = (generation: number) => ({ generation, epoch: 'e', n: 1 });
-    const state = given(
-      ...READY,
-      backup(1, { beganAt: at(23), counter: counter(1) }),
-      backup(2, { beganAt: at(2), counter: counter(2) }),
-      backup(3, { beganAt: at(1), counter: counter(2) }),
-    );
-    expect(backupToRestore(state)).toBe(snapshot(2));
+  it('may be small once it is accepted, and lacks what it lacked besides', () => {
+    const small = backedUp(2, { partialBecause: ['unreadable-files', 'empty'] });
+    const accepted = event('backup-accepted', { backupId: snapshot(2), because: 'asked-for', requestedBy: 'a' });
+    expect(chosen(...backedUp(1), ...small, accepted)).toBe(snapshot(2));
+    const { backups } = given(...READY, ...backedUp(1), ...small, accepted);
+    expect(backups[snapshot(2)]!.partialBecause).toEqual(['unreadable-files']);
+    expect(given(...READY, accepted)).toEqual(given(...READY));
   });
 
   it('is none that is being deleted', () => {
     const forget = requestedEvent('op-1', 'forget', { backupId: snapshot(2) });
-    const state = given(...READY, backup(1, { beganAt: at(1) }), backup(2, { beganAt: at(2) }), forget);
-    expect(backupToRestore(state)).toBe(snapshot(1));
+    expect(chosen(...backedUp(1), ...backedUp(2), forget)).toBe(snapshot(1));
+  });
+
+  it('is none that a deletion may have removed, until it is found', () => {
+    expect(chosen(...backedUp(1), ...backedUp(2), ...doubted(2))).toBe(snapshot(1));
+    const found = event('backup-found', { backupId: snapshot(2), operationId: 'op-t' });
+    expect(chosen(...backedUp(1), ...backedUp(2), ...doubted(2), found)).toBe(snapshot(2));
+  });
+});
+
+describe('what somebody has to choose from before data are restored', () => {
+  const choices = (...events: NewEvent<'project'>[]) => undecided(given(...READY, ...events));
+  const small = (digit: number) => backedUp(digit, { partialBecause: ['shrunken'] });
+
+  it('is the last good backup and the newest one, where that is flagged', () => {
+    expect(choices(...backedUp(1), ...small(2), ...small(3))).toEqual({
+      older: { backupId: snapshot(1) },
+      newer: { backupId: snapshot(3), partialBecause: ['shrunken'] },
+    });
+  });
+
+  it.each([
+    ['there is no backup', []],
+    ['the newest one is good', [...backedUp(1), ...small(2), ...backedUp(3)]],
+    ['there is no good one', [...small(1), ...small(2)]],
+    ['the flagged one may be gone', [...backedUp(1), ...small(2), ...doubted(2)]],
+    ['the good one may be gone', [...backedUp(1), ...small(2), ...doubted(1)]],
+    [
+      'the flagged one is being deleted',
+      [...backedUp(1), ...small(2), requestedEvent('op-1', 'forget', { backupId: snapshot(2) })],
+    ],
+  ])('is nothing where %s', (_, events) => {
+    expect(choices(...events)).toBeNull();
+  });
+});
+
+describe('a project that was found suddenly shrunken', () => {
+  const REASONS: Record<'good' | 'empty' | 'unreadable', PartialReason[]> = {
+    good: [],
+    empty: ['empty'],
+    unreadable: ['unreadable-files', 'shrunken'],
+  };
+  const run = (...sizes: (number | keyof typeof REASONS)[]) => {
+    const backups = sizes.flatMap((size, index) =>
+      typeof size === 'number'
+        ? backedUp(index, { bytes: size, partialBecause: ['shrunken'] })
+        : backedUp(index, { partialBecause: REASONS[size] }),
+    );
+    return given(...READY, ...backups).small;
+  };
+
+  it.each([
+    [[100], { backups: 1, bytes: 100 }],
+    [[100, 200, 101], { backups: 3, bytes: 101 }],
+    [[100, 201], { backups: 1, bytes: 201 }],
+    [[100, 49], { backups: 1, bytes: 49 }],
+    [[0, 0], { backups: 2, bytes: 0 }],
+    [[0, 1], { backups: 1, bytes: 1 }],
+    [[100, 'good', 100], { backups: 1, bytes: 100 }],
+    [[100, 'unreadable', 100], { backups: 1, bytes: 100 }],
+    [[100, 'empty'], undefined],
+    [[100, 'good'], undefined],
+  ] as const)('was so in a row, after %j: %j', (sizes, expected) => {
+    expect(run(...sizes)).toEqual(expected);
+  });
+
+  it('is as it was when a backup is told of that had begun before', () => {
+    const late = [
+      requestedEvent('op-l', 'backup'),
+      beganEvent('op-l', 'backup', 'at-l'),
+      event('backup-expired', { operationId: 'op-l' }),
+    ];
+    const told = recordedEvent(9, 'op-l', { bytes: 7, partialBecause: ['shrunken'] });
+    const small = [...late, ...backedUp(1, { bytes: 100, partialBecause: ['shrunken'] })];
+    expect(given(...READY, ...small, told).small).toEqual({ backups: 1, bytes: 100 });
+    expect(given(...READY, ...small, recordedEvent(9, 'op-l')).small).toEqual({ backups: 1, bytes: 100 });
   });
 });

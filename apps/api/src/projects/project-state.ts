@@ -1,6 +1,10 @@
 import {
   isRestorable,
+  leavesInDoubt,
+  newestFirst,
+  onceAccepted,
   operationEvent,
+  type BackupRecord,
   type BackupRecorded,
   type FreshnessState,
   type LoggedEvent,
@@ -11,6 +15,8 @@ import {
   type OperationRequested,
   type Outcome,
   type PartialReason,
+  type Placed,
+  type RestoreChoices,
 } from '@buckets/contracts';
 
 /** What is decided on: as little as decisions need, folded from the project's events. Plain JSON, stored as such. */
@@ -34,6 +40,10 @@ export interface ProjectState {
   runtimeAttemptId?: string;
   operations: Record<string, OpenOperation>;
   backups: Record<string, KnownBackup>;
+  /** Where the last operations were first allowed to begin that ended without a backup: its record may come yet. */
+  ended?: { operationId: string; beganPosition: number }[];
+  /** How often in a row, up to the newest backup, the project was found suddenly shrunken and about as small as before. */
+  small?: SmallRun;
   /** The last backups that were deleted: a claim that comes again does not bring one back. */
   deleted?: string[];
   /** The position at which the latest backup was allowed to begin. */
@@ -50,23 +60,32 @@ export interface OpenOperation {
   params: Record<string, unknown>;
   requestedAt: string;
   attempts: number;
-  /** The attempt that has the say, and the position at which it was granted. */
+  /** The attempt that has the say. */
   attemptId?: string;
+  /** Where the first attempt was granted: a later one may find and claim what that one has made. */
   beganPosition?: number;
   /** When somebody first asked for its end. */
   cancelRequestedAt?: string;
 }
 
-export interface KnownBackup {
+export interface KnownBackup extends Placed {
   operationId: string;
-  beganAt: string;
-  generation: number;
+  /** What is wrong with it as things stand: what was accepted is wrong no more. */
   partialBecause: PartialReason[];
   /** The operation that was to delete it, and ended without a word of its host: the backup may be gone. */
   maybeDeletedBy?: string;
 }
 
+export interface SmallRun {
+  backups: number;
+  /** Of the latest of them. */
+  bytes: number;
+}
+
 const REMEMBERED_DELETIONS = 50;
+const REMEMBERED_BACKUPS = 20;
+/** Sizes are about the same when neither is more than so many times the other. */
+const ABOUT_THE_SAME = 2;
 
 type ProjectEvent = LoggedEvent<'project'>;
 
@@ -92,8 +111,20 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };
-    case 'backup-recorded':
-      return { ...state, backups: { ...state.backups, [event.data.backupId]: known(event.data) } };
+    case 'backup-recorded': {
+      const { small: _before, ...rest } = state;
+      const backups = { ...state.backups, [event.data.backupId]: known(state, event.data, event.position) };
+      return { ...rest, backups, ...defined({ small: smallRunAfter(state, event.data) }) };
+    }
+    case 'backup-accepted': {
+      const { small: _over, ...rest } = state;
+      return withBackup(rest, event.data.backupId, ({ partialBecause, ...backup }) => ({
+        ...backup,
+        partialBecause: onceAccepted(partialBecause),
+      }));
+    }
+    case 'backup-found':
+      return withBackup(state, event.data.backupId, ({ maybeDeletedBy: _found, ...backup }) => backup);
     case 'backup-deleted': {
       const { backupId } = event.data;
       const { [backupId]: _deleted, ...backups } = state.backups;
@@ -136,7 +167,8 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
     case 'began': {
       if (open === undefined) return state;
       const { attempt, attemptId } = event.data as OperationBegan;
-      operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition: event.position };
+      const beganPosition = open.beganPosition ?? event.position;
+      operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition };
       return { ...state, operations, ...began(kind, attemptId, event.position) };
     }
     case 'cancel-requested':
@@ -144,9 +176,10 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
       operations[operationId] = { ...open, cancelRequestedAt: open.cancelRequestedAt ?? event.time };
       return { ...state, operations };
     default: {
-      const { running } = event.data as OperationEnded;
+      const { running, code } = event.data as OperationEnded;
       delete operations[operationId];
-      return { ...state, operations, ...defined({ running }), ...inDoubt(state, operationId, open, step) };
+      const after = { ...state, operations, ...defined({ running }) };
+      return { ...after, ...ended(state, operationId, open), ...inDoubt(state, operationId, open, step, code) };
     }
   }
 }
@@ -161,37 +194,104 @@ function began(kind: OperationKind, attemptId: string, position: number): Partia
 
 /** A deletion that began and did not succeed may have deleted its backup all the same. */
 function inDoubt(
-  { backups }: ProjectState,
+  state: ProjectState,
   operationId: string,
   open: OpenOperation | undefined,
   outcome: Outcome,
+  code: string | undefined,
 ): Partial<ProjectState> {
-  if (open?.kind !== 'forget' || open.attempts === 0 || outcome === 'succeeded') return {};
-  const backupId = String(open.params['backupId']);
-  const backup = Object.hasOwn(backups, backupId) ? backups[backupId] : undefined;
-  if (backup === undefined) return {};
-  return { backups: { ...backups, [backupId]: { ...backup, maybeDeletedBy: operationId } } };
+  if (open?.kind !== 'forget' || open.attempts === 0 || !leavesInDoubt(outcome, code)) return {};
+  const { backups } = withBackup(state, String(open.params['backupId']), (backup) => ({
+    ...backup,
+    maybeDeletedBy: operationId,
+  }));
+  return { backups };
 }
 
-function known(record: BackupRecorded): KnownBackup {
-  return {
-    operationId: record.operationId,
-    beganAt: record.beganAt,
-    generation: record.counter.generation,
-    partialBecause: record.partialBecause,
-  };
+function ended(
+  { ended: before = [], backups }: ProjectState,
+  operationId: string,
+  open: OpenOperation | undefined,
+): Partial<ProjectState> {
+  if (open?.kind !== 'backup' || open.beganPosition === undefined || madeBy(backups, operationId)) return {};
+  const { beganPosition } = open;
+  return { ended: [...before, { operationId, beganPosition }].slice(-REMEMBERED_BACKUPS) };
+}
+
+function withBackup(state: ProjectState, id: string, change: (backup: KnownBackup) => KnownBackup): ProjectState {
+  const { backups } = state;
+  return Object.hasOwn(backups, id) ? { ...state, backups: { ...backups, [id]: change(backups[id]!) } } : state;
+}
+
+function known(state: ProjectState, { operationId, partialBecause }: BackupRecorded, position: number): KnownBackup {
+  const beganPosition = beganPositionOf(state, operationId);
+  return { operationId, beganPosition, recordedPosition: position, partialBecause };
+}
+
+/** Where a backup operation was first allowed to begin; 0 when it ended too long ago for anybody to know. */
+function beganPositionOf({ operations, ended = [], backups }: ProjectState, operationId: string): number {
+  const open = Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
+  const begun = open ?? ended.find((each) => each.operationId === operationId) ?? madeBy(backups, operationId);
+  return begun?.beganPosition ?? 0;
+}
+
+function madeBy(backups: ProjectState['backups'], operationId: string): KnownBackup | undefined {
+  return Object.values(backups).find((backup) => backup.operationId === operationId);
 }
 
 /**
- * The backup that the product chooses: the newest by the moment it began that holds everything, or lacks no more than
- * files that could not be read. One that is suddenly empty or shrunken is restored only when asked for by id. Clocks
- * compare on one host only: what a later assignment has backed up is newer, whatever its host's clock says.
+ * How often in a row the project was found shrunken, once there is this backup too. Only what was read whole counts, so
+ * that a disk that fails is not taken for the owner's will; an empty project never counts, as it is more likely one
+ * whose data are not where they should be. A backup that began before another one says nothing new.
+ */
+export function smallRunAfter(
+  state: ProjectState,
+  { operationId, partialBecause, bytes }: Pick<BackupRecord, 'operationId' | 'partialBecause' | 'bytes'>,
+): SmallRun | undefined {
+  const { small, backups } = state;
+  const beganPosition = beganPositionOf(state, operationId);
+  if (Object.values(backups).some((other) => other.beganPosition > beganPosition)) return small;
+  if (partialBecause.join() !== 'shrunken') return undefined;
+  return { backups: small !== undefined && isAboutTheSame(small.bytes, bytes) ? small.backups + 1 : 1, bytes };
+}
+
+function isAboutTheSame(one: number, other: number): boolean {
+  return Math.max(one, other) <= ABOUT_THE_SAME * Math.min(one, other);
+}
+
+/** A backup that can be counted on, by its id: none that somebody deletes, or may have deleted. */
+type Candidate = KnownBackup & { id: string };
+
+function candidates(state: ProjectState): Candidate[] {
+  const all = Object.entries(state.backups).map(([id, backup]) => ({ id, ...backup }));
+  return newestFirst(
+    all.filter(({ id, maybeDeletedBy }) => maybeDeletedBy === undefined && !isBeingForgotten(state, id)),
+  );
+}
+
+/**
+ * The backup that the product chooses: the newest that holds everything, or lacks no more than files that could not be
+ * read. One that is suddenly empty or shrunken is restored only when asked for by id, or once it is accepted.
  */
 export function backupToRestore(state: ProjectState): string | null {
-  const [newest] = Object.entries(state.backups)
-    .filter(([id, { partialBecause }]) => isRestorable(partialBecause) && !isBeingForgotten(state, id))
-    .sort(([, a], [, b]) => b.generation - a.generation || Date.parse(b.beganAt) - Date.parse(a.beganAt));
-  return newest?.[0] ?? null;
+  return candidates(state).find(({ partialBecause }) => isRestorable(partialBecause))?.id ?? null;
+}
+
+/** What somebody has to choose from before data are restored: newer backups than the good one are flagged. */
+export function undecided(state: ProjectState): RestoreChoices | null {
+  const [newest, ...others] = candidates(state);
+  if (newest === undefined || isRestorable(newest.partialBecause)) return null;
+  const good = others.find(({ partialBecause }) => isRestorable(partialBecause));
+  if (good === undefined) return null;
+  return {
+    older: { backupId: good.id },
+    newer: { backupId: newest.id, partialBecause: newest.partialBecause },
+  };
+}
+
+/** The backups that a deletion may have removed. */
+export function backupsInDoubt({ backups }: ProjectState): string[] {
+  return Object.keys(backups).filter((id) => backups[id]!.maybeDeletedBy !== undefined);
 }
 
 /** Whether somebody has asked for the backup to be deleted. */

@@ -13,7 +13,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import type { Response } from 'express';
-import { ID_PATTERN, LONGEST_LIMIT_SECONDS } from '@buckets/contracts';
+import { BACKUP_ID_PATTERN, ID_PATTERN, LONGEST_LIMIT_SECONDS } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
@@ -87,6 +87,14 @@ export class StartProject extends WithLimits {
   @IsOptional()
   @IsBoolean()
   allowEmpty?: boolean;
+
+  @ApiPropertyOptional({
+    pattern: BACKUP_ID_PATTERN.source,
+    description: 'The backup to restore where the data are missing; without it the newest good one',
+  })
+  @IsOptional()
+  @Matches(BACKUP_ID_PATTERN)
+  backupId?: string;
 }
 
 export class StopProject extends WithLimits {}
@@ -183,7 +191,10 @@ export class ProjectsController {
   @Post(':id/start')
   @Does(
     'Starts a project',
-    'Where its data are missing on its host, the newest backup that holds everything is restored first.',
+    'Where its data are missing on its host, the newest good backup is restored first. Where newer ones than that are ' +
+      'suddenly empty or shrunken, and nobody has accepted them, the answer is 409 `newer-backups-are-flagged` with both ' +
+      'choices, and the start has to name one as `backupId`; a start whose host finds out only later that the data are ' +
+      'missing fails with that code.',
   )
   @Needs('projects:write')
   @Begins(OperationView)

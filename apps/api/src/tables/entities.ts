@@ -1,4 +1,5 @@
 import type {
+  Acceptance,
   BackupRecorded,
   FreshnessState,
   OperationKind,
@@ -98,17 +99,32 @@ export class ProjectRow {
   @Column({ type: 'text' }) created_at!: string;
   /** The operation that makes its data. */
   @Column({ type: 'text', nullable: true }) provision_operation_id!: string | null;
+  /** The backups that a deletion may have removed. */
+  @Column({ type: 'jsonb' }) in_doubt!: string[];
   @Index('project_position') @Column(position) position!: number;
 }
 
 @Entity({ schema: 'api', name: 'backup' })
-@Index('backup_project_position', ['project_id', 'position'])
+/* TypeORM takes the columns of an index for being in the order of the table's, which these are not. */
+@Index('backup_project_began', { synchronize: false })
 export class BackupRow {
   @PrimaryColumn({ type: 'text' }) project_id!: string;
   @PrimaryColumn({ type: 'text' }) id!: string;
+  /** By the clock of its host: for people. */
   @Column({ type: 'text' }) began_at!: string;
+  /** Where its operation was first allowed to begin: backups go by it. */
+  @Column(position) began_position!: number;
   @Column({ type: 'jsonb' }) record!: BackupRecorded;
+  /** Null of one that nobody has had to accept. */
+  @Column({ type: 'jsonb', nullable: true }) accepted!: AcceptedBackup | null;
   @Column(position) position!: number;
+}
+
+/** Since when a backup that is small counts as good, and why. */
+export interface AcceptedBackup {
+  at: string;
+  because: Acceptance;
+  by?: string;
 }
 
 @Entity({ schema: 'api', name: 'operation' })

@@ -249,6 +249,15 @@ const fact: fc.Arbitrary<Fact> = fc
         .map(({ digit, reasons }) => recordedEvent(digit, 'op-0', { partialBecause: reasons })),
       fc
         .integer({ min: 1, max: 3 })
+        .map((digit) => event('backup-accepted', { backupId: snapshot(digit), because: 'stayed-small' })),
+      fc
+        .integer({ min: 1, max: 3 })
+        .map((digit) => event('backup-found', { backupId: snapshot(digit), operationId: 'o' })),
+      operationId.map((operation) => requestedEvent(operation, 'forget', { backupId: snapshot(1) })),
+      operationId.map((operation) => beganEvent(operation, 'forget', 'at-3')),
+      operationId.map((operation) => event('forget-expired', { operationId: operation, code: 'whole-limit' })),
+      fc
+        .integer({ min: 1, max: 3 })
         .map((digit) => event('backup-deleted', { backupId: snapshot(digit), operationId: 'o' })),
       fc
         .constantFrom('fresh', 'stale')

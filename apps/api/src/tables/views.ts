@@ -12,7 +12,7 @@ import {
 } from '@buckets/contracts';
 import type { EntityManager } from 'typeorm';
 import { evolveThing } from '../decisions/thing-state.js';
-import type { ProjectState } from '../projects/project-state.js';
+import { backupsInDoubt, type ProjectState } from '../projects/project-state.js';
 import {
   ApiKeyRow,
   BackupRow,
@@ -131,6 +131,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         freshness_at: null,
         created_at: time,
         provision_operation_id: null,
+        in_doubt: [],
         position,
       });
       break;
@@ -160,7 +161,23 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       break;
     case 'backup-recorded': {
       const { data } = event;
-      views.backups.put({ project_id: id, id: data.backupId, began_at: data.beganAt, record: data, position });
+      const { backupId, beganAt: began_at } = data;
+      const began_position = state.backups[backupId]!.beganPosition;
+      views.backups.put({
+        project_id: id,
+        id: backupId,
+        began_at,
+        began_position,
+        record: data,
+        accepted: null,
+        position,
+      });
+      break;
+    }
+    case 'backup-accepted': {
+      const { backupId, because, requestedBy } = event.data;
+      const by = requestedBy === undefined ? {} : { by: requestedBy };
+      views.backups.patch([id, backupId], { accepted: { at: time, because, ...by } });
       break;
     }
     case 'backup-deleted':
@@ -169,6 +186,9 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
     default:
       break;
   }
+  const mayChangeDoubts =
+    operation?.kind === 'forget' || event.type === 'backup-found' || event.type === 'backup-deleted';
+  if (mayChangeDoubts) views.projects.patch([id], { in_doubt: backupsInDoubt(state) });
   const row = views.projects.get(id);
   const { provisioned, running, hostId, generation } = state;
   if (row !== null && (row.provisioned !== provisioned || row.running !== running || row.generation !== generation)) {
@@ -252,6 +272,7 @@ function touched(event: LoggedEvent): { table: Table; key: string[] }[] {
   if (thing === 'api-key') keys.push({ table: 'apiKeys', key: [id] });
   if (thing !== 'project') return keys;
   keys.push({ table: 'projects', key: [id] });
+  if (event.type === 'backup-accepted') keys.push({ table: 'backups', key: [id, event.data.backupId] });
   if (operationEvent(event.type) !== null) {
     keys.push({ table: 'operations', key: [(event.data as { operationId: string }).operationId] });
   }

@@ -45,8 +45,10 @@ export function whyPartial({
     'unknown-warnings': 'rustic gave warnings that are not understood: nobody knows whether some files are missing.',
     unwitnessed:
       'The worker that made the backup ended before it could say whether every file was read: some may be missing.',
-    empty: 'The project holds no file, although the backup before held some. Look whether its data are there.',
-    shrunken: 'The project holds less than a tenth of what the backup before held. Look whether its data are there.',
+    empty:
+      'The project holds no file, although the backup before held some. Look whether its data are there; accept the backup if it is meant to be empty.',
+    shrunken:
+      'The project holds less than a tenth of what the backup before held. Look whether its data are there; accept the backup if it is meant to be so small.',
   };
   return partialBecause.map((because) => sentences[because]).join(' ');
 }

@@ -1,6 +1,9 @@
 import type { BackupRecord, PartialReason } from '@buckets/contracts';
 
-/** A source that holds no more than a tenth of the last good backup's bytes is more likely broken than tidied up. */
+/**
+ * A source that holds no more than a tenth of the last good backup's bytes is more likely broken than tidied up. What
+ * was accepted, or has stayed so small, is a good backup to the control plane, and comes as the one to compare with.
+ */
 const SUSPICIOUS_FRACTION = 10;
 
 /** Whether a backup holds suspiciously less than the one before: it is then partial, and never chosen by the product. */

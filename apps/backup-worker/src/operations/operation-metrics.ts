@@ -17,6 +17,7 @@ const CLASSES: ReadonlySet<string> = new Set([
   'project-is-running',
   'project-folder-missing',
   'data-lost',
+  'newer-backups-are-flagged',
   'unrecorded-data',
   'unknown-layout',
   'backup-not-found',

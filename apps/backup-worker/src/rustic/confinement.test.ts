@@ -3,8 +3,7 @@ import { findTool } from '@buckets/real-parts';
 import { FolderStore, openRepository } from '@buckets/repository';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { LocalAccess } from './access.js';
@@ -14,32 +13,28 @@ import { PATIENT, TestBench } from './testing/bench.js';
 jest.setTimeout(120_000);
 
 const SECRET = 'SECRET OF SOMEBODY ELSE';
-const folder = await mkdtemp(join(tmpdir(), 'buckets confinement '));
-const confinement = await Confinement.in(folder, await findTool('rustic'));
+const confinement = await Confinement.of(await findTool('rustic'));
 const isOurs = (await execa(await findTool('rustic'), ['--version'])).stdout.includes('+buckets.');
-await rm(folder, { recursive: true });
 const confined = typeof confinement === 'string' ? describe.skip : describe;
 
 confined('a confined run', () => {
   it('sees its program, what it is about, and what a program needs of the machine', async () => {
     await using bench = await TestBench.make();
-    const own = bench.path('own folder, with a space');
-    await mkdir(own);
     await bench.write('project/file', 'content');
     const view = { from: bench.root, at: INSIDE.source, tenants: true };
     const look = async (program: string, ...args: string[]) => {
-      const confinement = (await Confinement.in(own, program)) as Confinement;
-      const [file, ...launcher] = await confinement.launcher(join(own, 'mounts'), [view]);
+      const own = await mkdtemp(bench.path('a run, with a space-'));
+      const views = [view, { from: own, at: INSIDE.run }];
+      const [file, ...launcher] = await ((await Confinement.of(program)) as Confinement).launcher(own, views);
       return execa(file!, [...launcher, ...args], { reject: false });
     };
     const { stdout } = await look('/usr/bin/find', '/', '-maxdepth', '2', '-not', '-path', '/usr/*');
     const seen = stdout.split('\n').filter((path) => !/^\/(lib|usr|etc|proc)/.test(path));
     expect(seen.toSorted()).toEqual([
       '/',
-      '/cache',
-      '/destination',
-      '/repository',
       '/run',
+      '/run/mounts',
+      '/run/root',
       '/rustic',
       '/source',
       '/source/persist',
@@ -120,7 +115,7 @@ describe('where runs cannot be confined', () => {
     const geteuid = process.geteuid!;
     process.geteuid = () => 1000;
     try {
-      expect(await Confinement.in('/nowhere', '/rustic')).toBe('the worker does not run as root');
+      expect(await Confinement.of('/rustic')).toBe('the worker does not run as root');
     } finally {
       process.geteuid = geteuid;
     }

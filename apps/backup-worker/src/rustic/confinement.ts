@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 
@@ -49,79 +50,76 @@ const MACHINE = [
  * the open; the kernel refuses that on what is mounted with `nosymfollow`, for each part of a path.
  */
 export class Confinement {
-  private constructor(
-    private readonly root: string,
-    private readonly machine: readonly View[],
-  ) {}
+  /** Links as the machine has them. All that rustic asks /proc for is its own path. */
+  private readonly links: { at: string; target: string }[] = [{ at: '/proc/self/exe', target: INSIDE.program }];
+  private readonly machine: View[];
 
-  /**
-   * @param folder of the worker alone; what is made in it are mount points
-   * @returns the reason, in words for people, where the machine does not allow it
-   */
-  static async in(folder: string, program: string): Promise<Confinement | string> {
-    if (process.geteuid?.() !== 0) return 'the worker does not run as root';
-    const root = join(folder, 'root');
-    await mkdir(root, { recursive: true, mode: 0o755 });
-    const machine: View[] = [{ from: program, at: INSIDE.program }];
+  private constructor(program: string) {
+    this.machine = [{ from: program, at: INSIDE.program }];
     for (const path of MACHINE) {
       const found = lstatSync(path, { throwIfNoEntry: false });
       // On most machines /lib is a link into /usr.
       if (found?.isSymbolicLink() === true && dirname(path) === '/') {
-        await linkOnce(readlinkSync(path), join(root, path));
-      } else if (existsSync(path)) machine.push({ from: path, at: path });
+        this.links.push({ at: path, target: readlinkSync(path) });
+      } else if (existsSync(path)) {
+        this.machine.push({ from: path, at: path });
+      }
     }
-    for (const at of new Set([...machine.map(({ at }) => at), ...Object.values(INSIDE)])) {
-      const isFile = machine.some((view) => view.at === at && statSync(view.from).isFile());
-      await mkdir(isFile ? dirname(join(root, at)) : join(root, at), { recursive: true });
-      if (isFile) await writeFile(join(root, at), '');
-    }
-    // All that rustic asks /proc for is its own path.
-    await mkdir(join(root, 'proc/self'), { recursive: true });
-    await linkOnce(INSIDE.program, join(root, 'proc/self/exe'));
-    const confinement = new Confinement(root, machine);
-    return (await confinement.whyNot(folder)) ?? confinement;
+  }
+
+  /** @returns the reason, in words for people, where the machine does not allow it */
+  static async of(program: string): Promise<Confinement | string> {
+    if (process.geteuid?.() !== 0) return 'the worker does not run as root';
+    const confinement = new Confinement(program);
+    return (await confinement.whyNot()) ?? confinement;
   }
 
   /**
    * What comes before rustic's own arguments, the program included.
    *
-   * @param table where to write the table of mounts: in the folder of the run
+   * @param folder of the run: it gets the table of mounts, and the mount points, which stay empty
    */
-  async launcher(table: string, views: readonly View[]): Promise<string[]> {
-    const lines = [...this.machine, ...views].map((view) => mountLine(view, this.root));
-    await writeFile(table, lines.join(''), { mode: 0o600 });
-    return [...OWN_MOUNTS, table, this.root, INSIDE.program];
+  async launcher(folder: string, views: readonly View[]): Promise<string[]> {
+    const [table, root] = [join(folder, 'mounts'), join(folder, 'root')];
+    const mounts = [...this.machine, ...views];
+    for (const { at, from } of mounts) {
+      // What is mounted below another has its mount point there.
+      if (mounts.some((other) => at.startsWith(`${other.at}/`))) continue;
+      const isFile = statSync(from).isFile();
+      await mkdir(isFile ? dirname(join(root, at)) : join(root, at), { recursive: true });
+      if (isFile) await writeFile(join(root, at), '');
+    }
+    for (const { at, target } of this.links) {
+      await mkdir(dirname(join(root, at)), { recursive: true });
+      await rm(join(root, at), { force: true });
+      await symlink(target, join(root, at));
+    }
+    await writeFile(table, mounts.map((view) => mountLine(view, root)).join(''), { mode: 0o600 });
+    return [...OWN_MOUNTS, table, root, INSIDE.program];
   }
 
   /** Tries it: a program runs, and a link in what belongs to a tenant is not followed, even by root. */
-  private async whyNot(folder: string): Promise<string | undefined> {
-    const trial = await mkdtemp(join(folder, 'trial-'));
+  private async whyNot(): Promise<string | undefined> {
+    const folder = await mkdtemp(join(tmpdir(), 'buckets-confinement-'));
     try {
-      await writeFile(join(trial, 'secret'), '');
-      await symlink('secret', join(trial, 'link'));
-      const table = join(folder, 'trial-mounts');
-      await this.launcher(table, [{ from: trial, at: INSIDE.source, tenants: true }]);
-      const look = async (...command: string[]) =>
-        execa('unshare', [...OWN_MOUNTS.slice(1), table, this.root, ...command], {
-          reject: false,
-          timeout: 10_000,
-          stdin: 'ignore',
-        });
-      const ran = await look('cat', `${INSIDE.source}/secret`);
-      if (ran.failed)
-        return `mount namespaces cannot be had (${String(ran.stderr || ran.shortMessage)
-          .trim()
-          .slice(0, 500)})`;
-      const { failed } = await look('cat', `${INSIDE.source}/link`);
+      const source = join(folder, 'source');
+      await mkdir(source);
+      await writeFile(join(source, 'secret'), '');
+      await symlink('secret', join(source, 'link'));
+      const launcher = await this.launcher(folder, [{ from: source, at: INSIDE.source, tenants: true }]);
+      const [file, ...args] = launcher.slice(0, -1);
+      const options = { reject: false, timeout: 10_000, stdin: 'ignore' } as const;
+      const look = (path: string) => execa(file!, [...args, 'cat', path], options);
+      const ran = await look(`${INSIDE.source}/secret`);
+      if (ran.failed) {
+        return `mount namespaces cannot be had (${(ran.stderr || String(ran.shortMessage)).trim().slice(0, 500)})`;
+      }
+      const { failed } = await look(`${INSIDE.source}/link`);
       return failed ? undefined : 'the kernel follows links on a mount with nosymfollow (Linux 5.10 and newer do not)';
     } finally {
-      await rm(trial, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
     }
   }
-}
-
-async function linkOnce(target: string, path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) await symlink(target, path);
 }
 
 /** All mounts of the table are made by one process; they go with the last process that sees them. */

@@ -109,9 +109,7 @@ export class Runs {
     const messages = new Messages(transcript.take, command.listener?.extents);
     const lines = new Lines(command.onLine ?? (() => {}));
     const own: View = { from: folder.path, at: INSIDE.run, writable: true };
-    const program = (await confinement?.launcher(join(folder.path, 'mounts'), [own, ...(command.views ?? [])])) ?? [
-      binary,
-    ];
+    const program = (await confinement?.launcher(folder.path, [own, ...(command.views ?? [])])) ?? [binary];
     const [file = binary, ...args] = [...(await launcherOf(limits)), ...program, ...command.args];
     const home = this.home(folder.path);
     const ended = await runProcess(

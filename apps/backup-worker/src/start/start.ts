@@ -97,6 +97,15 @@ export class StartWork implements Work<'start'> {
       await this.projects.replaced(projectId, intent.generation, state);
       return { here: 'restored', restore, record: grant.restore };
     }
+    if (grant.undecided !== undefined) {
+      const { older, newer } = grant.undecided;
+      throw new AttemptFailed(
+        'newer-backups-are-flagged',
+        `The data of the project are not on its host, and its newest backup ${newer.backupId} is suddenly ` +
+          `${newer.partialBecause.includes('empty') ? 'empty' : 'shrunken'}. Nothing was restored: start it again with ` +
+          `the backupId that the project is to be restored from, of that one or of ${older.backupId}, the last good one.`,
+      );
+    }
     const allowEmpty = intent.allowEmpty ?? false;
     if (grant.hadData && !allowEmpty) {
       throw new AttemptFailed(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isDue } from './tidy.js';
+import { isDue, lookFor } from './tidy.js';
 
 const hoursOld = (hours: number) => BigInt(Date.now() - hours * 3_600_000) * 1_000_000n;
 const ENDED = () => false;
@@ -25,5 +25,18 @@ describe('a snapshot that is no backup', () => {
 
   it('stays when its clock is ahead', () => {
     expect(isDue(snapshot(-48), ENDED, GRACE)).toBe(false);
+  });
+});
+
+describe('backups that a deletion may have removed', () => {
+  const ids = ['a', 'b', 'c'];
+
+  it('are said to be there, or gone', () => {
+    expect(lookFor(ids, [{ id: 'b' }, { id: 'x' }])).toEqual({ there: ['b'], gone: ['a', 'c'] });
+    expect(lookFor(ids, [])).toEqual({ there: [], gone: ids });
+  });
+
+  it('are none as a rule', () => {
+    expect(lookFor([], [{ id: 'b' }])).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import type { Orphan, Orphans } from '@buckets/contracts';
+import type { BackupsLookedFor, Orphan, Orphans } from '@buckets/contracts';
 import type { Snapshot } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { cancelled, type Attempt, type Ending, type Work } from '../operations/operation.js';
@@ -14,7 +14,8 @@ const ASK_DEADLINE_MS = 60_000;
 
 /**
  * Finds the snapshots in a project's repository that are none of its backups, such as of a backup whose claim came to
- * nothing, and removes those that this product has made and that nobody can be waiting for any more.
+ * nothing, and removes those that this product has made and that nobody can be waiting for any more. Of backups that a
+ * deletion may have removed it says which are there.
  */
 export class TidyWork implements Work<'tidy'> {
   constructor(
@@ -28,7 +29,7 @@ export class TidyWork implements Work<'tidy'> {
     // There is nothing in a repository that was never made.
     if (attempt.grant.repository.configId === undefined) return endingOf([], new Set());
     await using repository = new ProjectRepository(attempt.grant, this.rustic);
-    const { orphans, due } = await this.look(attempt, repository);
+    const { orphans, due, lookedFor } = await this.look(attempt, repository);
     const removed = new Set<string>();
     for (const some of inPieces(attempt.intent.remove ? due : [])) {
       await attempt.confirm();
@@ -36,7 +37,7 @@ export class TidyWork implements Work<'tidy'> {
       await this.rustic.forget(repository.access, ids, rusticCall(attempt));
       for (const id of ids) removed.add(id);
     }
-    return endingOf(orphans, removed);
+    return endingOf(orphans, removed, lookedFor);
   };
 
   readonly cutOff = (): Promise<Ending> =>
@@ -44,7 +45,7 @@ export class TidyWork implements Work<'tidy'> {
 
   /** What is no backup, the oldest first, and what of it may go. */
   private async look(attempt: Attempt<'tidy'>, repository: ProjectRepository) {
-    const { projectId, intent, attemptId, signal } = attempt;
+    const { projectId, intent, attemptId, signal, grant } = attempt;
     const { generation, operationId } = intent;
     attempt.progress({ phase: 'scanning', bytesDone: 0 });
     const opened = await unlessAborted(signal, repository.open());
@@ -60,7 +61,8 @@ export class TidyWork implements Work<'tidy'> {
     }
     const orphans = all.filter(({ id }) => unknown.has(id)).toReversed();
     const mayEnd = (id: string) => open.has(id) || this.isOpen(id);
-    return { orphans, due: orphans.filter((snapshot) => isDue(snapshot, mayEnd, intent.graceSeconds)) };
+    const due = orphans.filter((snapshot) => isDue(snapshot, mayEnd, intent.graceSeconds));
+    return { orphans, due, lookedFor: lookFor(grant.inDoubt ?? [], all) };
   }
 }
 
@@ -79,13 +81,24 @@ export function isDue(
   return madeBy !== undefined && !mayEnd(madeBy) && Date.now() - madeAt(snapshot) >= graceSeconds * 1000;
 }
 
-function endingOf(snapshots: readonly Snapshot[], removed: ReadonlySet<string>): Ending {
+/** Which of these backups are among the snapshots of the repository; nothing when nobody is in doubt. */
+export function lookFor(
+  backupIds: readonly string[],
+  snapshots: readonly Pick<Snapshot, 'id'>[],
+): BackupsLookedFor | undefined {
+  if (backupIds.length === 0) return undefined;
+  const ids = new Set(snapshots.map(({ id }) => id));
+  const { there = [], gone = [] } = Object.groupBy(backupIds, (id) => (ids.has(id) ? 'there' : 'gone'));
+  return { there, gone };
+}
+
+function endingOf(snapshots: readonly Snapshot[], removed: ReadonlySet<string>, lookedFor?: BackupsLookedFor): Ending {
   const orphans: Orphans = {
     total: snapshots.length,
     removed: removed.size,
     first: snapshots.slice(0, LISTED).map((snapshot) => orphanOf(snapshot, removed)),
   };
-  return { outcome: 'succeeded', result: { orphans } };
+  return { outcome: 'succeeded', result: { orphans, ...(lookedFor === undefined ? {} : { lookedFor }) } };
 }
 
 function orphanOf(snapshot: Snapshot, removed: ReadonlySet<string>): Orphan {

@@ -28,6 +28,8 @@ class Trial {
         backupId: 'b1',
         beganAt: 500,
         beganPosition: 5,
+        recordedPosition: 6,
+        inDoubt: false,
         counter: { generation: 1, epoch: 'dawn', n: 7 },
         partialBecause: [],
       },

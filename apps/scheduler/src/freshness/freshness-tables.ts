@@ -86,32 +86,35 @@ interface NewestBackup {
   id: string;
   began_at: Date;
   began_position: string;
+  recorded_position: string;
   counter: ChangeCounter;
   partial_because: PartialReason[];
 }
 
-async function newestBackups(ids: readonly string[], rows: EntityManager): Promise<Map<string, ExistingBackup[]>> {
+async function newestBackups(ids: readonly string[], rows: EntityManager): Promise<Map<string, NewestBackup[]>> {
   const found = await rows.query<NewestBackup[]>(
     `SELECT backup.* FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (
        SELECT * FROM scheduler.backup WHERE project_id = wanted.id
-       ORDER BY began_position DESC, began_at DESC LIMIT ${BACKUPS_LOOKED_AT}) AS backup`,
+       ORDER BY began_position DESC, recorded_position DESC LIMIT ${BACKUPS_LOOKED_AT}) AS backup`,
     [ids],
   );
-  const backups = Map.groupBy(found, ({ project_id }) => project_id);
-  return new Map([...backups].map(([projectId, ofProject]) => [projectId, ofProject.map(existing)]));
+  return Map.groupBy(found, ({ project_id }) => project_id);
 }
 
-function existing({ id, began_at, began_position, counter, partial_because }: NewestBackup): ExistingBackup {
+function existing(backup: NewestBackup, { in_doubt }: ProjectRow): ExistingBackup {
+  const { id, began_at, began_position, recorded_position, counter, partial_because } = backup;
   return {
     backupId: id,
     beganAt: began_at.getTime(),
     beganPosition: Number(began_position),
+    recordedPosition: Number(recorded_position),
     counter,
     partialBecause: partial_because,
+    inDoubt: in_doubt.includes(id),
   };
 }
 
-function factsOf(row: ProjectRow, backups: readonly ExistingBackup[]): ProjectFacts {
+function factsOf(row: ProjectRow, backups: readonly NewestBackup[]): ProjectFacts {
   const { freshness, freshness_reason, stale_since, covered_by } = row;
   return {
     id: row.id,
@@ -120,7 +123,7 @@ function factsOf(row: ProjectRow, backups: readonly ExistingBackup[]): ProjectFa
     provisioned: row.provisioned_at !== null,
     createdAt: row.created_at,
     outsideChanges: row.outside_changes,
-    backups,
+    backups: backups.map((backup) => existing(backup, row)),
     stated:
       freshness === null
         ? null

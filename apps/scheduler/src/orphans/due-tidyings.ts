@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
 
+/** A project with backups of which nobody knows whether a deletion has removed them. */
+export interface DoubtfulProject {
+  id: string;
+  /** Since when, or when they were last looked for in vain; milliseconds since 1970. */
+  doubtsSince: number;
+}
+
 /** A project in whose repository snapshots may lie that are no backups. */
 export interface OrphanedProject {
   id: string;
@@ -23,6 +30,16 @@ export function dueTidyings(now: number, projects: readonly OrphanedProject[], g
   return projects
     .filter(({ id, orphansSince }) => orphansSince + graceMs + MARGIN_MS + spreadMs(id) <= now)
     .map(({ id, orphansSince }) => ({ projectId: id, key: `${id}/orphans/${orphansSince}` }));
+}
+
+/** For the late word of the host that was to delete it; and between one look in vain and the next. */
+export const DOUBT_MS = 60_000;
+
+/** The projects in whose repositories backups are to be looked for now. Pure. */
+export function dueLooks(now: number, projects: readonly DoubtfulProject[]): DueTidying[] {
+  return projects
+    .filter(({ doubtsSince }) => doubtsSince + DOUBT_MS <= now)
+    .map(({ id, doubtsSince }) => ({ projectId: id, key: `${id}/doubts/${doubtsSince}` }));
 }
 
 function spreadMs(projectId: string): number {

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { OrphanedProject } from './due-tidyings.js';
+import type { DoubtfulProject, OrphanedProject } from './due-tidyings.js';
 
 /** Reads from the tables which projects' repositories may hold orphans. */
 export class OrphansTables {
@@ -14,6 +14,16 @@ export class OrphansTables {
     ]);
     return rows.map(({ id, orphans_since }) => ({ id, orphansSince: orphans_since.getTime() }));
   }
+
+  /** The same of projects with backups that a deletion may have removed. */
+  async doubtful(page: { before: number; after: string; limit: number }): Promise<DoubtfulProject[]> {
+    const rows = await this.data.query<{ id: string; doubts_since: Date }[]>(DOUBTFUL, [
+      new Date(page.before),
+      page.after,
+      page.limit,
+    ]);
+    return rows.map(({ id, doubts_since }) => ({ id, doubtsSince: doubts_since.getTime() }));
+  }
 }
 
 const ORPHANED = `
@@ -21,4 +31,11 @@ const ORPHANED = `
    WHERE orphans_since IS NOT NULL AND orphans_since <= $1 AND id > $2
      AND NOT EXISTS (SELECT 1 FROM scheduler.operation
                       WHERE project_id = project.id AND NOT ended AND tidies_before IS NOT NULL)
+   ORDER BY id LIMIT $3`;
+
+const DOUBTFUL = `
+  SELECT id, doubts_since FROM scheduler.project AS project
+   WHERE doubts_since IS NOT NULL AND doubts_since <= $1 AND id > $2
+     AND NOT EXISTS (SELECT 1 FROM scheduler.operation
+                      WHERE project_id = project.id AND NOT ended AND kind IN ('tidy', 'forget'))
    ORDER BY id LIMIT $3`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Refused } from '@buckets/log';
-import { MARGIN_MS, type OrphanedProject } from './due-tidyings.js';
+import { DOUBT_MS, MARGIN_MS, type DoubtfulProject, type OrphanedProject } from './due-tidyings.js';
 import { Tidyings } from './tidyings.js';
 
 const ENDED = Date.parse('2031-05-06T12:00:00.000Z');
@@ -8,7 +8,11 @@ const GRACE = 24 * 60 * 60_000;
 const DUE = ENDED + GRACE + 2 * MARGIN_MS;
 const MINUTE = 60_000;
 
-function tidyingsOf(projects: OrphanedProject[], request: (id: string) => Promise<unknown> = () => Promise.resolve()) {
+function tidyingsOf(
+  projects: OrphanedProject[],
+  request: (id: string) => Promise<unknown> = () => Promise.resolve(),
+  doubtful: DoubtfulProject[] = [],
+) {
   const asked: string[] = [];
   const control = { position: 10, steady: 0 };
   const tidyings = new Tidyings({
@@ -17,6 +21,8 @@ function tidyingsOf(projects: OrphanedProject[], request: (id: string) => Promis
         Promise.resolve(
           projects.filter(({ id, orphansSince }) => id > after && orphansSince <= before).slice(0, limit),
         ),
+      doubtful: ({ before, after, limit }) =>
+        Promise.resolve(doubtful.filter(({ id, doubtsSince }) => id > after && doubtsSince <= before).slice(0, limit)),
     },
     position: () => Promise.resolve(control.position),
     request: ({ projectId }) => {
@@ -77,5 +83,39 @@ describe('a repository that may hold orphans', () => {
     control.position = 10;
     await tidyings.tick(DUE);
     expect(new Set(asked).size).toBe(10);
+  });
+});
+
+describe('a repository in which a backup may be missing', () => {
+  const boreas = { id: 'boreas', doubtsSince: ENDED };
+
+  it('is looked through a minute after, long before orphans would be', async () => {
+    const { tidyings, asked } = tidyingsOf([atlas], undefined, [boreas]);
+    await tidyings.tick(ENDED + DOUBT_MS - 1);
+    expect(asked).toEqual([]);
+    await tidyings.tick(ENDED + DOUBT_MS);
+    await tidyings.tick(ENDED + DOUBT_MS);
+    expect(asked).toEqual(['boreas']);
+  });
+
+  it('is not kept waiting by many others with orphans, nor the other way round', async () => {
+    const many = Array.from({ length: 9 }, (_, index) => `p-${index}`);
+    const { tidyings, asked } = tidyingsOf(
+      many.map((id) => ({ id, orphansSince: ENDED })),
+      undefined,
+      many.map((id) => ({ id: `q${id}`, doubtsSince: ENDED })),
+    );
+    await tidyings.tick(DUE);
+    const five = many.slice(0, 5);
+    expect(asked).toEqual([...five.map((id) => `q${id}`), ...five]);
+  });
+
+  it('is looked through again after a look in vain', async () => {
+    const doubtful = [{ ...boreas }];
+    const { tidyings, asked } = tidyingsOf([], undefined, doubtful);
+    await tidyings.tick(ENDED + DOUBT_MS);
+    doubtful[0]!.doubtsSince = ENDED + 2 * DOUBT_MS;
+    await tidyings.tick(ENDED + 3 * DOUBT_MS);
+    expect(asked).toEqual(['boreas', 'boreas']);
   });
 });

@@ -3,11 +3,11 @@ import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import { everyTick } from '../leadership/every-tick.js';
 import type { Clock } from '../activity/clock.js';
-import { dueTidyings, MARGIN_MS, type DueTidying } from './due-tidyings.js';
+import { DOUBT_MS, dueLooks, dueTidyings, MARGIN_MS, type DueTidying } from './due-tidyings.js';
 import type { OrphansTables } from './orphans-tables.js';
 
 export interface TidyingsParts {
-  tables: Pick<OrphansTables, 'orphaned'>;
+  tables: Pick<OrphansTables, 'orphaned' | 'doubtful'>;
   /** The position in the log that the tables have reached. */
   position: () => Promise<number>;
   /** Asks the control plane for a tidying. */
@@ -28,7 +28,10 @@ const AT_MOST = 5;
 const ASKED_PAUSE_MS = 60_000;
 const REFUSED_PAUSE_MS = 6 * 60 * 60_000;
 
-/** Has each repository tidied in which an operation may have left snapshots that are no backups. */
+/**
+ * Has each repository tidied in which an operation may have left snapshots that are no backups, or of which nobody knows
+ * whether a backup is still in it.
+ */
 export class Tidyings {
   /** When a request may be repeated, by its key. */
   private readonly pauses = new Map<string, number>();
@@ -58,13 +61,29 @@ export class Tidyings {
 
   private async due(now: number): Promise<DueTidying[]> {
     const { tables, graceMs } = this.parts;
-    const due: DueTidying[] = [];
-    for (let after: string | undefined = ''; after !== undefined && due.length < AT_MOST;) {
+    const looks = await this.ofAll(async (after) => {
+      const page = await tables.doubtful({ before: now - DOUBT_MS, after, limit: PAGE });
+      return { page, due: dueLooks(now, page) };
+    });
+    const tidyings = await this.ofAll(async (after) => {
       const page = await tables.orphaned({ before: now - graceMs - MARGIN_MS, after, limit: PAGE });
-      due.push(...dueTidyings(now, page, graceMs).filter(({ key }) => !this.pauses.has(key)));
+      return { page, due: dueTidyings(now, page, graceMs) };
+    });
+    // A few of either, so that none keeps the other from its turn.
+    return [...looks, ...tidyings];
+  }
+
+  /** The first few that are due and were not asked for a moment ago. */
+  private async ofAll(
+    read: (after: string) => Promise<{ page: { id: string }[]; due: DueTidying[] }>,
+  ): Promise<DueTidying[]> {
+    const found: DueTidying[] = [];
+    for (let after: string | undefined = ''; after !== undefined && found.length < AT_MOST;) {
+      const { page, due } = await read(after);
+      found.push(...due.filter(({ key }) => !this.pauses.has(key)));
       after = page.length < PAGE ? undefined : page.at(-1)!.id;
     }
-    return due.slice(0, AT_MOST);
+    return found.slice(0, AT_MOST);
   }
 
   private async request({ projectId, key }: DueTidying): Promise<void> {

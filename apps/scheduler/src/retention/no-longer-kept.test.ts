@@ -1,15 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { PARTIAL_REASONS, type PartialReason } from '@buckets/contracts';
+import { newestFirst, PARTIAL_REASONS, type PartialReason } from '@buckets/contracts';
 import fc from 'fast-check';
 import { noLongerKept, type KeptBackup } from './no-longer-kept.js';
 
-/** One backup for each moment; `!` marks one that is suddenly empty. */
+/** One backup for each moment; `!` marks one that is suddenly empty, `?` one that a deletion may have removed. */
 const made = (...moments: string[]): KeptBackup[] =>
-  moments.map((moment) => ({
+  moments.map((moment, index) => ({
     id: moment,
-    generation: 1,
-    beganAt: Date.parse(`${moment.replace('!', '')}Z`),
+    beganAt: Date.parse(`${moment.replace(/[!?]$/, '')}Z`),
+    beganPosition: 2 * index,
+    recordedPosition: 2 * index + 1,
     partialBecause: moment.endsWith('!') ? ['empty'] : [],
+    inDoubt: moment.endsWith('?'),
   }));
 
 describe('a retention', () => {
@@ -51,25 +53,33 @@ describe('a retention', () => {
     expect(noLongerKept(backups, { last: 1 })).toEqual(['2031-01-01T01:00', '2031-01-02T01:00!']);
   });
 
-  it('takes what a later assignment has made for newer, whatever the clock of its host says', () => {
-    const [first, second] = made('2031-01-02T01:00', '2031-01-01T01:00') as [KeptBackup, KeptBackup];
-    expect(noLongerKept([first, { ...second, generation: 2 }], { last: 1 })).toEqual(['2031-01-02T01:00']);
+  it('takes for newer what was allowed to begin later, whenever that is said to have been', () => {
+    expect(noLongerKept(made('2031-01-02T01:00', '2031-01-01T01:00'), { last: 1 })).toEqual(['2031-01-02T01:00']);
+  });
+
+  it('neither counts nor deletes what a deletion may have removed', () => {
+    const backups = made('2031-01-01T01:00', '2031-01-01T02:00', '2031-01-01T03:00?');
+    expect(noLongerKept(backups, { last: 2 })).toEqual([]);
+    expect(noLongerKept(backups, { last: 1 })).toEqual(['2031-01-01T01:00']);
+    expect(noLongerKept(made('2031-01-01T01:00', '2031-01-01T02:00?'), { last: 1 })).toEqual([]);
   });
 
   const reasons = fc.subarray<PartialReason>([...PARTIAL_REASONS]);
   const backups = fc.uniqueArray(
     fc.record({
       id: fc.uuid(),
-      generation: fc.integer({ min: 1, max: 3 }),
+      beganPosition: fc.nat(100),
+      recordedPosition: fc.nat(),
       beganAt: fc.integer({ min: Date.parse('2030-01-01'), max: Date.parse('2032-01-01') }),
       partialBecause: reasons,
+      inDoubt: fc.boolean(),
     }),
     { selector: ({ id }) => id, maxLength: 60 },
   );
   const number = fc.integer({ min: 1, max: 12 });
   const retention = fc.record({ last: number, daily: number, weekly: number, monthly: number }, { requiredKeys: [] });
-  const isGood = ({ partialBecause }: KeptBackup) =>
-    !partialBecause.includes('empty') && !partialBecause.includes('shrunken');
+  const isGood = ({ partialBecause, inDoubt }: KeptBackup) =>
+    !inDoubt && !partialBecause.includes('empty') && !partialBecause.includes('shrunken');
   const without = (all: readonly KeptBackup[], ids: readonly string[]) => all.filter(({ id }) => !ids.includes(id));
 
   it('always keeps the newest good one, keeps no more once it has been followed, and more of it keeps more', () => {
@@ -77,13 +87,8 @@ describe('a retention', () => {
       fc.property(backups, retention, number, (all, kept, more) => {
         const gone = noLongerKept(all, kept);
         const left = without(all, gone);
-        const good = all.filter(isGood).toSorted((a, b) => b.generation - a.generation || b.beganAt - a.beganAt);
-        if (good.length > 0) {
-          const { generation, beganAt } = good[0]!;
-          expect(left.some((one) => isGood(one) && one.generation === generation && one.beganAt === beganAt)).toBe(
-            true,
-          );
-        }
+        const good = newestFirst(all.filter(isGood));
+        expect(left).toEqual(expect.arrayContaining([...good.slice(0, 1), ...all.filter(({ inDoubt }) => inDoubt)]));
         expect(noLongerKept(left, kept)).toEqual([]);
         const larger = Object.fromEntries(Object.entries(kept).map(([name, count]) => [name, count + more]));
         expect(gone).toEqual(expect.arrayContaining(noLongerKept(all, larger)));

@@ -1,12 +1,13 @@
-import { isRestorable, type PartialReason, type Retention } from '@buckets/contracts';
+import { isRestorable, newestFirst, type PartialReason, type Placed, type Retention } from '@buckets/contracts';
 
-export interface KeptBackup {
+export interface KeptBackup extends Placed {
   id: string;
-  /** Of the assignment that made it: clocks compare on one host only. */
-  generation: number;
-  /** Milliseconds since 1970. */
+  /** When it was allowed to begin, as the log says; milliseconds since 1970. No host's clock. */
   beganAt: number;
+  /** As things stand: what was accepted is wrong no more. */
   partialBecause: readonly PartialReason[];
+  /** A deletion may have removed it: it takes nobody's place, and stays until it has been looked for. */
+  inDoubt: boolean;
 }
 
 /**
@@ -17,21 +18,21 @@ export interface KeptBackup {
  */
 export function noLongerKept(backups: readonly KeptBackup[], retention: Retention): string[] {
   if (PERIODS.every(([name]) => retention[name] === undefined)) return [];
-  const newestFirst = backups.toSorted((a, b) => b.generation - a.generation || b.beganAt - a.beganAt);
-  const sorts = Map.groupBy(newestFirst, ({ partialBecause }) => isRestorable(partialBecause));
+  const certain = newestFirst(backups.filter(({ inDoubt }) => !inDoubt));
+  const sorts = Map.groupBy(certain, ({ partialBecause }) => isRestorable(partialBecause));
   const kept = new Set([...sorts.values()].flatMap((sort) => keptOf(sort, retention)));
-  return newestFirst
+  return certain
     .filter((backup) => !kept.has(backup))
     .map(({ id }) => id)
     .reverse();
 }
 
-function keptOf(newestFirst: readonly KeptBackup[], retention: Retention): KeptBackup[] {
+function keptOf(sort: readonly KeptBackup[], retention: Retention): KeptBackup[] {
   const ofPeriods = PERIODS.flatMap(([name, period]) => {
-    const byPeriod = Map.groupBy(newestFirst, period);
+    const byPeriod = Map.groupBy(sort, period);
     return [...byPeriod.values()].slice(0, retention[name] ?? 0).map((sameOnes) => sameOnes[0]!);
   });
-  return [...newestFirst.slice(0, 1), ...ofPeriods];
+  return [...sort.slice(0, 1), ...ofPeriods];
 }
 
 const DAY_MS = 24 * 60 * 60_000;

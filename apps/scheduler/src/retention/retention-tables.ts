@@ -18,10 +18,13 @@ export class RetentionTables {
     return rows.map(({ id, retention, backups }) => ({
       id,
       retention,
-      backups: backups.map(({ began_at, partial_because, ...rest }) => ({
+      backups: backups.map(({ began_at, began_position, recorded_position, partial_because, in_doubt, ...rest }) => ({
         ...rest,
         beganAt: Date.parse(began_at),
+        beganPosition: began_position,
+        recordedPosition: recorded_position,
         partialBecause: partial_because,
+        inDoubt: in_doubt,
       })),
     }));
   }
@@ -30,13 +33,21 @@ export class RetentionTables {
 interface Row {
   id: string;
   retention: Retention;
-  backups: { id: string; generation: number; began_at: string; partial_because: PartialReason[] }[];
+  backups: {
+    id: string;
+    began_at: string;
+    began_position: number;
+    recorded_position: number;
+    partial_because: PartialReason[];
+    in_doubt: boolean;
+  }[];
 }
 
 const RETAINED = `
   SELECT id, retention,
-         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id, 'generation', backup.counter -> 'generation',
-                   'began_at', backup.began_at, 'partial_because', backup.partial_because)), '[]')
+         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id, 'began_at', backup.began_at,
+                   'began_position', backup.began_position, 'recorded_position', backup.recorded_position,
+                   'partial_because', backup.partial_because, 'in_doubt', project.in_doubt ? backup.id)), '[]')
             FROM scheduler.backup AS backup WHERE backup.project_id = project.id) AS backups
     FROM scheduler.project AS project
    WHERE retention IS NOT NULL AND id > $1

@@ -10,9 +10,11 @@ const project = (id: string, last: number, count: number): RetainedProject => ({
   retention: { last },
   backups: Array.from({ length: count }, (_, n) => ({
     id: `${id}-${n}`,
-    generation: 1,
     beganAt: NOW - (count - n) * 60_000,
+    beganPosition: n,
+    recordedPosition: n,
     partialBecause: [],
+    inDoubt: false,
   })),
 });
 

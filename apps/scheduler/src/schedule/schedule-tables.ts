@@ -51,8 +51,8 @@ const UNPROTECTED = `
          EXISTS (SELECT 1 FROM scheduler.operation WHERE project_id = project.id AND NOT ended
                  AND kind IN ('backup', 'restore', 'provision')) AS busy
     FROM scheduler.project AS project
-    LEFT JOIN LATERAL (SELECT * FROM scheduler.backup WHERE project_id = project.id
-                       ORDER BY began_position DESC, began_at DESC LIMIT 1) AS newest ON true
+    LEFT JOIN LATERAL (SELECT * FROM scheduler.backup WHERE project_id = project.id AND NOT project.in_doubt ? id
+                       ORDER BY began_position DESC, recorded_position DESC LIMIT 1) AS newest ON true
    WHERE project.provisioned_at IS NOT NULL AND coalesce(project.freshness, 'never') IN ('stale', 'never')
      AND CASE project.freshness WHEN 'stale' THEN least(project.stale_since, project.stated_at)
               ELSE project.provisioned_at END + make_interval(mins => project.backup_interval_minutes) <= $1

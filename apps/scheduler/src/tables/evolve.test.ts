@@ -151,6 +151,7 @@ describe('a backup', () => {
       id: 'b1',
       began_at: BEGAN + 3000,
       began_position: 3,
+      recorded_position: 4,
       counter: { generation: 1, epoch: 'dawn', n: 7 },
       partial_because: [],
     });
@@ -174,6 +175,63 @@ describe('a backup', () => {
 
   it('of which nobody knows any more when it began has begun before everything', () => {
     expect(after(['backup-recorded', recorded('o1')]).backups.get('b1')?.began_position).toBe(0);
+  });
+
+  it('began when the log says so, whatever the clock of its host', () => {
+    const wrong = { ...recorded('o1'), beganAt: '1970-01-01T00:00:00Z' };
+    const rows = after(...made.slice(0, 2), ['backup-recorded', wrong]);
+    expect(rows.backups.get('b1')?.began_at).toBe(BEGAN + 3000);
+    expect(after(['backup-recorded', wrong]).backups.get('b1')?.began_at).toBe(BEGAN + 2000);
+  });
+
+  it('is suspicious no more once it is accepted', () => {
+    const small = { ...recorded('o1'), partialBecause: ['unwitnessed', 'shrunken'] };
+    const accepted: [ProjectEvent['type'], object] = ['backup-accepted', { backupId: 'b1', because: 'stayed-small' }];
+    const rows = after(...made.slice(0, 2), ['backup-recorded', small], accepted);
+    expect(rows.backups.get('b1')?.partial_because).toEqual(['unwitnessed']);
+    expect(after(...made, accepted).backups.get('b1')?.partial_because).toEqual([]);
+    expect(after(accepted).backups.size).toBe(0);
+  });
+
+  describe('that is deleted', () => {
+    const forget = (ending: ProjectEvent['type'], data: object = {}, begins = true) =>
+      [
+        ...made,
+        ['forget-requested', { ...requested('f1'), params: { backupId: 'b1' } }],
+        ...(begins ? [['forget-began', began('f1')]] : []),
+        [ending, { operationId: 'f1', ...data }],
+      ] as [ProjectEvent['type'], object][];
+    const doubtsAfter = (...events: [ProjectEvent['type'], object][]) => {
+      const { in_doubt, doubts_since } = after(...events).project;
+      return [in_doubt, doubts_since];
+    };
+    const tidy = (ending: ProjectEvent['type'], ...found: [ProjectEvent['type'], object][]) =>
+      [
+        ['tidy-requested', { ...requested('t1'), params: { remove: false } }],
+        ...found,
+        [ending, { operationId: 't1' }],
+      ] as [ProjectEvent['type'], object][];
+
+    it.each(['forget-expired', 'forget-failed'] as const)('may be gone after %s, if that had begun', (ending) => {
+      expect(doubtsAfter(...forget(ending))).toEqual([['b1'], BEGAN + 8000]);
+      expect(doubtsAfter(...forget(ending, {}, false))).toEqual([[], null]);
+    });
+
+    it('may be gone after a cancel that its host did not answer, and is there after one that it did', () => {
+      expect(doubtsAfter(...forget('forget-cancelled', { code: 'cancel-unanswered' }))[0]).toEqual(['b1']);
+      expect(doubtsAfter(...forget('forget-cancelled'))[0]).toEqual([]);
+      expect(doubtsAfter(...forget('forget-succeeded'))[0]).toEqual([]);
+    });
+
+    it('is in doubt until it is found, or known to be gone', () => {
+      const expired = forget('forget-expired');
+      expect(doubtsAfter(...expired, ...tidy('tidy-failed'))).toEqual([['b1'], BEGAN + 10_000]);
+      for (const type of ['backup-found', 'backup-deleted'] as const) {
+        const found: [ProjectEvent['type'], object] = [type, { backupId: 'b1', operationId: 't1' }];
+        expect(doubtsAfter(...expired, ...tidy('tidy-succeeded', found))).toEqual([[], null]);
+        expect(doubtsAfter(...expired, found)).toEqual([[], null]);
+      }
+    });
   });
 
   it('is gone when it is deleted', () => {

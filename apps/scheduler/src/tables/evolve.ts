@@ -1,5 +1,7 @@
 import {
   DEFAULT_LIMITS,
+  leavesInDoubt,
+  onceAccepted,
   operationEvent,
   storedRetention,
   type CancelRequested,
@@ -11,6 +13,7 @@ import {
   type OperationRequested,
   type Outcome,
 } from '@buckets/contracts';
+import { doubtsAfterDeletion, doubtsAfterTidying, withoutDoubt } from './doubts.js';
 import { withOutsideChange } from './outside-changes.js';
 import { orphansAfterBackup, orphansAfterTidying, tidiesBefore } from './orphans.js';
 import type { BackupRow, OperationRow, ProjectRow } from './rows.js';
@@ -19,7 +22,7 @@ import type { BackupRow, OperationRow, ProjectRow } from './rows.js';
 export interface ProjectRows {
   project: ProjectRow;
   operations: readonly OperationRow[];
-  /** The backups that became known or were deleted (null) since the rows were read. */
+  /** The backups that events are about, as they are now; null for one that was deleted. */
   backups: ReadonlyMap<string, BackupRow | null>;
 }
 
@@ -68,12 +71,14 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
       return { ...rows, project: { ...project, ...stated } };
     }
     case 'backup-recorded': {
-      const { backupId, operationId, beganAt, counter, partialBecause } = event.data;
+      const { backupId, operationId, counter, partialBecause } = event.data;
+      const operation = rows.operations.find(({ id }) => id === operationId);
       const row: BackupRow = {
         project_id: project.id,
         id: backupId,
-        began_at: Date.parse(beganAt),
-        began_position: rows.operations.find(({ id }) => id === operationId)?.began_position ?? 0,
+        began_at: operation?.began_at ?? Date.parse(event.time),
+        began_position: operation?.began_position ?? 0,
+        recorded_position: event.position,
         counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
         partial_because: partialBecause,
       };
@@ -81,8 +86,18 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
     }
     case 'runtime-changed':
       return { ...rows, project: { ...project, running: event.data.running } };
-    case 'backup-deleted':
-      return withBackup(rows, event.data.backupId, null);
+    case 'backup-accepted': {
+      const { backupId } = event.data;
+      const row = rows.backups.get(backupId) ?? null;
+      if (row === null) return rows;
+      return withBackup(rows, backupId, { ...row, partial_because: onceAccepted(row.partial_because) });
+    }
+    case 'backup-found':
+      return { ...rows, project: { ...project, ...withoutDoubt(project, event.data.backupId) } };
+    case 'backup-deleted': {
+      const { backupId } = event.data;
+      return { ...withBackup(rows, backupId, null), project: { ...project, ...withoutDoubt(project, backupId) } };
+    }
     default:
       return rows;
   }
@@ -111,6 +126,8 @@ function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 
     failed_backups: 0,
     orphans_since: null,
     orphans_until: null,
+    in_doubt: [],
+    doubts_since: null,
     position,
   };
   return { project, operations: [], backups: new Map() };
@@ -132,11 +149,13 @@ function evolveOperation(
       kind,
       requested_position: event.position,
       began_position: null,
+      began_at: null,
       ended: false,
       queue_until: requestedAt + limits.queueSeconds * 1000,
       whole_until: requestedAt + limits.wholeSeconds * 1000,
       cancel_requested_at: null,
       tidies_before: kind === 'tidy' ? tidiesBefore(requestedAt, params) : null,
+      forgets: kind === 'forget' ? String(params['backupId']) : null,
     };
     return { ...rows, operations: [...rows.operations, row] };
   }
@@ -144,6 +163,7 @@ function evolveOperation(
     return withOperation(rows, operationId, (row) => ({
       ...row,
       began_position: row.began_position ?? event.position,
+      began_at: row.began_at ?? Date.parse(event.time),
     }));
   }
   if (step === 'cancel-requested') {
@@ -160,14 +180,21 @@ function ended(
   event: LoggedEvent<'project'>,
   { operationId, kind, outcome }: { operationId: string; kind: OperationKind; outcome: Outcome },
 ): ProjectRows {
-  const { running = rows.project.running } = event.data as OperationEnded;
+  const { running = rows.project.running, code } = event.data as OperationEnded;
   const at = Date.parse(event.time);
   const operation = rows.operations.find(({ id }) => id === operationId);
   const project = { ...rows.project, running };
   if (kind !== 'backup') {
     const others = rows.operations.filter((row) => row !== operation);
     const orphans = orphansAfterTidying(project, operation?.tidies_before ?? null, { outcome, at });
-    return { ...rows, project: { ...project, ...orphans }, operations: others };
+    const deletes = operation?.began_position === null ? null : (operation?.forgets ?? null);
+    const doubts =
+      deletes !== null && leavesInDoubt(outcome, code)
+        ? doubtsAfterDeletion(project, deletes, at)
+        : kind === 'tidy'
+          ? doubtsAfterTidying(project, at)
+          : {};
+    return { ...rows, project: { ...project, ...orphans, ...doubts }, operations: others };
   }
   const mayHaveUploaded = operation !== undefined && operation.began_position !== null;
   const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));

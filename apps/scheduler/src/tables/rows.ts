@@ -52,6 +52,11 @@ export class ProjectRow {
   /** The end of the last such operation. */
   @Column({ ...moment, nullable: true }) orphans_until!: number | null;
 
+  /** The backups that a deletion may have removed. */
+  @Column({ type: 'jsonb' }) in_doubt!: string[];
+  /** Since when there are such, or when they were last looked for in vain; null when there are none. */
+  @Column({ ...moment, nullable: true }) doubts_since!: number | null;
+
   /** Of the project's last event. */
   @Column(position) position!: number;
 }
@@ -61,10 +66,13 @@ export class ProjectRow {
 export class BackupRow {
   @PrimaryColumn({ type: 'text' }) project_id!: string;
   @PrimaryColumn({ type: 'text' }) id!: string;
+  /** When its operation was first allowed to begin, as the log says: the clocks of hosts choose nothing. */
   @Column(moment) began_at!: number;
   /** Where its operation was first allowed to begin; 0 when that is not known any more. */
   @Column(position) began_position!: number;
+  @Column(position) recorded_position!: number;
   @Column({ type: 'jsonb' }) counter!: ChangeCounter;
+  /** As things stand: what was accepted is wrong no more. */
   @Column({ type: 'jsonb' }) partial_because!: PartialReason[];
 }
 
@@ -78,6 +86,8 @@ export class OperationRow {
   @Column(position) requested_position!: number;
   /** Of its first attempt: a later one may find and claim what that one has made. */
   @Column({ ...position, nullable: true }) began_position!: number | null;
+  /** When that was, as the log says. */
+  @Column({ ...moment, nullable: true }) began_at!: number | null;
   @Column({ type: 'boolean' }) ended!: boolean;
   /** When its time in the queue is up. */
   @Column(moment) queue_until!: number;
@@ -86,6 +96,8 @@ export class OperationRow {
   @Column({ ...moment, nullable: true }) cancel_requested_at!: number | null;
   /** Of a tidying: it removes the orphans from before this. */
   @Column({ ...moment, nullable: true }) tidies_before!: number | null;
+  /** Of a deletion: the backup that it deletes. */
+  @Column({ type: 'text', nullable: true }) forgets!: string | null;
 }
 
 export const SCHEDULER_ENTITIES = [ProjectRow, BackupRow, OperationRow] as const;

@@ -11,7 +11,7 @@ export class SchedulerProjection implements Projection {
 
   async apply({ events }: ProjectionBatch, manager: EntityManager): Promise<void> {
     const ofProjects = events.filter((event): event is LoggedEvent<'project'> => event.thing === 'project');
-    const before = await read([...new Set(ofProjects.map(({ id }) => id))], manager);
+    const before = await read(ofProjects, manager);
     const after = new Map<string, ProjectRows | null>(before);
     for (const event of ofProjects) after.set(event.id, evolve(after.get(event.id) ?? null, event));
     await write(before, after, manager);
@@ -23,20 +23,37 @@ export class SchedulerProjection implements Projection {
   }
 }
 
-async function read(ids: string[], manager: EntityManager): Promise<Map<string, ProjectRows>> {
-  if (ids.length === 0) return new Map();
+async function read(
+  events: readonly LoggedEvent<'project'>[],
+  manager: EntityManager,
+): Promise<Map<string, ProjectRows>> {
+  if (events.length === 0) return new Map();
+  const ids = [...new Set(events.map(({ id }) => id))];
   const projects = await manager.findBy(ProjectRow, { id: In(ids) });
   const operations = await manager.find(OperationRow, {
     where: { project_id: In(ids) },
     order: { requested_position: 'ASC' },
   });
   const byProject = Map.groupBy(operations, ({ project_id }) => project_id);
+  const backups = Map.groupBy(await changedBackups(events, manager), ({ project_id }) => project_id);
   return new Map(
     projects.map((project) => [
       project.id,
-      { project, operations: byProject.get(project.id) ?? [], backups: new Map() },
+      {
+        project,
+        operations: byProject.get(project.id) ?? [],
+        backups: new Map(backups.get(project.id)?.map((row) => [row.id, row])),
+      },
     ]),
   );
+}
+
+/** The backups that events change. */
+async function changedBackups(events: readonly LoggedEvent<'project'>[], manager: EntityManager): Promise<BackupRow[]> {
+  const where = events
+    .filter((event) => event.type === 'backup-accepted')
+    .map(({ id, data }) => ({ project_id: id, id: data.backupId }));
+  return where.length === 0 ? [] : manager.findBy(BackupRow, where);
 }
 
 async function write(

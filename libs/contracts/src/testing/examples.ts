@@ -44,6 +44,7 @@ const result = {
   hook: { exitCode: -1, output: 'sealed:1:output' },
   createdRoots: ['persist' as const],
   orphans: { total: 2, removed: 1, first: [{ backupId: snapshot, at, operationId: 'op-1', removed: true }] },
+  lookedFor: { there: [snapshot], gone: ['cd'.repeat(32)] },
 };
 
 const limits = { queueSeconds: 60, stallSeconds: 30, attemptSeconds: 600, wholeSeconds: 3600 };
@@ -122,6 +123,8 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
     'repository-initialised': { configId: snapshot, operationId: 'op-1' },
     'backup-recorded': { ...backupRecord, hostId: 'h1' },
     'backup-deleted': { backupId: snapshot, operationId: 'op-1' },
+    'backup-accepted': { backupId: snapshot, because: 'asked-for', requestedBy: 'key/k1' },
+    'backup-found': { backupId: snapshot, operationId: 'op-1' },
     'runtime-changed': { operationId: 'op-1', running: true },
     'claim-rejected': { hostId: 'h1', claim: 'backup-succeeded', reason: 'overtaken', operationId: 'op-1' },
   },
@@ -152,7 +155,7 @@ export const INTENT_EXAMPLES: { [K in IntentKind]: Intents[K] } = {
   provision: { ...intent, adopt: true },
   backup: { ...intent, consistency: 'snapshot' },
   restore: { ...intent, backupId: snapshot },
-  start: { ...intent, allowEmpty: false },
+  start: { ...intent, allowEmpty: false, backupId: snapshot },
   stop: intent,
   forget: { ...intent, backupId: snapshot },
   tidy: { ...intent, remove: true, graceSeconds: 3600 },

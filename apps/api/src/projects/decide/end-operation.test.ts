@@ -1,10 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import type { NewEvent, OperationEndedClaim, OperationKind } from '@buckets/contracts';
+import type { BackupRecord, NewEvent, OperationEndedClaim, OperationKind } from '@buckets/contracts';
+import { backupsInDoubt, backupToRestore } from '../project-state.js';
 import {
+  backedUp,
   beganEvent,
   cancelRequestedEvent,
   claim,
   created,
+  doubted,
   event,
   given,
   HERE,
@@ -89,6 +92,83 @@ describe('a claim of the attempt that has the say', () => {
     expect(said(decide(open('forget', { backupId: snapshot(2) }), claim({ kind: 'forget' })))).toEqual([
       'forget-succeeded',
     ]);
+  });
+});
+
+describe('a backup of a project that was made smaller', () => {
+  const small = (digit: number, bytes: number, more: Partial<BackupRecord> = {}) =>
+    record(digit, 'op-1', { bytes, partialBecause: ['shrunken'], ...more });
+  const next = (before: NewEvent<'project'>[], backup: BackupRecord) => {
+    const asked = [requestedEvent('op-1', 'backup'), beganEvent('op-1', 'backup', 'at-1')];
+    return decide([...READY, ...before, ...asked], claim({ kind: 'backup', outcome: 'partial', backup }));
+  };
+  const before = (...sizes: number[]) => [
+    ...backedUp(7, { bytes: 10_000 }),
+    ...sizes.flatMap((bytes, index) => backedUp(index, { bytes, partialBecause: ['shrunken'] })),
+  ];
+
+  it('is how the project is now when it is the third in a row that is about as small', () => {
+    expect(said(next(before(), small(3, 100)))).toEqual(['backup-recorded', 'backup-partial']);
+    expect(said(next(before(100), small(3, 100)))).toEqual(['backup-recorded', 'backup-partial']);
+    expect(next(before(100, 90), small(3, 110)).events.slice(0, 2)).toEqual([
+      event('backup-recorded', { ...small(3, 110), hostId: 'h1' }),
+      event('backup-accepted', { backupId: snapshot(3), because: 'stayed-small' }),
+    ]);
+  });
+
+  it.each([
+    ['it keeps getting smaller', before(900, 400), small(3, 150)],
+    ['it is empty', before(100, 100), small(3, 0, { partialBecause: ['empty'] })],
+    [
+      'not all of it could be read',
+      before(100, 100),
+      small(3, 100, { partialBecause: ['unreadable-files', 'shrunken'] }),
+    ],
+    ['nobody saw what could be read', before(100, 100), small(3, 100, { partialBecause: ['unwitnessed', 'shrunken'] })],
+    ['it was large in between', [...before(100, 100), ...backedUp(8, { bytes: 10_000 })], small(3, 100)],
+  ])('is still flagged where %s', (_, events, backup) => {
+    expect(said(next(events, backup))).toEqual(['backup-recorded', 'backup-partial']);
+  });
+
+  it('moves what later ones are compared with, and what a start restores', () => {
+    const begun = [requestedEvent('op-1', 'backup'), beganEvent('op-1', 'backup', 'at-1')];
+    const { events } = next(before(100, 100), small(3, 100));
+    const state = given(...READY, ...before(100, 100), ...begun, ...events);
+    expect(backupToRestore(state)).toBe(snapshot(3));
+    expect(state).not.toHaveProperty('small');
+  });
+});
+
+describe('a look for backups that a deletion may have removed', () => {
+  const doubtful = [...READY, ...backedUp(1), ...backedUp(2), ...backedUp(3), ...doubted(1), ...doubted(2)];
+  const look = [...doubtful, requestedEvent('op-1', 'tidy'), beganEvent('op-1', 'tidy', 'at-1')];
+  const told = (there: number[], gone: number[], more: Partial<OperationEndedClaim> = {}) =>
+    decide(
+      look,
+      claim({ kind: 'tidy', result: { lookedFor: { there: there.map(snapshot), gone: gone.map(snapshot) } }, ...more }),
+    ).events.slice(0, -1);
+
+  it('settles it either way', () => {
+    const events = told([1], [2]);
+    expect(events).toEqual([
+      event('backup-deleted', { backupId: snapshot(2), operationId: 'op-f2' }),
+      event('backup-found', { backupId: snapshot(1), operationId: 'op-1' }),
+    ]);
+    expect(Object.keys(given(...look, ...events).backups)).toEqual([snapshot(1), snapshot(3)]);
+    expect(backupsInDoubt(given(...look, ...events))).toEqual([]);
+  });
+
+  it('says nothing of backups that nobody doubts, that are not known, or of which it says both', () => {
+    expect(told([3], [9])).toEqual([]);
+    expect(told([9], [3])).toEqual([]);
+    expect(told([1], [1])).toEqual([]);
+    expect(told([2, 2], [])).toHaveLength(1);
+  });
+
+  it('is no other operation', () => {
+    const result = { lookedFor: { there: [snapshot(1)], gone: [] } };
+    const stop = [...doubtful, requestedEvent('op-1', 'stop'), beganEvent('op-1', 'stop', 'at-1')];
+    expect(said(decide(stop, claim({ kind: 'stop', running: false, result })))).toEqual(['stop-succeeded']);
   });
 });
 

@@ -1,6 +1,9 @@
 import type { BackupRecorded, NewEvent, OperationEnded, OperationEndedClaim, Outcome } from '@buckets/contracts';
-import type { OpenOperation, ProjectState } from '../project-state.js';
+import { smallRunAfter, type OpenOperation, type ProjectState } from '../project-state.js';
 import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+
+/** So many backups in a row that were read whole and are about as small say that the project is meant to be so small. */
+export const SMALL_ON_PURPOSE = 3;
 
 /**
  * Turns a host's word into facts. A host that has no say changes nothing, and that is stated; an operation ends once.
@@ -31,6 +34,7 @@ export function endOperation(state: ProjectState | null, hostId: string, claim: 
     ...recorded,
     ...newData(claim),
     ...lostBackup(state, claim, open),
+    ...settledDoubts(state, claim),
     ended(claim, open, claim.outcome, { code, reason, result, running, left }),
   );
 }
@@ -58,7 +62,15 @@ function lateFacts(state: ProjectState, claim: OperationEndedClaim): NewEvent<'p
 function newBackup(state: ProjectState, hostId: string, { backup }: OperationEndedClaim): NewEvent<'project'>[] {
   if (backup === undefined || Object.hasOwn(state.backups, backup.backupId)) return [];
   if (state.deleted?.includes(backup.backupId)) return [];
-  return [{ thing: 'project', type: 'backup-recorded', data: { ...backup, hostId } satisfies BackupRecorded }];
+  const recorded = { thing: 'project', type: 'backup-recorded', data: { ...backup, hostId } satisfies BackupRecorded };
+  const { backupId } = backup;
+  const staysSmall = (smallRunAfter(state, backup)?.backups ?? 0) >= SMALL_ON_PURPOSE;
+  return [
+    recorded as NewEvent<'project'>,
+    ...(staysSmall
+      ? [{ thing: 'project', type: 'backup-accepted', data: { backupId, because: 'stayed-small' } } as const]
+      : []),
+  ];
 }
 
 function newData({ provisioned }: OperationEndedClaim): NewEvent<'project'>[] {
@@ -73,6 +85,22 @@ function lostBackup(
   const backupId = String(params['backupId']);
   if (kind !== 'forget' || outcome !== 'succeeded' || !Object.hasOwn(state.backups, backupId)) return [];
   return [deletion(backupId, operationId)];
+}
+
+/** What a look into the repository says of backups that a deletion may have removed. */
+function settledDoubts(
+  { backups }: ProjectState,
+  { kind, operationId, result }: OperationEndedClaim,
+): NewEvent<'project'>[] {
+  const { there = [], gone = [] } = (kind === 'tidy' && result?.lookedFor) || {};
+  const doubtOf = (id: string) => (Object.hasOwn(backups, id) ? backups[id]!.maybeDeletedBy : undefined);
+  const isBoth = (id: string): boolean => gone.includes(id) && there.includes(id);
+  return [...new Set([...gone, ...there])].flatMap((backupId) => {
+    const deletedBy = doubtOf(backupId);
+    if (deletedBy === undefined || isBoth(backupId)) return [];
+    if (gone.includes(backupId)) return [deletion(backupId, deletedBy)];
+    return [{ thing: 'project', type: 'backup-found', data: { backupId, operationId } } as const];
+  });
 }
 
 function deletion(backupId: string, operationId: string): NewEvent<'project'> {

@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { readIntent, encode, envelope, intentTypeName } from '@buckets/contracts';
 import {
   AT,
+  backedUp,
   created,
+  doubted,
   event,
   expectRejection,
   given,
@@ -14,10 +16,10 @@ import {
   said,
   snapshot,
 } from '../testing/given.js';
+import { acceptBackup } from './accept-backup.js';
 import { createProject, updateProject } from './create-project.js';
 import { MAX_OPEN_OPERATIONS, requestOperation, SCHEDULER, type OperationRequest } from './request-operation.js';
 
-const LATER = new Date(Date.parse(AT) + 60_000).toISOString();
 const initialised = event('repository-initialised', { configId: snapshot('a'), operationId: 'op-b' });
 const by = { requestedBy: 'key/k1' };
 const request = (kind: OperationRequest['kind'], params: Record<string, unknown> = {}, operationId = 'op-1') => ({
@@ -201,6 +203,84 @@ describe('a restore', () => {
   });
 });
 
+describe('a start', () => {
+  const small = [...backedUp(1), ...backedUp(2, { partialBecause: ['shrunken'] })];
+  const lost = { dataAreMissing: true };
+  const start = (events: readonly (typeof READY)[number][], params = {}, about = {}) =>
+    requestOperation(given(...events), 'p1', { ...request('start', params), ...about });
+
+  it('that would restore an older backup than the newest, which is flagged, has to say which one', () => {
+    const state = [...READY, ...small];
+    const refused = { code: 'newer-backups-are-flagged', status: 409 };
+    const choices = {
+      older: { backupId: snapshot(1) },
+      newer: { backupId: snapshot(2), partialBecause: ['shrunken'] },
+    };
+    const thrown = (decide: () => unknown): unknown => {
+      try {
+        return decide();
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(thrown(() => start(state, {}, lost))).toMatchObject({ ...refused, extra: { choices } });
+    expect(thrown(() => start(state, { allowEmpty: true }, lost))).toMatchObject(refused);
+    const neverThere = [event('created', created), ...small];
+    expect(thrown(() => start(neverThere))).toMatchObject(refused);
+    for (const { backupId } of [choices.older, choices.newer]) {
+      const { events, intents } = start(state, { backupId }, lost);
+      expect(events[0]!.data).toMatchObject({ params: { backupId } });
+      expect(intents[0]!.data).toMatchObject({ backupId });
+    }
+  });
+
+  it('has to say nothing where its data are there, or the newest backup is accepted or good', () => {
+    const accepted = event('backup-accepted', { backupId: snapshot(2), because: 'asked-for', requestedBy: 'a' });
+    const started = ['start-requested', '→ start'];
+    expect(said(start([...READY, ...small]))).toEqual(started);
+    expect(said(start([...READY, ...small, accepted], {}, lost))).toEqual(started);
+    expect(said(start([...READY, ...small, ...backedUp(3)], {}, lost))).toEqual(started);
+    expect(said(start(READY, {}, lost))).toEqual(started);
+  });
+
+  it('may name a backup of this project that nobody is deleting', () => {
+    const forget = requestedEvent('op-2', 'forget', { backupId: snapshot(1) });
+    expectRejection(() => start([...READY, ...small], { backupId: snapshot(3) }), 'backup-not-found', 404);
+    expectRejection(() => start([...READY, ...small, forget], { backupId: snapshot(1) }), 'backup-being-deleted', 409);
+  });
+});
+
+describe('a backup that is accepted', () => {
+  const accept = (backupId: string, ...events: typeof READY) =>
+    acceptBackup(given(...READY, ...events), 'p1', { backupId, requestedBy: 'key/k1' });
+
+  it('becomes so by a fact that says by whom', () => {
+    const flagged = backedUp(1, { partialBecause: ['empty', 'unreadable-files'] });
+    const { events, intents } = accept(snapshot(1), ...flagged);
+    expect(events).toEqual([
+      event('backup-accepted', { backupId: snapshot(1), because: 'asked-for', requestedBy: 'key/k1' }),
+    ]);
+    expect(intents).toEqual([]);
+    expect(said(accept(snapshot(1), ...flagged, ...events))).toEqual([]);
+  });
+
+  it('needs no word where nothing is suspicious about it', () => {
+    expect(said(accept(snapshot(1), ...backedUp(1)))).toEqual([]);
+    expect(said(accept(snapshot(1), ...backedUp(1, { partialBecause: ['unreadable-files'] })))).toEqual([]);
+  });
+
+  it('has to be there, and to stay', () => {
+    const flagged = backedUp(1, { partialBecause: ['shrunken'] });
+    const forget = requestedEvent('op-2', 'forget', { backupId: snapshot(1) });
+    expectRejection(() => accept(snapshot(2), ...flagged), 'backup-not-found', 404);
+    expectRejection(() => accept('constructor', ...flagged), 'backup-not-found', 404);
+    expectRejection(() => accept(snapshot(1), ...flagged, forget), 'backup-being-deleted', 409);
+    expectRejection(() => accept(snapshot(1), ...flagged, ...doubted(1)), 'backup-in-doubt', 409);
+    const nobody = { backupId: snapshot(1), requestedBy: 'a' };
+    expectRejection(() => acceptBackup(null, 'p1', nobody), 'project-not-found', 404);
+  });
+});
+
 describe('the deletion of a backup', () => {
   const forget = (backupId: unknown, ...events: typeof READY) =>
     ask(given(...READY, recordedEvent(1), recordedEvent(2), ...events), 'forget', { backupId });
@@ -218,8 +298,8 @@ describe('the deletion of a backup', () => {
   });
 
   it('that no person has asked for is never of the backup that a start would restore', () => {
-    const shrunken = recordedEvent(3, 'op-b', { partialBecause: ['shrunken'], beganAt: LATER });
-    const state = given(...READY, recordedEvent(1), recordedEvent(2, 'op-b', { beganAt: LATER }), shrunken);
+    const shrunken = backedUp(3, { partialBecause: ['shrunken'] });
+    const state = given(...READY, ...backedUp(1), ...backedUp(2), ...shrunken);
     const byScheduler = (id: number) =>
       requestOperation(state, 'p1', {
         ...request('forget', { backupId: snapshot(id) }),
@@ -228,6 +308,12 @@ describe('the deletion of a backup', () => {
     expectRejection(() => byScheduler(2), 'last-good-backup', 409);
     for (const id of [1, 3]) expect(said(byScheduler(id))).toEqual(['forget-requested', '→ forget']);
     expect(said(ask(state, 'forget', { backupId: snapshot(2) }))).toEqual(['forget-requested', '→ forget']);
+  });
+
+  it('that no person has asked for is never of the last good one beside another that may be gone already', () => {
+    const state = given(...READY, ...backedUp(1), ...backedUp(2), ...doubted(2));
+    const byScheduler = { ...request('forget', { backupId: snapshot(1) }), by: { requestedBy: SCHEDULER } };
+    expectRejection(() => requestOperation(state, 'p1', byScheduler), 'last-good-backup', 409);
   });
 
   it('is asked for once', () => {

@@ -1,7 +1,7 @@
 import type { NewEvent, NewIntent, OperationKind, OperationLimits } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { backupToRestore, isBeingForgotten, type ProjectState } from '../project-state.js';
-import { existing, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
+import { backupToRestore, isBeingForgotten, undecided, type ProjectState } from '../project-state.js';
+import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {
   requestedBy: string;
@@ -15,6 +15,8 @@ export interface OperationRequest {
   limits: OperationLimits;
   at: string;
   by: Requester;
+  /** Of a start: its host has just said that the data of the project are not there. */
+  dataAreMissing?: boolean;
 }
 
 /** The process manager: it asks on behalf of no person. */
@@ -34,7 +36,7 @@ export function requestOperation(state: ProjectState | null, projectId: string, 
       429,
     );
   }
-  ALLOWED[request.kind](project, request.params, request.by);
+  ALLOWED[request.kind](project, request);
   return requested(projectId, project, request);
 }
 
@@ -54,7 +56,7 @@ export function requested(
   };
 }
 
-type Check = (project: ProjectState, params: Record<string, unknown>, by: Requester) => void;
+type Check = (project: ProjectState, request: OperationRequest) => void;
 
 /** What must be so for each kind of operation. */
 const ALLOWED: Record<OperationRequest['kind'], Check> = {
@@ -66,11 +68,8 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
     );
   },
 
-  restore: (project, params) => {
-    const backupId = knownBackup(project, params['backupId']);
-    if (isBeingForgotten(project, backupId)) {
-      throw refused('backup-being-deleted', 'This backup is being deleted. Choose another one.');
-    }
+  restore: (project, { params }) => {
+    mustBeToRestore(project, params['backupId']);
     const starting = openOfKind(project, 'start') !== undefined;
     if (!project.running && !starting) return;
     throw refused(
@@ -79,15 +78,29 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
     );
   },
 
-  start: (project) => {
-    if (openOfKind(project, 'restore') === undefined) return;
-    throw refused('project-is-being-restored', 'A restore is under way. Start the project when it has ended.');
+  start: (project, { params, dataAreMissing = false }) => {
+    if (openOfKind(project, 'restore') !== undefined) {
+      throw refused('project-is-being-restored', 'A restore is under way. Start the project when it has ended.');
+    }
+    if (params['backupId'] !== undefined) {
+      mustBeToRestore(project, params['backupId']);
+      return;
+    }
+    const choices = undecided(project);
+    if (choices === null || (project.provisioned && !dataAreMissing)) return;
+    throw new Rejection(
+      'newer-backups-are-flagged',
+      'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
+        'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
+      409,
+      { choices },
+    );
   },
 
   stop: () => undefined,
 
-  forget: (project, params, { requestedBy }) => {
-    const backupId = knownBackup(project, params['backupId']);
+  forget: (project, { params, by: { requestedBy } }) => {
+    const backupId = idOfKnown(project, params['backupId']);
     if (isBeingForgotten(project, backupId)) {
       throw refused('backup-being-deleted', 'This backup is being deleted already.');
     }
@@ -109,9 +122,14 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
   },
 };
 
-function knownBackup(project: ProjectState, backupId: unknown): string {
-  if (typeof backupId === 'string' && Object.hasOwn(project.backups, backupId)) return backupId;
-  throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
+function mustBeToRestore(project: ProjectState, id: unknown): void {
+  if (!isBeingForgotten(project, idOfKnown(project, id))) return;
+  throw refused('backup-being-deleted', 'This backup is being deleted. Choose another one.');
+}
+
+function idOfKnown(project: ProjectState, id: unknown): string {
+  knownBackup(project, id);
+  return id as string;
 }
 
 function refused(code: string, detail: string): Rejection {

@@ -1,6 +1,6 @@
 import { isId, type NewEvent, type NewIntent, type OperationKind } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import type { OpenOperation, ProjectState } from '../project-state.js';
+import type { KnownBackup, OpenOperation, ProjectState } from '../project-state.js';
 
 /** What follows from a command or a claim: nothing, or facts with the intents that carry them out. */
 export interface Verdict {
@@ -24,6 +24,12 @@ export function existing(state: ProjectState | null, projectId: string): Project
 export function openOperation(project: ProjectState, operationId: string): OpenOperation | undefined {
   // Some ids are names of what every object has.
   return Object.hasOwn(project.operations, operationId) ? project.operations[operationId] : undefined;
+}
+
+/** @throws {Rejection} `backup-not-found` */
+export function knownBackup({ backups }: ProjectState, backupId: unknown): KnownBackup {
+  if (typeof backupId === 'string' && Object.hasOwn(backups, backupId)) return backups[backupId]!;
+  throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
 }
 
 export function openOfKind(project: ProjectState, kind: OperationKind): OpenOperation | undefined {

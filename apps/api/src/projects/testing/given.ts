@@ -83,6 +83,27 @@ export function record(digit: number | string, operationId: string, changes: Par
 export const recordedEvent = (digit: number | string, operationId = 'op-b', changes: Partial<BackupRecord> = {}) =>
   event('backup-recorded', { ...record(digit, operationId, changes), hostId: HERE.hostId });
 
+/** A backup as its log has it, from the request to the end. */
+export const backedUp = (digit: number | string, changes: Partial<BackupRecord> = {}): NewEvent<'project'>[] => {
+  const operationId = `op-b${digit}`;
+  return [
+    requestedEvent(operationId, 'backup'),
+    beganEvent(operationId, 'backup', `at-b${digit}`),
+    recordedEvent(digit, operationId, changes),
+    event(`backup-${(changes.partialBecause ?? []).length === 0 ? 'succeeded' : 'partial'}`, {
+      operationId,
+      attempt: 1,
+    }),
+  ];
+};
+
+/** A deletion of that backup that began, and of which its host has said nothing. */
+export const doubted = (digit: number | string, operationId = `op-f${digit}`): NewEvent<'project'>[] => [
+  requestedEvent(operationId, 'forget', { backupId: snapshot(digit) }),
+  beganEvent(operationId, 'forget', `at-f${digit}`),
+  event('forget-expired', { operationId, attempt: 1, code: 'whole-limit' }),
+];
+
 export function claim(changes: Partial<OperationEndedClaim> & Pick<OperationEndedClaim, 'kind'>): OperationEndedClaim {
   return { operationId: 'op-1', generation: HERE.generation, attemptId: 'at-1', outcome: 'succeeded', ...changes };
 }
