@@ -34,7 +34,6 @@ confined('a confined run', () => {
       '/',
       '/run',
       '/run/mounts',
-      '/run/root',
       '/rustic',
       '/source',
       '/source/persist',
@@ -130,16 +129,24 @@ root, target, kind = sys.argv[1:]
 os.chdir(root)
 n = 0
 while True:
+    if kind == 'fifo':
+        for n in range(100):
+            if n % 2: os.mkfifo('project/.other')
+            else: os.mknod('project/.other', 0o20600, os.makedev(1, 5))
+            os.rename('project/.other', f'project/f{n}')
+        time.sleep(0.001)
+        for n in range(100):
+            with open('project/.file', 'w') as f: f.write('a file')
+            os.rename('project/.file', f'project/f{n}')
+        time.sleep(0.001)
+        continue
     n = (n + 1) % 100
     if kind == 'folder':
         os.rename(f'project/d{n}', 'project/.away'); os.symlink(target, f'project/d{n}')
         os.unlink(f'project/d{n}'); os.rename('project/.away', f'project/d{n}')
         continue
-    if kind == 'file': os.symlink(target, 'project/.other')
-    elif n % 2: os.mkfifo('project/.other')
-    else: os.mknod('project/.other', 0o20600, os.makedev(1, 5))
+    os.symlink(target, 'project/.other')
     os.rename('project/.other', f'project/f{n}')
-    time.sleep(0.0005)
     with open('project/.file', 'w') as f: f.write('mine, of the same size!')
     os.rename('project/.file', f'project/f{n}')
 `;
