@@ -290,7 +290,11 @@ describe('a backup that lacks something is partial, and says so', () => {
     await writeFile(program, `#!/bin/sh\nexec ${drop}'${product.stack.access.rusticPath}' "$@"\n`, { mode: 0o700 });
     const run = await runOf(product, 'worker-eu-1');
     await product.stack.kill('worker-eu-1', 'SIGTERM');
-    const copy = await startCopy(product, 'worker-without-rights', run, { BUCKETS_RUSTIC_PATH: program });
+    const copy = await startCopy(product, 'worker-without-rights', run, {
+      BUCKETS_RUSTIC_PATH: program,
+      // Confined, it would not see what it runs.
+      BUCKETS_UNCONFINED: 'true',
+    });
     return {
       [Symbol.asyncDispose]: async () => {
         await copy[Symbol.asyncDispose]();

@@ -241,13 +241,12 @@ describe('no secret is', () => {
 
   it('in what the worker keeps on its host', async () => {
     const own = join(product.dataRoot('eu-1'), '.buckets');
-    const places = (await readdir(own)).filter((name) => name !== 'trash');
-    const texts = places.map(async (place) => {
-      const entries = await readdir(join(own, place), { recursive: true, withFileTypes: true });
-      const files = entries.filter((entry) => entry.isFile());
-      return Promise.all(files.map(({ parentPath, name }) => readFile(join(parentPath, name), 'latin1')));
-    });
-    expect(foundIn((await Promise.all(texts)).flat())).toEqual([]);
+    const entries = await readdir(own, { recursive: true, withFileTypes: true });
+    const texts = entries
+      .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(join(own, 'trash')))
+      .map(({ parentPath, name }) => readFile(join(parentPath, name), 'latin1'));
+    expect(texts.length).toBeGreaterThan(0);
+    expect(foundIn(await Promise.all(texts))).toEqual([]);
   });
 
   async function secretsOfStack() {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { identityOf, isAlive } from '../../prepare/lock.mjs';
-import { until } from '@buckets/patience';
+import { patience, until } from '@buckets/patience';
 import { PartFailed, Supervised, type Part } from './supervised.js';
 
 describe('a supervised process', () => {
@@ -66,9 +66,15 @@ describe('a supervised process', () => {
     expect(process.pid).toBeUndefined();
   });
 
+  it('fails to start with the first errors that it said, however much it has said since', async () => {
+    const process = supervise('echo ERROR the disk is gone; for n in $(seq 30); do echo waiting $n; done; exit 3');
+    const failure = await process.start().catch((error: Error) => error.message);
+    expect(failure).toMatch(/ERROR the disk is gone\n  waiting 11\n[^]*waiting 30$/);
+  });
+
   it('fails to start when it is not ready in time, and is ended', async () => {
     const process = supervise('sleep 100', { readyWithinMs: 200 });
-    await expect(process.start()).rejects.toThrow('stand-in was not ready within 0.2 s');
+    await expect(process.start()).rejects.toThrow(`stand-in was not ready within ${0.2 * patience()} s`);
     expect(process.pid).toBeUndefined();
   });
 

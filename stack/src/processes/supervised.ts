@@ -60,12 +60,15 @@ const LONGEST_PAUSE_MS = 15_000;
 /** A process that lived this long has earned a quick restart again. */
 const LONG_LIFE_MS = 30_000;
 const LAST_LINES = 20;
+const OLDER_ERRORS = 5;
 
 /** Keeps one process running: when it ends unasked, it is started again, after a pause that doubles each time. */
 export class Supervised {
   readonly #part: Part;
   readonly #said: Said;
   readonly #lastLines: string[] = [];
+  /** The first errors that are older than the last lines. */
+  readonly #errors: string[] = [];
   #kept: Kept | undefined;
   #wasReady = false;
   /** Aborted when the process shall stay down. */
@@ -188,12 +191,14 @@ export class Supervised {
   }
 
   #failed(how: string, cause?: unknown): PartFailed {
-    return new PartFailed(this.name, how, this.#lastLines, cause);
+    return new PartFailed(this.name, how, [...this.#errors, ...this.#lastLines], cause);
   }
 
   #hear(line: string): void {
     this.#lastLines.push(line);
-    if (this.#lastLines.length > LAST_LINES) this.#lastLines.shift();
+    const older = this.#lastLines.length > LAST_LINES ? this.#lastLines.shift()! : '';
+    // What is wrong may have been said once, long before the last words.
+    if (/\b(ERROR|FATAL)\b/.test(older) && this.#errors.length < OLDER_ERRORS) this.#errors.push(older);
     if (this.#part.worthSeeing?.(line) ?? true) this.#said.line(this.name, line);
   }
 }

@@ -25,7 +25,8 @@ confined('a confined run', () => {
     const look = async (program: string, ...args: string[]) => {
       const own = await mkdtemp(bench.path('a run, with a space-'));
       const views = [view, { from: own, at: INSIDE.run }];
-      const [file, ...launcher] = await ((await Confinement.of(program)) as Confinement).launcher(own, views);
+      const confined = (await Confinement.of(program)) as Confinement;
+      const [file, ...launcher] = await confined.launcher(own, views);
       return execa(file!, [...launcher, ...args], { reject: false });
     };
     const { stdout } = await look('/usr/bin/find', '/', '-maxdepth', '2', '-not', '-path', '/usr/*');
@@ -104,6 +105,15 @@ confined('a confined run', () => {
       tenant.kill('SIGKILL');
       await once(tenant, 'exit');
     }
+  });
+});
+
+confined('a program that needs more of the machine', () => {
+  it('is found at the start, not at the first backup', async () => {
+    await using bench = await TestBench.make();
+    const script = bench.path('rustic-of-ours');
+    await writeFile(script, `#!/bin/sh\nexec '${await findTool('rustic')}' "$@"\n`, { mode: 0o755 });
+    expect(await Confinement.of(script)).toContain('the rustic program does not run where it sees nothing but itself');
   });
 });
 

@@ -81,7 +81,8 @@ export class Confinement {
    */
   async launcher(folder: string, views: readonly View[]): Promise<string[]> {
     const [table, root] = [join(folder, 'mounts'), join(folder, 'root')];
-    const mounts = [...this.machine, ...views];
+    // What is not there, rustic does not find either, and says so.
+    const mounts = [...this.machine, ...views].filter(({ from }) => existsSync(from));
     for (const { at, from } of mounts) {
       // What is mounted below another has its mount point there.
       if (mounts.some((other) => at.startsWith(`${other.at}/`))) continue;
@@ -108,18 +109,24 @@ export class Confinement {
       await symlink('secret', join(source, 'link'));
       const launcher = await this.launcher(folder, [{ from: source, at: INSIDE.source, tenants: true }]);
       const [file, ...args] = launcher.slice(0, -1);
-      const options = { reject: false, timeout: 10_000, stdin: 'ignore' } as const;
-      const look = (path: string) => execa(file!, [...args, 'cat', path], options);
-      const ran = await look(`${INSIDE.source}/secret`);
-      if (ran.failed) {
-        return `mount namespaces cannot be had (${(ran.stderr || String(ran.shortMessage)).trim().slice(0, 500)})`;
+      const run = (...command: string[]) =>
+        execa(file!, [...args, ...command], { reject: false, timeout: 10_000, stdin: 'ignore' });
+      const read = await run('cat', `${INSIDE.source}/secret`);
+      if (read.failed) return `mount namespaces cannot be had (${lastWords(read)})`;
+      if (!(await run('cat', `${INSIDE.source}/link`)).failed) {
+        return 'the kernel follows links on a mount with nosymfollow (Linux 5.10 and newer do not)';
       }
-      const { failed } = await look(`${INSIDE.source}/link`);
-      return failed ? undefined : 'the kernel follows links on a mount with nosymfollow (Linux 5.10 and newer do not)';
+      const version = await run(INSIDE.program, '--version');
+      if (!version.failed) return undefined;
+      return `the rustic program does not run where it sees nothing but itself and /usr (${lastWords(version)})`;
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   }
+}
+
+function lastWords({ stderr, shortMessage = '' }: { stderr: string; shortMessage?: string }): string {
+  return (stderr || shortMessage).trim().slice(-500);
 }
 
 /** All mounts of the table are made by one process; they go with the last process that sees them. */

@@ -160,7 +160,7 @@ describe('on an S3 server', () => {
     const now = Date.now.bind(Date);
     const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + minutes * 60_000);
     try {
-      const rustic = bench.rustic({ environment, limits: { storageRetries: 0 } });
+      const rustic = bench.unconfined({ environment, limits: { storageRetries: 0 } });
       expect(await rustic.backup(access, bench.order(), PATIENT)).toMatchObject({
         outcome: 'failed',
         class: 'clock-skewed',

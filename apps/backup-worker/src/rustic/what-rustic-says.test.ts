@@ -115,7 +115,7 @@ describe('a backup', () => {
     for (let each = 0; each < 20; each++) await bench.write(`project/${each}`, `content ${each}`);
     const environment = await wrongClock(bench.folder, { goesBack: true });
     const access = await bench.repository();
-    const made = await bench.rustic({ environment }).backup(access, bench.order(), PATIENT);
+    const made = await bench.unconfined({ environment }).backup(access, bench.order(), PATIENT);
     expect(made).toMatchObject({ outcome: 'succeeded', summary: { filesNew: 20 } });
     expect((made as BackupPartial).notes.first).toContainEqual(
       expect.stringMatching(/^couldn't get elapsed time from system time/),

@@ -58,11 +58,16 @@ export class TestBench implements AsyncDisposable {
   }
 
   rustic(settings: Partial<RusticSettings> = {}): Rustic {
+    const { confinement } = this;
+    return this.unconfined({ ...(confinement === undefined ? {} : { confinement }), ...settings });
+  }
+
+  /** One that sees all of the machine, as what a test puts into its environment. */
+  unconfined(settings: Partial<RusticSettings>): Rustic {
     return new Rustic({
       binary: this.binary,
       workFolder: this.workFolder,
       cacheFolder: this.path('cache'),
-      ...(this.confinement === undefined ? {} : { confinement: this.confinement }),
       ...settings,
     });
   }
@@ -82,7 +87,7 @@ export class TestBench implements AsyncDisposable {
     return access;
   }
 
-  /** A rustic that is started through other programs, as one that takes away privileges. */
+  /** A rustic that is started through other programs, as one that takes away privileges: confined, it would not see them. */
   async through(...launcher: string[]): Promise<Rustic> {
     const script = this.path(`rustic-${launcher.length}-${Math.random().toString(36).slice(2)}`);
     await writeFile(
@@ -90,7 +95,7 @@ export class TestBench implements AsyncDisposable {
       `#!/bin/sh\nexec ${[...launcher, this.binary].map((word) => `'${word}'`).join(' ')} "$@"\n`,
     );
     await chmod(script, 0o755);
-    return this.rustic({ binary: script });
+    return this.unconfined({ binary: script });
   }
 
   /** The process of the one run that goes on, once it is rustic itself. */
