@@ -145,7 +145,7 @@ const comparable = stock !== undefined && isOurs;
           await removeTree(at('restored'));
         }
       }),
-      { numRuns: 6 },
+      { numRuns: 4 },
     );
   });
 });
@@ -191,7 +191,7 @@ const comparable = stock !== undefined && isOurs;
     await writeFile(at('shim.c'), FAILING_ALLOCATION);
     await execa('cc', ['-shared', '-fPIC', '-O1', '-o', at('shim.so'), at('shim.c'), '-ldl']);
     const outcomes = { failed: 0, made: 0 };
-    for (let failing = 1; failing <= 24; failing++) {
+    for (let failing = 1; failing <= 14; failing++) {
       await removeTree(at('repository'));
       await rustic(ours, 'repository', 'init');
       const env = { LD_PRELOAD: at('shim.so'), FAILING: String(failing) };
