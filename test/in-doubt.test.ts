@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM, subjects, type BackupRecorded, type NewEvent } from '@buckets/contracts';
 import { connectToNats, Log } from '@buckets/log';
+import { until } from '@buckets/patience';
 import { EU, Product } from './running/product.js';
 import { snapshotsOf } from './running/repositories.js';
 
@@ -66,6 +67,8 @@ it('a backup that a silent host may have deleted stands for nothing until it was
     ...silentDeletion('silent-2', gone),
   ]);
   const doubts = async () => (await product.api.backups('atlas')).map(({ id, inDoubt }) => [id, inDoubt ?? false]);
+  // The facts were stated by another copy: this one reads them when they come.
+  await until(async () => (await doubts()).filter(([, inDoubt]) => inDoubt).length === 2, { what: 'two in doubt' });
   expect(await doubts()).toEqual([
     [gone, true],
     [made[1], true],

@@ -198,7 +198,7 @@ export class Supervised {
     this.#lastLines.push(line);
     const older = this.#lastLines.length > LAST_LINES ? this.#lastLines.shift()! : '';
     // What is wrong may have been said once, long before the last words.
-    if (/\b(ERROR|FATAL)\b/.test(older) && this.#errors.length < OLDER_ERRORS) this.#errors.push(older);
+    if (/\b(ERROR|FATAL)\b/.test(readable(older)) && this.#errors.length < OLDER_ERRORS) this.#errors.push(older);
     if (this.#part.worthSeeing?.(line) ?? true) this.#said.line(this.name, line);
   }
 }
