@@ -27,7 +27,7 @@ describe('waiting until something is so', () => {
     const reason = new Error('never mind');
     await expect(until(() => false, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const later = new AbortController();
-    const waiting = until(() => later.abort(reason), { withinMs: 60_000 });
+    const waiting = until(() => later.abort(reason), { withinMs: 60_000, signal: later.signal });
     await expect(waiting).rejects.toMatchObject({ cause: reason });
   });
 
