@@ -19,8 +19,9 @@ import { keysOf, snapshotsOf } from './running/repositories.js';
 jest.setTimeout(120_000);
 
 /** Enough for an upload that is still going on when it is looked at. */
-const MUCH = 60_000_000;
-const LITTLE = 5_000_000;
+const MUCH = 240_000_000;
+/** Not so little that the project counts as shrunken. */
+const LITTLE = 40_000_000;
 
 let product: Product;
 let command: OperatorsCommand;
