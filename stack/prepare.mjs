@@ -7,7 +7,7 @@ import { build } from './prepare/build.mjs';
 import { identityOf, isAlive } from './prepare/lock.mjs';
 import { nodeOf, preparePackages } from './prepare/prepare-packages.mjs';
 import { prepareTools } from './prepare/prepare-tools.mjs';
-import { heedSignals, Interruption } from './prepare/run.mjs';
+import { heedSignals, Interruption, together } from './prepare/run.mjs';
 import { Advice, say } from './prepare/say.mjs';
 import { STOCK_RUSTIC } from './prepare/tools.mjs';
 
@@ -41,7 +41,7 @@ try {
   process.exitCode = await main(process.argv[2], process.argv.slice(3));
 } catch (error) {
   if (!(error instanceof Interruption)) say(error instanceof Advice ? error.message : (error.stack ?? error));
-  process.exitCode = error.exitCode ?? 1;
+  process.exit(error.exitCode ?? 1); // Whatever still waits has nothing to wait for.
 }
 
 async function main(name, args) {
@@ -51,10 +51,16 @@ async function main(name, args) {
     say('Buckets is not running.');
     return 0;
   }
-  await preparePackages(root);
-  if (task.needs === 'tools') await prepareTools(root);
-  if (task.needs === 'stock-rustic') await prepareTools(root, [STOCK_RUSTIC]);
-  await build(root);
+  await together(
+    async () => {
+      await preparePackages(root);
+      await build(root);
+    },
+    async () => {
+      if (task.needs === 'tools') await prepareTools(root);
+      if (task.needs === 'stock-rustic') await prepareTools(root, [STOCK_RUSTIC]);
+    },
+  );
   return task.run ? handOver(join(root, task.run), [...(task.args ?? []), ...args]) : 0;
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -60,6 +61,25 @@ export class Interruption extends Error {
 }
 
 const TIDY_UP_MS = 3_000;
+
+/**
+ * Does things beside each other. Where one fails, the programs that the others run are ended, and no other begins: what
+ * is left for the caller is to exit.
+ *
+ * @throws what the first one failed with
+ */
+export async function together(...works) {
+  try {
+    await Promise.all(works.map((work) => work()));
+  } catch (error) {
+    interruption ??= error;
+    const ended = Promise.allSettled([...children].map((child) => once(child, 'close')));
+    endChildren('SIGTERM');
+    setTimeout(() => endChildren('SIGKILL'), TIDY_UP_MS).unref();
+    await ended;
+    throw error;
+  }
+}
 
 /** From now on a signal ends what is running, gives it a moment to tidy up, and lets nothing new begin. */
 export function heedSignals() {

@@ -7,8 +7,8 @@ import { BareRustic, PASSWORD } from '../bare-rustic.js';
 import { median, seconds } from '../figures.js';
 import { measuredRun, type Measured } from '../measured-run.js';
 import type { Product } from '../product.js';
+import { growLargeFiles } from './large-files.js';
 
-const FILES = 20_000;
 const STEPS = ['first backup', 'backup without a change', 'restore'] as const;
 type Step = (typeof STEPS)[number];
 
@@ -18,12 +18,40 @@ interface Side {
   readonly run: (step: Step | 'init', round: number) => Promise<Measured>;
 }
 
+/** What the programs back up, and how many times the others' time each step may take at most. */
+export interface ProgramsTree {
+  readonly id: string;
+  readonly what: string;
+  readonly grow: (folder: string) => Promise<unknown>;
+  readonly goals: Readonly<Record<Step, { stock: number; restic?: number }>>;
+}
+
+const NOT_SLOWER = { stock: 1.02 };
+
+export const SMALL_FILES: ProgramsTree = {
+  id: 'small-files',
+  what: '20,000 files of 4 kB on average',
+  grow: (folder) => growTree(folder, { seed: 3, smallFiles: 20_000, bytes: 0, hardCases: false }),
+  goals: {
+    'first backup': { stock: 0.5, restic: 1 },
+    'backup without a change': NOT_SLOWER,
+    restore: NOT_SLOWER,
+  },
+};
+
+export const LARGE_FILES: ProgramsTree = {
+  id: 'large-files',
+  what: '1.2 GB in 12 files',
+  grow: growLargeFiles,
+  goals: { 'first backup': NOT_SLOWER, 'backup without a change': NOT_SLOWER, restore: NOT_SLOWER },
+};
+
 /** The rustic that Buckets builds beside stock rustic and, where there is one, restic: programs alone, in turns. */
-export async function smallFiles(product: Product, rounds: number): Promise<void> {
+export async function programs(product: Product, rounds: number, tree: ProgramsTree): Promise<void> {
   const { dataDir, access } = product.stack;
-  const source = join(dataDir, 'small-files');
-  const destination = join(dataDir, 'small-files-restored');
-  await growTree(source, { seed: 3, smallFiles: FILES, bytes: 0, hardCases: false });
+  const source = join(dataDir, 'programs');
+  const destination = join(dataDir, 'programs-restored');
+  await tree.grow(source);
   const stock = await findTool('rustic-stock').catch(async () => {
     await execa('npm', ['run', '--silent', 'stock-rustic'], { stdio: ['ignore', 2, 2] });
     return findTool('rustic-stock');
@@ -31,11 +59,11 @@ export async function smallFiles(product: Product, rounds: number): Promise<void
   await using ours = await BareRustic.create(access.rusticPath);
   await using theirs = await BareRustic.create(stock);
   const restic = await findTool('restic').catch(() => undefined);
-  const folders = { source, destination };
+  const work = { id: tree.id, source, destination };
   const sides: Side[] = [
-    rusticSide('Buckets’ rustic', product, ours, folders),
-    rusticSide('stock rustic', product, theirs, folders),
-    ...(restic === undefined ? [] : [resticSide(product, restic, folders)]),
+    rusticSide('Buckets’ rustic', product, ours, work),
+    rusticSide('stock rustic', product, theirs, work),
+    ...(restic === undefined ? [] : [resticSide(product, restic, work)]),
   ];
   const measured = sides.map(() => ({ [STEPS[0]]: [], [STEPS[1]]: [], [STEPS[2]]: [] }) as Record<Step, Measured[]>);
   for (let round = 0; round < rounds; round++) {
@@ -49,34 +77,36 @@ export async function smallFiles(product: Product, rounds: number): Promise<void
       await rm(destination, { recursive: true, force: true });
     }
   }
+  await rm(source, { recursive: true, force: true });
   for (const step of STEPS) {
-    console.log(`\n${FILES.toLocaleString('en')} files of 4 kB on average, ${step} (${rounds} rounds, medians)`);
+    console.log(`\n${tree.what}, ${step} (${rounds} rounds, medians)`);
     const walls = measured.map((side) => median(side[step].map(({ wallMs }) => wallMs)));
     for (const [index, { name }] of sides.entries()) {
       const middle = (of: keyof Measured) => median(measured[index]![step].map((each) => each[of]));
+      const goal = [undefined, tree.goals[step].stock, tree.goals[step].restic][index];
+      const ratio = walls[0]! / walls[index]!;
       console.log(
         `  ${name.padEnd(16)} ${seconds(walls[index]!)}, processor ${seconds(middle('processorMs'))}, ` +
           `at most ${Math.round(middle('peakBytes') / 1e6)} MB` +
-          (index === 0 ? '' : `; Buckets’ takes ${(walls[0]! / walls[index]!).toFixed(2)} of that time`),
+          (index === 0 ? '' : `; ratio ${ratio.toFixed(2)}`) +
+          (goal === undefined ? '' : `, goal at most ${goal.toFixed(2)}: ${ratio <= goal ? 'met' : 'NOT MET'}`),
       );
     }
-    if (step !== 'first backup') continue;
-    const goals = [0.5, 1].slice(0, sides.length - 1).map((goal, other) => walls[0]! / walls[other + 1]! <= goal);
-    const others = ['0.50 of stock rustic', '1.00 of restic'].slice(0, sides.length - 1).join(', ');
-    console.log(`  goal at most ${others}: ${goals.every(Boolean) ? 'met' : 'NOT MET'}`);
   }
 }
 
-interface Folders {
+/** What all sides do in turns. */
+interface Work {
+  readonly id: string;
   readonly source: string;
   readonly destination: string;
 }
 
-function rusticSide(name: string, { stack }: Product, rustic: BareRustic, { source, destination }: Folders): Side {
+function rusticSide(name: string, { stack }: Product, rustic: BareRustic, { id, source, destination }: Work): Side {
   return {
     name,
     run: async (step, round) => {
-      const repository = `${name.replace(/\W/g, '-')}-${round}`;
+      const repository = `${id}-${name.replace(/\W/g, '-')}-${round}`;
       if (step === 'init') await rustic.profile(stack, repository, `bench/${repository}`, PASSWORD);
       return rustic.measure(
         repository,
@@ -91,7 +121,7 @@ function rusticSide(name: string, { stack }: Product, rustic: BareRustic, { sour
   };
 }
 
-function resticSide({ stack }: Product, program: string, { source, destination }: Folders): Side {
+function resticSide({ stack }: Product, program: string, { id, source, destination }: Work): Side {
   const { endpoint, region, accessKeyId, secretAccessKey, buckets } = stack.access.s3;
   const env = {
     AWS_ACCESS_KEY_ID: accessKeyId,
@@ -103,7 +133,7 @@ function resticSide({ stack }: Product, program: string, { source, destination }
   return {
     name: 'restic',
     run: (step, round) => {
-      const repository = ['-r', `s3:${endpoint}/${buckets[0]}/bench/restic-${round}`, '--quiet'];
+      const repository = ['-r', `s3:${endpoint}/${buckets[0]}/bench/${id}-restic-${round}`, '--quiet'];
       const args = {
         init: ['init'],
         'first backup': ['backup', source],
