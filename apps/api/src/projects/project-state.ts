@@ -16,6 +16,8 @@ import {
   type Outcome,
   type PartialReason,
   type Placed,
+  type ProjectCreated,
+  type ProjectRecovered,
   type RestoreChoices,
 } from '@buckets/contracts';
 
@@ -24,7 +26,8 @@ export interface ProjectState {
   ownerId: string;
   regionId: string;
   bucketId: string;
-  hostId: string;
+  /** Null of a project that was found in its bucket and was not assigned since. */
+  hostId: string | null;
   generation: number;
   createdAt: string;
   requestHash?: string;
@@ -92,10 +95,19 @@ type ProjectEvent = LoggedEvent<'project'>;
 /** The state after one more event. Null stands for a project that does not exist. */
 export function evolve(state: ProjectState | null, event: ProjectEvent): ProjectState | null {
   if (event.type === 'created') return state ?? created(event.data, event.time);
+  if (event.type === 'recovered') return state ?? recovered(event.data, event.time);
   if (state === null) return null;
   const operation = operationEvent(event.type);
   if (operation !== null) return evolveOperation(state, event, operation);
   switch (event.type) {
+    case 'assigned': {
+      const { hostId, generation } = event.data;
+      return { ...state, hostId, generation, provisioned: false, running: false };
+    }
+    case 'updated': {
+      const { ownerId } = event.data;
+      return ownerId === undefined ? state : { ...state, ownerId };
+    }
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
       const { dataAttemptId: _there, ...rest } = state;
@@ -135,12 +147,22 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
   }
 }
 
-function created(data: Extract<ProjectEvent, { type: 'created' }>['data'], time: string): ProjectState {
+function created(data: ProjectCreated, time: string): ProjectState {
+  return { ...fromNothing(data, time), hostId: data.hostId };
+}
+
+/** It had data once, wherever they are. */
+function recovered(data: ProjectRecovered, time: string): ProjectState {
+  const { repositoryConfigId } = data;
+  return { ...fromNothing(data, time), hadData: true, ...defined({ repositoryConfigId }) };
+}
+
+function fromNothing(data: ProjectCreated | ProjectRecovered, time: string): ProjectState {
   return {
     ownerId: data.ownerId,
     regionId: data.regionId,
     bucketId: data.bucketId,
-    hostId: data.hostId,
+    hostId: null,
     generation: data.generation,
     createdAt: time,
     ...defined({ requestHash: data.requestHash }),

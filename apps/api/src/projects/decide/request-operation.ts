@@ -10,7 +10,7 @@ export interface Requester {
 
 export interface OperationRequest {
   operationId: string;
-  kind: Exclude<OperationKind, 'provision'>;
+  kind: OperationKind;
   params: Record<string, unknown>;
   limits: OperationLimits;
   at: string;
@@ -29,6 +29,8 @@ export const MAX_OPEN_OPERATIONS = 50;
 export function requestOperation(state: ProjectState | null, projectId: string, request: OperationRequest): Verdict {
   const project = existing(state, projectId);
   if (openOperation(project, request.operationId) !== undefined) return NOTHING;
+  const { hostId, generation } = project;
+  if (hostId === null) throw notAssigned();
   if (Object.keys(project.operations).length >= MAX_OPEN_OPERATIONS) {
     throw new Rejection(
       'too-many-operations',
@@ -37,14 +39,14 @@ export function requestOperation(state: ProjectState | null, projectId: string, 
     );
   }
   ALLOWED[request.kind](project, request);
-  return requested(projectId, project, request);
+  return requested(projectId, { hostId, generation }, request);
 }
 
 /** The fact that an operation was asked for, and the intent that has it carried out. */
 export function requested(
   projectId: string,
   { hostId, generation }: { hostId: string; generation: number },
-  { operationId, kind, params, limits, at, by }: Omit<OperationRequest, 'kind'> & { kind: OperationKind },
+  { operationId, kind, params, limits, at, by }: OperationRequest,
 ): Verdict {
   const { requestedBy, requestHash } = by;
   const hash = requestHash === undefined ? {} : { requestHash };
@@ -58,8 +60,20 @@ export function requested(
 
 type Check = (project: ProjectState, request: OperationRequest) => void;
 
+const BRINGS_DATA: readonly OperationKind[] = ['provision', 'restore', 'start'];
+
 /** What must be so for each kind of operation. */
-const ALLOWED: Record<OperationRequest['kind'], Check> = {
+const ALLOWED: Record<OperationKind, Check> = {
+  provision: (project) => {
+    if (project.provisioned) throw refused('project-has-data', 'The data of the project are on its host already.');
+    const other = Object.values(project.operations).find(({ kind }) => BRINGS_DATA.includes(kind));
+    if (other === undefined) return;
+    throw refused(
+      'project-gets-data',
+      `A ${other.kind} is under way, which may bring the data. Wait until it has ended.`,
+    );
+  },
+
   backup: ({ provisioned }) => {
     if (provisioned) return;
     throw refused(
@@ -130,6 +144,14 @@ function mustBeToRestore(project: ProjectState, id: unknown): void {
 function idOfKnown(project: ProjectState, id: unknown): string {
   knownBackup(project, id);
   return id as string;
+}
+
+/** Nobody can do anything for a project that has no host. */
+export function notAssigned(): Rejection {
+  return refused(
+    'project-not-assigned',
+    'The project was found in its bucket and has no host yet. Assign it to one: POST /v1/projects/{id}/assign.',
+  );
 }
 
 function refused(code: string, detail: string): Rejection {
