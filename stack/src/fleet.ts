@@ -29,6 +29,23 @@ export class ApiRefused extends Error {
   }
 }
 
+/** The buckets hold projects that the API does not know: its log and database may be lost, and nothing goes on like that. */
+export class ProjectsUnknown extends Error {
+  readonly code = 'projects-unknown';
+  constructor(detail: string) {
+    super(
+      `${detail}\n\nNothing was started. Either\n` +
+        '  - put copies of the folders of NATS and Postgres back, if you have any; or\n' +
+        '  - npm run recover-from-buckets, which makes projects, keys and backups known again; or\n' +
+        `  - ${FOREIGN_DATA}=accept npm start, which leaves what is there alone and begins with no project.`,
+    );
+    this.name = 'ProjectsUnknown';
+  }
+}
+
+/** The word of an operator that buckets are to be used as they are. */
+export const FOREIGN_DATA = 'BUCKETS_FOREIGN_DATA';
+
 /** Tells the API about places, buckets and hosts, as an administrator. What is there already stays. */
 export class Fleet {
   constructor(
@@ -40,12 +57,17 @@ export class Fleet {
     await Promise.all(REGIONS.map((region) => this.#post('/v1/regions', region)));
   }
 
-  /** The buckets must be there already. */
-  async addBuckets(endpoint: string, buckets: readonly BucketIdentity[]): Promise<void> {
+  /**
+   * The buckets must be there already.
+   *
+   * @param foreignData the operator's word that they are to be used, whatever projects they hold
+   * @throws {ProjectsUnknown}
+   */
+  async addBuckets(endpoint: string, buckets: readonly BucketIdentity[], foreignData?: 'accept'): Promise<void> {
     await Promise.all(
-      buckets.map(({ regionId, bucket, accessKeyId, secretAccessKey }) => {
-        const body = { id: regionId, regionId, endpoint, s3Region: S3_REGION, bucket, accessKeyId, secretAccessKey };
-        return this.#post('/v1/buckets', body);
+      buckets.map((bucket) => {
+        const word = foreignData === undefined ? {} : { holdsForeignData: foreignData };
+        return this.#post('/v1/buckets', { ...bucketBody(endpoint, bucket), ...word });
       }),
     );
   }
@@ -68,7 +90,24 @@ export class Fleet {
       signal: AbortSignal.timeout(15_000),
     });
     const answer = await response.text();
-    if (!response.ok && response.status !== 409) throw new ApiRefused('POST', path, response.status, answer);
+    if (response.ok) return answer;
+    const { code, detail } = problemIn(answer);
+    if (code === 'bucket-holds-unknown-projects') throw new ProjectsUnknown(detail ?? '');
+    if (response.status !== 409) throw new ApiRefused('POST', path, response.status, answer);
     return answer;
+  }
+}
+
+/** A bucket of the local stack as the API takes it. */
+export function bucketBody(endpoint: string, { regionId, bucket, accessKeyId, secretAccessKey }: BucketIdentity) {
+  return { id: regionId, regionId, endpoint, s3Region: S3_REGION, bucket, accessKeyId, secretAccessKey };
+}
+
+function problemIn(answer: string): { code?: string; detail?: string } {
+  try {
+    return JSON.parse(answer) as { code?: string; detail?: string };
+  } catch {
+    // Something between may have answered: the caller says what.
+    return {};
   }
 }
