@@ -29,12 +29,23 @@ export class ApiRefused extends Error {
   }
 }
 
+/** What the API has found in a bucket. */
+interface UnknownProjects {
+  bucket: string;
+  keys: number;
+  repositories: number;
+  mayBeMore: boolean;
+  examples: string[];
+}
+
 /** The buckets hold projects that the API does not know: its log and database may be lost, and nothing goes on like that. */
 export class ProjectsUnknown extends Error {
   readonly code = 'projects-unknown';
-  constructor(detail: string) {
+  constructor({ bucket, keys, repositories, mayBeMore, examples }: UnknownProjects) {
     super(
-      `${detail}\n\nNothing was started. Either\n` +
+      `The bucket ${bucket} holds the keys of ${keys} projects and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
+        `that Buckets does not know (such as ${examples.join(', ')}): what NATS and Postgres knew may be lost. It does not ` +
+        'go on beside them by itself. Either\n' +
         '  - put copies of the folders of NATS and Postgres back, if you have any; or\n' +
         '  - npm run recover-from-buckets, which makes projects, keys and backups known again; or\n' +
         `  - ${FOREIGN_DATA}=accept npm start, which leaves what is there alone and begins with no project.`,
@@ -91,8 +102,8 @@ export class Fleet {
     });
     const answer = await response.text();
     if (response.ok) return answer;
-    const { code, detail } = problemIn(answer);
-    if (code === 'bucket-holds-unknown-projects') throw new ProjectsUnknown(detail ?? '');
+    const { code, found } = problemIn(answer);
+    if (code === 'bucket-holds-unknown-projects' && found !== undefined) throw new ProjectsUnknown(found);
     if (response.status !== 409) throw new ApiRefused('POST', path, response.status, answer);
     return answer;
   }
@@ -103,9 +114,9 @@ export function bucketBody(endpoint: string, { regionId, bucket, accessKeyId, se
   return { id: regionId, regionId, endpoint, s3Region: S3_REGION, bucket, accessKeyId, secretAccessKey };
 }
 
-function problemIn(answer: string): { code?: string; detail?: string } {
+function problemIn(answer: string): { code?: string; found?: UnknownProjects } {
   try {
-    return JSON.parse(answer) as { code?: string; detail?: string };
+    return JSON.parse(answer) as { code?: string; found?: UnknownProjects };
   } catch {
     // Something between may have answered: the caller says what.
     return {};

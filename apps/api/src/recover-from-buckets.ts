@@ -17,6 +17,18 @@ const NAME = 'recover-from-buckets';
 const REQUESTED_BY = NAME;
 const NO_BUCKETS: RecoveryFile = { regions: [], buckets: [] };
 
+const recoverySettings = defineSettings({
+  file: filePath('BUCKETS_RECOVERY_FILE', {
+    optional: true,
+    describe:
+      'JSON: {"regions":[…],"buckets":[…]}, each as POST /v1/regions and /v1/buckets take them, with the id. Needed for what the log does not know',
+  }),
+  ownerId: string('BUCKETS_RECOVERY_OWNER', {
+    default: 'unknown',
+    describe: 'Whose the projects are to be that are found: who owned them stood in the log',
+  }),
+});
+
 /**
  * Makes projects, keys and backups known again that are in buckets and not in the log, after the log and the database were
  * both lost. Looks into the buckets of a file, and into all others that the log knows. Services may run meanwhile. May be
@@ -34,18 +46,6 @@ await operatorCommand(NAME, async (operator) => {
     await addFixtures(operator, given, opened.decider);
     await recover(operator, given, ownerId, statedIn(operator, opened.decider));
   });
-});
-
-const recoverySettings = defineSettings({
-  file: filePath('BUCKETS_RECOVERY_FILE', {
-    optional: true,
-    describe:
-      'JSON: {"regions":[…],"buckets":[…]}, each as POST /v1/regions and /v1/buckets take them, with the id. Needed for what the log does not know',
-  }),
-  ownerId: string('BUCKETS_RECOVERY_OWNER', {
-    default: 'unknown',
-    describe: 'Whose the projects are to be that are found: who owned them stood in the log',
-  }),
 });
 
 type Ways = Pick<BucketRecoveryParts, 'keysFrom' | 'stateOf' | 'state'>;

@@ -54,7 +54,7 @@ export function mustHoldNone(bucket: string, unknown: UnknownProjects): void {
       'them back, or have these projects known again: npm run recover-from-buckets. If the bucket is to be used as it ' +
       'is, and what it holds to be left alone, add {"holdsForeignData": "accept"}.',
     409,
-    { found: unknown },
+    { found: { bucket, ...unknown } },
   );
 }
 
