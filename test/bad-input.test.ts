@@ -496,7 +496,6 @@ describe('the OpenAPI document', () => {
     });
     await api.post('/v1/projects/atlas/changes', { source: 'agent-edit' }, 200);
     await api.post('/v1/projects/atlas/assign', { hostId: 'eu-1' }, 200);
-    await api.call('POST', '/v1/projects/atlas/adopt');
     await product.start('atlas');
     await product.stop('atlas');
     const { result, id } = await product.backUp('atlas');
@@ -509,6 +508,7 @@ describe('the OpenAPI document', () => {
     // No worker serves that host: its projects' operations wait.
     const { provisionOperationId } = await api.post<Project>('/v1/projects', { id: 'waiting', hostId: 'asia-1' });
     await api.ask(`/v1/operations/${provisionOperationId}/cancel`);
+    await api.ask('/v1/projects/waiting/adopt');
     for (const open of ['/health/live', '/health/ready', '/metrics']) await api.get(open);
     await api.call('DELETE', `/v1/projects/atlas/backups/${result!.backupId}`);
     await api.call('PUT', '/v1/projects/atlas/files?path=project/new', { body: 'x', headers: BYTES_TYPE });

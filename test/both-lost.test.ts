@@ -210,8 +210,21 @@ describe('when both are lost, and the buckets are used as they are', () => {
     expect((await product.api.backups('atlas')).map(({ id }) => id)).toEqual(backups['atlas']);
     expect(await tidy('atlas')).toMatchObject({ state: 'succeeded', result: { orphans: { total: 0 } } });
     expect(await snapshotIds('atlas')).toEqual(others());
+  });
+
+  it('where a start would have to choose between these and those, it asks', async () => {
     await removeTree(product.folder('atlas'));
-    expect(await product.start('atlas')).toMatchObject({ result: { restore: { backupId: backups['atlas']![0] } } });
+    const [newest, found] = backups['atlas']!;
+    const refused = await product.api.call<Problem>('POST', '/v1/projects/atlas/start', { body: {} });
+    expect(refused).toMatchObject({
+      status: 409,
+      body: {
+        code: 'newer-backups-are-flagged',
+        choices: { older: { backupId: newest }, newer: { backupId: found, partialBecause: ['unwitnessed'] } },
+      },
+    });
+    expect(await product.start('atlas', { backupId: newest })).toMatchObject({ state: 'succeeded' });
+    expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);
   });
 });
 

@@ -42,7 +42,7 @@ export interface BucketRecoveryParts {
 
 /** What became of the projects of a bucket. */
 export interface BucketRecovered {
-  /** Projects that the log did not know; with those that it knew already: all that were looked at. */
+  /** Projects that the log did not know, and those that it knew already. */
   recovered: number;
   known: number;
   /** Backups that the log did not know. */
@@ -117,10 +117,11 @@ export class BucketRecovery {
     const lastHost = missing.length === 0 ? {} : { newest: missing.at(-1)!.backupId, madeAt: missing.at(-1)!.beganAt };
     const told = { bucketId: bucket.id, projectId, isNew: before === null, backups: missing.length, ...lastHost };
     log.info({ ...told, foreignSnapshots: survey.foreign }, 'A project is known again');
-    const lost = [...survey.refused, ...late.map(({ backupId }) => `${backupId}: ${TOO_LATE}`)];
-    if (lost.length === 0) return;
-    const named = lost.slice(0, NAMED).join('; ');
-    this.refuse(bucket, projectId, `${lost.length} snapshots were left out, and stay as they are: ${named}.`, done);
+    const leftOut = survey.refused.total + late.length;
+    if (leftOut === 0) return;
+    const first = [...survey.refused.first, ...late.slice(0, NAMED).map(({ backupId }) => `${backupId}: ${TOO_LATE}`)];
+    const named = first.slice(0, NAMED).join('; ');
+    this.refuse(bucket, projectId, `${leftOut} snapshots were left out, and stay as they are: ${named}.`, done);
   }
 
   /** Null where the project was never backed up. */
@@ -167,19 +168,23 @@ interface Survey {
   described: Described[];
   /** Snapshots that are no backups by their own word. */
   foreign: number;
-  /** What could not be read or believed, a sentence each. */
-  refused: string[];
+  /** What could not be read or believed: how many, and of the first a sentence each. */
+  refused: { total: number; first: string[] };
 }
 
-const NOTHING: Survey = { described: [], foreign: 0, refused: [] };
+const NOTHING: Survey = { described: [], foreign: 0, refused: { total: 0, first: [] } };
 
 async function surveyOf(repository: Repository, projectId: string): Promise<Survey> {
-  const survey: Survey = { described: [], foreign: 0, refused: [] };
+  const survey: Survey = { described: [], foreign: 0, refused: { total: 0, first: [] } };
   for await (const ids of pagesOf(repository.snapshotIds(), READ_AT_ONCE)) {
     for (const told of await inTurns(ids, (id) => read(repository, projectId, id))) {
       if (told === undefined) continue;
-      if (typeof told === 'string') survey.refused.push(told);
-      else if (told.is === 'backup') survey.described.push(told.described);
+      if (typeof told === 'string') {
+        survey.refused.total++;
+        if (survey.refused.first.length < NAMED) survey.refused.first.push(told);
+        continue;
+      }
+      if (told.is === 'backup') survey.described.push(told.described);
       else survey.foreign++;
     }
   }

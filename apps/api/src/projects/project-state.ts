@@ -77,6 +77,11 @@ export interface KnownBackup extends Placed {
   partialBecause: PartialReason[];
   /** The operation that was to delete it, and ended without a word of its host: the backup may be gone. */
   maybeDeletedBy?: string;
+  /**
+   * It was found in the bucket beside backups of this log, and made under the present assignment, as after an older copy of
+   * the log was put back: whether it is newer than those that were there is not known.
+   */
+  unplaced?: true;
 }
 
 export interface SmallRun {
@@ -245,9 +250,18 @@ function withBackup(state: ProjectState, id: string, change: (backup: KnownBacku
   return Object.hasOwn(backups, id) ? { ...state, backups: { ...backups, [id]: change(backups[id]!) } } : state;
 }
 
-function known(state: ProjectState, { operationId, partialBecause }: BackupRecorded, position: number): KnownBackup {
+function known(
+  state: ProjectState,
+  { operationId, partialBecause, recovered: found, counter }: BackupRecorded,
+  position: number,
+): KnownBackup {
   const beganPosition = beganPositionOf(state, operationId);
-  return { operationId, beganPosition, recordedPosition: position, partialBecause };
+  const hasOthers = Object.values(state.backups).some((other) => other.beganPosition > 0);
+  const isUnplaced = found !== undefined && hasOthers && counter.generation >= state.generation;
+  return {
+    ...{ operationId, beganPosition, recordedPosition: position, partialBecause },
+    ...(isUnplaced ? { unplaced: true } : {}),
+  };
 }
 
 /** Where a backup operation was first allowed to begin; 0 when it ended too long ago for anybody to know. */
@@ -299,16 +313,37 @@ export function backupToRestore(state: ProjectState): string | null {
   return candidates(state).find(({ partialBecause }) => isRestorable(partialBecause))?.id ?? null;
 }
 
-/** What somebody has to choose from before data are restored: newer backups than the good one are flagged. */
+/**
+ * What somebody has to choose from before data are restored: newer backups than the good one are flagged, or one was found
+ * in the bucket of which nobody knows whether it is newer.
+ */
 export function undecided(state: ProjectState): RestoreChoices | null {
   const [newest, ...others] = candidates(state);
-  if (newest === undefined || isRestorable(newest.partialBecause)) return null;
+  if (newest === undefined) return null;
+  if (isRestorable(newest.partialBecause)) {
+    const rival = newest.unplaced ? undefined : others.find((other) => mayBeNewer(other, newest));
+    return rival === undefined ? null : choicesOf(newest, rival);
+  }
   const good = others.find(({ partialBecause }) => isRestorable(partialBecause));
-  if (good === undefined) return null;
-  return {
-    older: { backupId: good.id },
-    newer: { backupId: newest.id, partialBecause: newest.partialBecause },
-  };
+  return good === undefined ? null : choicesOf(good, newest);
+}
+
+/** What a start may bring back: the backup that the product chooses, and one of which nobody knows whether it is newer. */
+export function mayBeRestored(state: ProjectState): string[] {
+  const [chosen, choices] = [backupToRestore(state), undecided(state)];
+  return [
+    ...(chosen === null ? [] : [chosen]),
+    ...(choices !== null && isRestorable(choices.newer.partialBecause) ? [choices.newer.backupId] : []),
+  ];
+}
+
+/** What began after it was found is newer for certain. */
+function mayBeNewer({ unplaced, recordedPosition, partialBecause }: Candidate, newest: Candidate): boolean {
+  return unplaced === true && recordedPosition > newest.beganPosition && isRestorable(partialBecause);
+}
+
+function choicesOf(older: Candidate, { id, partialBecause }: Candidate): RestoreChoices {
+  return { older: { backupId: older.id }, newer: { backupId: id, partialBecause } };
 }
 
 /** The backups that a deletion may have removed. */

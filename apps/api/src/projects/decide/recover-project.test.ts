@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BackupRecorded, ProjectRecovered } from '@buckets/contracts';
 import {
+  backedUp,
   created,
   event,
   expectRejection,
@@ -18,7 +19,8 @@ import { assignProject } from './assign-project.js';
 import { beginAttempt } from './attempt.js';
 import { endOperation } from './end-operation.js';
 import { recoverProject } from './recover-project.js';
-import { requestOperation, type OperationRequest } from './request-operation.js';
+import { requestOperation, SCHEDULER, type OperationRequest } from './request-operation.js';
+import { backupToRestore, undecided } from '../project-state.js';
 
 const project: ProjectRecovered = {
   ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', generation: 700, backupIntervalMinutes: 60 },
@@ -69,6 +71,43 @@ describe('a project that was found in its bucket', () => {
     expectRejection(() => recoverProject(elsewhere, found), 'project-elsewhere', 409);
     const initialised = event('repository-initialised', { configId: snapshot('d'), operationId: 'op-1' });
     expectRejection(() => recoverProject(given(...READY, initialised), found), 'repository-mismatch', 409);
+  });
+});
+
+describe('a backup that is found beside others that the log has', () => {
+  const FOUND: BackupRecorded = { ...backup(5), counter: { generation: HERE.generation, epoch: 'lost', n: 1 } };
+  const missing = { ...request('start'), dataAreMissing: true };
+  const known = [...READY, ...backedUp(1)];
+  const found = [...known, event('backup-recorded', FOUND)];
+
+  it('may be newer or not: a start that has to restore one of them asks', () => {
+    expect(undecided(given(...found))).toEqual({
+      older: { backupId: snapshot(1) },
+      newer: { backupId: snapshot(5), partialBecause: ['unwitnessed'] },
+    });
+    expectRejection(() => requestOperation(given(...found), 'p1', missing), 'newer-backups-are-flagged', 409);
+    expect(said(requestOperation(given(...found), 'p1', request('start')))).toEqual(['start-requested', '→ start']);
+  });
+
+  it('is deleted by a person, and by no process manager', () => {
+    const forget = request('forget', { backupId: snapshot(5) });
+    const managed = { ...forget, by: { requestedBy: SCHEDULER } };
+    expectRejection(() => requestOperation(given(...found), 'p1', managed), 'last-good-backup', 409);
+    expect(said(requestOperation(given(...found), 'p1', forget))).toEqual(['forget-requested', '→ forget']);
+  });
+
+  it('is older than what began after it was found', () => {
+    expect(undecided(given(...found, ...backedUp(2)))).toBeNull();
+  });
+
+  it('is older when it was made under an earlier assignment', () => {
+    const earlier = { ...FOUND, counter: { ...FOUND.counter, generation: HERE.generation - 1 } };
+    expect(undecided(given(...known, event('backup-recorded', earlier)))).toBeNull();
+  });
+
+  it('is chosen like any other where the log has none', () => {
+    const state = given(...READY, event('backup-recorded', FOUND));
+    expect([undecided(state), backupToRestore(state)]).toEqual([null, snapshot(5)]);
   });
 });
 

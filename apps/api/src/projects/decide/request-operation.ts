@@ -1,6 +1,12 @@
-import type { NewEvent, NewIntent, OperationKind, OperationLimits } from '@buckets/contracts';
+import {
+  isRestorable,
+  type NewEvent,
+  type NewIntent,
+  type OperationKind,
+  type OperationLimits,
+} from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { backupToRestore, isBeingForgotten, undecided, type ProjectState } from '../project-state.js';
+import { isBeingForgotten, mayBeRestored, undecided, type ProjectState } from '../project-state.js';
 import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {
@@ -104,8 +110,11 @@ const ALLOWED: Record<OperationKind, Check> = {
     if (choices === null || (project.provisioned && !dataAreMissing)) return;
     throw new Rejection(
       'newer-backups-are-flagged',
-      'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
-        'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
+      isRestorable(choices.newer.partialBecause)
+        ? 'The data of the project are not on its host, and nobody knows which of two backups is the newest, as one was ' +
+            'found in its bucket after a loss of the log: name one of both as backupId.'
+        : 'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
+            'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
       409,
       { choices },
     );
@@ -119,8 +128,8 @@ const ALLOWED: Record<OperationKind, Check> = {
       throw refused('backup-being-deleted', 'This backup is being deleted already.');
     }
     // What it has read may be older than what is decided on here.
-    if (requestedBy === SCHEDULER && backupId === backupToRestore(project)) {
-      throw refused('last-good-backup', 'A start would restore this backup. Only a person may delete it.');
+    if (requestedBy === SCHEDULER && mayBeRestored(project).includes(backupId)) {
+      throw refused('last-good-backup', 'A start may restore this backup. Only a person may delete it.');
     }
     // A start may bring any backup back: which one is known only when it is granted.
     const user = Object.values(project.operations).find(
