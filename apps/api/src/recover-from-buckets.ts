@@ -48,7 +48,7 @@ await operatorCommand(NAME, async (operator) => {
   });
 });
 
-type Ways = Pick<BucketRecoveryParts, 'keysFrom' | 'stateOf' | 'state'>;
+type Ways = Pick<BucketRecoveryParts, 'keysFrom' | 'stateOf' | 'state' | 'isLookOnly'>;
 
 async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: string, ways: Ways): Promise<void> {
   const { data, log, platformKeys } = operator;
@@ -89,7 +89,7 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
 
 /** What a dry run does: it reads. */
 function lookOnly({ data, platformKeys, log }: Operator): Ways {
-  log.warn({}, 'This is a dry run: what is said of projects and backups would be so, and nothing is changed');
+  log.warn({}, 'This is a dry run: nothing is changed');
   const vault = vaultOf({ data, platformKeys });
   return {
     keysFrom: (store, projectId) => vault.copyIn(store, projectId),
@@ -98,6 +98,7 @@ function lookOnly({ data, platformKeys, log }: Operator): Ways {
       return (row?.state ?? null) as ProjectState | null;
     },
     state: () => Promise.resolve(),
+    isLookOnly: true,
   };
 }
 
@@ -109,6 +110,7 @@ function statedIn(operator: Operator, decider: Decider): Ways {
     state: async (projectId, found) => {
       await decider.decide('project', projectId, (state) => recoverProject(state, found));
     },
+    isLookOnly: false,
   };
 }
 

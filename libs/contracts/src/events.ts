@@ -36,7 +36,7 @@ import {
 
 /** Who asked, and what body an idempotency key stood for. */
 class Requested {
-  /** `key/<apiKeyId>`, `admin` or `scheduler`. */
+  /** `key/<apiKeyId>`, `admin`, `scheduler`, or an operator's command such as `recover-from-buckets`. */
   @IsString() @Length(1, 128) requestedBy!: string;
   /** SHA-256 of the request that an idempotency key was used with. */
   @Optional() @IsString() @Matches(/^[0-9a-f]{64}$/) requestHash?: string;

@@ -125,6 +125,12 @@ export class Vault {
     return copy.entry;
   }
 
+  /** Whether a bucket holds something in the place of the project's keys, and the database nothing. */
+  async isOnlyIn(store: CopyStore, projectId: string): Promise<boolean> {
+    if (await this.#places.hasRow(checkedId(projectId))) return false;
+    return (await new KeyCopies(store, this.#platformKeys).read(projectId)) !== undefined;
+  }
+
   /**
    * The keys of a project whose database was lost, taken from the bucket. What is in the database already stays.
    *

@@ -9,9 +9,10 @@ import {
 } from '@buckets/repository';
 import { Problem, type Logger } from '@buckets/service';
 import { ProjectKeysErased, VaultError, type ProjectKeys } from '@buckets/vault';
+import { generationAbove } from '../projects/decide/generation.js';
 import { mustFit, type FoundProject } from '../projects/decide/recover-project.js';
 import type { ProjectState } from '../projects/project-state.js';
-import { generationAbove, planOf, tellingOf, type Described, type Placed } from './survey.js';
+import { highestGeneration, planOf, tellingOf, type Described, type Placed } from './survey.js';
 
 /** Projects that are looked at, snapshots of each that are read at once, and backups that are stated together. */
 const PROJECTS_AT_ONCE = 4;
@@ -33,8 +34,9 @@ export interface BucketRecoveryParts {
   stateOf: (projectId: string) => Promise<ProjectState | null>;
   /** Which of these operations the log knows as the project's. */
   operationsKnown: (projectId: string, operationIds: string[]) => Promise<ReadonlySet<string>>;
-  /** States what was found; a look only does nothing. */
+  /** States what was found; does nothing where only a look is wanted. */
   state: (projectId: string, found: FoundProject) => Promise<void>;
+  isLookOnly: boolean;
   log: Pick<Logger, 'info' | 'warn'>;
   ownerId: string;
   requestedBy: string;
@@ -93,7 +95,7 @@ export class BucketRecovery {
   }
 
   private async recoverProject(bucket: RecoveredBucket, projectId: string, done: BucketRecovered): Promise<void> {
-    const { stateOf, keysFrom, state: states, log } = this.parts;
+    const { stateOf, keysFrom, state: states, isLookOnly, log } = this.parts;
     const { repositoryKey } = await keysFrom(bucket.store, projectId);
     const repository = await this.open(bucket.store, projectId, JSON.stringify(repositoryKey));
     const before = await stateOf(projectId);
@@ -116,7 +118,10 @@ export class BucketRecovery {
     done.backups += missing.length;
     const lastHost = missing.length === 0 ? {} : { newest: missing.at(-1)!.backupId, madeAt: missing.at(-1)!.beganAt };
     const told = { bucketId: bucket.id, projectId, isNew: before === null, backups: missing.length, ...lastHost };
-    log.info({ ...told, foreignSnapshots: survey.foreign }, 'A project is known again');
+    log.info(
+      { ...told, foreignSnapshots: survey.foreign },
+      isLookOnly ? 'A project would be known again' : 'A project is known again',
+    );
     const leftOut = survey.refused.total + late.length;
     if (leftOut === 0) return;
     const first = [...survey.refused.first, ...late.slice(0, NAMED).map(({ backupId }) => `${backupId}: ${TOO_LATE}`)];
@@ -138,7 +143,7 @@ export class BucketRecovery {
     described: readonly Described[],
   ): ProjectRecovered {
     const { ownerId, requestedBy } = this.parts;
-    const generation = generationAbove(described);
+    const generation = generationAbove(highestGeneration(described));
     return { ...found, ownerId, regionId, generation, backupIntervalMinutes: BACKUP_INTERVAL_MINUTES, requestedBy };
   }
 

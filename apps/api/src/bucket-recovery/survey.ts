@@ -38,17 +38,10 @@ export function tellingOf(snapshot: SelfDescribed, projectId: string): Telling {
 
 /** Generations fit into 31 bits; a host must not be able to use them up. */
 const MOST_BELIEVED = 2 ** 30;
-const MOST_SKIPPED = 1_000_000;
 
-/**
- * A generation for a project that was found: higher than any that its snapshots tell of, and by a random step, as there
- * may have been assignments of which no snapshot tells, such as those after an earlier recovery.
- *
- * @param random from 0 up to 1
- */
-export function generationAbove(all: readonly Described[], random: () => number = Math.random): number {
-  const highest = all.reduce((most, { generation }) => Math.max(most, generation), 0);
-  return highest + 1 + Math.floor(random() * MOST_SKIPPED);
+/** The highest generation that the snapshots tell of; 0 when there are none. */
+export function highestGeneration(all: readonly Described[]): number {
+  return all.reduce((most, { generation }) => Math.max(most, generation), 0);
 }
 
 /** What a snapshot that is to be a backup again is flagged with, and whether it comes too late. */

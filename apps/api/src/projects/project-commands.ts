@@ -23,6 +23,7 @@ import { cancelOperation } from './decide/cancel-operation.js';
 import { reportChange, stateFreshness } from './decide/changes.js';
 import { createProject, updateProject } from './decide/create-project.js';
 import { expireOperation, type Expiry } from './decide/expire-operation.js';
+import { generationAbove } from './decide/generation.js';
 import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
 import { NOTHING, type Verdict } from './decide/verdict.js';
 import { undecided, type ProjectState } from './project-state.js';
@@ -63,6 +64,7 @@ export class ProjectCommands {
     const bucket = await this.bucketFor(project, host.region_id);
     // Refused before keys are made for it; what still slips through is refused again by the decision.
     const existing = await this.decider.stateOf('project', projectId);
+    const isLeftOver = existing.state === null && (await this.keys.isLeftOver(projectId, bucket.id));
     if (existing.state === null) await this.keys.ensure(projectId, bucket.id);
     const { requestedBy, requestHash } = repetition;
     const data: ProjectCreated = {
@@ -71,7 +73,8 @@ export class ProjectCommands {
       regionId: bucket.region_id,
       bucketId: bucket.id,
       hostId: project.hostId,
-      generation: 1,
+      // What a host still has of a project of that name is not the data of this one.
+      generation: isLeftOver ? generationAbove(0) : 1,
       backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
       ...(project.retention === undefined ? {} : { retention: project.retention }),
       requestedBy,
