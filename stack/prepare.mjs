@@ -31,6 +31,7 @@ const TASKS = {
   'rebuild-projections': { run: 'stack/dist/rebuild-projections.js', needs: 'tools' },
   'restore-log': { run: 'stack/dist/restore-log.js', needs: 'tools' },
   'restore-vault': { run: 'stack/dist/restore-vault.js', needs: 'tools' },
+  'recover-from-buckets': { run: 'stack/dist/recover-from-buckets.js', needs: 'tools' },
   'recovery-password': { run: 'stack/dist/recovery-password.js', needs: 'tools' },
 };
 

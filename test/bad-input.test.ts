@@ -128,6 +128,9 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
     post('/v1/projects/atlas/backups', { consistency: 'frozen' }, 400, 'invalid-request', 'an unknown word'),
     post('/v1/projects/atlas/changes', { source: 'Fs Api' }, 400, 'invalid-request', 'a source with blanks'),
     post('/v1/projects/atlas/changes', {}, 400, 'invalid-request', 'a source that is missing'),
+    post('/v1/projects/atlas/assign', {}, 400, 'invalid-request', 'an assignment to no host'),
+    post('/v1/projects/atlas/adopt', { adopt: false }, 400, 'invalid-request', 'of an adoption'),
+    post('/v1/buckets', { holdsForeignData: true }, 400, 'invalid-request', 'another word for a bucket'),
     post('/v1/regions', { name: 'n', latitude: 95, longitude: 0 }, 400, 'invalid-request', 'a latitude of 95'),
     post('/v1/api-keys', { name: 'n', scopes: 'admin' }, 400, 'invalid-request', 'a text for a list'),
     post('/v1/api-keys', { name: 'n', scopes: ['root'] }, 400, 'invalid-request', 'an unknown scope'),
@@ -186,6 +189,9 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
       'bucket-not-found',
       'a project in no bucket',
     ),
+    post('/v1/projects/atlas/assign', { hostId: 'nowhere' }, 404, 'host-not-found', 'an assignment to nowhere'),
+    post('/v1/projects/none/assign', { hostId: 'eu-1' }, 404, 'project-not-found', 'an assignment of none'),
+    post('/v1/projects/none/adopt', {}, 404, 'project-not-found', 'an adoption of none'),
     post('/v1/hosts', { name: 'n', regionId: 'none' }, 404, 'region-not-found', 'a host in no region'),
     get(`/v1/projects/atlas/backups/${NO_BACKUP}`, 404, 'backup-not-found'),
     ['a deletion', 'DELETE', `/v1/projects/atlas/backups/${NO_BACKUP}`, {}, 404, 'backup-not-found'],
@@ -346,6 +352,8 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
 
   it('a project that exists, a region that exists', async () => {
     await isRefused(post('/v1/projects', { id: 'atlas', hostId: 'us-1' }, 409, 'project-exists', ''));
+    await isRefused(post('/v1/projects/atlas/assign', { hostId: 'us-1' }, 409, 'project-assigned', ''));
+    await isRefused(post('/v1/projects/atlas/adopt', {}, 409, 'project-has-data', ''));
     await isRefused(
       post('/v1/regions', { id: 'eu-west', name: 'n', latitude: 0, longitude: 0 }, 409, 'region-exists', ''),
     );
@@ -487,6 +495,7 @@ describe('the OpenAPI document', () => {
       body: { title: 'Atlas', description: 'Maps', backupIntervalMinutes: 5, retention: { last: 50, monthly: 12 } },
     });
     await api.post('/v1/projects/atlas/changes', { source: 'agent-edit' }, 200);
+    await api.post('/v1/projects/atlas/assign', { hostId: 'eu-1' }, 200);
     await product.start('atlas');
     await product.stop('atlas');
     const { result, id } = await product.backUp('atlas');
@@ -499,6 +508,7 @@ describe('the OpenAPI document', () => {
     // No worker serves that host: its projects' operations wait.
     const { provisionOperationId } = await api.post<Project>('/v1/projects', { id: 'waiting', hostId: 'asia-1' });
     await api.ask(`/v1/operations/${provisionOperationId}/cancel`);
+    await api.ask('/v1/projects/waiting/adopt');
     for (const open of ['/health/live', '/health/ready', '/metrics']) await api.get(open);
     await api.call('DELETE', `/v1/projects/atlas/backups/${result!.backupId}`);
     await api.call('PUT', '/v1/projects/atlas/files?path=project/new', { body: 'x', headers: BYTES_TYPE });

@@ -202,6 +202,7 @@ describe('tidying a repository', () => {
       orphans: {
         total: number;
         removed: number;
+        unexplained?: number;
         first: { backupId: string; operationId?: string; removed: boolean }[];
       };
     };
@@ -218,10 +219,13 @@ describe('tidying a repository', () => {
   });
 
   (hasRestic ? it : it.skip)(
-    'lists what is no backup, and removes of it what the product has made, in time',
+    'lists what is no backup, and removes of it what an operation has made that has ended, in time',
     async () => {
       const backups = await ids();
-      const operationId = newId();
+      const cancelledOnes = '/v1/operations?projectId=boreas&kind=backup&state=cancelled';
+      const [ended] = (await product.api.get<{ items: Operation[] }>(cancelledOnes)).items;
+      const operationId = ended!.id;
+      const nobodys = newId();
       const add = async (...tags: string[]) => {
         await restic(product, 'boreas', [
           'backup',
@@ -235,21 +239,25 @@ describe('tidying a repository', () => {
       const others: string[] = [];
       others.push(await add('--tag', `operation:${operationId}`));
       others.push(await add('--tag', 'mine'));
-      const [orphan, mine] = others as [string, string];
+      others.push(await add('--tag', `operation:${nobodys}`));
+      const [orphan, mine, unexplained] = others as [string, string, string];
 
       const listed = [
         { backupId: orphan, operationId, removed: false },
         { backupId: mine, removed: false },
+        { backupId: unexplained, operationId: nobodys, removed: false },
       ];
-      expect((await tidy()).result.orphans).toMatchObject({ total: 2, removed: 0, first: listed });
-      expect((await tidy({ remove: true })).result.orphans).toMatchObject({ total: 2, removed: 0, first: listed });
+      const untouched = { total: 3, removed: 0, unexplained: 1, first: listed };
+      expect((await tidy()).result.orphans).toMatchObject(untouched);
+      expect((await tidy({ remove: true })).result.orphans).toMatchObject(untouched);
       const removed = await tidy({ remove: true, graceSeconds: 0 });
+      expect(removed).toMatchObject({ state: 'partial', code: 'unexplained-backups' });
       expect(removed.result.orphans).toMatchObject({
-        total: 2,
+        total: 3,
         removed: 1,
-        first: [{ removed: true }, { removed: false }],
+        first: [{ removed: true }, { removed: false }, { removed: false }],
       });
-      expect(await ids()).toEqual([...backups, mine].sort());
+      expect(await ids()).toEqual([...backups, mine, unexplained].sort());
     },
   );
 });

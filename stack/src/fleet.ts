@@ -29,6 +29,34 @@ export class ApiRefused extends Error {
   }
 }
 
+/** What the API has found in a bucket. */
+interface UnknownProjects {
+  bucket: string;
+  keys: number;
+  repositories: number;
+  mayBeMore: boolean;
+  examples: string[];
+}
+
+/** The buckets hold projects that the API does not know: its log and database may be lost, and nothing goes on like that. */
+export class ProjectsUnknown extends Error {
+  readonly code = 'projects-unknown';
+  constructor({ bucket, keys, repositories, mayBeMore, examples }: UnknownProjects) {
+    super(
+      `The bucket ${bucket} holds the keys of ${keys} projects and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
+        `that Buckets does not know (such as ${examples.join(', ')}): what NATS and Postgres knew may be lost. It does not ` +
+        'go on beside them by itself. Either\n' +
+        '  - put copies of the folders of NATS and Postgres back, if you have any; or\n' +
+        '  - npm run recover-from-buckets, which makes projects, keys and backups known again; or\n' +
+        `  - ${FOREIGN_DATA}=accept npm start, which leaves what is there alone and begins with no project.`,
+    );
+    this.name = 'ProjectsUnknown';
+  }
+}
+
+/** The word of an operator that buckets are to be used as they are. */
+export const FOREIGN_DATA = 'BUCKETS_FOREIGN_DATA';
+
 /** Tells the API about places, buckets and hosts, as an administrator. What is there already stays. */
 export class Fleet {
   constructor(
@@ -40,12 +68,17 @@ export class Fleet {
     await Promise.all(REGIONS.map((region) => this.#post('/v1/regions', region)));
   }
 
-  /** The buckets must be there already. */
-  async addBuckets(endpoint: string, buckets: readonly BucketIdentity[]): Promise<void> {
+  /**
+   * The buckets must be there already.
+   *
+   * @param foreignData the operator's word that they are to be used, whatever projects they hold
+   * @throws {ProjectsUnknown}
+   */
+  async addBuckets(endpoint: string, buckets: readonly BucketIdentity[], foreignData?: 'accept'): Promise<void> {
     await Promise.all(
-      buckets.map(({ regionId, bucket, accessKeyId, secretAccessKey }) => {
-        const body = { id: regionId, regionId, endpoint, s3Region: S3_REGION, bucket, accessKeyId, secretAccessKey };
-        return this.#post('/v1/buckets', body);
+      buckets.map((bucket) => {
+        const word = foreignData === undefined ? {} : { holdsForeignData: foreignData };
+        return this.#post('/v1/buckets', { ...bucketBody(endpoint, bucket), ...word });
       }),
     );
   }
@@ -68,7 +101,24 @@ export class Fleet {
       signal: AbortSignal.timeout(15_000),
     });
     const answer = await response.text();
-    if (!response.ok && response.status !== 409) throw new ApiRefused('POST', path, response.status, answer);
+    if (response.ok) return answer;
+    const { code, found } = problemIn(answer);
+    if (code === 'bucket-holds-unknown-projects' && found !== undefined) throw new ProjectsUnknown(found);
+    if (response.status !== 409) throw new ApiRefused('POST', path, response.status, answer);
     return answer;
+  }
+}
+
+/** A bucket of the local stack as the API takes it. */
+export function bucketBody(endpoint: string, { regionId, bucket, accessKeyId, secretAccessKey }: BucketIdentity) {
+  return { id: regionId, regionId, endpoint, s3Region: S3_REGION, bucket, accessKeyId, secretAccessKey };
+}
+
+function problemIn(answer: string): { code?: string; found?: UnknownProjects } {
+  try {
+    return JSON.parse(answer) as { code?: string; found?: UnknownProjects };
+  } catch {
+    // Something between may have answered: the caller says what.
+    return {};
   }
 }

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
 import { CLONE } from './clone.js';
+import { bucketBody, REGIONS } from './fleet.js';
 import { writePrivately } from './private-files.js';
 import { secretsIn } from './secrets.js';
 import { startStack } from './stack.js';
@@ -15,6 +16,7 @@ import { supervisorOf } from './supervisor-record.js';
 export class LocalOperator {
   private constructor(
     readonly dataDir: string,
+    private readonly s3Endpoint: string,
     private readonly environment: Readonly<Record<string, string>>,
   ) {}
 
@@ -25,7 +27,7 @@ export class LocalOperator {
     });
     const access = JSON.parse(text) as Access;
     const { controlCredentials, platformKeyFile } = await secretsIn(join(dataDir, 'secrets'));
-    return new LocalOperator(dataDir, {
+    return new LocalOperator(dataDir, access.s3.endpoint, {
       BUCKETS_NATS_URL: access.natsUrl,
       BUCKETS_NATS_CREDS_FILE: controlCredentials.api,
       BUCKETS_POSTGRES_URL: access.postgresUrl,
@@ -57,6 +59,16 @@ export class LocalOperator {
       { accessKeyId, secretAccessKey },
     ]);
     await writePrivately(file, JSON.stringify(Object.fromEntries(credentials)));
+    return file;
+  }
+
+  /** The local regions and buckets, with credentials, in the form that a recovery takes. @returns the file's path */
+  async writeBuckets(): Promise<string> {
+    const folder = join(this.dataDir, 'secrets');
+    const { s3 } = await secretsIn(folder);
+    const file = join(folder, 'buckets.json');
+    const buckets = s3.buckets.map((bucket) => bucketBody(this.s3Endpoint, bucket));
+    await writePrivately(file, JSON.stringify({ regions: REGIONS, buckets }));
     return file;
   }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { defineSettings, filePath, port, readSettings } from '@buckets/settings';
+import { choice, defineSettings, filePath, port, readSettings } from '@buckets/settings';
 import { CLONE } from './clone.js';
+import { FOREIGN_DATA } from './fleet.js';
 import type { Ports } from './stack-ports.js';
 
 const settings = defineSettings({
@@ -25,6 +26,14 @@ const settings = defineSettings({
   s3: port('BUCKETS_S3_PORT', { optional: true, describe: 'Port of S3; else 8333 or a free one' }),
 });
 
+const foreignDataSettings = defineSettings({
+  foreignData: choice(FOREIGN_DATA, ['accept'], {
+    optional: true,
+    describe:
+      'accept: the buckets are used although they hold projects that the API does not know, which are left alone',
+  }),
+});
+
 /**
  * What the environment says about the local stack.
  *
@@ -34,4 +43,14 @@ export function stackSettings(): { dataDir: string; ports: Partial<Ports> } {
   const { dataDir, ...ports } = readSettings(settings);
   // A port 0 asks for a free one, which is what is taken anyway.
   return { dataDir, ports: Object.fromEntries(Object.entries(ports).filter(([, number]) => number)) };
+}
+
+/**
+ * The operator's word that buckets are to be used, whatever projects they hold that the API does not know.
+ *
+ * @throws {SettingsError}
+ */
+export function foreignDataSetting(): { foreignData?: 'accept' } {
+  const { foreignData } = readSettings(foreignDataSettings);
+  return foreignData === undefined ? {} : { foreignData };
 }

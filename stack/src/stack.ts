@@ -40,6 +40,8 @@ export interface StackOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Told where NATS, Postgres and S3 listen, says where everybody else finds them: a proxy may stand between. */
   readonly between?: (listening: ServerPorts) => Promise<ServerPorts>;
+  /** The operator's word that the buckets are to be used, whatever projects they hold that the API does not know. */
+  readonly foreignData?: 'accept';
   readonly log?: StackLog;
   /** Gives the start up. A stack that is up is stopped by `stop`. */
   readonly signal?: AbortSignal;
@@ -61,6 +63,7 @@ const MAX_TRIES = 3;
  * @throws {AlreadyRunning} when another process runs one on the same folder
  * @throws {PartFailed} with its last output, when a process does not get ready; nothing is left running then
  * @throws {PortTaken}
+ * @throws {ProjectsUnknown} when the buckets hold projects that the API does not know
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   for (let tries = 1; ; tries++) {
@@ -250,10 +253,12 @@ export class Stack {
     const { s3 } = this.#infrastructure;
     const fleet = this.#fleet();
     await fleet.addRegions();
-    await allOrFirstFailure([
-      buckets.then(() => fleet.addBuckets(s3.endpoint, s3.buckets)),
-      ...HOSTS.filter(({ hostId }) => services.includes(workerOf(hostId))).map((host) => this.addHost(host)),
-    ]);
+    await buckets;
+    // No host before that: it would learn that no project is its own.
+    await fleet.addBuckets(s3.endpoint, s3.buckets, this.options.foreignData);
+    await allOrFirstFailure(
+      HOSTS.filter(({ hostId }) => services.includes(workerOf(hostId))).map((host) => this.addHost(host)),
+    );
   }
 
   get #context(): ServiceContext {

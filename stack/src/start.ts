@@ -3,12 +3,12 @@ import { relative } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
 import { printLine, printNote } from './printed-log.js';
 import { startStack } from './stack.js';
-import { stackSettings } from './stack-settings.js';
+import { foreignDataSetting, stackSettings } from './stack-settings.js';
 import { AlreadyRunning, supervisorOf } from './supervisor-record.js';
 
 /** `npm start`: the whole stack, in the foreground until Ctrl-C, `npm stop` or the end of whoever has started it. */
 async function start(): Promise<void> {
-  const settings = stackSettings();
+  const settings = { ...stackSettings(), ...foreignDataSetting() };
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.abort());
   process.once('disconnect', () => ending.abort());

@@ -38,6 +38,8 @@ export interface Backup {
   beganAt: string;
   beganPosition: number;
   accepted?: { because: string };
+  recovered?: { bucketId: string; orderedBy: string; beganPosition?: number };
+  hostId: string;
   inDoubt?: boolean;
   files: number;
   bytes: number;
@@ -60,7 +62,9 @@ export interface Freshness {
 
 export interface Project {
   id: string;
-  hostId: string;
+  /** Left out of a project that is assigned to none. */
+  hostId?: string;
+  generation: number;
   provisioned: boolean;
   running: boolean;
   freshness: Freshness;

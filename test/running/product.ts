@@ -13,6 +13,9 @@ export interface ProductOptions {
   settings?: (dataDir: string) => Record<string, string>;
   /** What stands between the services and NATS, Postgres and S3. */
   between?: StackOptions['between'];
+  /** Takes up what an earlier one has left; default a folder of its own. It is gone after the dispose. */
+  dataDir?: string;
+  foreignData?: StackOptions['foreignData'];
 }
 
 /** For who looks for a fault: a file that gets all that the processes print. */
@@ -38,8 +41,8 @@ export class Product {
     );
   }
 
-  static async start({ services, settings, between }: ProductOptions = {}): Promise<Product> {
-    const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
+  static async start({ services, settings, between, foreignData, ...at }: ProductOptions = {}): Promise<Product> {
+    const dataDir = at.dataDir ?? (await mkdtemp(join(tmpdir(), 'buckets-test-')));
     const lines: Product['lines'] = [];
     const hear = (part: string, line: string) => {
       lines.push({ part, line });
@@ -51,11 +54,12 @@ export class Product {
         ...(services === undefined ? {} : { services }),
         ...(settings === undefined ? {} : { settings: settings(dataDir) }),
         ...(between === undefined ? {} : { between }),
+        ...(foreignData === undefined ? {} : { foreignData }),
         log: { line: hear, note: hear },
       });
       return new Product(stack, lines);
     } catch (error) {
-      await removeTree(dataDir);
+      if (at.dataDir === undefined) await removeTree(dataDir);
       throw error;
     }
   }

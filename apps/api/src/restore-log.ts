@@ -1,10 +1,10 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM } from '@buckets/contracts';
 import { connectToNats, PositionRow, restoreLog, streamInfo } from '@buckets/log';
-import type { DataSource } from 'typeorm';
 import { provisionHostQueues } from './log-recovery/host-queues.js';
 import { PostgresJournal } from './log-recovery/postgres-journal.js';
 import { TablesProjection } from './tables/tables-projection.js';
+import { alone } from './wiring/alone.js';
 import { everySecond } from './wiring/every-second.js';
 import { operatorCommand } from './wiring/operator-command.js';
 
@@ -18,7 +18,7 @@ await operatorCommand('restore-log', async ({ settings, data, log }) => {
   try {
     const jsm = await jetstreamManager(nats);
     const known = await new PositionRow(new TablesProjection()).readIfThere(data);
-    await alone(data, async () => {
+    await alone(data, 'restore-log', async () => {
       // Claims that nobody has decided are gone with their stream: hosts have to be told of open operations again.
       const anew = (await streamInfo(jsm, STREAM.claims)) === null;
       const { onlyInLog, ...restored } = await restoreLog({
@@ -39,19 +39,3 @@ await operatorCommand('restore-log', async ({ settings, data, log }) => {
     await nats.close();
   }
 });
-
-/** Two at once would be in each other's way. */
-async function alone(data: DataSource, work: () => Promise<void>): Promise<void> {
-  const session = data.createQueryRunner();
-  try {
-    const [row] = (await session.query(`SELECT pg_try_advisory_lock(hashtext('buckets restore-log')) AS mine`)) as [
-      { mine: boolean },
-    ];
-    if (!row.mine) throw new Error('The log is being restored already: wait for the end of that.');
-    await work();
-  } finally {
-    // The lock goes with the session, when this process ends at the latest.
-    await session.query('SELECT pg_advisory_unlock_all()').catch(() => undefined);
-    await session.release();
-  }
-}

@@ -37,6 +37,8 @@ export interface Grant {
   /** Whether the project ever had data: a start must not make an empty one of it in silence. */
   hadData: boolean;
   running: boolean;
+  /** Where in the log the operation was first allowed to begin. */
+  beganPosition?: number;
 }
 
 /** Somebody has to say which one is how the project is to be: the product does not pass over the newer one in silence. */
@@ -88,11 +90,15 @@ export interface RepositoryInitialisedAnswer {
 export interface UnknownBackupsAsk extends ConfirmAsk {
   /** 500 at most. */
   backupIds: string[];
+  /** The operations that these snapshots name as their makers, 500 at most. Hosts of earlier versions say nothing of them. */
+  operationIds?: string[];
 }
 export interface UnknownBackups {
   backupIds: string[];
   /** Operations of the project that have not ended: what one of them has made may become a backup yet. */
   openOperations: string[];
+  /** Those of the operations asked about that the log knows as the project's, with their end. */
+  endedOperations?: string[];
 }
 
 /** Which projects are this host's: what to watch, and what is its own no longer. */

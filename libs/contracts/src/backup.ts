@@ -99,17 +99,3 @@ export interface Placed {
 export function newestFirst<Backup extends Placed>(backups: readonly Backup[]): Backup[] {
   return backups.toSorted((a, b) => b.beganPosition - a.beganPosition || b.recordedPosition - a.recordedPosition);
 }
-
-/** What a snapshot's description holds as JSON; a restore refuses a snapshot without it. */
-export interface SnapshotDescription {
-  layout: 'v2';
-  project: string;
-  host: string;
-  generation: number;
-  operation: string;
-  /** When the counter was read; RFC 3339. */
-  beganAt: string;
-  counter: ChangeCounter;
-  consistency: ConsistencyMode;
-  version: string;
-}

@@ -22,19 +22,21 @@ import { BackupId, BackupIds, Count, Generation, Id, List, Moment, Nested, Neste
 import {
   ACCEPTANCES,
   FRESHNESS_STATES,
+  RECOVERED_ORDERS,
   ROOTS,
   SCOPES,
   type Acceptance,
   type FreshnessState,
   type OperationKind,
   type Outcome,
+  type RecoveredOrder,
   type Root,
   type Scope,
 } from './vocabulary.js';
 
 /** Who asked, and what body an idempotency key stood for. */
 class Requested {
-  /** `key/<apiKeyId>`, `admin` or `scheduler`. */
+  /** `key/<apiKeyId>`, `admin`, `scheduler`, or an operator's command such as `recover-from-buckets`. */
   @IsString() @Length(1, 128) requestedBy!: string;
   /** SHA-256 of the request that an idempotency key was used with. */
   @Optional() @IsString() @Matches(/^[0-9a-f]{64}$/) requestHash?: string;
@@ -87,7 +89,30 @@ export class ProjectCreated extends Requested {
   @Optional() @Nested(Retention) retention?: Retention;
 }
 
+/**
+ * A project that the log does not know was found in its bucket, as after the loss of the log: its keys, and a repository
+ * that they open, if it was ever backed up. Who owned it and what it was called stood in the lost log. It has no host
+ * until it is assigned to one.
+ */
+export class ProjectRecovered extends Requested {
+  @IsString() @Length(1, 200) ownerId!: string;
+  @Id() regionId!: string;
+  @Id() bucketId!: string;
+  /** Higher than any that the bucket tells of: data on hosts are those of an earlier assignment. */
+  @Generation() generation!: number;
+  @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes!: number;
+  /** The id in the repository's `config`; absent where there is no repository. */
+  @Optional() @Matches(/^[0-9a-f]{64}$/) repositoryConfigId?: string;
+}
+
+/** A project that had no host gets one. Its data are not there before they were restored or adopted. */
+export class ProjectAssigned extends Requested {
+  @Id() hostId!: string;
+  @Generation() generation!: number;
+}
+
 export class ProjectUpdated extends Requested {
+  @Optional() @IsString() @Length(1, 200) ownerId?: string;
   @Optional() @IsString() @MaxLength(8192) title?: string;
   @Optional() @IsString() @MaxLength(65536) description?: string;
   @Optional() @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes?: number;
@@ -124,8 +149,25 @@ export class RepositoryInitialised {
   @Id() operationId!: string;
 }
 
+/**
+ * A backup was found in its bucket, and everything that is said of it is what its snapshot says of itself: whoever had the
+ * repository's key has written it, with moments by the clock of that host.
+ */
+export class RecoveredFrom {
+  @Id() bucketId!: string;
+  /**
+   * What its place among the backups that were found rests on, after the generation: the position in the lost log, or where
+   * the snapshot does not say that, the clock of its host. They are recorded in this order, the oldest first.
+   */
+  @IsIn(RECOVERED_ORDERS) orderedBy!: RecoveredOrder;
+  /** In the lost log. */
+  @Optional() @Count(1) beganPosition?: number;
+}
+
 export class BackupRecorded extends BackupRecord {
   @Id() hostId!: string;
+  /** Absent in what a host has claimed. */
+  @Optional() @Nested(RecoveredFrom) recovered?: RecoveredFrom;
 }
 
 export class BackupDeleted {
@@ -216,6 +258,8 @@ export class Orphans {
   @Count() removed!: number;
   /** The oldest hundred. */
   @NestedList(Orphan, 100) first!: Orphan[];
+  /** How many call themselves backups of operations that the log does not know. They are not removed. */
+  @Optional() @Count() unexplained?: number;
 }
 
 /** Which backups are in the repository, of those that a deletion may have removed. */
@@ -260,6 +304,8 @@ type EndedTypes = { [K in OperationKind as `${K}-${Outcome}`]: OperationEnded };
 
 export interface ProjectEvents extends RequestedTypes, BeganTypes, CancelRequestedTypes, EndedTypes {
   created: ProjectCreated;
+  recovered: ProjectRecovered;
+  assigned: ProjectAssigned;
   updated: ProjectUpdated;
   provisioned: ProjectProvisioned;
   changed: ProjectChanged;

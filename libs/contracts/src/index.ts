@@ -17,5 +17,7 @@ export * from './registry.js';
 export * from './requests.js';
 export * from './retention.js';
 export { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
+export * from './shrinkage.js';
+export * from './snapshot.js';
 export * from './subjects.js';
 export * from './vocabulary.js';

@@ -27,6 +27,8 @@ export const EVENT_CLASSES: Classes = {
   project: {
     ...(operationClasses() as unknown as Classes['project']),
     created: events.ProjectCreated,
+    recovered: events.ProjectRecovered,
+    assigned: events.ProjectAssigned,
     updated: events.ProjectUpdated,
     provisioned: events.ProjectProvisioned,
     changed: events.ProjectChanged,

@@ -86,6 +86,10 @@ export type PartialReason = (typeof PARTIAL_REASONS)[number];
 export const ACCEPTANCES = ['asked-for', 'stayed-small'] as const;
 export type Acceptance = (typeof ACCEPTANCES)[number];
 
+/** What the order of backups rests on that were found in a bucket: the log that was lost, or the clocks of hosts. */
+export const RECOVERED_ORDERS = ['log', 'clock'] as const;
+export type RecoveredOrder = (typeof RECOVERED_ORDERS)[number];
+
 export const FRESHNESS_STATES = ['fresh', 'stale', 'never', 'unknown'] as const;
 export type FreshnessState = (typeof FRESHNESS_STATES)[number];
 

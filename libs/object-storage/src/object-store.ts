@@ -23,6 +23,12 @@ export interface ObjectStore {
   /** Lists the objects under a prefix in key order, page by page. Folder markers (keys that end in `/`) are left out. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
 
+  /**
+   * The names right below a prefix, which must end in `/`, that have objects below them in turn (`a` and `b` below `p/` for
+   * `p/a/1`, `p/a/2` and `p/b/1`), page by page, in the store's order.
+   */
+  folders(prefix: string, options?: FoldersOptions): AsyncIterable<string>;
+
   /** Deletes an object. One that is not there counts as deleted. */
   delete(key: string, options?: CallOptions): Promise<void>;
 
@@ -71,6 +77,11 @@ export interface ListOptions extends CallOptions {
   /** Only keys that sort after this one. */
   after?: string;
   /** At most this many objects. */
+  limit?: number;
+}
+
+export interface FoldersOptions extends CallOptions {
+  /** At most this many. */
   limit?: number;
 }
 

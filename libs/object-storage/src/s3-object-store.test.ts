@@ -148,6 +148,21 @@ describe('a prefix', () => {
     expect(await keysOf(store.list('nothing/'))).toEqual([]);
   });
 
+  it('has folders right below it, over several pages, and without what lies in it itself', async () => {
+    const names = Array.from({ length: 1_005 }, (_, index) => `f-${String(index).padStart(4, '0')}`);
+    for (let at = 0; at < names.length; at += 50) {
+      await Promise.all(names.slice(at, at + 50).map((name) => store.put(`folders/${name}/x/1`, Buffer.from('x'))));
+    }
+    await store.put('folders/none', Buffer.from('x'));
+    const found: string[] = [];
+    for await (const name of store.folders('folders/')) found.push(name);
+    expect(found.toSorted()).toEqual(names);
+    const first: string[] = [];
+    for await (const name of store.folders('folders/', { limit: 3 })) first.push(name);
+    expect(first).toHaveLength(3);
+    for await (const name of store.folders('nothing/')) throw new Error(`There is no ${name}.`);
+  });
+
   it('is deleted as a whole, in bounded steps, and nothing beside it', async () => {
     expect(await store.deletePrefix('many/', { limit: 100 })).toEqual({ deleted: 100, complete: false });
     expect(await store.deletePrefix('many/')).toMatchObject({ complete: true });

@@ -26,6 +26,7 @@ import type {
   CallOptions,
   DeletePrefixOptions,
   DeletePrefixOutcome,
+  FoldersOptions,
   GetOptions,
   GetStreamOptions,
   ListOptions,
@@ -180,6 +181,22 @@ export class S3ObjectStore implements ObjectStore {
     } while (token !== undefined);
   }
 
+  async *folders(prefix: string, options: FoldersOptions = {}): AsyncGenerator<string, void, undefined> {
+    if (!prefix.endsWith('/')) throw new ObjectStorageFailed(this.#name(prefix), 'a folder must end in "/"');
+    let left = options.limit ?? Number.POSITIVE_INFINITY;
+    let token: string | undefined;
+    do {
+      if (left <= 0) return;
+      const page = await this.#page(prefix, { token, size: left, delimiter: '/', signal: options.signal });
+      for (const { Prefix } of page.CommonPrefixes ?? []) {
+        if (Prefix === undefined) continue;
+        yield Prefix.slice(prefix.length, -1);
+        if (--left <= 0) return;
+      }
+      token = nextToken(page, token, this.#name(prefix));
+    } while (token !== undefined);
+  }
+
   async delete(key: string, { signal }: CallOptions = {}): Promise<void> {
     try {
       await this.#call(key, signal, (abortSignal) =>
@@ -262,12 +279,19 @@ export class S3ObjectStore implements ObjectStore {
 
   async #page(
     prefix: string,
-    { after, token, size, signal }: { after?: string; token?: string; size: number; signal?: AbortSignal },
+    {
+      after,
+      token,
+      size,
+      delimiter,
+      signal,
+    }: { after?: string; token?: string; size: number; delimiter?: string; signal?: AbortSignal },
   ): Promise<ListObjectsV2CommandOutput> {
     const command = new ListObjectsV2Command({
       Bucket: this.#bucket,
       Prefix: prefix,
       StartAfter: after,
+      Delimiter: delimiter,
       ContinuationToken: token,
       MaxKeys: Math.min(PAGE, size),
     });

@@ -31,11 +31,16 @@ export class RepositoryObjects {
   /** The ids of the objects in `snapshots` or `index`; other names are passed over, as rustic does. */
   async ids(kind: 'snapshots' | 'index'): Promise<string[]> {
     const ids: string[] = [];
+    for await (const id of this.eachId(kind)) ids.push(id);
+    return ids;
+  }
+
+  /** The same, page by page. */
+  async *eachId(kind: 'snapshots' | 'index'): AsyncGenerator<string, void, undefined> {
     for await (const { key } of this.store.list(`${this.prefix}${kind}/`)) {
       const id = key.slice(key.lastIndexOf('/') + 1);
-      if (isId(id)) ids.push(id);
+      if (isId(id)) yield id;
     }
-    return ids;
   }
 
   /**

@@ -112,6 +112,11 @@ export class Repository {
       .sort(newestFirst);
   }
 
+  /** The ids of all snapshots, page by page and in no order that means anything. */
+  snapshotIds(): AsyncGenerator<string, void, undefined> {
+    return this.#objects.eachId('snapshots');
+  }
+
   /**
    * The snapshot with this full id, read anew.
    *

@@ -25,6 +25,10 @@ export class TwoPlaces {
     return row === undefined || row.state === 'unconfirmed' ? undefined : this.unwrap(projectId, row.wrapped);
   }
 
+  async hasRow(projectId: string): Promise<boolean> {
+    return (await this.rows.read(projectId)) !== undefined;
+  }
+
   /** Takes the steps of `agreement.ts` until both places agree, and gives what they agree on. */
   async agree(projectId: string, store: CopyStore, { mayCreate }: { mayCreate: boolean }): Promise<ProjectKeys> {
     const copies = new KeyCopies(store, this.platformKeys);

@@ -123,6 +123,27 @@ describe('after the database was lost', () => {
     await expect(vault.get('p1')).rejects.toThrow(ProjectKeysMissing);
   });
 
+  it('the keys of one project can be looked at in the bucket, and taken from it', async () => {
+    const keys = await vault.ensure('p1', bucket);
+    expect(await vault.isOnlyIn(bucket, 'p1')).toBe(false);
+    expect(await vault.isOnlyIn(bucket, 'p2')).toBe(false);
+    loseTheDatabase();
+    expect(await vault.isOnlyIn(bucket, 'p1')).toBe(true);
+
+    expect((await vault.copyIn(bucket, 'p1')).equals(keys)).toBe(true);
+    expect(rows.rows.size).toBe(0);
+    await expect(vault.copyIn(bucket, 'p2')).rejects.toThrow(ProjectKeysMissing);
+    await expect(vault.copyIn(bucket, '../p1')).rejects.toThrow(ProjectIdInvalid);
+    bucket.objects.set('keys/p3', Buffer.from('no key'));
+    await expect(vault.copyIn(bucket, 'p3')).rejects.toMatchObject({ code: 'vault-unreadable' });
+    await vault.destroy('p4', bucket);
+    await expect(vault.copyIn(bucket, 'p4')).rejects.toThrow(ProjectKeysErased);
+
+    expect((await vault.takeFromBucket('p1', bucket)).equals(keys)).toBe(true);
+    expect((await vault.get('p1')).equals(keys)).toBe(true);
+    await expect(vault.takeFromBucket('p2', bucket)).rejects.toThrow(ProjectKeysMissing);
+  });
+
   it('nothing is made or opened while it is not known what was there', async () => {
     const sealed = await vault.ensure('p1', bucket).then(async () => await vault.seal('p1', 'Diary', title));
     loseTheDatabase();

@@ -107,11 +107,44 @@ export class Vault {
     }
   }
 
+  /** What a bucket holds copies of, by their names, page by page: not all of them need to be ids. */
+  namesIn(store: CopyStore): AsyncGenerator<string, void, void> {
+    return new KeyCopies(store, this.#platformKeys).names();
+  }
+
+  /**
+   * The keys of a project as a bucket holds them. Changes nothing, and says nothing of what the database holds.
+   *
+   * @throws {ProjectIdInvalid} {ProjectKeysMissing} {ProjectKeysErased} {PlatformKeyUnknown} {VaultUnreadable}
+   */
+  async copyIn(store: CopyStore, projectId: string): Promise<ProjectKeys> {
+    const copy = await new KeyCopies(store, this.#platformKeys).read(checkedId(projectId));
+    if (copy === undefined) throw new ProjectKeysMissing(projectId);
+    if ('problem' in copy) throw copy.problem;
+    if (copy.entry === TOMBSTONE) throw new ProjectKeysErased(projectId);
+    return copy.entry;
+  }
+
+  /** Whether a bucket holds something in the place of the project's keys, and the database nothing. */
+  async isOnlyIn(store: CopyStore, projectId: string): Promise<boolean> {
+    if (await this.#places.hasRow(checkedId(projectId))) return false;
+    return (await new KeyCopies(store, this.#platformKeys).read(projectId)) !== undefined;
+  }
+
+  /**
+   * The keys of a project whose database was lost, taken from the bucket. What is in the database already stays.
+   *
+   * @throws {ProjectIdInvalid} {ProjectKeysMissing} {ProjectKeysErased} {VaultConflict} {VaultBusy}
+   */
+  async takeFromBucket(projectId: string, store: CopyStore): Promise<ProjectKeys> {
+    return this.#places.agree(checkedId(projectId), store, { mayCreate: false });
+  }
+
   /** Fills the database again from the copies in a bucket, after it was lost. What is there already stays. */
   async restoreFromBucket(store: CopyStore): Promise<RestoredVault> {
     const counts = { restored: 0, alreadyThere: 0, erased: 0 };
     const refused: { name: string; reason: string }[] = [];
-    const names = new KeyCopies(store, this.#platformKeys).names();
+    const names = this.namesIn(store);
     const restoreNext = async (): Promise<void> => {
       for (let next = await names.next(); next.done !== true; next = await names.next()) {
         const outcome = await this.restore(next.value, store);
@@ -130,7 +163,7 @@ export class Vault {
   private async restore(name: string, store: CopyStore): Promise<'restored' | 'alreadyThere' | 'erased' | VaultError> {
     try {
       const before = await this.#places.confirmed(checkedId(name));
-      await this.#places.agree(name, store, { mayCreate: false });
+      await this.takeFromBucket(name, store);
       return before === undefined ? 'restored' : 'alreadyThere';
     } catch (error) {
       if (error instanceof ProjectKeysErased) return 'erased';

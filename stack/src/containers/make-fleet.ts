@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { Fleet, HOSTS } from '../fleet.js';
+import { Fleet, HOSTS, ProjectsUnknown } from '../fleet.js';
 import { keptText, privateFolder } from '../private-files.js';
 import { createBuckets } from '../s3/buckets.js';
 import { secretsIn } from '../secrets.js';
+import { foreignDataSetting } from '../stack-settings.js';
 import { until } from '@buckets/patience';
 import { API_URL, PLACE, S3_ENDPOINT } from './places.js';
 
@@ -15,7 +16,7 @@ async function makeFleet(): Promise<void> {
   const fleet = new Fleet(API_URL, adminToken);
   await fleet.addRegions();
   await until(async () => createBuckets(S3_ENDPOINT, s3).then(() => true), { what: 'S3', withinMs: 120_000 });
-  await fleet.addBuckets(S3_ENDPOINT, s3.buckets);
+  await fleet.addBuckets(S3_ENDPOINT, s3.buckets, foreignDataSetting().foreignData);
   for (const host of HOSTS) {
     await fleet.addHost(host);
     const folder = await privateFolder(PLACE.host(host.hostId));
@@ -23,5 +24,10 @@ async function makeFleet(): Promise<void> {
   }
 }
 
-await makeFleet();
-console.log('Regions, buckets and hosts are known.');
+try {
+  await makeFleet();
+  console.log('Regions, buckets and hosts are known.');
+} catch (error) {
+  console.error(error instanceof ProjectsUnknown ? error.message : error);
+  process.exitCode = 1;
+}

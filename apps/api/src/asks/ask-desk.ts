@@ -15,7 +15,7 @@ import {
 } from '@buckets/contracts';
 import { answer, LogRefused, LogUnreachable, ProjectionBehind, type Projector } from '@buckets/log';
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
-import type { DataSource } from 'typeorm';
+import { In, IsNull, Not, type DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
@@ -34,7 +34,7 @@ import {
   type OpenOperation,
   type ProjectState,
 } from '../projects/project-state.js';
-import { BackupRow, ProjectRow } from '../tables/entities.js';
+import { BackupRow, OperationRow, ProjectRow } from '../tables/entities.js';
 import { readAsk } from './read-ask.js';
 
 const AT_ONCE = 200;
@@ -129,6 +129,7 @@ export class AskDesk {
       ...(open.kind === 'tidy' ? { inDoubt: backupsInDoubt(state).slice(0, MAX_LISTED) } : {}),
       hadData: state.hadData,
       running: state.running,
+      beganPosition: open.beganPosition ?? position,
     };
   }
 
@@ -149,9 +150,14 @@ export class AskDesk {
   }
 
   private async unknownBackups(hostId: string, ask: Asks['unknown-backups']['ask']): Promise<UnknownBackups> {
-    const { projectId, backupIds } = ask;
+    const { projectId, operationIds = [] } = ask;
     const state = await this.decider.currentStateOf('project', projectId);
-    return unknownBackups(state, projectId, attemptOf(hostId, ask), backupIds);
+    // Tables that are behind know of fewer ends: what they do not know of stays where it is.
+    const rows = await this.data.getRepository(OperationRow).find({
+      select: { id: true },
+      where: { id: In(operationIds), project_id: projectId, ended_at: Not(IsNull()) },
+    });
+    return unknownBackups(state, projectId, attemptOf(hostId, ask), ask, new Set(rows.map(({ id }) => id)));
   }
 
   private async assignments(hostId: string, { after }: Asks['assignments']['ask']): Promise<Assignments> {

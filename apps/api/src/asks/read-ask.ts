@@ -30,6 +30,7 @@ class RepositoryInitialisedAskBody extends ConfirmAskBody {
 
 class UnknownBackupsAskBody extends ConfirmAskBody {
   @IsArray() @ArrayMaxSize(500) @Matches(BACKUP_ID_PATTERN, { each: true }) backupIds!: string[];
+  @IsOptional() @IsArray() @ArrayMaxSize(500) @Matches(ID_PATTERN, { each: true }) operationIds?: string[];
 }
 
 class AssignmentsAskBody {

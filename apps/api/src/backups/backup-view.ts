@@ -3,12 +3,14 @@ import {
   ACCEPTANCES,
   CONSISTENCY_MODES,
   PARTIAL_REASONS,
+  RECOVERED_ORDERS,
   type Acceptance,
   type ConsistencyMode,
   type PartialReason,
+  type RecoveredOrder,
 } from '@buckets/contracts';
 import type { ProjectKeys } from '../keys/project-keys.js';
-import { Whole } from '../http/described.js';
+import { OptionalWhole, Whole } from '../http/described.js';
 import { FileProblemsView, openProblems } from '../operations/operation-view.js';
 import type { BackupRow, ProjectRow } from '../tables/entities.js';
 
@@ -34,6 +36,16 @@ export class AcceptedView {
   @ApiProperty({ enum: ACCEPTANCES, description: 'Somebody asked for it, or the project has stayed so small' })
   because!: Acceptance;
   @ApiPropertyOptional({ description: 'Who asked for it' }) by?: string;
+}
+
+export class RecoveredView {
+  @ApiProperty() bucketId!: string;
+  @ApiProperty({
+    enum: RECOVERED_ORDERS,
+    description: 'What its place among the others rests on: the log that was lost, or the clock of its host',
+  })
+  orderedBy!: RecoveredOrder;
+  @OptionalWhole({ description: 'Where in the lost log it was allowed to begin' }) beganPosition?: number;
 }
 
 export class BackupView {
@@ -75,6 +87,12 @@ export class BackupView {
     description: 'True where a deletion may have removed it: until it has been looked for, it counts as no good backup',
   })
   inDoubt?: boolean;
+  @ApiPropertyOptional({
+    type: RecoveredView,
+    description:
+      'It was found in its bucket after the log was lost: all that is said of it is what its snapshot says of itself',
+  })
+  recovered?: RecoveredView;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
   @Whole() files!: number;

@@ -1,8 +1,9 @@
 import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { IsOptional, IsString, IsUrl, Length, Matches } from 'class-validator';
+import { IsIn, IsOptional, IsString, IsUrl, Length, Matches } from 'class-validator';
 import { ID_PATTERN } from '@buckets/contracts';
-import { DataSource } from 'typeorm';
+import type { ObjectStore } from '@buckets/object-storage';
+import { DataSource, In } from 'typeorm';
 import { Needs } from '../access/caller.js';
 import { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
@@ -12,8 +13,9 @@ import { Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
-import { BucketRow, RegionRow } from '../tables/entities.js';
+import { BucketRow, ProjectRow, RegionRow } from '../tables/entities.js';
 import { checkBucket } from './check-bucket.js';
+import { mustHoldNone, unknownProjectsIn, type UnknownProjects } from './unknown-projects.js';
 
 export class CreateBucket {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
@@ -26,6 +28,15 @@ export class CreateBucket {
   @ApiProperty() @IsString() @Matches(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/) bucket!: string;
   @ApiProperty() @IsString() @Length(1, 200) accessKeyId!: string;
   @ApiProperty({ writeOnly: true }) @IsString() @Length(1, 500) secretAccessKey!: string;
+  @ApiPropertyOptional({
+    enum: ['accept'],
+    description:
+      'That the bucket is to be used although it holds keys or repositories of projects that the log does not know. They ' +
+      'are left alone',
+  })
+  @IsOptional()
+  @IsIn(['accept'])
+  holdsForeignData?: 'accept';
 }
 
 export class BucketView {
@@ -56,12 +67,17 @@ export class BucketsController {
   }
 
   @Post()
-  @Does('Adds a bucket', 'Its credentials are tried, kept in the vault, and never shown again.')
+  @Does(
+    'Adds a bucket',
+    'Its credentials are tried, kept in the vault, and never shown again. One that holds keys or repositories of projects ' +
+      'that the log does not know is refused (409 `bucket-holds-unknown-projects`, with what was found): the log may be ' +
+      'lost.',
+  )
   @Needs('regions:write')
   @ApiCreatedResponse({ type: BucketView })
   @ApiProblems(404, 409)
   async create(@Body() body: CreateBucket, @Repetition() repetition: Repeatable): Promise<BucketView> {
-    const { regionId, endpoint, s3Region, bucket, accessKeyId, secretAccessKey } = body;
+    const { regionId, endpoint, s3Region, bucket, accessKeyId, secretAccessKey, holdsForeignData } = body;
     if (!(await this.data.getRepository(RegionRow).existsBy({ id: regionId }))) {
       throw new Rejection('region-not-found', `There is no region ${regionId}.`, 404);
     }
@@ -69,7 +85,9 @@ export class BucketsController {
     // The credentials of a bucket that exists stay as they are, whatever becomes of this request.
     if (!(await this.data.getRepository(BucketRow).existsBy({ id }))) {
       const access = { endpoint, region: s3Region, bucket, accessKeyId, secretAccessKey };
-      await checkBucket(access);
+      await checkBucket(access, async (store) => {
+        if (holdsForeignData !== 'accept') mustHoldNone(bucket, await this.unknownProjectsIn(store));
+      });
       await this.keys.storeBucketAccess(id, access);
     }
     const { requestedBy, requestHash } = repetition;
@@ -83,6 +101,13 @@ export class BucketsController {
     };
     await createFixture(this.decider, id, { thing: 'bucket', type: 'created', data }, repetition);
     return viewOf(await this.data.getRepository(BucketRow).findOneByOrFail({ id }));
+  }
+
+  private async unknownProjectsIn(store: ObjectStore): Promise<UnknownProjects> {
+    return unknownProjectsIn(store, async (ids) => {
+      const rows = await this.data.getRepository(ProjectRow).find({ select: { id: true }, where: { id: In(ids) } });
+      return new Set(rows.map(({ id }) => id));
+    });
   }
 }
 

@@ -39,6 +39,10 @@ export class VaultKeys implements ProjectKeys {
     return { masterKey: repositoryKey, recoveryPassword, dataKey };
   }
 
+  async isLeftOver(projectId: string, bucketId: string): Promise<boolean> {
+    return this.vault.isOnlyIn(await this.store(bucketId), projectId);
+  }
+
   async get(projectId: string): Promise<ProjectKeySet> {
     const { repositoryKey, recoveryPassword, dataKey } = await this.vault.get(projectId);
     return { masterKey: repositoryKey, recoveryPassword, dataKey };

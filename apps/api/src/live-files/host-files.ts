@@ -3,6 +3,7 @@ import { subjects, type FilesRequest } from '@buckets/contracts';
 import { ask, Refused, Unanswered } from '@buckets/log';
 import { Problem } from '@buckets/service';
 import { Rejection } from '../decisions/rejection.js';
+import { notAssigned } from '../projects/decide/request-operation.js';
 import type { ProjectRow } from '../tables/entities.js';
 
 const TIMEOUT_MS = 5_000;
@@ -26,9 +27,11 @@ export class HostFiles {
 
   /** @throws {Problem} when the host does not answer, or refuses */
   async step<Result>(project: ProjectRow, step: StepOf): Promise<Result> {
+    const { host_id: hostId } = project;
+    if (hostId === null) throw notAssigned();
     const request = { projectId: project.id, generation: project.generation, ...step };
     try {
-      return await ask<Result>(this.nats, subjects.request(project.host_id, 'files'), request, TIMEOUT_MS);
+      return await ask<Result>(this.nats, subjects.request(hostId, 'files'), request, TIMEOUT_MS);
     } catch (error) {
       if (error instanceof Refused) {
         throw new Rejection(error.code, error.message, STATUS[error.code] ?? (error.refusal.retry ? 503 : 409));
@@ -37,7 +40,7 @@ export class HostFiles {
       throw new Problem({
         code: 'host-unreachable',
         status: 503,
-        detail: `The worker of host ${project.host_id} does not answer. Try again when the host is back.`,
+        detail: `The worker of host ${hostId} does not answer. Try again when the host is back.`,
         retryAfterSeconds: 10,
         cause: error,
       });

@@ -115,6 +115,8 @@ export class KnownLog {
       log.warn({ hosts: hosts.length }, 'The stream of claims is gone: open operations are handed out once more');
     }
     await provisionStreams(jsm, limits);
+    if (info === null)
+      log.info({}, 'There was no log, and no tables knew one: a new one begins here, with nothing in it');
     if (connection !== this.connection) throw new Error('NATS went away meanwhile.');
     if (this.verdict instanceof LogMismatch) log.info('The log is the one again that the tables know');
     this.verdict = 'known';

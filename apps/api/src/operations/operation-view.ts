@@ -56,6 +56,10 @@ export class OrphansView {
   @Whole() total!: number;
   @Whole() removed!: number;
   @ApiProperty({ type: [OrphanView], description: 'The oldest hundred' }) first!: OrphanView[];
+  @OptionalWhole({
+    description: 'How many call themselves backups of operations that the log does not know: they are never removed',
+  })
+  unexplained?: number;
 }
 
 export class BackupsLookedForView {

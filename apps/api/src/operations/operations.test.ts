@@ -243,10 +243,14 @@ describe('operations', () => {
       expect(await get(id)).toMatchObject({ state: 'succeeded', result: { orphans } });
     });
 
-    it('are told which snapshots are no backups, and what may make one yet', async () => {
-      const [backup, tidy] = [`op-${++names}`, `op-${++names}`];
+    it('are told which snapshots are no backups, what may make one yet, and which of their makers have ended', async () => {
+      const [backup, tidy, ended] = [`op-${++names}`, `op-${++names}`, `op-${++names}`];
+      const other = `op-${++names}`;
+      await newProject(requestedEvent(other, 'backup'), event('backup-failed', { operationId: other }));
       const project = await newProject(
         recordedEvent(1),
+        requestedEvent(ended, 'backup'),
+        event('backup-failed', { operationId: ended }),
         requestedEvent(backup, 'backup'),
         requestedEvent(tidy, 'tidy'),
         beganEvent(tidy, 'tidy', 'at-1'),
@@ -257,10 +261,18 @@ describe('operations', () => {
         operationId: tidy,
         attemptId: 'at-1',
         backupIds: [snapshot(1), snapshot(2)],
+        // The last two: of another project, and of nobody.
+        operationIds: [backup, ended, other, 'op-lost'],
       };
       expect(await ask('unknown-backups', about)).toEqual({
-        ok: { backupIds: [snapshot(2)], openOperations: expect.arrayContaining([backup, tidy]) },
+        ok: {
+          backupIds: [snapshot(2)],
+          openOperations: expect.arrayContaining([backup, tidy]),
+          endedOperations: [ended],
+        },
       });
+      const { operationIds: _unsaid, ...ofEarlierVersion } = about;
+      expect(await ask('unknown-backups', ofEarlierVersion)).toMatchObject({ ok: { backupIds: [] } });
       expect(await ask('unknown-backups', { ...about, attemptId: 'at-0' })).toMatchObject({
         refused: { code: 'overtaken', retry: false },
       });

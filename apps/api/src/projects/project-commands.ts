@@ -18,10 +18,12 @@ import type { HostFiles } from '../live-files/host-files.js';
 import { limitsFor, type Limits } from '../operations/limits.js';
 import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
 import { acceptBackup } from './decide/accept-backup.js';
+import { assignProject } from './decide/assign-project.js';
 import { cancelOperation } from './decide/cancel-operation.js';
 import { reportChange, stateFreshness } from './decide/changes.js';
 import { createProject, updateProject } from './decide/create-project.js';
 import { expireOperation, type Expiry } from './decide/expire-operation.js';
+import { generationAbove } from './decide/generation.js';
 import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
 import { NOTHING, type Verdict } from './decide/verdict.js';
 import { undecided, type ProjectState } from './project-state.js';
@@ -58,11 +60,11 @@ export class ProjectCommands {
 
   async create(project: NewProject, repetition: Repeatable): Promise<string> {
     const projectId = project.id ?? repetition.idFor('project');
-    const host = await this.data.getRepository(HostRow).findOneBy({ id: project.hostId });
-    if (host === null) throw new Rejection('host-not-found', `There is no host ${project.hostId}.`, 404);
+    const host = await this.host(project.hostId);
     const bucket = await this.bucketFor(project, host.region_id);
     // Refused before keys are made for it; what still slips through is refused again by the decision.
     const existing = await this.decider.stateOf('project', projectId);
+    const isLeftOver = existing.state === null && (await this.keys.isLeftOver(projectId, bucket.id));
     if (existing.state === null) await this.keys.ensure(projectId, bucket.id);
     const { requestedBy, requestHash } = repetition;
     const data: ProjectCreated = {
@@ -71,7 +73,8 @@ export class ProjectCommands {
       regionId: bucket.region_id,
       bucketId: bucket.id,
       hostId: project.hostId,
-      generation: 1,
+      // What a host still has of a project of that name is not the data of this one.
+      generation: isLeftOver ? generationAbove(0) : 1,
       backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
       ...(project.retention === undefined ? {} : { retention: project.retention }),
       requestedBy,
@@ -90,14 +93,28 @@ export class ProjectCommands {
     return projectId;
   }
 
+  /** Gives a project that was found in its bucket a host. */
+  async assign(projectId: string, hostId: string, repetition: Repeatable): Promise<void> {
+    await this.host(hostId);
+    const assignment = { hostId, ...requester(repetition) };
+    await this.decider.decide('project', projectId, (state) => assignProject(state, projectId, assignment));
+  }
+
   async update(
     projectId: string,
-    change: { title?: string; description?: string; backupIntervalMinutes?: number; retention?: Retention },
+    change: {
+      ownerId?: string;
+      title?: string;
+      description?: string;
+      backupIntervalMinutes?: number;
+      retention?: Retention;
+    },
     requestedBy: string,
   ): Promise<void> {
     await this.existing(projectId);
-    const { backupIntervalMinutes, retention } = change;
+    const { ownerId, backupIntervalMinutes, retention } = change;
     const data: ProjectUpdated = {
+      ...(ownerId === undefined ? {} : { ownerId }),
       ...(await this.sealed(projectId, change)),
       ...(backupIntervalMinutes === undefined ? {} : { backupIntervalMinutes }),
       ...(retention === undefined ? {} : { retention }),
@@ -216,6 +233,12 @@ export class ProjectCommands {
     } catch (error) {
       return error instanceof Rejection && error.code === 'project-folder-missing';
     }
+  }
+
+  private async host(id: string): Promise<HostRow> {
+    const host = await this.data.getRepository(HostRow).findOneBy({ id });
+    if (host === null) throw new Rejection('host-not-found', `There is no host ${id}.`, 404);
+    return host;
   }
 
   private async operation(id: string): Promise<OperationRow | null> {

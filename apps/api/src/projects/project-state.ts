@@ -16,6 +16,8 @@ import {
   type Outcome,
   type PartialReason,
   type Placed,
+  type ProjectCreated,
+  type ProjectRecovered,
   type RestoreChoices,
 } from '@buckets/contracts';
 
@@ -24,7 +26,8 @@ export interface ProjectState {
   ownerId: string;
   regionId: string;
   bucketId: string;
-  hostId: string;
+  /** Null of a project that was found in its bucket and was not assigned since. */
+  hostId: string | null;
   generation: number;
   createdAt: string;
   requestHash?: string;
@@ -74,6 +77,11 @@ export interface KnownBackup extends Placed {
   partialBecause: PartialReason[];
   /** The operation that was to delete it, and ended without a word of its host: the backup may be gone. */
   maybeDeletedBy?: string;
+  /**
+   * It was found in the bucket beside backups of this log, and made under the present assignment, as after an older copy of
+   * the log was put back: whether it is newer than those that were there is not known.
+   */
+  unplaced?: true;
 }
 
 export interface SmallRun {
@@ -92,10 +100,19 @@ type ProjectEvent = LoggedEvent<'project'>;
 /** The state after one more event. Null stands for a project that does not exist. */
 export function evolve(state: ProjectState | null, event: ProjectEvent): ProjectState | null {
   if (event.type === 'created') return state ?? created(event.data, event.time);
+  if (event.type === 'recovered') return state ?? recovered(event.data, event.time);
   if (state === null) return null;
   const operation = operationEvent(event.type);
   if (operation !== null) return evolveOperation(state, event, operation);
   switch (event.type) {
+    case 'assigned': {
+      const { hostId, generation } = event.data;
+      return { ...state, hostId, generation, provisioned: false, running: false };
+    }
+    case 'updated': {
+      const { ownerId } = event.data;
+      return ownerId === undefined ? state : { ...state, ownerId };
+    }
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
       const { dataAttemptId: _there, ...rest } = state;
@@ -135,12 +152,22 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
   }
 }
 
-function created(data: Extract<ProjectEvent, { type: 'created' }>['data'], time: string): ProjectState {
+function created(data: ProjectCreated, time: string): ProjectState {
+  return { ...fromNothing(data, time), hostId: data.hostId };
+}
+
+/** It had data once, wherever they are. */
+function recovered(data: ProjectRecovered, time: string): ProjectState {
+  const { repositoryConfigId } = data;
+  return { ...fromNothing(data, time), hadData: true, ...defined({ repositoryConfigId }) };
+}
+
+function fromNothing(data: ProjectCreated | ProjectRecovered, time: string): ProjectState {
   return {
     ownerId: data.ownerId,
     regionId: data.regionId,
     bucketId: data.bucketId,
-    hostId: data.hostId,
+    hostId: null,
     generation: data.generation,
     createdAt: time,
     ...defined({ requestHash: data.requestHash }),
@@ -223,9 +250,18 @@ function withBackup(state: ProjectState, id: string, change: (backup: KnownBacku
   return Object.hasOwn(backups, id) ? { ...state, backups: { ...backups, [id]: change(backups[id]!) } } : state;
 }
 
-function known(state: ProjectState, { operationId, partialBecause }: BackupRecorded, position: number): KnownBackup {
+function known(
+  state: ProjectState,
+  { operationId, partialBecause, recovered: found, counter }: BackupRecorded,
+  position: number,
+): KnownBackup {
   const beganPosition = beganPositionOf(state, operationId);
-  return { operationId, beganPosition, recordedPosition: position, partialBecause };
+  const hasOthers = Object.values(state.backups).some((other) => other.beganPosition > 0);
+  const isUnplaced = found !== undefined && hasOthers && counter.generation >= state.generation;
+  return {
+    ...{ operationId, beganPosition, recordedPosition: position, partialBecause },
+    ...(isUnplaced ? { unplaced: true } : {}),
+  };
 }
 
 /** Where a backup operation was first allowed to begin; 0 when it ended too long ago for anybody to know. */
@@ -277,16 +313,37 @@ export function backupToRestore(state: ProjectState): string | null {
   return candidates(state).find(({ partialBecause }) => isRestorable(partialBecause))?.id ?? null;
 }
 
-/** What somebody has to choose from before data are restored: newer backups than the good one are flagged. */
+/**
+ * What somebody has to choose from before data are restored: newer backups than the good one are flagged, or one was found
+ * in the bucket of which nobody knows whether it is newer.
+ */
 export function undecided(state: ProjectState): RestoreChoices | null {
   const [newest, ...others] = candidates(state);
-  if (newest === undefined || isRestorable(newest.partialBecause)) return null;
+  if (newest === undefined) return null;
+  if (isRestorable(newest.partialBecause)) {
+    const rival = newest.unplaced ? undefined : others.find((other) => mayBeNewer(other, newest));
+    return rival === undefined ? null : choicesOf(newest, rival);
+  }
   const good = others.find(({ partialBecause }) => isRestorable(partialBecause));
-  if (good === undefined) return null;
-  return {
-    older: { backupId: good.id },
-    newer: { backupId: newest.id, partialBecause: newest.partialBecause },
-  };
+  return good === undefined ? null : choicesOf(good, newest);
+}
+
+/** What a start may bring back: the backup that the product chooses, and one of which nobody knows whether it is newer. */
+export function mayBeRestored(state: ProjectState): string[] {
+  const [chosen, choices] = [backupToRestore(state), undecided(state)];
+  return [
+    ...(chosen === null ? [] : [chosen]),
+    ...(choices !== null && isRestorable(choices.newer.partialBecause) ? [choices.newer.backupId] : []),
+  ];
+}
+
+/** What began after it was found is newer for certain. */
+function mayBeNewer({ unplaced, recordedPosition, partialBecause }: Candidate, newest: Candidate): boolean {
+  return unplaced === true && recordedPosition > newest.beganPosition && isRestorable(partialBecause);
+}
+
+function choicesOf(older: Candidate, { id, partialBecause }: Candidate): RestoreChoices {
+  return { older: { backupId: older.id }, newer: { backupId: id, partialBecause } };
 }
 
 /** The backups that a deletion may have removed. */

@@ -28,7 +28,8 @@ export class ProjectView {
   @ApiPropertyOptional() description?: string;
   @ApiProperty({ description: 'The region of its backups' }) regionId!: string;
   @ApiProperty() bucketId!: string;
-  @ApiProperty() hostId!: string;
+  @ApiPropertyOptional({ description: 'Left out while a project that was found in its bucket is assigned to none' })
+  hostId?: string;
   @Whole({ description: 'Grows by one each time the project gets another host' }) generation!: number;
   @Whole() backupIntervalMinutes!: number;
   @ApiPropertyOptional({ type: RetentionView, description: 'Which backups are kept; all where it is left out' })
@@ -57,7 +58,7 @@ export function projectView(row: ProjectRow, texts: { title?: string; descriptio
     ...texts,
     regionId: row.region_id,
     bucketId: row.bucket_id,
-    hostId: row.host_id,
+    ...(row.host_id === null ? {} : { hostId: row.host_id }),
     generation: row.generation,
     backupIntervalMinutes: row.backup_interval_minutes,
     ...(row.retention === null ? {} : { retention: row.retention }),

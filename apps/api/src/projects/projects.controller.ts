@@ -72,6 +72,7 @@ export class CreateProject {
 }
 
 export class UpdateProject {
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) ownerId?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
   @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
@@ -96,6 +97,12 @@ export class StartProject extends WithLimits {
   @Matches(BACKUP_ID_PATTERN)
   backupId?: string;
 }
+
+export class AssignProject {
+  @ApiProperty() @Matches(ID_PATTERN) hostId!: string;
+}
+
+export class AdoptProject extends WithLimits {}
 
 export class StopProject extends WithLimits {}
 
@@ -175,7 +182,7 @@ export class ProjectsController {
   }
 
   @Patch(':id')
-  @Does('Changes what a project is called, and how often it is backed up')
+  @Does('Changes whose a project is, what it is called, and how often it is backed up')
   @Needs('projects:write')
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
@@ -186,6 +193,43 @@ export class ProjectsController {
   ): Promise<ProjectView> {
     await this.commands.update(id, { ...body }, caller.name);
     return this.get(id);
+  }
+
+  @Post(':id/assign')
+  @Does(
+    'Gives a project a host that has none, as it was found in its bucket',
+    'Nothing is written to the host. A start or a restore then brings a backup; what stands on the host from an earlier ' +
+      'assignment is put aside by that, unless it was adopted before.',
+  )
+  @HttpCode(200)
+  @Needs('projects:write')
+  @ApiOkResponse({ type: ProjectView })
+  @ApiProblems(404, 409)
+  async assign(
+    @Id('project') id: string,
+    @Body() { hostId }: AssignProject,
+    @Repetition() repetition: Repeatable,
+  ): Promise<ProjectView> {
+    await this.commands.assign(id, hostId, repetition);
+    return this.get(id);
+  }
+
+  @Post(':id/adopt')
+  @Does(
+    'Takes what stands in the folders on its host as the data of a project that has none there',
+    'Such as data of an earlier assignment, where they are newer than any backup.',
+  )
+  @Needs('projects:write')
+  @Begins(OperationView)
+  @ApiProblems(404, 409)
+  async adopt(
+    @Id('project') id: string,
+    @Body() { limits }: AdoptProject,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    const wanted = { params: { adopt: true }, limits };
+    return this.operations.accepted(await this.commands.request(id, 'provision', wanted, repetition), response);
   }
 
   @Post(':id/start')

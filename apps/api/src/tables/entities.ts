@@ -84,7 +84,8 @@ export class ProjectRow {
   @Column({ type: 'text', nullable: true }) description!: string | null;
   @Column({ type: 'text' }) region_id!: string;
   @Column({ type: 'text' }) bucket_id!: string;
-  @Index('project_host') @Column({ type: 'text' }) host_id!: string;
+  /** Null of a project that was found in its bucket and was not assigned since. */
+  @Index('project_host') @Column({ type: 'text', nullable: true }) host_id!: string | null;
   @Column({ type: 'int' }) generation!: number;
   @Column({ type: 'int' }) backup_interval_minutes!: number;
   /** Null where all backups are kept. */

@@ -24,6 +24,11 @@ import { TablesProjection } from './tables-projection.js';
 
 jest.setTimeout(90_000);
 
+const RECOVERED = {
+  ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', generation: 700, backupIntervalMinutes: 60 },
+  ...{ repositoryConfigId: snapshot('c'), requestedBy: 'recover-from-buckets' },
+};
+
 type Fact = Pick<LoggedEvent, 'thing' | 'type' | 'id'> & { data: object };
 
 describe("the API's tables", () => {
@@ -149,6 +154,28 @@ describe("the API's tables", () => {
     ]);
   });
 
+  it('show a project that was found in its bucket, without a host until it is assigned to one', async () => {
+    await clear();
+    const recovered = { bucketId: 'b1', orderedBy: 'clock' as const };
+    const found = event('backup-recorded', { ...record(1, 'op-lost'), hostId: 'h9', recovered });
+    const story = [event('recovered', RECOVERED), found].map((each) => ({ ...each, id: 'p1' }));
+    await write(story);
+    const shown = { id: 'p1', owner_id: 'unknown', title: null, provisioned: false, freshness: 'unknown' };
+    expect(await rowOf('project')).toEqual([expect.objectContaining({ ...shown, host_id: null, generation: 700 })]);
+    expect(await rowOf('backup')).toEqual([
+      expect.objectContaining({ began_position: 0, record: expect.objectContaining({ recovered }) as unknown }),
+    ]);
+    await clear();
+    const more = [
+      event('assigned', { hostId: 'h1', generation: 701, requestedBy: 'admin' }),
+      event('updated', { ownerId: 'ada', requestedBy: 'admin' }),
+    ];
+    await write([...story, ...more.map((each) => ({ ...each, id: 'p1' }))]);
+    expect(await rowOf('project')).toEqual([
+      expect.objectContaining({ ...shown, host_id: 'h1', generation: 701, owner_id: 'ada' }),
+    ]);
+  });
+
   it('lose a backup that was deleted, and keep what is of other projects', async () => {
     await clear();
     const both = [...READY, recordedEvent(1)];
@@ -216,8 +243,10 @@ const fact: fc.Arbitrary<Fact> = fc
       fc.constant(fixture('api-key', 'created', { name: 'K', tokenHash: 'h', scopes: ['admin'] })),
       fc.constant(fixture('api-key', 'revoked', {})),
       fc.constant(event('created', created)),
+      fc.constant(event('recovered', RECOVERED)),
+      fc.constant(event('assigned', { hostId: 'h2', generation: 9, requestedBy: 'admin' })),
       fc
-        .constantFrom({ title: 't' }, { description: 'd', backupIntervalMinutes: 5 })
+        .constantFrom({ title: 't', ownerId: 'o' }, { description: 'd', backupIntervalMinutes: 5 })
         .map((of) => fixture('project', 'updated', of)),
       operationId.map((operation) => requestedEvent(operation, 'backup', { n: 1 })),
       operationId.map((operation) => requestedEvent(operation, 'start')),

@@ -112,32 +112,24 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
   switch (event.type) {
     case 'created':
       views.projects.put({
-        id,
-        owner_id: event.data.ownerId,
+        ...newProjectRow(event),
         title: event.data.title ?? null,
         description: event.data.description ?? null,
-        region_id: event.data.regionId,
-        bucket_id: event.data.bucketId,
         host_id: event.data.hostId,
-        generation: event.data.generation,
-        backup_interval_minutes: event.data.backupIntervalMinutes,
         retention: storedRetention(event.data.retention),
-        provisioned: false,
-        running: false,
-        freshness: 'never',
-        stale_since: null,
-        freshness_reason: 'The project was never backed up.',
-        covered_by: null,
-        freshness_at: null,
-        created_at: time,
-        provision_operation_id: null,
-        in_doubt: [],
-        position,
+      });
+      break;
+    case 'recovered':
+      views.projects.put({
+        ...newProjectRow(event),
+        freshness: 'unknown',
+        freshness_reason: 'It was found in its bucket, and has no host yet.',
       });
       break;
     case 'updated': {
-      const { title, description, backupIntervalMinutes, retention } = event.data;
+      const { ownerId, title, description, backupIntervalMinutes, retention } = event.data;
       views.projects.patch([id], {
+        ...(ownerId === undefined ? {} : { owner_id: ownerId }),
         ...(title === undefined ? {} : { title }),
         ...(description === undefined ? {} : { description }),
         ...(backupIntervalMinutes === undefined ? {} : { backup_interval_minutes: backupIntervalMinutes }),
@@ -194,6 +186,37 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
   if (row !== null && (row.provisioned !== provisioned || row.running !== running || row.generation !== generation)) {
     views.projects.put({ ...row, provisioned, running, host_id: hostId, generation });
   }
+}
+
+function newProjectRow({
+  id,
+  data,
+  time,
+  position,
+}: LoggedEvent<'project'> & { type: 'created' | 'recovered' }): ProjectRow {
+  return {
+    id,
+    owner_id: data.ownerId,
+    title: null,
+    description: null,
+    region_id: data.regionId,
+    bucket_id: data.bucketId,
+    host_id: null,
+    generation: data.generation,
+    backup_interval_minutes: data.backupIntervalMinutes,
+    retention: null,
+    provisioned: false,
+    running: false,
+    freshness: 'never',
+    stale_since: null,
+    freshness_reason: 'The project was never backed up.',
+    covered_by: null,
+    freshness_at: null,
+    created_at: time,
+    provision_operation_id: null,
+    in_doubt: [],
+    position,
+  };
 }
 
 function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind, step }: OperationEvent): void {

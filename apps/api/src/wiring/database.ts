@@ -7,6 +7,7 @@ import { AddRetention1764100000000 } from '../tables/add-retention.migration.js'
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
+import { ProjectsWithoutHost1764400000000 } from '../tables/projects-without-host.migration.js';
 
 /** Connects, and brings the schemas `api` and `vault` up to date. `patient` for work without time limits. */
 export async function openDatabase(
@@ -27,6 +28,7 @@ export async function openDatabase(
       AddLimitsAndCancel1764000000000,
       AddRetention1764100000000,
       ChoicesByTheLog1764200000000,
+      ProjectsWithoutHost1764400000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

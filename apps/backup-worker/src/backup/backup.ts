@@ -1,4 +1,11 @@
-import type { BackupRecord, ChangeCounter, ConsistencyMode } from '@buckets/contracts';
+import {
+  operationTag,
+  suspiciousLoss,
+  unwitnessedRecord,
+  type BackupRecord,
+  type ChangeCounter,
+  type ConsistencyMode,
+} from '@buckets/contracts';
 import { SnapshotNotFound, type Repository, type Snapshot } from '@buckets/repository';
 import type { ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
@@ -15,14 +22,13 @@ import { rusticCall } from '../operations/rustic-call.js';
 import { unlessAborted, whenThereIsRoom } from '../operations/waiting.js';
 import type { Hooks } from '../hooks/hook.js';
 import type { Budget } from '../queue/budget.js';
-import { operationTag, ProjectRepository } from '../repository/project-repository.js';
+import { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription, writeDescription } from '../repository/snapshot-description.js';
 import { ROOT_NAMES, type HostFolders, type Inspection, type ProvisionedRecords } from '../restore/index.js';
 import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
 import { lacksOf, whyPartial } from './lacks.js';
 import { prove, type Proof } from './proof.js';
-import { suspiciousLoss } from './shrinkage.js';
 import { consistencyOf, openSource } from './source.js';
 
 /** What a rustic that backs up is expected to take; measured with 1.5 GB of random data at 1.6 GB, as a rule far less. */
@@ -171,28 +177,8 @@ export class BackupWork implements Work<'backup'> {
 
   /** An earlier attempt got as far as the snapshot: it is claimed, not made again. */
   private claimEarlier(attempt: Attempt<'backup'>, snapshot: Snapshot): Ending {
-    const { beganAt, counter, consistency } = readDescription(snapshot, attempt.projectId);
-    const count = (name: string): number => Number(snapshot.summary?.[name] ?? 0);
-    const text = (name: string): string => String(snapshot.summary?.[name] ?? snapshot.time);
-    const record: BackupRecord = {
-      backupId: snapshot.id,
-      operationId: attempt.intent.operationId,
-      beganAt,
-      endedAt: new Date(text('backup_end')).toISOString(),
-      counter,
-      consistency: { mode: consistency, movedWhileReading: true },
-      // Nobody has seen what the attempt that was cut off had to say of its files.
-      partialBecause: ['unwitnessed'],
-      unreadable: { total: 0, first: [] },
-      files: count('total_files_processed'),
-      folders: count('total_dirs_processed'),
-      bytes: count('total_bytes_processed'),
-      bytesAdded: count('data_added'),
-      bytesStored: count('data_added_packed'),
-      filesNew: count('files_new'),
-      filesChanged: count('files_changed'),
-      ...(snapshot.parent === undefined ? {} : { parentId: snapshot.parent }),
-    };
+    const { operationId } = attempt.intent;
+    const record = { ...unwitnessedRecord(snapshot, readDescription(snapshot, attempt.projectId)), operationId };
     const { partialBecause } = record;
     return endingOf({
       ...record,
@@ -206,9 +192,13 @@ export class BackupWork implements Work<'backup'> {
     counter: ChangeCounter,
     consistency: ConsistencyMode,
   ): string {
-    const { projectId: project, intent } = attempt;
+    const { projectId: project, intent, grant } = attempt;
     const { generation, operationId: operation } = intent;
-    return writeDescription({ project, host: this.hostId, generation, operation, beganAt, counter, consistency });
+    const { beganPosition } = grant;
+    return writeDescription({
+      ...{ project, host: this.hostId, generation, operation, beganAt, counter, consistency },
+      ...(beganPosition === undefined ? {} : { beganPosition }),
+    });
   }
 }
 

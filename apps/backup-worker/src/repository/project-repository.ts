@@ -1,4 +1,4 @@
-import { isId, type Grant } from '@buckets/contracts';
+import { operationTag, type Grant } from '@buckets/contracts';
 import { S3ObjectStore } from '@buckets/object-storage';
 import {
   indexPacks,
@@ -89,17 +89,4 @@ export class ProjectRepository implements AsyncDisposable {
     this.store.destroy();
     return Promise.resolve();
   }
-}
-
-const TAG = 'operation:';
-
-/** Ties a snapshot to the operation that made it. */
-export function operationTag(operationId: string): string {
-  return `${TAG}${operationId}`;
-}
-
-/** The operation that made a snapshot; undefined when it was none of this product's. */
-export function operationOf({ tags }: Pick<Snapshot, 'tags'>): string | undefined {
-  const id = tags.find((tag) => tag.startsWith(TAG))?.slice(TAG.length);
-  return isId(id) ? id : undefined;
 }

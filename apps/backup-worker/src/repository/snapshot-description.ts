@@ -1,4 +1,4 @@
-import { LAYOUT, type SnapshotDescription } from '@buckets/contracts';
+import { descriptionOf, LAYOUT, type SnapshotDescription } from '@buckets/contracts';
 import type { Snapshot } from '@buckets/repository';
 import { AttemptFailed } from '../operations/operation.js';
 
@@ -15,18 +15,7 @@ export function writeDescription(fields: Omit<SnapshotDescription, 'layout' | 'v
  * @throws {AttemptFailed} `unknown-layout` for a snapshot without it, or of another project
  */
 export function readDescription(snapshot: Snapshot, projectId: string): SnapshotDescription {
-  const value = parsed(snapshot.description);
-  if (value?.layout !== LAYOUT || value.project !== projectId || snapshot.hostname !== projectId) {
-    throw new AttemptFailed('unknown-layout', 'This snapshot is not a backup of this project in layout v2.');
-  }
-  return value as SnapshotDescription;
-}
-
-function parsed(text: string | undefined): Partial<SnapshotDescription> | null {
-  try {
-    return JSON.parse(text ?? 'null') as Partial<SnapshotDescription> | null;
-  } catch {
-    // Not ours: the caller says so.
-    return null;
-  }
+  const description = descriptionOf(snapshot, projectId);
+  if (description !== null) return description;
+  throw new AttemptFailed('unknown-layout', 'This snapshot is not a backup of this project in layout v2.');
 }

@@ -1,4 +1,12 @@
-import { ROOTS, type BackupRecord, type ProjectProvisioned, type RestoreResult, type Root } from '@buckets/contracts';
+import {
+  isRestorable,
+  ROOTS,
+  type BackupRecord,
+  type ProjectProvisioned,
+  type RestoreChoices,
+  type RestoreResult,
+  type Root,
+} from '@buckets/contracts';
 import { endedEarly, hookEnvironment, type Hooks } from '../hooks/hook.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
 import { asFailure, withFacts } from '../operations/failures.js';
@@ -98,13 +106,7 @@ export class StartWork implements Work<'start'> {
       return { here: 'restored', restore, record: grant.restore };
     }
     if (grant.undecided !== undefined) {
-      const { older, newer } = grant.undecided;
-      throw new AttemptFailed(
-        'newer-backups-are-flagged',
-        `The data of the project are not on its host, and its newest backup ${newer.backupId} is suddenly ` +
-          `${newer.partialBecause.includes('empty') ? 'empty' : 'shrunken'}. Nothing was restored: start it again with ` +
-          `the backupId that the project is to be restored from, of that one or of ${older.backupId}, the last good one.`,
-      );
+      throw new AttemptFailed('newer-backups-are-flagged', whyUndecided(grant.undecided));
     }
     const allowEmpty = intent.allowEmpty ?? false;
     if (grant.hadData && !allowEmpty) {
@@ -160,4 +162,14 @@ function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
     result: { restore },
     provisioned: provisioned('restored', restore.roots, restore.backupId),
   };
+}
+
+function whyUndecided({ older, newer: { backupId, partialBecause } }: RestoreChoices): string {
+  const why = isRestorable(partialBecause)
+    ? `nobody knows whether ${backupId}, which was found in its bucket after a loss of the log, is its newest backup`
+    : `its newest backup ${backupId} is suddenly ${partialBecause.includes('empty') ? 'empty' : 'shrunken'}`;
+  return (
+    `The data of the project are not on its host, and ${why}. Nothing was restored: start it again with the backupId ` +
+    `that the project is to be restored from, of that one or of ${older.backupId}, the last good one.`
+  );
 }

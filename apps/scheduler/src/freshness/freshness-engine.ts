@@ -208,9 +208,10 @@ export class FreshnessEngine implements ActivityListener {
   ): Pick<Parameters<typeof freshnessOf>[0], 'report' | 'hostSeenAt'> {
     const { board, requests, silenceLimitMs } = this.parts;
     const { id, hostId, provisioned, backups } = project;
+    if (hostId === null) return {};
     const hostSeenAt = board.seenAt(hostId);
     const heard = hostSeenAt !== undefined && now - hostSeenAt <= silenceLimitMs;
-    const known = board.reportOf(project);
+    const known = board.reportOf({ ...project, hostId });
     const wanted = provisioned && backups.length > 0 && known?.current !== true;
     if (wanted && heard && board.isHeardLive(hostId)) requests.need(hostId, id);
     else requests.settle(hostId, id);

@@ -8,7 +8,8 @@ import type { Said } from './statements.js';
 /** What the log says of a project. */
 export interface ProjectFacts {
   id: string;
-  hostId: string;
+  /** Null of a project that was not assigned to one yet. */
+  hostId: string | null;
   generation: number;
   provisioned: boolean;
   createdAt: number;

@@ -70,6 +70,42 @@ describe('a project', () => {
     expect(after(['provisioned', { generation: 1 }]).project.provisioned_at).toBe(BEGAN + 2000);
   });
 
+  it('that was found in its bucket has no host before it is assigned to one', () => {
+    const { hostId: _none, ...found } = { ...project, generation: 700 };
+    const recovered = evolve(null, logged('recovered', found, 1))!;
+    expect(recovered.project).toMatchObject({ host_id: null, generation: 700, provisioned_at: null, retention: null });
+    const assigned = evolve(recovered, logged('assigned', { hostId: 'host-2', generation: 701 }, 2))!;
+    expect(assigned.project).toMatchObject({ host_id: 'host-2', generation: 701, provisioned_at: null });
+    const rows = evolve(assigned, logged('provisioned', { generation: 701 }, 3));
+    expect(rows!.project.provisioned_at).toBe(BEGAN + 3000);
+  });
+
+  it('whose backups were found in its bucket has them on the days that they say, and any new one is newer', () => {
+    const found = (backupId: string, day: number): [ProjectEvent['type'], object] => [
+      'backup-recorded',
+      {
+        ...recorded(`lost-${backupId}`, backupId),
+        beganAt: new Date(BEGAN - day * 86_400_000).toISOString(),
+        recovered: { bucketId: 'north', orderedBy: 'clock' },
+      },
+    ];
+    const rows = after(
+      found('b1', 2),
+      found('b2', 1),
+      ['backup-requested', requested('op')],
+      ['backup-began', began('op')],
+      ['backup-recorded', recorded('op', 'b3')],
+    );
+    const placed = [...rows.backups.values()].map((row) => [row!.id, row!.began_position, row!.recorded_position]);
+    expect(placed).toEqual([
+      ['b1', 0, 2],
+      ['b2', 0, 3],
+      ['b3', 5, 6],
+    ]);
+    expect(rows.backups.get('b1')!.began_at).toBe(BEGAN - 2 * 86_400_000);
+    expect(rows.backups.get('b2')!.began_at).toBe(BEGAN - 86_400_000);
+  });
+
   it('gets another interval, and keeps it when something else is updated', () => {
     const rows = after(['updated', { backupIntervalMinutes: 5 }], ['updated', { title: 'sealed' }]);
     expect(rows.project.backup_interval_minutes).toBe(5);

@@ -32,6 +32,7 @@ export const REMEMBERED_BACKUPS = 20;
 /** A project's rows after one more of its events. Null for a project that does not exist. */
 export function evolve(rows: ProjectRows | null, event: LoggedEvent<'project'>): ProjectRows | null {
   if (event.type === 'created') return created(event);
+  if (event.type === 'recovered') return recovered(event);
   if (rows === null) return null;
   const next = evolveKnown(rows, event);
   return { ...next, project: { ...next.project, position: event.position } };
@@ -49,6 +50,11 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
         ...(retention === undefined ? {} : { retention: storedRetention(retention) }),
       };
       return { ...rows, project: { ...project, ...changed } };
+    }
+    case 'assigned': {
+      const { hostId, generation } = event.data;
+      const assigned = { host_id: hostId, generation, provisioned_at: null, running: false };
+      return { ...rows, project: { ...project, ...assigned } };
     }
     case 'provisioned': {
       if (event.data.generation !== project.generation) return rows;
@@ -71,12 +77,13 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
       return { ...rows, project: { ...project, ...stated } };
     }
     case 'backup-recorded': {
-      const { backupId, operationId, counter, partialBecause } = event.data;
+      const { backupId, operationId, counter, partialBecause, recovered, beganAt } = event.data;
       const operation = rows.operations.find(({ id }) => id === operationId);
       const row: BackupRow = {
         project_id: project.id,
         id: backupId,
-        began_at: operation?.began_at ?? Date.parse(event.time),
+        // Of what was found in a bucket the log knows no moment: all of them would fall on the day they were found.
+        began_at: operation?.began_at ?? Date.parse(recovered === undefined ? event.time : beganAt),
         began_position: operation?.began_position ?? 0,
         recorded_position: event.position,
         counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
@@ -103,13 +110,31 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
   }
 }
 
-function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 'created' }): ProjectRows {
-  const project: ProjectRow = {
+function created(event: LoggedEvent<'project'> & { type: 'created' }): ProjectRows {
+  const { hostId, retention } = event.data;
+  return ofNew({ ...newProject(event), host_id: hostId, retention: storedRetention(retention) });
+}
+
+function recovered(event: LoggedEvent<'project'> & { type: 'recovered' }): ProjectRows {
+  return ofNew(newProject(event));
+}
+
+function ofNew(project: ProjectRow): ProjectRows {
+  return { project, operations: [], backups: new Map() };
+}
+
+function newProject({
+  id,
+  data,
+  time,
+  position,
+}: LoggedEvent<'project'> & { type: 'created' | 'recovered' }): ProjectRow {
+  return {
     id,
-    host_id: data.hostId,
+    host_id: null,
     generation: data.generation,
     backup_interval_minutes: data.backupIntervalMinutes,
-    retention: storedRetention(data.retention),
+    retention: null,
     created_at: Date.parse(time),
     provisioned_at: null,
     running: false,
@@ -130,7 +155,6 @@ function created({ id, data, time, position }: LoggedEvent<'project'> & { type: 
     doubts_since: null,
     position,
   };
-  return { project, operations: [], backups: new Map() };
 }
 
 function evolveOperation(

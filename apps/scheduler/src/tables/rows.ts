@@ -18,7 +18,8 @@ const moment = { type: 'timestamptz', transformer: { to: dateOrNull, from: milli
 @Entity({ schema: 'scheduler', name: 'project' })
 export class ProjectRow {
   @PrimaryColumn({ type: 'text' }) id!: string;
-  @Column({ type: 'text' }) host_id!: string;
+  /** Null of a project that was found in its bucket and was not assigned since. */
+  @Column({ type: 'text', nullable: true }) host_id!: string | null;
   @Column({ type: 'int' }) generation!: number;
   @Column({ type: 'int' }) backup_interval_minutes!: number;
   /** Null where all backups are kept. */

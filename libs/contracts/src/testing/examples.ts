@@ -43,7 +43,12 @@ const result = {
   },
   hook: { exitCode: -1, output: 'sealed:1:output' },
   createdRoots: ['persist' as const],
-  orphans: { total: 2, removed: 1, first: [{ backupId: snapshot, at, operationId: 'op-1', removed: true }] },
+  orphans: {
+    total: 2,
+    removed: 1,
+    first: [{ backupId: snapshot, at, operationId: 'op-1', removed: true }],
+    unexplained: 1,
+  },
   lookedFor: { there: [snapshot], gone: ['cd'.repeat(32)] },
 };
 
@@ -104,8 +109,19 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
       backupIntervalMinutes: 60,
       retention: { last: 3, daily: 7, weekly: 4, monthly: 12 },
     },
+    recovered: {
+      ...requested,
+      ownerId: 'someone',
+      regionId: 'zrh',
+      bucketId: 'b1',
+      generation: 734_001,
+      backupIntervalMinutes: 60,
+      repositoryConfigId: snapshot,
+    },
+    assigned: { ...requested, hostId: 'h1', generation: 734_002 },
     updated: {
       ...requested,
+      ownerId: 'somebody-else',
       title: 'sealed:1:new',
       description: 'sealed:1:text',
       backupIntervalMinutes: 1,
@@ -121,7 +137,11 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
       coveredBy: snapshot,
     },
     'repository-initialised': { configId: snapshot, operationId: 'op-1' },
-    'backup-recorded': { ...backupRecord, hostId: 'h1' },
+    'backup-recorded': {
+      ...backupRecord,
+      hostId: 'h1',
+      recovered: { bucketId: 'b1', orderedBy: 'log', beganPosition: 42 },
+    },
     'backup-deleted': { backupId: snapshot, operationId: 'op-1' },
     'backup-accepted': { backupId: snapshot, because: 'asked-for', requestedBy: 'key/k1' },
     'backup-found': { backupId: snapshot, operationId: 'op-1' },

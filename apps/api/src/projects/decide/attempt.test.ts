@@ -122,21 +122,34 @@ describe('the confirmation of an attempt that is to be cancelled', () => {
 describe('snapshots that are no backups', () => {
   const tidy = [...READY, recordedEvent(1), requestedEvent('op-2', 'backup'), requestedEvent('op-1', 'tidy')];
   const begun = given(...tidy, beganEvent('op-1', 'tidy', 'at-1'));
-  const ids = [snapshot(1), snapshot(2)];
+  const backupIds = [snapshot(1), snapshot(2)];
+  const operationIds = ['op-0', 'op-2', 'op-9'];
+  const ENDED = new Set(['op-0']);
 
-  it('are told apart for the attempt that has the say, beside what may make one yet', () => {
-    expect(unknownBackups(begun, 'p1', attempt, ids)).toEqual({
+  it('are told apart for the attempt that has the say, beside what may make one yet, and what has ended', () => {
+    expect(unknownBackups(begun, 'p1', attempt, { backupIds, operationIds }, ENDED)).toEqual({
       backupIds: [snapshot(2)],
       openOperations: ['op-2', 'op-1'],
+      endedOperations: ['op-0'],
     });
   });
 
+  it('have an open operation, whatever a table says of its end', () => {
+    const { endedOperations } = unknownBackups(begun, 'p1', attempt, { backupIds, operationIds }, new Set(['op-2']));
+    expect(endedOperations).toEqual([]);
+  });
+
+  it('are not told to a host that does not say who made them: it would remove all of them', () => {
+    expect(unknownBackups(begun, 'p1', attempt, { backupIds }, ENDED)).toMatchObject({ backupIds: [] });
+  });
+
   it.each(overtaken)('are not told to %s', (_, other, code) => {
-    expectRejection(() => unknownBackups(begun, 'p1', other, ids), code, 409);
+    expectRejection(() => unknownBackups(begun, 'p1', other, { backupIds, operationIds }, ENDED), code, 409);
   });
 
   it('are not told to an earlier attempt', () => {
-    expectRejection(() => unknownBackups(begun, 'p1', { ...attempt, attemptId: 'at-0' }, ids), 'overtaken', 409);
+    const earlier = { ...attempt, attemptId: 'at-0' };
+    expectRejection(() => unknownBackups(begun, 'p1', earlier, { backupIds, operationIds }, ENDED), 'overtaken', 409);
   });
 });
 

@@ -63,18 +63,33 @@ export function confirmAttempt(state: ProjectState | null, projectId: string, at
   throw new Rejection('cancel-requested', 'The operation is to end: somebody has cancelled it.', 409);
 }
 
-/** Which of these snapshots are no backups of the project, for the attempt that has the say. */
+/** Snapshots in a project's repository, and the operations that they name as their makers. */
+export interface SnapshotsInQuestion {
+  backupIds: readonly string[];
+  operationIds?: readonly string[];
+}
+
+/**
+ * Which of these snapshots are no backups of the project, for the attempt that has the say, and of which of their makers
+ * it is known how they ended. A host of an earlier version, which does not say who made them, would remove all that are
+ * none: it is told of none.
+ *
+ * @param ended those of the operations that are the project's and have ended
+ */
 export function unknownBackups(
   state: ProjectState | null,
   projectId: string,
   attempt: Attempt,
-  backupIds: readonly string[],
+  { backupIds, operationIds }: SnapshotsInQuestion,
+  ended: ReadonlySet<string>,
 ): UnknownBackups {
   withTheSay(state, projectId, attempt);
   const { backups, operations } = existing(state, projectId);
+  const isOpen = (id: string): boolean => Object.hasOwn(operations, id);
   return {
-    backupIds: backupIds.filter((id) => !Object.hasOwn(backups, id)),
+    backupIds: operationIds === undefined ? [] : backupIds.filter((id) => !Object.hasOwn(backups, id)),
     openOperations: Object.keys(operations),
+    endedOperations: (operationIds ?? []).filter((id) => ended.has(id) && !isOpen(id)),
   };
 }
 

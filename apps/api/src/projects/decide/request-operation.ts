@@ -1,6 +1,12 @@
-import type { NewEvent, NewIntent, OperationKind, OperationLimits } from '@buckets/contracts';
+import {
+  isRestorable,
+  type NewEvent,
+  type NewIntent,
+  type OperationKind,
+  type OperationLimits,
+} from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { backupToRestore, isBeingForgotten, undecided, type ProjectState } from '../project-state.js';
+import { isBeingForgotten, mayBeRestored, undecided, type ProjectState } from '../project-state.js';
 import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {
@@ -10,7 +16,7 @@ export interface Requester {
 
 export interface OperationRequest {
   operationId: string;
-  kind: Exclude<OperationKind, 'provision'>;
+  kind: OperationKind;
   params: Record<string, unknown>;
   limits: OperationLimits;
   at: string;
@@ -29,6 +35,8 @@ export const MAX_OPEN_OPERATIONS = 50;
 export function requestOperation(state: ProjectState | null, projectId: string, request: OperationRequest): Verdict {
   const project = existing(state, projectId);
   if (openOperation(project, request.operationId) !== undefined) return NOTHING;
+  const { hostId, generation } = project;
+  if (hostId === null) throw notAssigned();
   if (Object.keys(project.operations).length >= MAX_OPEN_OPERATIONS) {
     throw new Rejection(
       'too-many-operations',
@@ -37,14 +45,14 @@ export function requestOperation(state: ProjectState | null, projectId: string, 
     );
   }
   ALLOWED[request.kind](project, request);
-  return requested(projectId, project, request);
+  return requested(projectId, { hostId, generation }, request);
 }
 
 /** The fact that an operation was asked for, and the intent that has it carried out. */
 export function requested(
   projectId: string,
   { hostId, generation }: { hostId: string; generation: number },
-  { operationId, kind, params, limits, at, by }: Omit<OperationRequest, 'kind'> & { kind: OperationKind },
+  { operationId, kind, params, limits, at, by }: OperationRequest,
 ): Verdict {
   const { requestedBy, requestHash } = by;
   const hash = requestHash === undefined ? {} : { requestHash };
@@ -58,8 +66,20 @@ export function requested(
 
 type Check = (project: ProjectState, request: OperationRequest) => void;
 
+const BRINGS_DATA: readonly OperationKind[] = ['provision', 'restore', 'start'];
+
 /** What must be so for each kind of operation. */
-const ALLOWED: Record<OperationRequest['kind'], Check> = {
+const ALLOWED: Record<OperationKind, Check> = {
+  provision: (project) => {
+    if (project.provisioned) throw refused('project-has-data', 'The data of the project are on its host already.');
+    const other = Object.values(project.operations).find(({ kind }) => BRINGS_DATA.includes(kind));
+    if (other === undefined) return;
+    throw refused(
+      'project-gets-data',
+      `A ${other.kind} is under way, which may bring the data. Wait until it has ended.`,
+    );
+  },
+
   backup: ({ provisioned }) => {
     if (provisioned) return;
     throw refused(
@@ -90,8 +110,11 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
     if (choices === null || (project.provisioned && !dataAreMissing)) return;
     throw new Rejection(
       'newer-backups-are-flagged',
-      'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
-        'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
+      isRestorable(choices.newer.partialBecause)
+        ? 'The data of the project are not on its host, and nobody knows which of two backups is the newest, as one was ' +
+            'found in its bucket after a loss of the log: name one of both as backupId.'
+        : 'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
+            'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
       409,
       { choices },
     );
@@ -105,8 +128,8 @@ const ALLOWED: Record<OperationRequest['kind'], Check> = {
       throw refused('backup-being-deleted', 'This backup is being deleted already.');
     }
     // What it has read may be older than what is decided on here.
-    if (requestedBy === SCHEDULER && backupId === backupToRestore(project)) {
-      throw refused('last-good-backup', 'A start would restore this backup. Only a person may delete it.');
+    if (requestedBy === SCHEDULER && mayBeRestored(project).includes(backupId)) {
+      throw refused('last-good-backup', 'A start may restore this backup. Only a person may delete it.');
     }
     // A start may bring any backup back: which one is known only when it is granted.
     const user = Object.values(project.operations).find(
@@ -130,6 +153,14 @@ function mustBeToRestore(project: ProjectState, id: unknown): void {
 function idOfKnown(project: ProjectState, id: unknown): string {
   knownBackup(project, id);
   return id as string;
+}
+
+/** Nobody can do anything for a project that has no host. */
+export function notAssigned(): Rejection {
+  return refused(
+    'project-not-assigned',
+    'The project was found in its bucket and has no host yet. Assign it to one: POST /v1/projects/{id}/assign.',
+  );
 }
 
 function refused(code: string, detail: string): Rejection {

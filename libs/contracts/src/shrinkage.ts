@@ -1,4 +1,5 @@
-import type { BackupRecord, PartialReason } from '@buckets/contracts';
+import type { BackupRecord } from './backup.js';
+import type { PartialReason } from './vocabulary.js';
 
 /**
  * A source that holds no more than a tenth of the last good backup's bytes is more likely broken than tidied up. What

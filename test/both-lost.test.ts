@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { S3ObjectStore } from '@buckets/object-storage';
+import { compareTrees, describeTree, differenceText, removeTree, type TreeDescription } from '@buckets/trees';
+import { execa } from 'execa';
+import { CLONE } from '../stack/src/clone.js';
+import { ProjectsUnknown } from '../stack/src/fleet.js';
+import type { Backup, Problem, Project } from './running/api.js';
+import { growHardTree } from './running/hard-tree.js';
+import { operator } from './running/operator.js';
+import { EU, Product } from './running/product.js';
+import { snapshotsOf } from './running/repositories.js';
+
+jest.setTimeout(240_000);
+
+/** A restore's holes come out in whole chunks of 8 MiB at most. */
+const AS_RESTORED = { allocated: { notMoreThanBy: 8 * 2 ** 20 }, topFolder: false };
+const SERVICES = ['api', 'scheduler', `worker-${EU}`];
+const RECOVERED = /A project (is|would be) known again/;
+
+let product: Product;
+const pictures: Record<string, TreeDescription[]> = { atlas: [], boreas: [] };
+const backups: Record<string, string[]> = { atlas: [], boreas: [] };
+
+beforeAll(async () => {
+  product = await Product.start({ services: SERVICES });
+  for (const id of ['atlas', 'boreas']) {
+    await product.newProject(id);
+    const small = { seed: id.length, smallFiles: 60, bytes: 2_000_000, sparseBytes: 20_000_000 };
+    await growHardTree(join(product.folder(id), 'project'), small);
+    await writeFile(join(product.folder(id), 'persist', 'state'), 'the first');
+  }
+  await backUp('atlas');
+  await writeFile(join(product.folder('atlas'), 'persist', 'state'), 'the second');
+  await backUp('atlas');
+  await backUp('boreas');
+  await product.newProject('corona');
+});
+afterAll(() => product[Symbol.asyncDispose]());
+
+async function backUp(id: string): Promise<void> {
+  const { state, result } = await product.backUp(id);
+  expect(state).toBe('succeeded');
+  backups[id]!.unshift(result!.backupId!);
+  pictures[id]!.unshift(await describeTree(product.folder(id)));
+}
+
+/** NATS and Postgres are gone, with all that they knew. */
+async function loseBoth(): Promise<void> {
+  await product.stack.stop();
+  for (const name of ['nats', 'postgres']) await rm(join(product.dataDir, name), { recursive: true });
+}
+
+async function startAgain(foreignData?: 'accept'): Promise<void> {
+  const { dataDir } = product;
+  product = await Product.start({ services: SERVICES, dataDir, ...(foreignData === undefined ? {} : { foreignData }) });
+}
+
+const differences = async (id: string, picture: TreeDescription) =>
+  compareTrees(picture, await describeTree(product.folder(id)), AS_RESTORED).map(differenceText);
+const project = (id: string) => product.api.project(id);
+const tidy = (id: string) => product.api.done(`/v1/projects/${id}/tidy`, { remove: true, graceSeconds: 0 });
+const snapshotIds = async (id: string) => (await snapshotsOf(product, id)).map((snapshot) => snapshot.id).toSorted();
+const recoveredIn = (said: string) =>
+  said
+    .split('\n')
+    .filter((line) => RECOVERED.test(line))
+    .map((line) => JSON.parse(line) as { projectId: string; isNew: boolean; backups: number })
+    .toSorted((a, b) => (a.projectId < b.projectId ? -1 : 1));
+const FOUND = [
+  { projectId: 'atlas', isNew: true, backups: 2 },
+  { projectId: 'boreas', isNew: true, backups: 1 },
+  { projectId: 'corona', isNew: true, backups: 0 },
+];
+const NOTHING_NEW = FOUND.map(({ projectId }) => ({ projectId, isNew: false, backups: 0 }));
+
+describe('when NATS and Postgres are lost', () => {
+  let generation: number;
+
+  beforeAll(loseBoth);
+
+  it('the product refuses to start beside buckets that hold projects, and names the ways out', async () => {
+    const starting = startAgain();
+    await expect(starting).rejects.toThrow(ProjectsUnknown);
+    await expect(starting).rejects.toThrow(
+      /keys of 3 projects and the repositories of 2 .*\(such as atlas, boreas, corona\)/,
+    );
+    await expect(starting).rejects.toThrow(/recover-from-buckets[^]*BUCKETS_FOREIGN_DATA=accept/);
+  });
+
+  it('npm start says so to its caller, and ends with a failure', async () => {
+    const node = join(CLONE, 'node_modules', '.bin', 'node');
+    const env = { BUCKETS_DATA_DIR: product.dataDir };
+    const program = join(CLONE, 'stack', 'dist', 'start.js');
+    const { exitCode, stderr } = await execa(node, [program], { env, reject: false, timeout: 120_000 });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('npm run recover-from-buckets');
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it('a dry run says what would be recovered, and changes nothing', async () => {
+    const said = recoveredIn(await operator(product, 'recover-from-buckets', '--dry-run'));
+    expect(said).toMatchObject(FOUND);
+  });
+
+  it('a recovery makes projects, keys and backups known again; repeated, it does nothing', async () => {
+    const said = await operator(product, 'recover-from-buckets');
+    expect(recoveredIn(said)).toMatchObject(FOUND);
+    const secrets = await readFile(join(product.dataDir, 'secrets', 's3-eu-west.json'), 'utf8');
+    expect(said).not.toContain((JSON.parse(secrets) as { secretAccessKey: string }).secretAccessKey);
+
+    expect(recoveredIn(await operator(product, 'recover-from-buckets'))).toMatchObject(NOTHING_NEW);
+  });
+
+  it('the product starts again, and knows of the projects what their buckets tell, as such', async () => {
+    await startAgain();
+    const atlas = await project('atlas');
+    expect(atlas).toMatchObject({ provisioned: false, running: false });
+    expect(atlas).not.toHaveProperty('hostId');
+    generation = atlas.generation;
+    expect(generation).toBeGreaterThan(1);
+    const known = await product.api.backups('atlas');
+    expect(known.map(({ id }) => id)).toEqual(backups['atlas']);
+    const positions = known.map(({ recovered }) => recovered!.beganPosition!);
+    expect(positions[0]).toBeGreaterThan(positions[1]!);
+    expect(known[0]).toMatchObject({
+      ...{ partialBecause: ['unwitnessed'], hostId: EU, beganPosition: 0 },
+      recovered: { bucketId: 'eu-west', orderedBy: 'log' },
+    } satisfies Partial<Backup>);
+  });
+
+  it('nothing is done for a project before it is assigned, and no host is written to by that', async () => {
+    const refused = await product.api.call<Problem>('POST', '/v1/projects/atlas/backups');
+    expect(refused).toMatchObject({ status: 409, body: { code: 'project-not-assigned' } });
+    for (const id of ['atlas', 'boreas', 'corona']) {
+      const assigned = await product.api.post<Project>(`/v1/projects/${id}/assign`, { hostId: EU }, 200);
+      expect(assigned).toMatchObject({ hostId: EU, provisioned: false });
+    }
+    expect((await project('atlas')).generation).toBe(generation + 1);
+    expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);
+    const stale = await product.api.call<Problem>('POST', '/v1/projects/atlas/backups');
+    expect(stale).toMatchObject({ status: 409, body: { code: 'project-has-no-data' } });
+  });
+
+  it('a start brings the data back where they are lost, byte by byte', async () => {
+    await removeTree(product.folder('atlas'));
+    // Which files the backup lacked is lost, so nobody can say that all is there.
+    expect(await product.start('atlas')).toMatchObject({
+      state: 'partial',
+      result: { restore: { backupId: backups['atlas']![0], problems: { total: 0 } } },
+    });
+    expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);
+    await product.stop('atlas');
+    expect(await product.restore('atlas', backups['atlas']![1]!)).toMatchObject({ state: 'partial' });
+    expect(await differences('atlas', pictures['atlas']![1]!)).toEqual([]);
+  });
+
+  it('data that are still on their host, newer than any backup, can be adopted', async () => {
+    await writeFile(join(product.folder('boreas'), 'persist', 'state'), 'changed since the backup');
+    expect(await product.api.done('/v1/projects/boreas/adopt')).toMatchObject({ state: 'succeeded' });
+    await backUp('boreas');
+    await removeTree(product.folder('boreas'));
+    expect(await product.start('boreas')).toMatchObject({ result: { restore: { backupId: backups['boreas']![0] } } });
+    expect(await differences('boreas', pictures['boreas']![0]!)).toEqual([]);
+    await product.stop('boreas');
+  });
+
+  it('a project that was never backed up is not made an empty one in silence; its data can be adopted', async () => {
+    expect(await product.start('corona')).toMatchObject({ state: 'failed' });
+    expect(await product.api.done('/v1/projects/corona/adopt')).toMatchObject({ state: 'succeeded' });
+    expect(await product.start('corona')).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('a tidy finds nothing, and takes nothing', async () => {
+    const before = await snapshotIds('boreas');
+    expect(await tidy('boreas')).toMatchObject({ state: 'succeeded', result: { orphans: { total: 0 } } });
+    expect(await snapshotIds('boreas')).toEqual(before);
+  });
+
+  it('once all goes on, a recovery while the product runs adds nothing', async () => {
+    expect(recoveredIn(await operator(product, 'recover-from-buckets'))).toMatchObject(NOTHING_NEW);
+    expect((await product.api.backups('boreas')).map(({ id }) => id)).toEqual(backups['boreas']);
+  });
+});
+
+describe('when both are lost, and the buckets are used as they are', () => {
+  const others = () => backups['atlas']!.toSorted();
+
+  beforeAll(async () => {
+    await loseBoth();
+    await startAgain('accept');
+  });
+
+  it('a project of the same name takes none of the old snapshots away, and a tidy tells of them', async () => {
+    // What the host still has of it is not taken for the data of the new one.
+    const { provisionOperationId } = await product.api.post<Project>('/v1/projects', { id: 'atlas', hostId: EU });
+    expect(await product.api.ended(provisionOperationId)).toMatchObject({ state: 'failed' });
+    await rm(product.folder('atlas'), { recursive: true });
+    expect(await product.api.done('/v1/projects/atlas/start')).toMatchObject({ state: 'succeeded' });
+    await product.stop('atlas');
+    await backUp('atlas');
+    const tidied = await tidy('atlas');
+    expect(tidied).toMatchObject({
+      ...{ state: 'partial', code: 'unexplained-backups' },
+      result: { orphans: { total: 2, removed: 0, unexplained: 2 } },
+    });
+    expect(tidied.reason).toContain('recover-from-buckets');
+    expect(await snapshotIds('atlas')).toEqual(others());
+  });
+
+  it('a recovery makes them backups of it again, older than what was made since', async () => {
+    await operator(product, 'recover-from-buckets');
+    expect((await product.api.backups('atlas')).map(({ id }) => id)).toEqual(backups['atlas']);
+    expect(await tidy('atlas')).toMatchObject({ state: 'succeeded', result: { orphans: { total: 0 } } });
+    expect(await snapshotIds('atlas')).toEqual(others());
+  });
+
+  it('a start restores the newest of all', async () => {
+    await removeTree(product.folder('atlas'));
+    expect(await product.start('atlas')).toMatchObject({
+      ...{ state: 'succeeded' },
+      result: { restore: { backupId: backups['atlas']![0] } },
+    });
+    expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);
+  });
+});
+
+describe('what cannot be recovered', () => {
+  it('is named with why, and all others are recovered regardless', async () => {
+    const { endpoint, region, accessKeyId, secretAccessKey } = product.stack.access.s3;
+    const store = new S3ObjectStore({ endpoint, region, accessKeyId, secretAccessKey, bucket: 'buckets-eu-west' });
+    try {
+      await store.put('keys/corvus', Buffer.from('no key'));
+      await store.put('projects/draco/config', Buffer.from('no config'));
+      const damaged = `projects/boreas/snapshots/${backups['boreas']![1]}`;
+      await store.put(damaged, Buffer.from('no snapshot'));
+    } finally {
+      store.destroy();
+    }
+    await loseBoth();
+    const failing = operator(product, 'recover-from-buckets');
+    await expect(failing).rejects.toThrow();
+    const said = await failing.catch((error: { stdout: string }) => error.stdout);
+    expect(said).toMatch(/"name":"corvus".*do not open/);
+    expect(said).toMatch(/"name":"draco".*no copy of its keys/);
+    expect(said).toMatch(new RegExp(`"name":"boreas".*1 snapshots were left out.*${backups['boreas']![1]}`));
+    expect(recoveredIn(said)).toMatchObject([
+      { projectId: 'atlas', isNew: true, backups: 3 },
+      { projectId: 'boreas', isNew: true, backups: 1 },
+      { projectId: 'corona', isNew: true, backups: 0 },
+    ]);
+  });
+});
+
+describe('when the log alone is lost', () => {
+  it('nothing is recovered from buckets: the journal has all of it', async () => {
+    await rm(join(product.dataDir, 'nats'), { recursive: true });
+    const failing = operator(product, 'recover-from-buckets');
+    await expect(failing).rejects.toThrow('npm run restore-log');
+    expect(await operator(product, 'restore-log')).toContain('The log is as the tables know it');
+  });
+});
