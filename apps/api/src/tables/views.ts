@@ -129,6 +129,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         freshness_reason: 'The project was never backed up.',
         covered_by: null,
         freshness_at: null,
+        unwatched: false,
         created_at: time,
         provision_operation_id: null,
         in_doubt: [],
@@ -146,13 +147,14 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       break;
     }
     case 'freshness-changed': {
-      const { freshness, staleSince, reason, coveredBy } = event.data;
+      const { freshness, staleSince, reason, coveredBy, watched } = event.data;
       views.projects.patch([id], {
         freshness,
         stale_since: staleSince ?? null,
         freshness_reason: reason,
         covered_by: coveredBy ?? null,
         freshness_at: time,
+        unwatched: watched === false,
       });
       break;
     }
