@@ -107,11 +107,16 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   if (covering !== undefined) {
     const { watched } = report;
     const look = lastLook(report, facts.reportHeardAt ?? now);
-    if (look === undefined && !watched) return unknown('Nobody watches it, and its host does not say when it last looked.');
+    if (look === undefined && !watched)
+      return unknown('Nobody watches it, and its host does not say when it last looked.');
     if (look !== undefined && now > look.isEnoughUntil) return unknown(NOT_LOOKED_AT);
     const fresh = { freshness: 'fresh', coveredBy: covering.backupId, counter } as const;
     if (watched) return { ...fresh, reason: 'A backup holds everything.' };
-    return { ...fresh, reason: 'A backup holds all that its host saw when it last looked: nobody watches it.', watched };
+    return {
+      ...fresh,
+      reason: 'A backup holds all that its host saw when it last looked: nobody watches it.',
+      watched,
+    };
   }
   // Each backup gives a moment before which nothing happened that it lacks; the latest such moment says most.
   const since = complete.map((backup) => firstLacking(backup, report, facts)!);

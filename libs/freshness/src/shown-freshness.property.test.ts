@@ -96,10 +96,26 @@ describe('what has grown old says who is silent', () => {
   const longAgo = NOW - LIMIT - 1;
   it.each([
     ['nobody', lately, 'fresh', 'A backup holds everything.'],
-    ['the scheduler', { ...lately, byLogAt: longAgo }, 'unknown', 'The scheduler is silent: nobody can say how it is now.'],
+    [
+      'the scheduler',
+      { ...lately, byLogAt: longAgo },
+      'unknown',
+      'The scheduler is silent: nobody can say how it is now.',
+    ],
     ['whoever is known to be', { byLogAt: longAgo, silence: 'NATS is away.' }, 'unknown', 'NATS is away.'],
+    [
+      'the scheduler, whose last word was of a host heard a moment before',
+      { byLogAt: NOW - LIMIT + 1, byHostAt: longAgo },
+      'unknown',
+      'The scheduler is silent: nobody can say how it is now.',
+    ],
     ['its host', { ...lately, byHostAt: longAgo }, 'unknown', 'Its host is silent, or what it tells is not complete.'],
-    ['nothing of it', { ...lately, unstatedSince: longAgo }, 'unknown', 'The scheduler could not state yet how it is now.'],
+    [
+      'nothing of it',
+      { ...lately, unstatedSince: longAgo },
+      'unknown',
+      'The scheduler could not state yet how it is now.',
+    ],
   ])('%s', (_, by, freshness, reason) => {
     expect(show(fresh, by, NOW)).toMatchObject({ freshness, reason });
   });

@@ -50,18 +50,21 @@ export function shownFreshness(
   const restsOnHost = stated.freshness === 'fresh' || stated.freshness === 'stale';
   const at = Math.min(now, byLogAt, unstatedSince, restsOnHost ? byHostAt : now);
   const known = at === NEVER ? {} : { confirmedAt: at };
-  const isOld = (moment: number): boolean => now - moment > limitMs;
-  if (isOld(at)) {
-    const reason = isOld(byLogAt)
-      ? (silence ?? 'The scheduler is silent: nobody can say how it is now.')
-      : isOld(unstatedSince)
-        ? 'The scheduler could not state yet how it is now.'
-        : 'Its host is silent, or what it tells is not complete.';
-    return { freshness: 'unknown', reason, ...known };
-  }
+  if (now - at > limitMs) return { freshness: 'unknown', reason: whySilent(), ...known };
   if (stated.freshness !== 'fresh' || stated.watched !== false) return { ...stated, ...known };
-  if (lookedAt === NEVER) return { freshness: 'unknown', reason: 'Nobody watches it, and no look at it is known.', ...known };
+  if (lookedAt === NEVER)
+    return { freshness: 'unknown', reason: 'Nobody watches it, and no look at it is known.', ...known };
   return { ...stated, ...known, asOf: Math.min(at, lookedAt) };
+
+  /** The scheduler's own silence is the reason where it makes the greater part of that age. */
+  function whySilent(): string {
+    if (now - byLogAt > limitMs || now - byLogAt >= byLogAt - at) {
+      return silence ?? 'The scheduler is silent: nobody can say how it is now.';
+    }
+    return unstatedSince === at
+      ? 'The scheduler could not state yet how it is now.'
+      : 'Its host is silent, or what it tells is not complete.';
+  }
 }
 
 const NEVER = Number.NEGATIVE_INFINITY;

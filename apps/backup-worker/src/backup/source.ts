@@ -110,7 +110,9 @@ async function closeSnapshot(
   }));
   if (failure === undefined) return undefined;
   return {
-    result: { afterCommand: { exitCode: exitCode ?? -1, output: `${output.trim()}\n${failure}.`.trim().slice(-MAX_OUTPUT) } },
+    result: {
+      afterCommand: { exitCode: exitCode ?? -1, output: `${output.trim()}\n${failure}.`.trim().slice(-MAX_OUTPUT) },
+    },
     left: ["The command after a backup has failed: the project may still be frozen, or its files' snapshot be there."],
   };
 }

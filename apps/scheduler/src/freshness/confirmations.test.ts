@@ -69,21 +69,27 @@ describe('a confirmation', () => {
     const host = fc.constantFrom('eu-1', 'us-1');
     const open = fc.record({ projectId: fc.constantFrom('a', 'b', 'c'), hostId: host, since });
     fc.assert(
-      fc.property(since, since, since, fc.array(open, { maxLength: 3 }), (logAt, waitingSince, completeAt, unstated) => {
-        const hosts = [{ hostId: 'eu-1', completeAt }];
-        for (const { hostId, data } of confirmationsAt(
-          known({ log: { at: logAt, position: 1 }, waitingSince, hosts, unstated }),
-          NOW,
-        )) {
-          const asOf = NOW - data.agoMs;
-          expect(asOf).toBeLessThanOrEqual(Math.min(logAt, waitingSince, hostId === NO_HOST ? NOW : completeAt));
-          for (const each of unstated.filter((one) => one.hostId === hostId && one.since < asOf)) {
-            expect(data.unstated.some(({ projectId, ms }) => projectId === each.projectId && NOW - ms <= each.since)).toBe(
-              true,
-            );
+      fc.property(
+        since,
+        since,
+        since,
+        fc.array(open, { maxLength: 3 }),
+        (logAt, waitingSince, completeAt, unstated) => {
+          const hosts = [{ hostId: 'eu-1', completeAt }];
+          for (const { hostId, data } of confirmationsAt(
+            known({ log: { at: logAt, position: 1 }, waitingSince, hosts, unstated }),
+            NOW,
+          )) {
+            const asOf = NOW - data.agoMs;
+            expect(asOf).toBeLessThanOrEqual(Math.min(logAt, waitingSince, hostId === NO_HOST ? NOW : completeAt));
+            for (const each of unstated.filter((one) => one.hostId === hostId && one.since < asOf)) {
+              expect(
+                data.unstated.some(({ projectId, ms }) => projectId === each.projectId && NOW - ms <= each.since),
+              ).toBe(true);
+            }
           }
-        }
-      }),
+        },
+      ),
     );
   });
 });

@@ -96,7 +96,8 @@ export class Confirmations {
         await this.tick(signal);
         failed = false;
       } catch (error) {
-        if (!failed && !signal.aborted) this.parts.log.warn({ error }, 'What was stated cannot be confirmed; trying again');
+        if (!failed && !signal.aborted)
+          this.parts.log.warn({ error }, 'What was stated cannot be confirmed; trying again');
         failed = true;
       }
       await pause(this.parts.everyMs, undefined, { signal }).catch(() => undefined);
