@@ -98,8 +98,10 @@ it.each([
       // It was said to be fresh for no longer than this after the last word.
       expect(Date.now() - Date.parse(seen.confirmedAt!)).toBeGreaterThan(LIMIT_MS);
     }
-    const ready = await product.api.call<{ warnings?: object }>('GET', '/health/ready', { token: null });
-    if (ready.status === 200) expect(ready.body.warnings).toHaveProperty('freshness');
+    await until(async () => {
+      const { status, body } = await product.api.call<{ warnings?: object }>('GET', '/health/ready', { token: null });
+      return status === 503 || 'freshness' in (body.warnings ?? {});
+    });
     parts.forEach(resume);
     await becomes('atlas', 'stale');
     await becomes('steady', 'fresh');
