@@ -20,7 +20,7 @@ export class Heartbeat {
     private readonly folder: string,
     private readonly dataRoot: Pick<DataRoot, 'problem'>,
     private readonly controlPlane: ControlPlane,
-    private readonly reports: Pick<ReportNumbers, 'sum'>,
+    private readonly reports: Pick<ReportNumbers, 'sum' | 'from'>,
     private readonly projects: LocalProjects,
     private readonly operations: Operations,
     private readonly log: Logger,
@@ -52,6 +52,7 @@ export class Heartbeat {
         dataRoot: problem?.state ?? 'here',
         projectsInTrouble: this.projects.inTrouble.length,
         reported: this.reports.sum,
+        reportedFrom: this.reports.from,
       },
     });
   }

@@ -170,7 +170,7 @@ class Worker implements OnApplicationShutdown {
       scanEveryMs,
       maxWatchedFolders,
     });
-    const projects = new LocalProjects(controlPlane, folders, records, changes, log, report);
+    const projects = new LocalProjects(controlPlane, folders, records, changes, log, report, () => numbers.beginAnew());
     const budget = new Budget({ cpus, memoryBytes });
     const restoring = new Restoring(projectRestore, rustic, budget);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));

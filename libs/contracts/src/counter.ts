@@ -64,4 +64,6 @@ export class HostReport {
    * earlier version does not say.
    */
   @Optional() @Count() reported?: number;
+  /** The first number that counts for that sum: all was reported anew from there on. */
+  @Optional() @Count(1) reportedFrom?: number;
 }

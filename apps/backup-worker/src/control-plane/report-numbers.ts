@@ -5,11 +5,17 @@
 export class ReportNumbers {
   private readonly latest = new Map<string, number>();
   private last = 0;
+  private first = 1;
   private total = 0;
 
   /** Of the latest report on each project. */
   get sum(): number {
     return this.total;
+  }
+
+  /** The first number that counts. */
+  get from(): number {
+    return this.first;
   }
 
   /** For a report that goes out now. */
@@ -18,5 +24,12 @@ export class ReportNumbers {
     this.total += this.last - (this.latest.get(projectId) ?? 0);
     this.latest.set(projectId, this.last);
     return this.last;
+  }
+
+  /** All is reported anew: what is not, is of projects that are no longer here. */
+  beginAnew(): void {
+    this.latest.clear();
+    this.total = 0;
+    this.first = this.last + 1;
   }
 }

@@ -57,9 +57,9 @@ describe('a sign of life', () => {
     const { data, ...report } = project(incarnation, 1, projectId) as Extract<ReceivedActivity, { name: 'project' }>;
     return { ...report, data: { ...data, number } };
   };
-  const sign = (reported: number, incarnation = 'first'): ReceivedActivity => {
+  const sign = (reported: number, incarnation = 'first', reportedFrom = 1): ReceivedActivity => {
     const { data, ...of } = host(incarnation) as Extract<ReceivedActivity, { name: 'host' }>;
-    return { ...of, data: { ...data, reported } };
+    return { ...of, data: { ...data, reported, reportedFrom } };
   };
   const completeAt = (board: ActivityBoard) => [...board.complete()][0]!.completeAt;
 
@@ -83,6 +83,18 @@ describe('a sign of life', () => {
     board.hear(numbered(1, 'atlas', 'second'), { at: 210, live: true });
     board.hear(sign(1, 'second'), { at: 220, live: true });
     expect(completeAt(board)).toBe(220);
+  });
+
+  it('is complete without the reports on projects that are no longer there, once all was reported anew', () => {
+    for (const missing of [true, false]) {
+      const board = heard([numbered(1, 'gone'), 100], [numbered(2), 110]);
+      const fresh = missing ? heard([numbered(2), 110]) : board;
+      expect(fresh.hear(sign(3), { at: 120, live: true }).isComplete).toBe(!missing);
+      fresh.hear(numbered(3), { at: 130, live: true });
+      expect(fresh.hear(sign(3, 'first', 3), { at: 140, live: true }).isComplete).toBe(true);
+      fresh.hear(numbered(4, 'new'), { at: 150, live: true });
+      expect(fresh.hear(sign(7, 'first', 3), { at: 160, live: true }).isComplete).toBe(true);
+    }
   });
 
   it('of a host of an earlier version is taken as it is', () => {

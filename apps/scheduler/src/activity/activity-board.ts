@@ -49,7 +49,7 @@ export class ActivityBoard {
     if (newProcess) {
       host.earlier = host.process;
       host.process = { incarnation: data.incarnation, seenAt: at };
-      host.sum = sumOfNumbers(host);
+      countFrom(host, 1);
     }
     host.process.seenAt = Math.max(host.process.seenAt, at);
     host.live ||= live;
@@ -58,8 +58,10 @@ export class ActivityBoard {
       keep(host, activity.projectId, { report: activity.data, heardAt: at });
       return { hostId, ...process, projectId: activity.projectId };
     }
+    const { reported, reportedFrom = host.countsFrom } = activity.data;
+    if (reportedFrom !== host.countsFrom) countFrom(host, reportedFrom);
     // A host of an earlier version does not number its reports.
-    const isComplete = activity.data.reported === undefined || activity.data.reported === host.sum;
+    const isComplete = reported === undefined || reported === host.sum;
     if (isComplete) host.completeAt = Math.max(host.completeAt ?? at, at);
     return { hostId, ...process, isComplete };
   }
@@ -112,11 +114,13 @@ interface Host {
   reports: Map<string, HeardReport>;
   /** Of the numbers of the reports that its present process has made: as that one tells it, unless one is missing. */
   sum: number;
+  /** The first number that counts for that: what was not reported again since is of projects that are no longer there. */
+  countsFrom: number;
   completeAt?: number;
 }
 
 function newHost(incarnation: string, seenAt: number): Host {
-  return { process: { incarnation, seenAt }, live: false, reports: new Map(), sum: 0 };
+  return { process: { incarnation, seenAt }, live: false, reports: new Map(), sum: 0, countsFrom: 1 };
 }
 
 function keep(host: Host, projectId: string, heard: HeardReport): void {
@@ -130,12 +134,13 @@ function keep(host: Host, projectId: string, heard: HeardReport): void {
   reports.delete(oldest!);
 }
 
-function sumOfNumbers(host: Host): number {
-  let sum = 0;
-  for (const heard of host.reports.values()) sum += numberOf(heard, host);
-  return sum;
+function countFrom(host: Host, first: number): void {
+  host.countsFrom = first;
+  host.sum = 0;
+  for (const heard of host.reports.values()) host.sum += numberOf(heard, host);
 }
 
-function numberOf(heard: HeardReport | undefined, { process }: Host): number {
-  return heard?.report.incarnation === process.incarnation ? (heard.report.number ?? 0) : 0;
+function numberOf(heard: HeardReport | undefined, { process, countsFrom }: Host): number {
+  const { incarnation, number = 0 } = heard?.report ?? {};
+  return incarnation === process.incarnation && number >= countsFrom ? number : 0;
 }
