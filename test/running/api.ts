@@ -10,11 +10,13 @@ export interface Operation {
   endedAt?: string;
   code?: string;
   reason?: string;
+  left?: string[];
   progress?: { phase: string; bytesDone: number };
   result?: {
     backupId?: string;
     createdRoots?: string[];
     hook?: { exitCode: number; output: string };
+    afterCommand?: { exitCode: number; output: string };
     restore?: {
       backupId: string;
       roots: string[];
@@ -58,6 +60,9 @@ export interface Freshness {
   reason: string;
   staleSince?: string;
   coveredBy?: string;
+  confirmedAt?: string;
+  watched?: boolean;
+  asOf?: string;
 }
 
 export interface Project {

@@ -5,7 +5,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { connectToNats, Log, Projector } from '@buckets/log';
 import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { PlatformKeys } from '@buckets/vault';
-import { Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { SteadyTables } from './access/steady-tables.js';
 import { TokenGuard } from './access/token-guard.js';
@@ -35,6 +35,7 @@ import { OperationStream } from './operations/operation-stream.js';
 import { Operations } from './operations/operations.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { ProgressBoard } from './operations/progress-board.js';
+import { ConfirmedFreshness } from './projects/confirmed-freshness.js';
 import { ProjectCommands } from './projects/project-commands.js';
 import { ProjectsController } from './projects/projects.controller.js';
 import { RegionsController } from './regions/regions.controller.js';
@@ -136,7 +137,7 @@ function decisions(settings: ApiSettings): Provider[] {
   ];
 }
 
-function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Provider[] {
+function waysIn({ adminToken, hostsSigningKey, hostsAccount, freshnessLimitMs }: ApiSettings): Provider[] {
   return [
     // Guards are asked in this order.
     { provide: APP_GUARD, useFactory: (projector: Projector) => new SteadyTables(projector), inject: [Projector] },
@@ -157,6 +158,22 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
       provide: ProgressBoard,
       useFactory: (nats: NatsConnection, jsm: JetStreamManager, log: Logger) => new ProgressBoard(nats, jsm, log),
       inject: [NATS, JETSTREAM, LOGGER],
+    },
+    {
+      provide: ConfirmedFreshness,
+      useFactory: (projector: Projector, registry: Registry, log: Logger) => {
+        const freshness = new ConfirmedFreshness({ projector, limitMs: freshnessLimitMs, log });
+        new Gauge({
+          name: 'buckets_freshness_unconfirmed_seconds',
+          help: 'How long ago what is shown of freshness was confirmed, as far as it rests on the log',
+          registers: [registry],
+          collect() {
+            this.set(freshness.unconfirmedMs / 1000);
+          },
+        });
+        return freshness;
+      },
+      inject: [Projector, Registry, LOGGER],
     },
     {
       provide: Operations,
@@ -201,7 +218,19 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount }: ApiSettings): Pro
     {
       provide: Lifecycle,
       useFactory: Lifecycle.start,
-      inject: [NATS, DataSource, KnownLog, Projector, ProgressBoard, AskDesk, CommandDesk, PROJECT_KEYS, HealthChecks],
+      inject: [
+        NATS,
+        JETSTREAM,
+        DataSource,
+        KnownLog,
+        Projector,
+        ProgressBoard,
+        ConfirmedFreshness,
+        AskDesk,
+        CommandDesk,
+        PROJECT_KEYS,
+        HealthChecks,
+      ],
     },
   ];
 }
@@ -213,6 +242,8 @@ async function forgetWhenAway(nats: NatsConnection, decider: Decider): Promise<v
 
 /** Begins and ends what works by itself: tables first, then whoever reads them. */
 class Lifecycle implements OnApplicationShutdown {
+  private readonly stopping = new AbortController();
+
   private constructor(
     private readonly nats: NatsConnection,
     private readonly data: DataSource,
@@ -227,10 +258,12 @@ class Lifecycle implements OnApplicationShutdown {
   static async start(
     this: void,
     nats: NatsConnection,
+    jsm: JetStreamManager,
     data: DataSource,
     known: KnownLog,
     projector: Projector,
     board: ProgressBoard,
+    freshness: ConfirmedFreshness,
     asks: AskDesk,
     commands: CommandDesk,
     keys: VaultKeys,
@@ -246,10 +279,14 @@ class Lifecycle implements OnApplicationShutdown {
     for (const [name, part] of Object.entries({ log: known, projection: projector })) {
       health.register({ name, check: () => (part.trouble ? Promise.reject(part.trouble) : Promise.resolve()) });
     }
-    return new Lifecycle(nats, data, known, projector, board, asks, commands, keys);
+    health.warn({ name: 'freshness', look: () => Promise.resolve(freshness.warning()) });
+    const lifecycle = new Lifecycle(nats, data, known, projector, board, asks, commands, keys);
+    void freshness.listen(jetstream(nats), jsm, lifecycle.stopping.signal);
+    return lifecycle;
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
     await this.asks.close();
     await this.commands.close();
     this.board.close();

@@ -3,6 +3,7 @@ import { serviceSettings } from '@buckets/service';
 import {
   bytes,
   defineSettings,
+  duration,
   durations,
   integer,
   secret,
@@ -38,6 +39,13 @@ export const apiSettings = defineSettings({
     min: 1,
     max: 5,
     describe: 'Copies of each stream: 3 in a cluster',
+  }),
+  freshnessLimitMs: duration('BUCKETS_FRESHNESS_LIMIT', {
+    default: '1m',
+    min: '1s',
+    describe:
+      'How long ago the freshness of a project may have been confirmed before it is shown as unknown: longer than ' +
+      'BUCKETS_HOST_SILENCE_LIMIT, so that a silent host is told as such',
   }),
   logBytes: bytes('BUCKETS_LOG_BYTES', {
     default: '50GiB',

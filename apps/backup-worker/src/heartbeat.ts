@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { newId } from '@buckets/contracts';
 import type { Logger } from '@buckets/service';
 import type { ControlPlane } from './control-plane/control-plane.js';
+import type { ReportNumbers } from './control-plane/report-numbers.js';
 import type { DataRoot } from './data-root/data-root.js';
 import type { LocalProjects } from './local-projects/local-projects.js';
 import type { Operations } from './operations/operations.js';
@@ -19,6 +20,7 @@ export class Heartbeat {
     private readonly folder: string,
     private readonly dataRoot: Pick<DataRoot, 'problem'>,
     private readonly controlPlane: ControlPlane,
+    private readonly reports: Pick<ReportNumbers, 'sum' | 'from'>,
     private readonly projects: LocalProjects,
     private readonly operations: Operations,
     private readonly log: Logger,
@@ -49,6 +51,8 @@ export class Heartbeat {
         freeBytes,
         dataRoot: problem?.state ?? 'here',
         projectsInTrouble: this.projects.inTrouble.length,
+        reported: this.reports.sum,
+        reportedFrom: this.reports.from,
       },
     });
   }

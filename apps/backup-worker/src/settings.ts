@@ -60,7 +60,17 @@ export const workerSettings = defineSettings({
   scanEveryMs: duration('BUCKETS_SCAN_INTERVAL', {
     default: '15m',
     min: '1s',
-    describe: "How often each project's files are looked through for changes that no watcher saw",
+    describe:
+      "How often each project's files are looked through for changes that no watcher saw; those of a project that " +
+      'cannot be watched at least every 5 minutes. What was not looked through for three times as long is not fresh',
+  }),
+  maxWatchedFolders: integer('BUCKETS_MAX_WATCHED_FOLDERS', {
+    default: 30_000,
+    min: 1,
+    max: 10_000_000,
+    describe:
+      'Folders that are watched for changes at most, each for 3 kB; projects beyond are looked through instead. ' +
+      'The kernel has a limit of its own: fs.inotify.max_user_watches',
   }),
   heartbeatMs: duration('BUCKETS_HEARTBEAT', { default: '5s', min: '100ms', describe: 'How often the host reports' }),
   trashKeepMs: duration('BUCKETS_TRASH_KEEP', {

@@ -8,6 +8,7 @@ import { HealthChecks, LOGGER, Stopping, type Logger } from '@buckets/service';
 import { BackupWork } from './backup/backup.js';
 import { ChangeTracker } from './changes/index.js';
 import { ControlPlane } from './control-plane/control-plane.js';
+import { ReportNumbers } from './control-plane/report-numbers.js';
 import { DataRoot } from './data-root/data-root.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
@@ -123,7 +124,7 @@ class Worker implements OnApplicationShutdown {
     { signal }: Stopping,
     registry: Registry,
   ): Promise<Worker> {
-    const { hostId, cpus, memoryBytes, niceness, heartbeatMs, trashKeepMs, scanEveryMs } = settings;
+    const { hostId, cpus, memoryBytes, niceness, heartbeatMs, trashKeepMs, scanEveryMs, maxWatchedFolders } = settings;
     const folders = new HostFolders(settings.dataRoot);
     const disk = new Disk();
     const dataRoot: DataRoot = new DataRoot({
@@ -156,16 +157,20 @@ class Worker implements OnApplicationShutdown {
     const notes = new EndingNotes(endings, disk);
 
     const controlPlane = new ControlPlane(connection, hostId, log);
-    const report = (projectId: string, data: ChangeReport): void =>
-      controlPlane.activity({ name: 'project', projectId, data: { ...data, incarnation: INCARNATION } });
+    const numbers = new ReportNumbers();
+    const report = (projectId: string, data: ChangeReport): void => {
+      const number = numbers.next(projectId);
+      controlPlane.activity({ name: 'project', projectId, data: { ...data, incarnation: INCARNATION, number } });
+    };
     const changes = new ChangeTracker({
       stateFolder: join(folders.own, 'changes'),
       report,
       problem: (projectId, error) =>
         log.warn({ projectId, error }, 'Changes of a project cannot be seen as they should'),
       scanEveryMs,
+      maxWatchedFolders,
     });
-    const projects = new LocalProjects(controlPlane, folders, records, changes, log, report);
+    const projects = new LocalProjects(controlPlane, folders, records, changes, log, report, () => numbers.beginAnew());
     const budget = new Budget({ cpus, memoryBytes });
     const restoring = new Restoring(projectRestore, rustic, budget);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
@@ -200,7 +205,16 @@ class Worker implements OnApplicationShutdown {
       !(await swap.hasPendingSwitch(projectId)) &&
       !NOT_ITS_DATA.has((await records.inspect(projectId, generation)).state);
     const desk = new LiveFilesDesk(connection, hostId, files, mayTouch, log);
-    const heartbeat = new Heartbeat(heartbeatMs, folders.dataRoot, dataRoot, controlPlane, projects, operations, log);
+    const heartbeat = new Heartbeat(
+      heartbeatMs,
+      folders.dataRoot,
+      dataRoot,
+      controlPlane,
+      numbers,
+      projects,
+      operations,
+      log,
+    );
 
     health.register({ name: 'nats', check: async () => void (await connection.rtt()) });
     health.register({ name: 'assignments', check: () => projects.checkLearned() });

@@ -9,6 +9,8 @@ export interface Leading {
   hosts: () => { heard: number; silent: number };
   clocksOff: () => number;
   waiting: () => number;
+  /** How long ago all that was stated was certain. */
+  unconfirmedMs: () => number;
 }
 
 /** What the scheduler tells of itself. Projects and hosts are told of by the copy that leads. */
@@ -60,6 +62,12 @@ export class SchedulerMetrics {
     );
     gauge(registers, 'buckets_scheduler_waiting', 'Projects to be looked at, and statements to be sent', (of) =>
       of.set(this.lead?.waiting() ?? 0),
+    );
+    gauge(
+      registers,
+      'buckets_freshness_unconfirmed_seconds',
+      'How long ago all that is stated of freshness was certain, as far as it rests on the log; by the copy that leads',
+      (of) => of.set((this.lead?.unconfirmedMs() ?? 0) / 1000),
     );
     gauge(registers, 'buckets_hosts', 'Hosts by whether they were heard within the silence limit', (of) => {
       const { heard, silent } = this.lead?.hosts() ?? { heard: 0, silent: 0 };

@@ -1,6 +1,6 @@
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { STREAM, subjects, type Commands } from '@buckets/contracts';
+import { STREAM, subjects, writeConfirmation, type Commands } from '@buckets/contracts';
 import { ask, type Projector } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
@@ -8,6 +8,7 @@ import { ActivityBoard } from './activity/activity-board.js';
 import { ActivityReader } from './activity/activity-reader.js';
 import { ClockSkews } from './activity/clock-skews.js';
 import { steadyClock } from './activity/clock.js';
+import { Confirmations } from './freshness/confirmations.js';
 import { FreshnessEngine } from './freshness/freshness-engine.js';
 import { FreshnessTables } from './freshness/freshness-tables.js';
 import { ReportRequests } from './freshness/report-requests.js';
@@ -34,6 +35,7 @@ export interface SchedulerParts {
   settings: Pick<
     SchedulerSettings,
     | 'silenceLimitMs'
+    | 'confirmEveryMs'
     | 'scheduleTickMs'
     | 'scheduleAtMost'
     | 'schedulePerHost'
@@ -80,8 +82,13 @@ export class Scheduler {
     await this.reachTheEndOfTheLog(signal);
     const board = new ActivityBoard();
     const tables = new FreshnessTables(data);
+    let statedPosition = 0;
     const statements = new Statements({
-      send: (statement) => ask(nats, subjects.command('state-freshness'), statement),
+      send: async (statement) => {
+        const command = subjects.command('state-freshness');
+        const { position: at } = await ask<Commands['state-freshness']['result']>(nats, command, statement);
+        statedPosition = Math.max(statedPosition, at);
+      },
       atOnce: STATEMENTS_AT_ONCE,
       betweenMs: BETWEEN_STATEMENTS_MS,
       backoff: BETWEEN_TRIES,
@@ -93,11 +100,29 @@ export class Scheduler {
       backoff: BETWEEN_REPORT_REQUESTS,
       log,
     });
-    const { silenceLimitMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
+    const { silenceLimitMs, confirmEveryMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
     const { limitsTickMs, cancelLimitMs, orphanGraceMs, retentionTickMs } = settings;
     const position = (): Promise<number> => tables.position();
     const clock = steadyClock;
     const engine = new FreshnessEngine({ tables, projector, board, statements, requests, clock, log, silenceLimitMs });
+    const confirmations = new Confirmations({
+      endOfLog: async () => (await jsm.streams.info(STREAM.log)).state.last_seq,
+      follows: (end, ends) => engine.follows(end, ends),
+      known: () => ({
+        position: Math.max(engine.position, statedPosition),
+        waitingSince: engine.waitingSince,
+        unstated: [...engine.unjudged, ...statements.unstated],
+        hosts: board.complete(),
+        looks: engine.looks,
+      }),
+      send: (confirmation) => {
+        const { subject, bytes } = writeConfirmation(confirmation, 'buckets/scheduler');
+        nats.publish(subject, bytes);
+      },
+      clock,
+      log,
+      everyMs: confirmEveryMs,
+    });
     const schedule = new Schedule({
       tables: new ScheduleTables(data),
       position,
@@ -143,12 +168,14 @@ export class Scheduler {
       hosts: () => board.count(clock.now(), silenceLimitMs),
       clocksOff: () => this.clocks.size,
       waiting: () => engine.waiting + statements.size,
+      unconfirmedMs: () => clock.now() - Math.min(confirmations.readAt ?? -Infinity, engine.waitingSince ?? Infinity),
     });
     try {
       const reader = new ActivityReader(jetstream(nats), jsm, clock, this.clocks, log);
       await allOrNone(signal, [
         (ends) => reader.run(engine, ends),
         (ends) => engine.run(ends),
+        (ends) => confirmations.run(ends),
         (ends) => schedule.run(ends),
         (ends) => limits.run(ends),
         (ends) => tidyings.run(ends),

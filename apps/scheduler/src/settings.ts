@@ -20,6 +20,11 @@ export const schedulerSettings = defineSettings({
     min: '1s',
     describe: 'How long a host may say nothing before the freshness of its projects is unknown',
   }),
+  confirmEveryMs: duration('BUCKETS_CONFIRM_INTERVAL', {
+    default: '2s',
+    min: '100ms',
+    describe: 'How often it is told until when what was stated of freshness is certain',
+  }),
   scheduleTickMs: duration('BUCKETS_SCHEDULE_TICK', {
     default: '10s',
     min: '100ms',

@@ -1,6 +1,7 @@
 import { IsString, Length } from 'class-validator';
 import { ChangeReport, HostReport } from './counter.js';
 import { decode, encode, envelope, readData, UnreadableMessage } from './envelope.js';
+import { Count, Optional } from './shape.js';
 import { NO_PROJECT, parseSubject, subjects } from './subjects.js';
 import type { ActivityName } from './vocabulary.js';
 
@@ -8,6 +9,8 @@ import type { ActivityName } from './vocabulary.js';
 export class ProjectReport extends ChangeReport {
   /** As in the host's own report: what an earlier process said tells nothing of what happened after its end. */
   @IsString() @Length(1, 64) incarnation!: string;
+  /** Of the reports that the process has made, on whatever project: from 1, rising. */
+  @Optional() @Count(1) number?: number;
 }
 
 /** What hosts tell over and over. Never a fact, and never stored for long: the latest one counts. */

@@ -34,6 +34,10 @@ export class ChangeReport {
   @IsBoolean() watched!: boolean;
   @IsBoolean() running!: boolean;
   @Optional() @IsInt() scannedAt?: number;
+  /** How long before this report the last look at all of the project began, in milliseconds; absent while there was none. */
+  @Optional() @Count() lookedMs?: number;
+  /** How often the host means to look at all of it, in milliseconds. A host of an earlier version does not say. */
+  @Optional() @Count(1) lookEveryMs?: number;
   /**
    * Why the data cannot be looked at, one of {@link PROJECT_TROUBLES}; nothing is known of them meanwhile. A later version
    * may know others.
@@ -55,4 +59,11 @@ export class HostReport {
   @Optional() @IsString() @Length(1, 64) dataRoot?: string;
   /** Projects of this host whose data cannot be used: each one's own report says why. */
   @Optional() @Count() projectsInTrouble?: number;
+  /**
+   * The sum of the numbers of the latest report on each project: who has another one has missed a report. A host of an
+   * earlier version does not say.
+   */
+  @Optional() @Count() reported?: number;
+  /** The first number that counts for that sum: all was reported anew from there on. */
+  @Optional() @Count(1) reportedFrom?: number;
 }

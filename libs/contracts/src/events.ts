@@ -141,6 +141,8 @@ export class FreshnessChanged {
   @IsString() @MaxLength(500) reason!: string;
   @Optional() @Nested(ChangeCounter) counter?: ChangeCounter;
   @Optional() @BackupId() coveredBy?: string;
+  /** False of what is fresh as of its host's last look, as nobody watches it in between. */
+  @Optional() @IsBoolean() watched?: boolean;
 }
 
 export class RepositoryInitialised {
@@ -272,6 +274,8 @@ export class OperationResult {
   @Optional() @BackupId() backupId?: string;
   @Optional() @Nested(RestoreResult) restore?: RestoreResult;
   @Optional() @Nested(HookResult) hook?: HookResult;
+  /** The command after a backup, where it has failed: that changes nothing of the backup. */
+  @Optional() @Nested(HookResult) afterCommand?: HookResult;
   @Optional() @List(ROOTS.length) @IsIn(ROOTS, { each: true }) createdRoots?: Root[];
   @Optional() @Nested(Orphans) orphans?: Orphans;
   @Optional() @Nested(BackupsLookedFor) lookedFor?: BackupsLookedFor;
@@ -285,7 +289,7 @@ export class OperationEnded {
   @Optional() @IsString() @Length(1, 100) code?: string;
   /** For people: what happened, and what to do next. */
   @Optional() @IsString() @MaxLength(8192) reason?: string;
-  /** What was cut off has left behind, a sentence each, without names of files. */
+  /** What is left behind, a sentence each, without names of files. */
   @Optional() @List(10) @IsString({ each: true }) @MaxLength(500, { each: true }) left?: string[];
   /** Whether a process now stands started, after a start or a stop. */
   @Optional() @IsBoolean() running?: boolean;

@@ -5,6 +5,7 @@ export * from './asks.js';
 export * from './backup.js';
 export * from './claims.js';
 export * from './commands.js';
+export * from './confirmation.js';
 export * from './counter.js';
 export * from './envelope.js';
 export * from './events.js';

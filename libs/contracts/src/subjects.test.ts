@@ -99,6 +99,8 @@ describe('subjects', () => {
     expect(parseSubject('other.event.project.p.created')).toBeNull();
     expect(parseSubject('buckets.intent.h._.backup')).toBeNull();
     expect(parseSubject('buckets.claim._.p.operation-ended')).toBeNull();
+    expect(parseSubject('buckets.activity._.p')).toBeNull();
+    expect(parseSubject('buckets.confirmation._')).toEqual({ family: 'confirmation', hostId: '_' });
   });
 
   it('name the dead letters of the host with the longest name', () => {
@@ -116,6 +118,8 @@ function rebuilt(parsed: NonNullable<ReturnType<typeof parseSubject>>): string {
       return subjects.claim(parsed.hostId, parsed.projectId, parsed.type as ClaimType);
     case 'activity':
       return subjects.activity(parsed.hostId, parsed.projectId);
+    case 'confirmation':
+      return subjects.confirmation(parsed.hostId);
     case 'progress':
       return subjects.progress(parsed.hostId, parsed.operationId);
     case 'ask':

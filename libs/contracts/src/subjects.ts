@@ -11,6 +11,8 @@ export const STREAM = {
 
 /** In place of a project's id where a message concerns the host as a whole. */
 export const NO_PROJECT = '_';
+/** In place of a host's id where a message concerns all of them. */
+export const NO_HOST = '_';
 
 /** The subjects of every message. Tokens are checked here, so that no id can smuggle a wildcard or another token in. */
 export const subjects = {
@@ -26,6 +28,9 @@ export const subjects = {
   allClaims: 'buckets.claim.>',
   activity: (hostId: string, projectId: string) => `buckets.activity.${token(hostId)}.${projectToken(projectId)}`,
   allActivity: 'buckets.activity.>',
+  /** Out of the reach of hosts: what they tell themselves is activity. */
+  confirmation: (hostId: string) => `buckets.confirmation.${hostId === NO_HOST ? NO_HOST : token(hostId)}`,
+  allConfirmations: 'buckets.confirmation.*',
   progress: (hostId: string, operationId: string) => `buckets.progress.${token(hostId)}.${token(operationId)}`,
   allProgress: 'buckets.progress.>',
   request: (hostId: string, name: RequestName) => `buckets.request.${token(hostId)}.${name}`,
@@ -54,6 +59,7 @@ export type ParsedSubject =
   | { family: 'intent'; hostId: string; projectId: string; kind: string }
   | { family: 'claim'; hostId: string; projectId: string; type: string }
   | { family: 'activity'; hostId: string; projectId: string; name: ActivityName }
+  | { family: 'confirmation'; hostId: string }
   | { family: 'progress'; hostId: string; operationId: string }
   | { family: 'ask' | 'request'; hostId: string; name: string };
 
@@ -62,7 +68,9 @@ export function parseSubject(subject: string): ParsedSubject | null {
   const [root, family, ...tokens] = subject.split('.');
   const mayConcernHost = family === 'claim' || family === 'activity';
   const isToken = (token: string, index: number) =>
-    isId(token) || (token === NO_PROJECT && index === 1 && mayConcernHost);
+    isId(token) ||
+    (token === NO_PROJECT && index === 1 && mayConcernHost) ||
+    (token === NO_HOST && index === 0 && family === 'confirmation');
   if (root !== 'buckets' || !tokens.every(isToken)) return null;
   const [a, b, c] = tokens as [string, string, string];
   switch (`${family}/${tokens.length}`) {
@@ -74,6 +82,8 @@ export function parseSubject(subject: string): ParsedSubject | null {
       return { family: 'claim', hostId: a, projectId: b, type: c };
     case 'activity/2':
       return { family: 'activity', hostId: a, projectId: b, name: b === NO_PROJECT ? 'host' : 'project' };
+    case 'confirmation/1':
+      return { family: 'confirmation', hostId: a };
     case 'progress/2':
       return { family: 'progress', hostId: a, operationId: b };
     case 'ask/2':

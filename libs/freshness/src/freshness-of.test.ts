@@ -76,6 +76,47 @@ describe('a project is fresh', () => {
   });
 });
 
+describe('what its host has looked at', () => {
+  const looked = (minutes: number, more: Partial<ChangeReport> = {}) =>
+    report(7, { lookedMs: -minutes * MINUTE, lookEveryMs: 15 * MINUTE, ...more });
+  const found = (of: ChangeReport, reportHeardAt = NOW) =>
+    freshnessOf(facts({ backups: [backup(7, -200)], report: of, reportHeardAt }), NOW);
+
+  it('is fresh, and said to be so as of a look where nobody watches', () => {
+    expect(found(looked(-10))).toMatchObject({ freshness: 'fresh', reason: 'A backup holds everything.' });
+    expect(found(looked(-10))).not.toHaveProperty('watched');
+    expect(found(looked(-10, { watched: false }))).toMatchObject({
+      freshness: 'fresh',
+      watched: false,
+      reason: expect.stringMatching('when it last looked'),
+    });
+  });
+
+  it.each([true, false])(
+    'is unknown when the look is too long ago, however it was reported (watched: %s)',
+    (watched) => {
+      // Three times 15 minutes, and ten seconds.
+      expect(found(looked(-45, { watched })).freshness).toBe('fresh');
+      expect(found(looked(-46, { watched }))).toMatchObject({
+        freshness: 'unknown',
+        reason: 'Its host has not been able to look through it for a while.',
+      });
+      expect(found(looked(-20, { watched }), at(-26)).freshness).toBe('unknown');
+      expect(found(looked(-20, { watched, lookedMs: undefined } as object)).freshness).toBe('unknown');
+    },
+  );
+
+  it('is stale all the same by what is known to have changed', () => {
+    const changed = { ...looked(-100), counter: { generation: 1, epoch: 'dawn', n: 8 } };
+    expect(found(changed).freshness).toBe('stale');
+  });
+
+  it('of a host of an earlier version counts where it watches', () => {
+    expect(found(report(7)).freshness).toBe('fresh');
+    expect(found(report(7, { watched: false })).freshness).toBe('unknown');
+  });
+});
+
 describe('a project is stale', () => {
   it('since the first change after its newest backup began', () => {
     const changed = report(9, {

@@ -43,6 +43,8 @@ export interface FreshnessFacts {
   report?: ChangeReport;
   /** When the worker process that made the report was last heard of, or the host; by the clock that `now` is of. */
   hostSeenAt?: number;
+  /** When the report was heard, by the same clock; default: just now. */
+  reportHeardAt?: number;
   silenceLimitMs: number;
 }
 
@@ -56,6 +58,31 @@ export interface Freshness {
   coveredBy?: string;
   /** How far the changes had come that were looked at. */
   counter?: ChangeCounter;
+  /** False of what is fresh as of the last look at all of it: nobody watches it in between. */
+  watched?: false;
+}
+
+/** When all of a project was last looked at, and until when that is enough; by the clock of `now`. */
+export interface LastLook {
+  at: number;
+  isEnoughUntil: number;
+}
+
+/** Looks that a host may miss, and what a look and its report may take beside. */
+const LOOKS = 3;
+const LOOK_SLACK_MS = 10_000;
+
+/**
+ * The last look that a report tells of: it is enough for three times as long as the host means to take between two, and ten
+ * seconds. Undefined where the host does not say.
+ */
+export function lastLook(
+  { lookedMs = Number.POSITIVE_INFINITY, lookEveryMs }: Pick<ChangeReport, 'lookedMs' | 'lookEveryMs'>,
+  heardAt: number,
+): LastLook | undefined {
+  if (lookEveryMs === undefined) return undefined;
+  const at = heardAt - lookedMs;
+  return { at, isEnoughUntil: at + LOOKS * lookEveryMs + LOOK_SLACK_MS };
 }
 
 /**
@@ -78,7 +105,18 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   const covering = complete.find((backup) => firstLacking(backup, report, facts) === undefined);
   const { counter } = report;
   if (covering !== undefined) {
-    return { freshness: 'fresh', reason: 'A backup holds everything.', coveredBy: covering.backupId, counter };
+    const { watched } = report;
+    const look = lastLook(report, facts.reportHeardAt ?? now);
+    if (look === undefined && !watched)
+      return unknown('Nobody watches it, and its host does not say when it last looked.');
+    if (look !== undefined && now > look.isEnoughUntil) return unknown(NOT_LOOKED_AT);
+    const fresh = { freshness: 'fresh', coveredBy: covering.backupId, counter } as const;
+    if (watched) return { ...fresh, reason: 'A backup holds everything.' };
+    return {
+      ...fresh,
+      reason: 'A backup holds all that its host saw when it last looked: nobody watches it.',
+      watched,
+    };
   }
   // Each backup gives a moment before which nothing happened that it lacks; the latest such moment says most.
   const since = complete.map((backup) => firstLacking(backup, report, facts)!);
@@ -89,6 +127,8 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
     counter,
   };
 }
+
+const NOT_LOOKED_AT = 'Its host has not been able to look through it for a while.';
 
 function unknown(reason: string): Freshness {
   return { freshness: 'unknown', reason };

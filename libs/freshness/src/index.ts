@@ -1,3 +1,5 @@
 export { covers, equalCounters } from './covers.js';
-export { freshnessOf } from './freshness-of.js';
-export type { ExistingBackup, Freshness, FreshnessFacts, OutsideChange } from './freshness-of.js';
+export { freshnessOf, lastLook } from './freshness-of.js';
+export type { ExistingBackup, Freshness, FreshnessFacts, LastLook, OutsideChange } from './freshness-of.js';
+export { shownFreshness } from './shown-freshness.js';
+export type { Confirmed, ShownFreshness, StatedFreshness } from './shown-freshness.js';

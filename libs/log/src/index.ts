@@ -3,6 +3,7 @@ export * from './connection.js';
 export * from './dead-letters.js';
 export * from './errors.js';
 export { knownLog } from './known-log.js';
+export * from './latest-reader.js';
 export * from './nats-settings.js';
 export * from './open-database.js';
 export { hashOf, PositionRow, type StoredPosition } from './position.js';

@@ -91,7 +91,7 @@ function definitions({ replicas, logBytes }: StreamLimits): Definition[] {
       deny_delete: false,
       deny_purge: false,
     },
-    { ...latestOnly, name: STREAM.activity, subjects: [subjects.allActivity] },
+    { ...latestOnly, name: STREAM.activity, subjects: [subjects.allActivity, subjects.allConfirmations] },
     { ...latestOnly, name: STREAM.progress, subjects: [subjects.allProgress], max_age: nanos(5 * 60_000) },
   ];
 }

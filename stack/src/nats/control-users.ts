@@ -6,10 +6,11 @@ import type { Keys } from './keys.js';
 
 export type ControlUser = keyof typeof CONTROL_USERS;
 
-/** Only the API appends to the log; the others read it and ask the API. */
+/** Only the API appends to the log; the others read it and ask the API. Only the scheduler confirms freshness. */
 const CONTROL_USERS = {
   admin: {},
-  api: {},
+  /** It shows what the scheduler confirms: that is not for itself to say. */
+  api: { pub: { deny: ['buckets.confirmation.>'] } },
   scheduler: {
     pub: {
       deny: [

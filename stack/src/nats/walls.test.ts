@@ -217,6 +217,21 @@ describe('between the control plane and the hosts', () => {
     await expect(jsm.streams.purge(STREAM.log)).rejects.toThrow(/permissions violation/i);
   });
 
+  it('only the scheduler confirms freshness, and the API hears it', async () => {
+    const confirmed = subjects.confirmation('a');
+    const [scheduler, shareServer] = [await connectControl('scheduler'), await connectControl('share-server')];
+    expect(await jetstream(scheduler).publish(confirmed, 'by the scheduler')).toMatchObject({
+      stream: STREAM.activity,
+    });
+    for (const other of [control, shareServer]) {
+      await expect(jetstream(other).publish(confirmed, 'by another')).rejects.toThrow(/permissions violation/i);
+    }
+    await expect(jetstream(hostA).publish(confirmed, 'by the host')).rejects.toThrow(/permissions violation/i);
+    const jsm = await jetstreamManager(control);
+    const kept = await jsm.streams.getMessage(STREAM.activity, { last_by_subj: confirmed });
+    expect(kept?.string()).toBe('by the scheduler');
+  });
+
   it('all of it is still there after the server was killed', async () => {
     const before = (await (await jetstreamManager(control)).streams.info(STREAM.log)).state.last_seq;
     await server.kill('SIGKILL');

@@ -7,6 +7,7 @@ import {
   PHASES,
   ROOTS,
   type FileProblems,
+  type HookResult,
   type OperationKind,
   type OperationResult,
   type OperationState,
@@ -71,6 +72,11 @@ export class OperationResultView {
   @ApiPropertyOptional({ description: 'The backup that was made' }) backupId?: string;
   @ApiPropertyOptional({ type: RestoreResultView }) restore?: RestoreResultView;
   @ApiPropertyOptional({ type: HookResultView }) hook?: HookResultView;
+  @ApiPropertyOptional({
+    type: HookResultView,
+    description: "The operator's command after a backup, where it has failed. The backup stands all the same",
+  })
+  afterCommand?: HookResultView;
   @ApiPropertyOptional({ enum: ROOTS, isArray: true, description: 'Made empty' }) createdRoots?: Root[];
   @ApiPropertyOptional({ type: OrphansView, description: 'Snapshots that are no backups' }) orphans?: OrphansView;
   @ApiPropertyOptional({ type: BackupsLookedForView, description: 'Backups that a deletion may have removed' })
@@ -113,6 +119,8 @@ export class OperationView {
   @ApiPropertyOptional({ type: OperationResultView }) result?: OperationResultView;
   @ApiPropertyOptional({ description: 'Why it did not succeed: stable, for programs' }) code?: string;
   @ApiPropertyOptional({ description: 'Why it did not succeed, and what to do next' }) reason?: string;
+  @ApiPropertyOptional({ type: String, isArray: true, description: 'What it has left behind, a sentence each' })
+  left?: string[];
   @ApiPropertyOptional({ type: ProgressView, description: 'The latest that is known while it runs' })
   progress?: ProgressView;
 }
@@ -150,7 +158,11 @@ function cameTooLate({ cancel_requested_at, state }: OperationRow): boolean {
 }
 
 async function opened(result: OperationResult, projectId: string, keys: ProjectKeys): Promise<OperationResultView> {
-  const { restore, hook } = result;
+  const { restore, hook, afterCommand } = result;
+  const printed = async (command: HookResult): Promise<HookResultView> => ({
+    ...command,
+    output: await keys.open({ projectId, field: 'output' }, command.output),
+  });
   return {
     ...result,
     ...(restore === undefined
@@ -162,9 +174,8 @@ async function opened(result: OperationResult, projectId: string, keys: ProjectK
             lacks: await openProblems(restore.lacks, projectId, keys),
           },
         }),
-    ...(hook === undefined
-      ? {}
-      : { hook: { ...hook, output: await keys.open({ projectId, field: 'output' }, hook.output) } }),
+    ...(hook === undefined ? {} : { hook: await printed(hook) }),
+    ...(afterCommand === undefined ? {} : { afterCommand: await printed(afterCommand) }),
   } as OperationResultView;
 }
 

@@ -53,7 +53,7 @@ export interface ProjectState {
   lastBackupBegan: number;
   /** The latest change from outside, if any. */
   lastOutsideChange: number;
-  freshness?: { freshness: FreshnessState; staleSince?: string; coveredBy?: string; reason: string };
+  freshness?: { freshness: FreshnessState; staleSince?: string; coveredBy?: string; reason: string; watched?: boolean };
 }
 
 export interface OpenOperation {
@@ -123,8 +123,8 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     case 'changed':
       return { ...state, lastOutsideChange: event.position };
     case 'freshness-changed': {
-      const { freshness, staleSince, coveredBy, reason } = event.data;
-      return { ...state, freshness: { freshness, reason, ...defined({ staleSince, coveredBy }) } };
+      const { freshness, staleSince, coveredBy, reason, watched } = event.data;
+      return { ...state, freshness: { freshness, reason, ...defined({ staleSince, coveredBy, watched }) } };
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };

@@ -9,7 +9,25 @@ export class FreshnessView {
   staleSince?: string;
   @ApiProperty({ description: 'For people' }) reason!: string;
   @ApiPropertyOptional({ description: 'The backup that covers everything' }) coveredBy?: string;
-  @ApiPropertyOptional({ format: 'date-time', description: 'When this was stated' }) statedAt?: string;
+  @ApiPropertyOptional({ format: 'date-time', description: 'When what is stated was stated' }) statedAt?: string;
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description:
+      'When it was last certain, by the word of the scheduler and, for what is fresh or stale, of the host. What was not ' +
+      'confirmed for longer than `BUCKETS_FRESHNESS_LIMIT` (a minute, unless set otherwise) is `unknown`, whatever was stated',
+  })
+  confirmedAt?: string;
+  @ApiPropertyOptional({
+    description: 'False of what is fresh as of its host’s last look (`asOf`): nobody watches its files in between',
+  })
+  watched?: boolean;
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description:
+      'Of what nobody watches: it was fresh then, or later. It is looked at every `BUCKETS_SCAN_INTERVAL` of its host, and ' +
+      '`unknown` when it was not for three times as long',
+  })
+  asOf?: string;
 }
 
 const Kept = (description: string) => WantedWhole({ minimum: 1, maximum: MOST_KEPT, description });
@@ -41,17 +59,11 @@ export class ProjectView {
   @ApiPropertyOptional({ description: 'The operation that makes its folders' }) provisionOperationId?: string;
 }
 
-export function freshnessView(row: ProjectRow): FreshnessView {
-  return {
-    freshness: row.freshness,
-    ...(row.stale_since === null ? {} : { staleSince: row.stale_since }),
-    reason: row.freshness_reason,
-    ...(row.covered_by === null ? {} : { coveredBy: row.covered_by }),
-    ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
-  };
-}
-
-export function projectView(row: ProjectRow, texts: { title?: string; description?: string }): ProjectView {
+export function projectView(
+  row: ProjectRow,
+  freshness: FreshnessView,
+  texts: { title?: string; description?: string },
+): ProjectView {
   return {
     id: row.id,
     ownerId: row.owner_id,
@@ -64,7 +76,7 @@ export function projectView(row: ProjectRow, texts: { title?: string; descriptio
     ...(row.retention === null ? {} : { retention: row.retention }),
     provisioned: row.provisioned,
     running: row.running,
-    freshness: freshnessView(row),
+    freshness,
     createdAt: row.created_at,
     ...(row.provision_operation_id === null ? {} : { provisionOperationId: row.provision_operation_id }),
   };

@@ -26,9 +26,10 @@ import { WithLimits } from '../operations/limits.js';
 import { OperationView } from '../operations/operation-view.js';
 import { Operations } from '../operations/operations.js';
 import { ProjectRow } from '../tables/entities.js';
+import { ConfirmedFreshness } from './confirmed-freshness.js';
 import { ProjectCommands } from './project-commands.js';
 import { openTexts } from './project-texts.js';
-import { FreshnessView, freshnessView, ProjectView, projectView, RetentionView } from './project-view.js';
+import { FreshnessView, ProjectView, projectView, RetentionView } from './project-view.js';
 
 const MAX_INTERVAL_MINUTES = 525_600;
 /** A day. */
@@ -140,6 +141,7 @@ export class ProjectsController {
     private readonly commands: ProjectCommands,
     private readonly operations: Operations,
     private readonly data: DataSource,
+    private readonly freshnessNow: ConfirmedFreshness,
     @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
   ) {}
 
@@ -150,11 +152,12 @@ export class ProjectsController {
   @ApiProblems()
   async list(@Query() query: ProjectsQuery): Promise<Page<ProjectView>> {
     const { hostId, ownerId } = query;
+    const freshnessOf = this.freshnessNow.view();
     const rows = this.data.getRepository(ProjectRow).createQueryBuilder('project').where('true');
     if (hostId !== undefined) rows.andWhere('project.host_id = :hostId', { hostId });
     if (ownerId !== undefined) rows.andWhere('project.owner_id = :ownerId', { ownerId });
     const page = await pageOf(rows, query, 'oldest-first');
-    return { ...page, items: await Promise.all(page.items.map((row) => this.view(row))) };
+    return { ...page, items: await Promise.all(page.items.map((row) => this.view(row, freshnessOf(row)))) };
   }
 
   @Get(':id')
@@ -163,7 +166,9 @@ export class ProjectsController {
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
   async get(@Id('project') id: string): Promise<ProjectView> {
-    return this.view(await this.commands.existing(id));
+    const freshnessOf = this.freshnessNow.view();
+    const row = await this.commands.existing(id);
+    return this.view(row, freshnessOf(row));
   }
 
   @Post()
@@ -304,10 +309,11 @@ export class ProjectsController {
   @ApiOkResponse({ type: FreshnessView })
   @ApiProblems(404)
   async freshness(@Id('project') id: string): Promise<FreshnessView> {
-    return freshnessView(await this.commands.existing(id));
+    const freshnessOf = this.freshnessNow.view();
+    return freshnessOf(await this.commands.existing(id));
   }
 
-  private async view(row: ProjectRow): Promise<ProjectView> {
-    return projectView(row, await openTexts(this.keys, row));
+  private async view(row: ProjectRow, freshness: FreshnessView): Promise<ProjectView> {
+    return projectView(row, freshness, await openTexts(this.keys, row));
   }
 }

@@ -97,6 +97,8 @@ export class ProjectRow {
   @Column({ type: 'text' }) freshness_reason!: string;
   @Column({ type: 'text', nullable: true }) covered_by!: string | null;
   @Column({ type: 'text', nullable: true }) freshness_at!: string | null;
+  /** Whether it is fresh as of its host's last look only. */
+  @Column({ type: 'boolean', default: false }) unwatched!: boolean;
   @Column({ type: 'text' }) created_at!: string;
   /** The operation that makes its data. */
   @Column({ type: 'text', nullable: true }) provision_operation_id!: string | null;

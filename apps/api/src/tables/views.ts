@@ -138,13 +138,14 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       break;
     }
     case 'freshness-changed': {
-      const { freshness, staleSince, reason, coveredBy } = event.data;
+      const { freshness, staleSince, reason, coveredBy, watched } = event.data;
       views.projects.patch([id], {
         freshness,
         stale_since: staleSince ?? null,
         freshness_reason: reason,
         covered_by: coveredBy ?? null,
         freshness_at: time,
+        unwatched: watched === false,
       });
       break;
     }

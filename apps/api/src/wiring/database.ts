@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
 import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
+import { AddUnwatched1764300000000 } from '../tables/add-unwatched.migration.js';
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
@@ -28,6 +29,7 @@ export async function openDatabase(
       AddLimitsAndCancel1764000000000,
       AddRetention1764100000000,
       ChoicesByTheLog1764200000000,
+      AddUnwatched1764300000000,
       ProjectsWithoutHost1764400000000,
     ],
     migrationsTableName: 'buckets_api_migrations',

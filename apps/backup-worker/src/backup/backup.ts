@@ -7,7 +7,7 @@ import {
   type ConsistencyMode,
 } from '@buckets/contracts';
 import { SnapshotNotFound, type Repository, type Snapshot } from '@buckets/repository';
-import type { ChangeTracker } from '../changes/index.js';
+import type { BegunBackup, ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { failureOf } from '../operations/failures.js';
 import {
@@ -29,7 +29,7 @@ import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../r
 import type { WorkerSettings } from '../settings.js';
 import { lacksOf, whyPartial } from './lacks.js';
 import { prove, type Proof } from './proof.js';
-import { consistencyOf, openSource } from './source.js';
+import { consistencyOf, readSource, type Source } from './source.js';
 
 /** What a rustic that backs up is expected to take; measured with 1.5 GB of random data at 1.6 GB, as a rule far less. */
 const COST = { cpus: 1, memoryBytes: 512 * 2 ** 20 };
@@ -84,16 +84,22 @@ export class BackupWork implements Work<'backup'> {
     // other way round.
     const begins = unlessAborted(signal, this.changes.beginBackup(projectId));
     const [begun] = await Promise.all([begins, this.prepareRepository(attempt, repository)]);
-    await using source = await openSource(this.settings, this.hooks, {
-      projectId,
-      folder: this.folders.project(projectId),
-      mode,
-      attempt,
-    });
+    const order = { projectId, folder: this.folders.project(projectId), mode, attempt };
+    return readSource(this.settings, this.hooks, order, (source) =>
+      this.read(attempt, repository, { source, begun, beganAt }),
+    );
+  }
+
+  private async read(
+    attempt: Attempt<'backup'>,
+    repository: ProjectRepository,
+    { source: { root, mode }, begun, beganAt }: { source: Source; begun: BegunBackup; beganAt: string },
+  ): Promise<Ending> {
+    const { projectId, intent, grant } = attempt;
     const outcome = await this.rustic.backup(
       repository.access,
       {
-        root: source.root,
+        root,
         projectId,
         tags: [operationTag(intent.operationId), 'kind:backup'],
         description: this.description(attempt, beganAt, begun.counter, mode),

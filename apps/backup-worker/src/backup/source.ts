@@ -2,13 +2,24 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { ConsistencyMode } from '@buckets/contracts';
 import { endedEarly, hookEnvironment, type Hooks, type HookRun } from '../hooks/hook.js';
-import { AttemptFailed, type Attempt } from '../operations/operation.js';
+import { asFailure, joined, withFacts } from '../operations/failures.js';
+import { AttemptFailed, type Attempt, type Ending } from '../operations/operation.js';
 import type { WorkerSettings } from '../settings.js';
 
 /** Where a backup reads, and how consistent what it reads is. */
-export interface Source extends AsyncDisposable {
+export interface Source {
   root: string;
   mode: ConsistencyMode;
+}
+
+/** Of what a command printed, as told. */
+const MAX_OUTPUT = 4_096;
+
+export interface SourceOrder {
+  projectId: string;
+  folder: string;
+  mode: ConsistencyMode;
+  attempt: Attempt;
 }
 
 export type SourceSettings = Pick<WorkerSettings, 'snapshotBefore' | 'snapshotAfter' | 'hookMs'>;
@@ -34,54 +45,76 @@ export function consistencyOf(
   return canSnapshot ? 'snapshot' : 'live';
 }
 
-/** Makes the source ready to be read; disposing of it undoes that, whatever became of the backup. */
-export async function openSource(
+/**
+ * Makes the source ready, has it read, and undoes the former, whatever became of the backup. Should that fail, it is told
+ * beside what came of the backup, and changes nothing of that.
+ *
+ * @throws {AttemptFailed} when the source cannot be made ready
+ * @throws what `read` throws
+ */
+export async function readSource(
   settings: SourceSettings,
   hooks: Hooks,
-  order: { projectId: string; folder: string; mode: ConsistencyMode; attempt: Attempt },
-): Promise<Source> {
-  const { projectId, folder, mode, attempt } = order;
-  const { snapshotBefore, hookMs } = settings;
-  if (mode !== 'snapshot' || snapshotBefore === undefined) {
-    return { root: folder, mode, [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
+  order: SourceOrder,
+  read: (source: Source) => Promise<Ending>,
+): Promise<Ending> {
+  const { projectId, folder, mode } = order;
+  const { snapshotBefore } = settings;
+  if (mode !== 'snapshot' || snapshotBefore === undefined) return read({ root: folder, mode });
   const env = hookEnvironment(projectId, folder);
-  const close = () => closeSnapshot(settings, hooks, env);
+  let ending: Ending;
+  try {
+    ending = await read({ root: await snapshotOf(order, { command: snapshotBefore, env }, settings, hooks), mode });
+  } catch (error) {
+    const after = await closeSnapshot(settings, hooks, env);
+    throw after === undefined ? error : withFacts(asFailure(error), after);
+  }
+  return joined((await closeSnapshot(settings, hooks, env)) ?? {}, ending);
+}
+
+/** The folder to read. */
+async function snapshotOf(
+  { folder, attempt }: SourceOrder,
+  before: Pick<HookRun, 'command' | 'env'>,
+  { hookMs }: SourceSettings,
+  hooks: Hooks,
+): Promise<string> {
   const { signal, limits, alive: onSign } = attempt;
-  const run = { command: snapshotBefore, env, timeoutMs: hookMs, signal, stallMs: limits.stallMs, onSign };
-  const end = await hooks.run(run);
+  const end = await hooks.run({ ...before, timeoutMs: hookMs, signal, stallMs: limits.stallMs, onSign });
   const { failure, output } = end;
   if (failure !== undefined) {
-    await close();
     if (end.stopped !== undefined) throw endedEarly(end.stopped, end);
     throw new AttemptFailed('snapshot-failed', `The command before a backup has failed. ${failure}. ${output}`.trim());
   }
   const root = output.trim() === '' ? folder : output.trim().split('\n').at(-1)!;
-  if (!(await holdsBothRoots(root))) {
-    await close();
-    throw new AttemptFailed(
-      'snapshot-failed',
-      'The command before a backup printed something else than a folder with project/ and persist/ in it.',
-    );
-  }
-  return { root, mode, [Symbol.asyncDispose]: close };
+  if (await holdsBothRoots(root)) return root;
+  throw new AttemptFailed(
+    'snapshot-failed',
+    'The command before a backup printed something else than a folder with project/ and persist/ in it.',
+  );
 }
 
+/** What is to be told when it has failed. */
 async function closeSnapshot(
   { snapshotAfter, hookMs }: SourceSettings,
   hooks: Hooks,
   env: HookRun['env'],
-): Promise<void> {
-  if (snapshotAfter === undefined) return;
+): Promise<Partial<Ending> | undefined> {
+  if (snapshotAfter === undefined) return undefined;
   // Not with the attempt's signal: a frozen project has to be thawed, above all when the backup was cut off.
-  const { failure } = await hooks.run({ command: snapshotAfter, env, timeoutMs: hookMs, stallMs: hookMs });
-  if (failure !== undefined) {
-    const left = [
-      "The command after a backup has failed: the project may still be frozen, or its files' snapshot be there.",
-    ];
-    const message = `The command after a backup has failed. ${failure}.`;
-    throw new AttemptFailed('snapshot-not-removed', message, { retry: false, ending: { left } });
-  }
+  const run = hooks.run({ command: snapshotAfter, env, timeoutMs: hookMs, stallMs: hookMs });
+  const { failure, exitCode, output } = await run.catch((error: unknown) => ({
+    failure: `It could not be run: ${(error as Error).message}`,
+    exitCode: null,
+    output: '',
+  }));
+  if (failure === undefined) return undefined;
+  return {
+    result: {
+      afterCommand: { exitCode: exitCode ?? -1, output: `${output.trim()}\n${failure}.`.trim().slice(-MAX_OUTPUT) },
+    },
+    left: ["The command after a backup has failed: the project may still be frozen, or its files' snapshot be there."],
+  };
 }
 
 async function holdsBothRoots(root: string): Promise<boolean> {

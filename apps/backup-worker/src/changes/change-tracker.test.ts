@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
-import { covers } from '@buckets/freshness';
+import { covers, freshnessOf, type ExistingBackup } from '@buckets/freshness';
 import { until } from '@buckets/patience';
 import { itWhereMountable, mountOn } from '../restore/testing/mounts.js';
+import { ScanFailed, scanTree } from './scan-tree.js';
 import { TrialProject, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;
@@ -52,6 +53,12 @@ async function backup(): Promise<ChangeCounter> {
   const { counter, quiet } = await tracker.beginBackup('p1');
   expect(quiet).toBe(true);
   return counter;
+}
+
+/** As the control plane knows it. */
+async function begunBackup(): Promise<Omit<ExistingBackup, 'backupId'>> {
+  const of = { beganAt: Date.now(), beganPosition: 1, recordedPosition: 2, partialBecause: [], inDoubt: false };
+  return { ...of, counter: await backup() };
 }
 
 const covered = (counter: ChangeCounter): boolean => covers(counter, tracker.reportOf('p1'));
@@ -215,6 +222,48 @@ describe('a slow scan', () => {
     expect(problems).toEqual([expect.objectContaining({ code: 'watch-limit-reached' })]);
     trial.write(trial.path('folder/new'));
     await until(() => !covers(counter, lastReport()));
+  });
+
+  it('that finds nothing is reported all the same, with how long ago it began', async () => {
+    await start({ scanEveryMs: 50, reportEveryMs: 10 });
+    const counter = await backup();
+    reports = [];
+    await until(() => reports.length >= 3);
+    for (const { lookedMs, lookEveryMs } of reports) {
+      expect(lookEveryMs).toBe(50);
+      expect(lookedMs).toBeGreaterThanOrEqual(0);
+    }
+    expect(covered(counter)).toBe(true);
+  });
+
+  it('comes as often to what cannot be watched as to all else', async () => {
+    await start({ maxWatchedFolders: 1, scanEveryMs: 50, reportEveryMs: 10 });
+    const counter = await backup();
+    await until(() => lastReport().lookEveryMs === 50 && !lastReport().watched);
+    trial.write(trial.path('folder/new'));
+    await until(() => !covers(counter, lastReport()));
+  });
+
+  it.each([true, false])('that cannot be done any more leaves the last one behind (watched: %s)', async (watched) => {
+    let isBroken = false;
+    const scan: typeof scanTree = (options) =>
+      isBroken ? Promise.reject(new ScanFailed('/x', new Error('EIO'))) : scanTree(options);
+    await start({ scan, scanEveryMs: 20, ...(watched ? {} : { maxWatchedFolders: 1 }) });
+    const backups = [{ ...(await begunBackup()), backupId: 'b1' }];
+    const judged = () => {
+      const now = Date.now();
+      const facts = { generation: 1, provisioned: true, createdAt: 0, outsideChanges: [], backups };
+      const heard = { report: tracker.reportOf('p1'), hostSeenAt: now, reportHeardAt: now, silenceLimitMs: 1_000 };
+      return freshnessOf({ ...facts, ...heard }, now);
+    };
+    expect(judged()).toMatchObject({ freshness: 'fresh', ...(watched ? {} : { watched: false }) });
+    isBroken = true;
+    await until(() => problems.filter((error) => error instanceof ScanFailed).length >= 3);
+    const { lookedMs } = tracker.reportOf('p1');
+    await until(() => tracker.reportOf('p1').lookedMs! > lookedMs! + 100);
+    isBroken = false;
+    await until(() => tracker.reportOf('p1').lookedMs! < lookedMs! + 100);
+    expect(judged().freshness).toBe('fresh');
   });
 
   it('takes back a needless raise', async () => {

@@ -24,7 +24,7 @@ export interface ChangeTrackerOptions {
   reportAllEveryMs?: number;
   /** Between two scans of a watched project, give or take a tenth. Default 15 min. */
   scanEveryMs?: number;
-  /** The same where folders cannot be watched. Default 5 min. */
+  /** The same where folders cannot be watched. Default as often, but every 5 min at least. */
   scanUnwatchedEveryMs?: number;
   /** A running project whose folders cannot be watched counts as changed so often. Default 60 s. */
   raiseUnwatchedEveryMs?: number;
@@ -36,6 +36,8 @@ export interface ChangeTrackerOptions {
   maxWatchedFolders?: number;
   /** How often to see what is due. Default 1 s. */
   tickMs?: number;
+  /** For tests that have a look fail. */
+  scan?: typeof scanTree;
 }
 
 export interface BegunBackup {
@@ -85,7 +87,9 @@ export class ChangeTracker {
   #allReportedAt = performance.now();
 
   constructor(options: ChangeTrackerOptions) {
-    this.#options = { ...DEFAULTS, ...options };
+    const { scanEveryMs } = { ...DEFAULTS, ...options };
+    const scanUnwatchedEveryMs = Math.min(scanEveryMs, UNWATCHED_AT_LEAST_EVERY_MS);
+    this.#options = { ...DEFAULTS, scanUnwatchedEveryMs, ...options };
     this.#watches = new FolderWatches({ maxFolders: options.maxWatchedFolders });
     this.#trees = new RememberedTrees(options.stateFolder, options.problem);
     this.#ticking = setInterval(() => this.#tick(), this.#options.tickMs).unref();
@@ -184,7 +188,7 @@ export class ChangeTracker {
 
   /** What is known of a project now. */
   reportOf(projectId: string): ChangeReport {
-    return reportOf(this.#project(projectId));
+    return this.#reportOf(this.#project(projectId));
   }
 
   /** Reports every project again: on connecting, and on request. */
@@ -213,6 +217,7 @@ export class ChangeTracker {
       running: false,
       remounts: 0,
       raisedUnwatchedAt: now,
+      lookedAt: undefined,
       nextScanAt: now,
       disturbed: 0,
       reportedAt: now,
@@ -226,6 +231,7 @@ export class ChangeTracker {
     this.#trees.save(project.projectId, project.ledger.counter.generation, undefined);
     project.watch.renew();
     project.nextScanAt = performance.now();
+    project.lookedAt = undefined;
     this.#report(project);
   }
 
@@ -244,7 +250,20 @@ export class ChangeTracker {
   #report(project: Project): void {
     project.reportedAt = performance.now();
     project.reportDue = false;
-    this.#options.report(project.projectId, reportOf(project));
+    this.#options.report(project.projectId, this.#reportOf(project));
+  }
+
+  #reportOf(project: Project): ChangeReport {
+    const { ledger, watch, running, scannedAt, lookedAt } = project;
+    return {
+      ...ledger.report({ at: Date.now(), watched: watch.watched, running, scannedAt }),
+      ...(lookedAt === undefined ? {} : { lookedMs: Math.ceil(performance.now() - lookedAt) }),
+      lookEveryMs: this.#lookEveryMs(project),
+    };
+  }
+
+  #lookEveryMs({ watch }: Project): number {
+    return watch.watched ? this.#options.scanEveryMs : this.#options.scanUnwatchedEveryMs;
   }
 
   #tick(): void {
@@ -269,7 +288,6 @@ export class ChangeTracker {
   }
 
   async #scanSlowly(project: Project): Promise<void> {
-    const { scanEveryMs, scanUnwatchedEveryMs } = this.#options;
     if (!project.watch.watched) {
       project.watch.renew();
       await project.watch.settled();
@@ -278,7 +296,7 @@ export class ChangeTracker {
     const outcome = isBlind(project) ? undefined : await this.#scan(project, 'slowly');
     if (outcome === 'missed') project.watch.renew();
     project.disturbed = outcome === 'moved' ? project.disturbed + 1 : 0;
-    const period = (project.watch.watched ? scanEveryMs : scanUnwatchedEveryMs) * (0.9 + 0.2 * Math.random());
+    const period = this.#lookEveryMs(project) * (0.9 + 0.2 * Math.random());
     const soon = outcome === 'moved' ? SCAN_SOON_MS * 2 ** project.disturbed : Infinity;
     project.nextScanAt = performance.now() + Math.min(period, soon);
   }
@@ -298,14 +316,15 @@ export class ChangeTracker {
 
   async #runScan(project: Project, scan: { speed: ScanSpeed; cancelled: boolean }): Promise<ScanOutcome | undefined> {
     const { ledger, watch, roots } = project;
-    const { entriesPerSecond, referenceLimitMs, problem } = this.#options;
+    const { entriesPerSecond, referenceLimitMs, problem, scan: lookAtTree } = this.#options;
     const isOpen = (): boolean => this.#projects.get(project.projectId) === project;
     try {
       await watch.settled();
       const began = ledger.counter;
       const beganAt = Date.now();
+      const lookedAt = performance.now();
       const limit = scan.speed === 'now' ? performance.now() + referenceLimitMs : Infinity;
-      const tree = await scanTree({
+      const tree = await lookAtTree({
         roots,
         pace: new Pace(scan.speed === 'now' ? Infinity : entriesPerSecond),
         flush: scan.speed === 'now' ? FLUSH : undefined,
@@ -315,7 +334,12 @@ export class ChangeTracker {
       if (!tree || !isOpen()) return 'moved';
       const { referenced } = ledger;
       const outcome = ledger.scanned(began, tree, beganAt);
-      if (outcome !== 'moved') project.scannedAt = Date.now();
+      if (outcome !== 'moved') {
+        project.scannedAt = Date.now();
+        project.lookedAt = lookedAt;
+        // That it was looked at is worth a report, though nothing was found.
+        project.reportDue = true;
+      }
       if (outcome === 'missed' || (outcome === 'same' && !referenced)) this.#report(project);
       return outcome;
     } catch (error) {
@@ -335,12 +359,13 @@ const DEFAULTS = {
   reportEveryMs: 5_000,
   reportAllEveryMs: 3_600_000,
   scanEveryMs: 900_000,
-  scanUnwatchedEveryMs: 300_000,
   raiseUnwatchedEveryMs: 60_000,
   entriesPerSecond: 10_000,
   referenceLimitMs: 300_000,
   tickMs: 1_000,
+  scan: scanTree,
 };
+const UNWATCHED_AT_LEAST_EVERY_MS = 300_000;
 
 /** `now`: as fast as it goes, and so that a backup may rely on it. */
 type ScanSpeed = 'now' | 'slowly';
@@ -357,6 +382,8 @@ interface Project {
   raisedUnwatchedAt: number;
   scan?: { speed: ScanSpeed; cancelled: boolean; outcome: Promise<ScanOutcome | undefined> };
   scannedAt?: number;
+  /** When the last look at all of it began. */
+  lookedAt: number | undefined;
   nextScanAt: number;
   /** Slow scans in a row that said nothing because the project changed meanwhile. */
   disturbed: number;
@@ -373,8 +400,4 @@ function isBlind({ running, watch }: Project): boolean {
 async function mountsOf({ roots }: Project): Promise<string> {
   const folders = [...new Set(roots.map((root) => dirname(root)))];
   return (await Promise.all(folders.map(mountsAt))).join('\n');
-}
-
-function reportOf({ ledger, watch, running, scannedAt }: Project): ChangeReport {
-  return ledger.report({ at: Date.now(), watched: watch.watched, running, scannedAt });
 }

@@ -51,6 +51,8 @@ export class LocalProjects {
     private readonly log: Pick<Logger, 'info' | 'warn'>,
     /** Takes what is to be reported of a project whose changes nobody can see. */
     private readonly report: (projectId: string, report: ChangeReport) => void = () => undefined,
+    /** Hears that all is about to be reported anew. */
+    private readonly reportsAnew: () => void = () => undefined,
   ) {}
 
   get count(): number {
@@ -209,6 +211,7 @@ export class LocalProjects {
 
   /** All that is known, once more. */
   reportAll(): void {
+    this.reportsAnew();
     this.changes.reportAll();
     this.reportTrouble();
   }

@@ -14,7 +14,7 @@ export class IntentsController {
 
   @EventPattern<readonly string[]>([...WORK_KINDS])
   async work(@Payload() intent: WorkIntent, @Ctx() delivery: Delivery): Promise<void> {
-    await this.operations.carryOut(intent, delivery.position);
+    await this.operations.carryOut(intent, delivery.position, delivery.redelivered);
   }
 
   /** What is not in hand here needs none: whoever takes its work up later learns of the cancel with the grant. */

@@ -12,7 +12,6 @@ const CLASSES: ReadonlySet<string> = new Set([
   'host-error',
   'hook-failed',
   'snapshot-failed',
-  'snapshot-not-removed',
   'snapshot-not-configured',
   'project-is-running',
   'project-folder-missing',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { OPERATION_KINDS, type BackupRecord } from '@buckets/contracts';
 import fc from 'fast-check';
 import { AttemptFailed, cancelled, type Attempt, type Ending } from './operation.js';
 import { Host, turns, type Script } from './testing/host.js';
@@ -35,6 +36,47 @@ describe('a cancel reaches an operation', () => {
     first.end();
     await behind;
     expect(host.claimsOf('first')).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
+  it.each(OPERATION_KINDS)('that waits for its first turn, and nothing is touched for it: %s', async (kind) => {
+    const host = new Host();
+    const first = held();
+    const before = host.take('first', first.script, { kind: 'restore' });
+    const second = host.take('second', succeed, { kind });
+    await until(() => host.grants.length === 1);
+    host.cancel('second');
+    await second;
+    expect(host.claimsOf('second')).toMatchObject([{ outcome: 'cancelled' }]);
+    first.end();
+    await before;
+    expect(host.cutOff).toEqual([]);
+    expect(host.grants.map(({ operationId }) => operationId)).toEqual(['first']);
+  });
+
+  it('that an earlier run of the worker may have begun: what that left is looked at in its turn', async () => {
+    const host = new Host();
+    const first = held();
+    const before = host.take('first', first.script);
+    const second = host.take('second', succeed, { redelivered: true });
+    await until(() => host.grants.length === 1);
+    host.cancel('second');
+    await turns(20);
+    expect([host.cutOff, host.claimsOf('second')]).toEqual([[], []]);
+    first.end();
+    await Promise.all([before, second]);
+    expect(host.cutOff).toEqual(['second']);
+    expect(host.claimsOf('second')).toMatchObject([{ outcome: 'cancelled' }]);
+  });
+
+  it('between its first grant and its work: nothing is touched for it', async () => {
+    const host = new Host();
+    const taken = host.take('op', succeed);
+    await until(() => host.grants.length === 1);
+    // The host is told ahead of the control plane's own answer.
+    host.operations.cancel('op');
+    await taken;
+    expect(host.cutOff).toEqual([]);
+    expect(host.claims).toMatchObject([{ outcome: 'cancelled', attemptId: host.grants[0]!.attemptId }]);
   });
 
   it('that waits until the host has room', async () => {
@@ -144,6 +186,18 @@ describe('a cancel reaches an operation', () => {
     expect(host.claims).toMatchObject([
       { outcome: 'cancelled', left: [expect.stringMatching('could not be looked at')] },
     ]);
+  });
+});
+
+describe('a backup that stands', () => {
+  it('is claimed, whether or not it could be noted', async () => {
+    const host = new Host();
+    const broken = () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+    Object.assign(host.disk, { write: broken, remove: broken });
+    const backup = { backupId: 'a'.repeat(64), unreadable: { total: 0, first: [] } } as unknown as BackupRecord;
+    await host.take('op', () => Promise.resolve({ ...DONE, backup }));
+    expect(host.claims).toMatchObject([{ outcome: 'succeeded', backup: { backupId: backup.backupId } }]);
+    expect(host.grants).toHaveLength(1);
   });
 });
 

@@ -87,40 +87,54 @@ export class Operations {
     operation.cancel();
   }
 
-  /** Returns when there is nothing left to do for the intent. @throws when it has to be delivered again */
-  async carryOut(intent: WorkIntent, position: number): Promise<void> {
+  /**
+   * Returns when there is nothing left to do for the intent.
+   *
+   * @param redelivered whether the intent was handed out before: an earlier run of the worker may have begun with it
+   * @throws when it has to be delivered again
+   */
+  async carryOut(intent: WorkIntent, position: number, redelivered = false): Promise<void> {
     const operation = new OpenOperation(intent, position);
     this.open.set(operation.id, operation);
     try {
-      await this.inTurn(operation, (turn) => this.untilEnded(operation, turn));
+      await this.inTurn(operation, redelivered, (turn) => this.untilEnded(operation, turn));
     } catch (error) {
       if (!(error instanceof Cancelled)) throw error;
-      // It has left the queue without a turn: there is nothing to do but to say so.
-      await this.untilEnded(operation, undefined);
+      // It has left the queue without a turn. Nothing was done for it, and nothing is: no grant, no look at what is left.
+      await this.claim(operation, { attemptId: newId(), dataKey: '' }, cancelled());
     } finally {
       this.open.delete(operation.id);
     }
   }
 
-  /** @throws {Cancelled} when it is cancelled before its turn has come */
-  private async inTurn({ intent, signal }: OpenOperation, work: (turn: Turn) => Promise<void>): Promise<void> {
+  /**
+   * What an earlier run may have left of an operation is looked at in its turn, cancelled or not.
+   *
+   * @throws {Cancelled} when it is cancelled before its turn has come, and has left nothing
+   */
+  private async inTurn(
+    { intent, signal }: OpenOperation,
+    redelivered: boolean,
+    work: (turn: Turn) => Promise<void>,
+  ): Promise<void> {
     const { projectId, kind } = intent;
+    const { stopping } = this.options;
     const queue = this.queues.get(projectId) ?? new ProjectQueue();
     this.queues.set(projectId, queue);
     try {
-      await queue.run(NEEDS[kind], work, AbortSignal.any([signal, this.options.stopping]));
+      await queue.run(NEEDS[kind], work, redelivered ? stopping : AbortSignal.any([signal, stopping]));
     } finally {
       if (queue.idle && this.queues.get(projectId) === queue) this.queues.delete(projectId);
     }
   }
 
-  private async untilEnded(operation: OpenOperation, turn: Turn | undefined): Promise<void> {
+  private async untilEnded(operation: OpenOperation, turn: Turn): Promise<void> {
     let previousFailure: string | undefined;
     for (let tries = 1; ; tries++) {
       await unlessAborted(this.options.stopping, this.options.ready());
       operation.doing = 'running';
       const granted = await this.grant(operation, previousFailure);
-      if (granted === null) return this.notes.remove(operation.id);
+      if (granted === null) return this.forgetNote(operation);
       if (granted.grant.cancelRequested) this.cancel(operation.id);
       const noted = granted.grant.attempt > 1 ? await this.notes.read(operation.id) : undefined;
       const ending = noted ?? (await this.endingOf(operation, granted, turn, tries));
@@ -129,11 +143,24 @@ export class Operations {
         continue;
       }
       // Only of a backup can less be told afterwards than is known now.
-      if (ending.backup !== undefined && noted === undefined) await this.notes.write(operation.id, ending);
-      await this.claim(operation, granted, ending);
-      if (ending.backup !== undefined) await this.notes.remove(operation.id);
+      if (ending.backup !== undefined && noted === undefined) await this.note(operation, ending);
+      await this.claim(operation, { attemptId: granted.attemptId, dataKey: granted.grant.dataKey }, ending);
+      if (ending.backup !== undefined) await this.forgetNote(operation);
       return;
     }
+  }
+
+  /** A note is a precaution: that it cannot be written, or removed, changes nothing of a backup that stands. */
+  private async note(operation: OpenOperation, ending: Ending): Promise<void> {
+    await this.notes.write(operation.id, ending).catch((error: unknown) => {
+      this.log.warn({ ...operation.about, error }, 'What an operation has come to is not noted, only claimed');
+    });
+  }
+
+  private async forgetNote(operation: OpenOperation): Promise<void> {
+    await this.notes.remove(operation.id).catch((error: unknown) => {
+      this.log.warn({ ...operation.about, error }, 'The note of an operation that has ended is removed later');
+    });
   }
 
   /** Null when there is nothing to do: the operation has ended, or the project is no longer this host's. */
@@ -158,11 +185,14 @@ export class Operations {
   private async endingOf(
     operation: OpenOperation,
     granted: Granted,
-    turn: Turn | undefined,
+    turn: Turn,
     tries: number,
   ): Promise<Ending | AttemptFailed> {
+    const { attempt, cancelRequested } = granted.grant;
+    // Cancelled between the grant and the work, the first that it ever had.
+    if (operation.isCancelled && attempt === 1 && tries === 1 && !cancelRequested) return cancelled();
     let failure: AttemptFailed | undefined;
-    if (turn !== undefined && !operation.isCancelled) {
+    if (!operation.isCancelled) {
       const came = await this.attempt(operation, granted, turn);
       // Whatever came to its end has come to it: a cancel was too late.
       if (!(came instanceof AttemptFailed)) return came;
@@ -242,14 +272,18 @@ export class Operations {
     return joined(failure?.options.ending ?? {}, ending);
   }
 
-  private async claim(operation: OpenOperation, { attemptId, grant }: Granted, ending: Ending): Promise<void> {
+  private async claim(
+    operation: OpenOperation,
+    { attemptId, dataKey }: { attemptId: string; dataKey: string },
+    ending: Ending,
+  ): Promise<void> {
     const { projectId, kind, data } = operation.intent;
     const claim: OperationEndedClaim = {
       operationId: data.operationId,
       generation: data.generation,
       kind,
       attemptId,
-      ...sealEnding(ending, { projectId, dataKey: grant.dataKey }),
+      ...sealEnding(ending, { projectId, dataKey }),
     };
     await this.controlPlane.claim({ type: 'operation-ended', projectId, data: claim }, this.options.stopping);
   }

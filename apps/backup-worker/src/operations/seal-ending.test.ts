@@ -21,6 +21,7 @@ const ending: Ending = {
   result: {
     backupId: 'a'.repeat(64),
     hook: { exitCode: 1, output: 'private output' },
+    afterCommand: { exitCode: 2, output: 'private output after' },
     restore: {
       backupId: 'a'.repeat(64),
       backupBeganAt: '2026-01-01T00:00:00.000Z',

@@ -2,6 +2,7 @@ import {
   MAX_LISTED,
   type BackupRecord,
   type FileProblems,
+  type HookResult,
   type OperationEndedClaim,
   type Sayings,
 } from '@buckets/contracts';
@@ -46,7 +47,8 @@ export function sealEnding(
   });
   const sayings = ({ total, first }: Sayings): Sayings => ({ total, first: firstOf(first, path, (text) => [text]) });
   const { reason, result, backup, left, ...rest } = ending;
-  const { restore, hook } = result ?? {};
+  const { restore, hook, afterCommand } = result ?? {};
+  const printed = (command: HookResult): HookResult => ({ ...command, output: sealed('output', command.output) });
   return {
     ...rest,
     ...(left === undefined ? {} : { left: left.slice(0, MAX_LEFT).map((sentence) => sentence.slice(0, MAX_SENTENCE)) }),
@@ -59,7 +61,8 @@ export function sealEnding(
             ...(restore === undefined
               ? {}
               : { restore: { ...restore, problems: problems(restore.problems), lacks: problems(restore.lacks) } }),
-            ...(hook === undefined ? {} : { hook: { ...hook, output: sealed('output', hook.output) } }),
+            ...(hook === undefined ? {} : { hook: printed(hook) }),
+            ...(afterCommand === undefined ? {} : { afterCommand: printed(afterCommand) }),
           },
         }),
     ...(backup === undefined ? {} : { backup: sealedBackup(backup, problems, sayings) }),

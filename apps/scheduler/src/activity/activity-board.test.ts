@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { HostReport, ProjectReport, ReceivedActivity } from '@buckets/contracts';
+import fc from 'fast-check';
 import { ActivityBoard, MAX_REPORTS_OF_A_HOST } from './activity-board.js';
 
 const envelope = { messageId: 'm', time: '2031-05-06T12:00:00.000Z' };
@@ -51,6 +52,80 @@ describe('a report', () => {
   });
 });
 
+describe('a sign of life', () => {
+  const numbered = (number: number, projectId = 'atlas', incarnation = 'first'): ReceivedActivity => {
+    const { data, ...report } = project(incarnation, 1, projectId) as Extract<ReceivedActivity, { name: 'project' }>;
+    return { ...report, data: { ...data, number } };
+  };
+  const sign = (reported: number, incarnation = 'first', reportedFrom = 1): ReceivedActivity => {
+    const { data, ...of } = host(incarnation) as Extract<ReceivedActivity, { name: 'host' }>;
+    return { ...of, data: { ...data, reported, reportedFrom } };
+  };
+  const completeAt = (board: ActivityBoard) => [...board.complete()][0]!.completeAt;
+
+  it('says whether the latest report on each project was heard', () => {
+    const board = heard([numbered(1), 100], [numbered(2, 'other'), 110], [sign(3), 120]);
+    expect(completeAt(board)).toBe(120);
+    // The report with number 3, on one of the two, is lost.
+    expect(board.hear(sign(2 + 3), { at: 130, live: true })).toMatchObject({ isComplete: false });
+    expect(completeAt(board)).toBe(120);
+    board.hear(numbered(4), { at: 140, live: true });
+    board.hear(sign(3 + 4), { at: 150, live: true });
+    expect(completeAt(board)).toBe(120);
+    board.hear(numbered(5, 'other'), { at: 160, live: true });
+    board.hear(sign(4 + 5), { at: 170, live: true });
+    expect(completeAt(board)).toBe(170);
+  });
+
+  it('counts what its own process has reported, and nothing of the one before', () => {
+    const board = heard([numbered(7), 100], [sign(7), 110], [sign(0, 'second'), 200]);
+    expect(completeAt(board)).toBe(200);
+    board.hear(numbered(1, 'atlas', 'second'), { at: 210, live: true });
+    board.hear(sign(1, 'second'), { at: 220, live: true });
+    expect(completeAt(board)).toBe(220);
+  });
+
+  it('is complete without the reports on projects that are no longer there, once all was reported anew', () => {
+    for (const missing of [true, false]) {
+      const board = heard([numbered(1, 'gone'), 100], [numbered(2), 110]);
+      const fresh = missing ? heard([numbered(2), 110]) : board;
+      expect(fresh.hear(sign(3), { at: 120, live: true }).isComplete).toBe(!missing);
+      fresh.hear(numbered(3), { at: 130, live: true });
+      expect(fresh.hear(sign(3, 'first', 3), { at: 140, live: true }).isComplete).toBe(true);
+      fresh.hear(numbered(4, 'new'), { at: 150, live: true });
+      expect(fresh.hear(sign(7, 'first', 3), { at: 160, live: true }).isComplete).toBe(true);
+    }
+  });
+
+  it('of a host of an earlier version is taken as it is', () => {
+    expect(completeAt(heard([project('first', 7), 100], [host('first'), 120]))).toBe(120);
+  });
+
+  it('is certain of nothing before it was heard', () => {
+    expect(completeAt(heard([project('first', 7), 100]))).toBeUndefined();
+  });
+
+  it('is as complete as the reports that got through, whichever are lost', () => {
+    const reports = fc.array(fc.record({ which: fc.nat(4), arrives: fc.boolean() }), { maxLength: 30 });
+    fc.assert(
+      fc.property(reports, (made) => {
+        const board = heard([host('first'), 1]);
+        const latest = new Map<number, number>();
+        const got = new Map<number, number>();
+        for (const [index, { which, arrives }] of made.entries()) {
+          latest.set(which, index + 1);
+          if (!arrives) continue;
+          got.set(which, index + 1);
+          board.hear(numbered(index + 1, `p-${which}`), { at: 2, live: true });
+        }
+        const sum = [...latest.values()].reduce((one, other) => one + other, 0);
+        const isAll = [...latest].every(([which, number]) => got.get(which) === number);
+        expect(board.hear(sign(sum), { at: 3, live: true }).isComplete).toBe(isAll);
+      }),
+    );
+  });
+});
+
 describe('a host', () => {
   it('is seen with whatever it tells, and says when another process speaks', () => {
     const board = new ActivityBoard();
@@ -59,7 +134,12 @@ describe('a host', () => {
       projectId: 'atlas',
       newProcess: false,
     });
-    expect(board.hear(host('second'), { at: 150, live: true })).toEqual({ hostId: 'host-1', newProcess: true });
+    expect(board.hear(host('second'), { at: 150, live: true })).toEqual({
+      hostId: 'host-1',
+      newProcess: true,
+      earlierSeenAt: 100,
+      isComplete: true,
+    });
     expect(board.seenAt('host-1')).toBe(150);
   });
 

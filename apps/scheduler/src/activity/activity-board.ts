@@ -14,6 +14,10 @@ export interface News {
   projectId?: string;
   /** Another process speaks for the host than before. */
   newProcess: boolean;
+  /** Of that other process: its last sign of life. */
+  earlierSeenAt?: number;
+  /** Of a sign of life: whether the latest report on each project was heard that was made before it. */
+  isComplete?: boolean;
 }
 
 /** What is known of a project from its present host and generation. */
@@ -21,6 +25,8 @@ export interface KnownReport {
   report: ProjectReport;
   /** The last sign of life of the process that made it; undefined when it ended longer ago than anybody remembers. */
   vouchedAt?: number;
+  /** When it was heard. */
+  heardAt: number;
   /** Made by the process that now speaks for the host. */
   current: boolean;
 }
@@ -43,12 +49,26 @@ export class ActivityBoard {
     if (newProcess) {
       host.earlier = host.process;
       host.process = { incarnation: data.incarnation, seenAt: at };
+      countFrom(host, 1);
     }
     host.process.seenAt = Math.max(host.process.seenAt, at);
     host.live ||= live;
-    if (activity.name === 'host') return { hostId, newProcess };
-    keep(host.reports, activity.projectId, activity.data);
-    return { hostId, newProcess, projectId: activity.projectId };
+    const process = { newProcess, ...(newProcess ? { earlierSeenAt: host.earlier!.seenAt } : {}) };
+    if (activity.name === 'project') {
+      keep(host, activity.projectId, { report: activity.data, heardAt: at });
+      return { hostId, ...process, projectId: activity.projectId };
+    }
+    const { reported, reportedFrom = host.countsFrom } = activity.data;
+    if (reportedFrom !== host.countsFrom) countFrom(host, reportedFrom);
+    // A host of an earlier version does not number its reports.
+    const isComplete = reported === undefined || reported === host.sum;
+    if (isComplete) host.completeAt = Math.max(host.completeAt ?? at, at);
+    return { hostId, ...process, isComplete };
+  }
+
+  /** The hosts, and until when all was heard that each of them had to tell; undefined when that is not certain. */
+  *complete(): Iterable<{ hostId: string; completeAt: number | undefined }> {
+    for (const [hostId, { completeAt }] of this.hosts) yield { hostId, completeAt };
   }
 
   /** The last sign of life of a host. */
@@ -63,11 +83,11 @@ export class ActivityBoard {
 
   reportOf(project: { id: string; hostId: string; generation: number }): KnownReport | undefined {
     const host = this.hosts.get(project.hostId);
-    const report = host?.reports.get(project.id);
-    if (host === undefined || report === undefined || report.counter.generation !== project.generation)
-      return undefined;
+    const heard = host?.reports.get(project.id);
+    if (host === undefined || heard?.report.counter.generation !== project.generation) return undefined;
+    const { report, heardAt } = heard;
     const maker = [host.process, host.earlier].find((process) => process?.incarnation === report.incarnation);
-    return { report, vouchedAt: maker?.seenAt, current: maker === host.process };
+    return { report, heardAt, vouchedAt: maker?.seenAt, current: maker === host.process };
   }
 
   /** Hosts that were seen within `limitMs` before `now`, and those that were not. */
@@ -82,21 +102,45 @@ interface Process {
   seenAt: number;
 }
 
+interface HeardReport {
+  report: ProjectReport;
+  heardAt: number;
+}
+
 interface Host {
   process: Process;
   earlier?: Process;
   live: boolean;
-  reports: Map<string, ProjectReport>;
+  reports: Map<string, HeardReport>;
+  /** Of the numbers of the reports that its present process has made: as that one tells it, unless one is missing. */
+  sum: number;
+  /** The first number that counts for that: what was not reported again since is of projects that are no longer there. */
+  countsFrom: number;
+  completeAt?: number;
 }
 
 function newHost(incarnation: string, seenAt: number): Host {
-  return { process: { incarnation, seenAt }, live: false, reports: new Map() };
+  return { process: { incarnation, seenAt }, live: false, reports: new Map(), sum: 0, countsFrom: 1 };
 }
 
-function keep(reports: Map<string, ProjectReport>, projectId: string, report: ProjectReport): void {
+function keep(host: Host, projectId: string, heard: HeardReport): void {
+  const { reports } = host;
+  host.sum += numberOf(heard, host) - numberOf(reports.get(projectId), host);
   reports.delete(projectId);
-  reports.set(projectId, report);
+  reports.set(projectId, heard);
   if (reports.size <= MAX_REPORTS_OF_A_HOST) return;
   const [oldest] = reports.keys();
+  host.sum -= numberOf(reports.get(oldest!), host);
   reports.delete(oldest!);
+}
+
+function countFrom(host: Host, first: number): void {
+  host.countsFrom = first;
+  host.sum = 0;
+  for (const heard of host.reports.values()) host.sum += numberOf(heard, host);
+}
+
+function numberOf(heard: HeardReport | undefined, { process, countsFrom }: Host): number {
+  const { incarnation, number = 0 } = heard?.report ?? {};
+  return incarnation === process.incarnation && number >= countsFrom ? number : 0;
 }

@@ -65,11 +65,14 @@ class Trial {
     return this.said.at(-1)?.freshness.freshness;
   }
 
-  hear(activity: 'host' | ProjectReport, { incarnation = 'first', live = true, agoMs = 0 } = {}): void {
+  hear(
+    activity: 'host' | ProjectReport,
+    { incarnation = 'first', live = true, agoMs = 0, reported = undefined as number | undefined } = {},
+  ): void {
     const about = { hostId: 'host-1', messageId: '', time: '' };
     const message: ReceivedActivity =
       activity === 'host'
-        ? { ...about, name: 'host', data: { incarnation } as HostReport }
+        ? { ...about, name: 'host', data: { incarnation, ...(reported !== undefined && { reported }) } as HostReport }
         : { ...about, name: 'project', projectId: 'atlas', data: { ...activity, incarnation } };
     this.engine.hear(message, { at: this.now - agoMs, live });
   }
@@ -198,6 +201,68 @@ describe('a report of a worker process that has ended', () => {
     await trial.until('fresh');
     expect(trial.missing).toEqual([]);
   });
+});
+
+describe('what may be confirmed', () => {
+  it('is nothing before each project was looked at, and then all but what waits', async () => {
+    expect(trial.engine.waitingSince).toBe(Number.NEGATIVE_INFINITY);
+    trial.engine.listening();
+    trial.hear(report(7));
+    await trial.until('fresh');
+    await until(() => trial.engine.waitingSince === undefined);
+    expect(await trial.engine.follows(trial.position, trial.stop.signal)).toBe(true);
+    trial.position = 20;
+    expect(await trial.engine.follows(20, trial.stop.signal)).toBe(true);
+    expect(await trial.engine.follows(21, trial.stop.signal)).toBe(false);
+  });
+
+  it('is not what a process reported that another has followed, until that one reports too', async () => {
+    trial.engine.listening();
+    trial.hear(report(7));
+    await trial.until('fresh');
+    const seenAt = trial.now;
+    trial.now += 50;
+    trial.hear('host', { incarnation: 'second' });
+    await until(() => trial.engine.unjudged.length > 0);
+    expect(trial.engine.unjudged).toEqual([{ projectId: 'atlas', hostId: 'host-1', since: seenAt }]);
+    trial.hear(report(7), { incarnation: 'second' });
+    await until(() => trial.engine.unjudged.length === 0);
+  });
+
+  it('is not what could not be judged yet', async () => {
+    trial.engine.listening();
+    trial.hear(report(7), { live: false, agoMs: 10 * SILENCE_LIMIT_MS });
+    await until(() => trial.engine.unjudged.length > 0);
+    expect(trial.engine.unjudged).toMatchObject([{ projectId: 'atlas', since: Number.NEGATIVE_INFINITY }]);
+  });
+});
+
+it('what is fresh by a look is unknown once that is too long ago, though nothing happens', async () => {
+  trial.engine.listening();
+  trial.hear({ ...report(7), watched: false, lookedMs: 0, lookEveryMs: 1_000 });
+  await trial.until('fresh');
+  expect(trial.engine.looks).toMatchObject([{ hostId: 'host-1', at: trial.now }]);
+  const beating = setInterval(() => trial.hear('host'), 10);
+  try {
+    trial.now += 3_000 + 10_000 + 1;
+    await trial.until('unknown');
+  } finally {
+    clearInterval(beating);
+  }
+  expect(trial.said.at(-1)?.freshness.reason).toBe('Its host has not been able to look through it for a while.');
+  expect(trial.engine.looks).toEqual([]);
+});
+
+it('a report that is missing is asked for, until all were heard', async () => {
+  trial.engine.listening();
+  trial.hear({ ...report(7), number: 1 } as ProjectReport);
+  trial.hear('host', { reported: 1 });
+  expect(trial.missing).toEqual([]);
+  trial.hear('host', { reported: 2 });
+  expect(trial.missing).toEqual(['_']);
+  trial.hear({ ...report(7), number: 2 } as ProjectReport);
+  trial.hear('host', { reported: 2 });
+  await until(() => trial.missing.length === 0);
 });
 
 it('nothing is said on tables that were put back to an earlier position', async () => {

@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ReceivedActivity } from '@buckets/contracts';
-import { freshnessOf } from '@buckets/freshness';
+import { NO_PROJECT, type ReceivedActivity } from '@buckets/contracts';
+import { freshnessOf, lastLook, type Freshness, type FreshnessFacts } from '@buckets/freshness';
 import type { Projector } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { ActivityBoard, Heard } from '../activity/activity-board.js';
 import type { ActivityListener } from '../activity/activity-reader.js';
 import type { Clock } from '../activity/clock.js';
+import type { Unstated } from './confirmations.js';
 import type { FreshnessTables, ProjectFacts } from './freshness-tables.js';
 import { HostSilence } from './host-silence.js';
 import type { ReportRequests } from './report-requests.js';
@@ -32,16 +33,38 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 15_000 });
 const LOOK_AGAIN_MS = 1_000;
 /** Between two pages of the round that looks at every project, whatever has happened. */
 const SWEEP_PAUSE_MS = 15_000;
+/** How often projects are sought whose host has not looked through them for too long. */
+const LOOKS_EVERY_MS = 5_000;
+const FOLLOW_LIMIT_MS = 1_000;
+/** Nobody remembers since when. */
+const EVER = Number.NEGATIVE_INFINITY;
+
+/** The look at a project on which its freshness rests. */
+interface Look {
+  hostId: string;
+  at: number;
+  isEnoughUntil: number;
+  watched: boolean;
+}
 
 /**
  * Looks at a project again whenever something has happened that its freshness depends on: an event, a report, a host
  * that fell silent or came back. What differs from what was stated last is offered to be stated.
  */
 export class FreshnessEngine implements ActivityListener {
-  private readonly projects = new Set<string>();
-  private readonly hosts = new Set<string>();
+  /** What is to be looked at, with since when there is something new about it. */
+  private readonly projects = new Map<string, number>();
+  private readonly hosts = new Map<string, number>();
+  private inWork: ReadonlyMap<string, number> = new Map();
   /** They seem unknown, but only because this process has not listened for long enough. */
-  private readonly undecided = new Set<string>();
+  private readonly undecided = new Map<string, Unstated>();
+  /** Their host is heard, but its present process has not reported on them yet. */
+  private readonly unreported = new Map<string, Unstated>();
+  private readonly freshByLook = new Map<string, Look>();
+  /** Whether each project was looked for once: before, what was stated by another copy may hold no more. */
+  private isSwept = false;
+  /** The position up to which projects with new events are known. */
+  private followed = 0;
   private readonly silence: HostSilence;
   private readonly timers = new Set<NodeJS.Timeout>();
   private listeningSince = Number.POSITIVE_INFINITY;
@@ -63,12 +86,49 @@ export class FreshnessEngine implements ActivityListener {
     return this.projects.size;
   }
 
+  /** The furthest position that a statement was compared with. */
+  get position(): number {
+    return this.furthest;
+  }
+
+  /** Since when what was heard or read waits to be looked at; undefined when nothing does. */
+  get waitingSince(): number | undefined {
+    if (!this.isSwept) return EVER;
+    const waiting = [this.projects, this.hosts, this.inWork].flatMap((each) => [...each.values()]);
+    return waiting.length === 0 ? undefined : waiting.reduce((one, other) => Math.min(one, other));
+  }
+
+  /** Projects that were looked at, but too little is known for them to be judged as things stand. */
+  get unjudged(): Unstated[] {
+    return [...this.undecided.values(), ...this.unreported.values()];
+  }
+
+  /** The looks on which the freshness of projects rests that nobody watches. */
+  get looks(): { hostId: string; at: number }[] {
+    return [...this.freshByLook.values()].filter(({ watched }) => !watched);
+  }
+
+  /** Whether all projects with events up to a position are known; waits a moment for it. */
+  async follows(position: number, signal: AbortSignal): Promise<boolean> {
+    const deadline = performance.now() + FOLLOW_LIMIT_MS;
+    await this.parts.projector.reaches(position, { deadlineMs: FOLLOW_LIMIT_MS, signal });
+    while (this.followed < position && performance.now() < deadline && !signal.aborted) {
+      await pause(COALESCE_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return this.followed >= position;
+  }
+
   /** Until the signal. The tables must have reached the end of the log. */
   async run(signal: AbortSignal): Promise<void> {
     this.furthest = await this.parts.tables.position();
     signal.addEventListener('abort', () => this.wake(), { once: true });
     try {
-      await Promise.all([this.follow(this.furthest, signal), this.sweep(signal), this.work(signal)]);
+      await Promise.all([
+        this.follow(this.furthest, signal),
+        this.sweep(signal),
+        this.work(signal),
+        this.findOldLooks(signal),
+      ]);
     } finally {
       this.silence.stop();
       for (const timer of this.timers) clearTimeout(timer);
@@ -78,7 +138,7 @@ export class FreshnessEngine implements ActivityListener {
   listening(): void {
     this.listeningSince = this.parts.clock.now();
     this.afterSilenceLimit(() => {
-      for (const id of this.undecided) this.projects.add(id);
+      for (const { projectId, since } of this.undecided.values()) this.look([projectId], since);
       this.undecided.clear();
     });
   }
@@ -89,23 +149,27 @@ export class FreshnessEngine implements ActivityListener {
   }
 
   hear(activity: ReceivedActivity, heard: Heard): void {
-    const { hostId, projectId, newProcess } = this.parts.board.hear(activity, heard);
-    if (projectId !== undefined) this.look([projectId]);
+    const { board, requests } = this.parts;
+    const { hostId, projectId, newProcess, earlierSeenAt, isComplete } = board.hear(activity, heard);
+    if (projectId !== undefined) this.look([projectId], heard.at);
+    if (isComplete === true) requests.settle(hostId, NO_PROJECT);
+    // The missing report may be on its way: it is asked for after a while.
+    if (isComplete === false && board.isHeardLive(hostId)) requests.need(hostId, NO_PROJECT);
     if (newProcess) {
       // Now, to find the reports that are missing; later, because those of the process before count no longer.
-      this.lookAtHost(hostId);
+      this.lookAtHost(hostId, earlierSeenAt);
       this.afterSilenceLimit(() => this.lookAtHost(hostId));
     }
     this.silence.heard(hostId);
   }
 
-  private look(ids: Iterable<string>): void {
-    for (const id of ids) this.projects.add(id);
+  private look(ids: Iterable<string>, since = this.parts.clock.now()): void {
+    for (const id of ids) this.projects.set(id, Math.min(since, this.projects.get(id) ?? since));
     this.wake();
   }
 
-  private lookAtHost(hostId: string): void {
-    this.hosts.add(hostId);
+  private lookAtHost(hostId: string, since = this.parts.clock.now()): void {
+    this.hosts.set(hostId, Math.min(since, this.hosts.get(hostId) ?? since));
     this.wake();
   }
 
@@ -127,8 +191,10 @@ export class FreshnessEngine implements ActivityListener {
       const changes = await tables.changedAfter(handled, PAGE);
       this.look(changes.map(({ id }) => id));
       handled = changes.at(-1)?.position ?? handled;
+      if (changes.length === PAGE) return;
+      this.followed = Math.max(reached, handled);
       // Of what another copy writes there may be no word.
-      if (changes.length < PAGE) await projector.reaches(reached + 1, { deadlineMs: LOOK_AGAIN_MS, signal });
+      await projector.reaches(reached + 1, { deadlineMs: LOOK_AGAIN_MS, signal });
     });
   }
 
@@ -139,73 +205,94 @@ export class FreshnessEngine implements ActivityListener {
     await this.untilAborted(signal, async () => {
       if (this.projects.size < PAGE) {
         const ids = await this.parts.tables.page({ after, limit: PAGE });
-        this.look(ids);
+        this.look(ids, first ? EVER : undefined);
         after = ids.at(-1) ?? '';
         first &&= after !== '';
+        this.isSwept ||= !first;
       }
       await pause(first ? COALESCE_MS : SWEEP_PAUSE_MS, undefined, { signal });
+    });
+  }
+
+  /** What is fresh by a look is not, once that was too long ago: nothing else happens then. */
+  private async findOldLooks(signal: AbortSignal): Promise<void> {
+    await this.untilAborted(signal, async () => {
+      await pause(LOOKS_EVERY_MS, undefined, { signal });
+      const now = this.parts.clock.now();
+      for (const [id, { isEnoughUntil }] of this.freshByLook) if (now > isEnoughUntil) this.look([id]);
     });
   }
 
   private async work(signal: AbortSignal): Promise<void> {
     await this.untilAborted(signal, async () => {
       if (this.projects.size === 0 && this.hosts.size === 0) await this.woken(signal);
-      await pause(COALESCE_MS, undefined, { signal });
+      // What fills a batch has no need to wait for more.
+      if (this.projects.size < BATCH) await pause(COALESCE_MS, undefined, { signal });
       await this.spread();
-      const batch = [...this.projects.values().take(BATCH)];
-      for (const id of batch) this.projects.delete(id);
+      const batch = new Map(this.projects.entries().take(BATCH));
+      this.inWork = batch;
+      for (const id of batch.keys()) this.projects.delete(id);
       try {
         await this.lookAt(batch);
       } catch (error) {
-        this.look(batch);
+        for (const [id, since] of batch) this.look([id], since);
         throw error;
+      } finally {
+        this.inWork = new Map();
       }
     });
   }
 
   /** From hosts to their projects. */
   private async spread(): Promise<void> {
-    for (const hostId of this.hosts) {
+    for (const [hostId, since] of this.hosts) {
       for (let after: string | undefined = ''; after !== undefined;) {
         const ids: string[] = await this.parts.tables.page({ hostId, after, limit: PAGE });
-        this.look(ids);
+        this.look(ids, since);
         after = ids.length < PAGE ? undefined : ids.at(-1);
       }
       this.hosts.delete(hostId);
     }
   }
 
-  private async lookAt(ids: string[]): Promise<void> {
-    if (ids.length === 0) return;
+  private async lookAt(batch: ReadonlyMap<string, number>): Promise<void> {
+    if (batch.size === 0) return;
     const { failure } = this.parts.projector;
     if (failure !== undefined) throw failure;
-    const { position, projects } = await this.parts.tables.read(ids);
+    const { position, projects } = await this.parts.tables.read([...batch.keys()]);
     if (position < this.furthest) throw new Error('The tables have not caught up with what they were.');
     this.furthest = position;
-    for (const project of projects) this.judge(project);
+    for (const project of projects) this.judge(project, batch.get(project.id)!);
   }
 
-  private judge(project: ProjectFacts): void {
+  private judge(project: ProjectFacts, since: number): void {
     const { clock, silenceLimitMs, statements } = this.parts;
     const now = clock.now();
     const evidence = this.evidenceOf(project, now);
     const result = freshnessOf({ ...project, ...evidence, silenceLimitMs }, now);
     // That a host cannot look at the data is its own word, and no silence.
     const isTold = evidence.report?.trouble !== undefined;
+    const { id: projectId, hostId, generation } = project;
     if (result.freshness === 'unknown' && !isTold && now - this.listeningSince <= silenceLimitMs) {
-      this.undecided.add(project.id);
+      const before = this.undecided.get(projectId)?.since ?? since;
+      this.undecided.set(projectId, { projectId, hostId, since: Math.min(since, before) });
       return;
     }
-    this.undecided.delete(project.id);
-    const statement = { projectId: project.id, generation: project.generation, freshness: result };
-    statements.offer(statement, project.stated);
+    const news = { hostId, since: Math.min(since, this.undecided.get(projectId)?.since ?? since) };
+    this.undecided.delete(projectId);
+    this.noteLook(project, result, evidence);
+    statements.offer({ projectId, generation, freshness: result }, project.stated, news);
+  }
+
+  private noteLook({ id, hostId }: ProjectFacts, { freshness }: Freshness, evidence: Evidence): void {
+    const { report, reportHeardAt } = evidence;
+    const look = freshness === 'fresh' && report && lastLook(report, reportHeardAt!);
+    if (look) this.freshByLook.set(id, { ...look, hostId, watched: report.watched });
+    else this.freshByLook.delete(id);
   }
 
   /** What the project's host has to say, and asking it where it should have said more. */
-  private evidenceOf(
-    project: ProjectFacts,
-    now: number,
-  ): Pick<Parameters<typeof freshnessOf>[0], 'report' | 'hostSeenAt'> {
+  private evidenceOf(project: ProjectFacts, now: number): Evidence {
     const { board, requests, silenceLimitMs } = this.parts;
     const { id, hostId, provisioned, backups } = project;
     if (hostId === null) return {};
@@ -213,11 +300,14 @@ export class FreshnessEngine implements ActivityListener {
     const heard = hostSeenAt !== undefined && now - hostSeenAt <= silenceLimitMs;
     const known = board.reportOf({ ...project, hostId });
     const wanted = provisioned && backups.length > 0 && known?.current !== true;
+    if (wanted && heard) this.unreported.set(id, { projectId: id, hostId, since: known?.vouchedAt ?? EVER });
+    else this.unreported.delete(id);
     if (wanted && heard && board.isHeardLive(hostId)) requests.need(hostId, id);
     else requests.settle(hostId, id);
 
     const vouched = known?.vouchedAt !== undefined && now - known.vouchedAt <= silenceLimitMs;
-    return vouched ? { report: known.report, hostSeenAt: known.vouchedAt } : { hostSeenAt };
+    if (!vouched) return { hostSeenAt };
+    return { report: known.report, reportHeardAt: known.heardAt, hostSeenAt: known.vouchedAt };
   }
 
   private async woken(signal: AbortSignal): Promise<void> {
@@ -237,3 +327,5 @@ export class FreshnessEngine implements ActivityListener {
     }
   }
 }
+
+type Evidence = Pick<FreshnessFacts, 'report' | 'reportHeardAt' | 'hostSeenAt'>;

@@ -116,7 +116,7 @@ function existing(backup: NewestBackup, { in_doubt }: ProjectRow): ExistingBacku
 }
 
 function factsOf(row: ProjectRow, backups: readonly NewestBackup[]): ProjectFacts {
-  const { freshness, freshness_reason, stale_since, covered_by } = row;
+  const { freshness, freshness_reason, stale_since, covered_by, unwatched } = row;
   return {
     id: row.id,
     hostId: row.host_id,
@@ -133,6 +133,7 @@ function factsOf(row: ProjectRow, backups: readonly NewestBackup[]): ProjectFact
             reason: freshness_reason ?? '',
             staleSince: stale_since === null ? undefined : new Date(stale_since).toISOString(),
             coveredBy: covered_by ?? undefined,
+            watched: unwatched ? false : undefined,
           },
   };
 }

@@ -136,6 +136,32 @@ describe('a statement that is not taken', () => {
   });
 });
 
+describe('what is not stated', () => {
+  const news = (since: number) => ({ hostId: 'eu-1', since });
+  it('is told with since when, until it was taken', async () => {
+    expect(plane.statements.unstated).toEqual([]);
+    plane.statements.offer(statement('stale', 'first'), said('fresh'), news(100));
+    plane.statements.offer(statement('stale', 'second'), said('fresh'), news(200));
+    expect(plane.statements.unstated).toEqual([{ projectId: 'atlas', hostId: 'eu-1', since: 100 }]);
+    await plane.answer();
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(plane.statements.unstated).toHaveLength(1);
+    await plane.answer();
+    expect(plane.statements.unstated).toEqual([]);
+    plane.statements.offer(statement('fresh', 'third'), said('stale'), news(300));
+    expect(plane.statements.unstated).toMatchObject([{ since: 300 }]);
+  });
+
+  it('stays so when it was refused for good, until somebody looks again', async () => {
+    plane.statements.offer(statement('stale'), said('fresh'), news(100));
+    await plane.answer(new Refused({ code: 'generation-moved', detail: 'It moved.', retry: false }));
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(plane.statements.unstated).toMatchObject([{ since: 100 }]);
+    plane.statements.offer(statement('stale'), said('stale'), news(200));
+    expect(plane.statements.unstated).toEqual([]);
+  });
+});
+
 it('only so many statements are under way at once, and the others follow', async () => {
   for (const project of ['a', 'b', 'c', 'd']) {
     plane.statements.offer(statement('stale', `of ${project}`, project), said('fresh'));

@@ -1,6 +1,7 @@
 import type { Commands, FreshnessChanged, FreshnessState } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
 import type { Backoff, Logger } from '@buckets/service';
+import type { Unstated } from './confirmations.js';
 
 export type Statement = Commands['state-freshness']['command'];
 
@@ -35,14 +36,20 @@ export class Statements {
   /**
    * How things stand with a project now, which replaces what was to be stated of it before. Nothing is, where the last
    * statement says the same: the one that is under way or was taken a moment ago, or else the one in the tables.
+   *
+   * @param news whose host it is, and since when there is something new about it
    */
-  offer(statement: Statement, inTables: Said | null): void {
+  offer(statement: Statement, inTables: Said | null, news = { hostId: '', since: Number.NEGATIVE_INFINITY }): void {
     if (this.stopped) return;
     const pending = this.projects.get(statement.projectId) ?? newPending(statement.projectId);
     const last = (pending.sending ?? pending.stated)?.freshness ?? inTables ?? NEVER;
+    const isUnstated = isOpen(pending);
+    pending.givenUp = false;
+    pending.hostId = news.hostId;
     if (saysTheSame(last, statement.freshness)) {
       pending.wanted = pending.sending;
     } else {
+      pending.since = isUnstated ? Math.min(pending.since, news.since) : news.since;
       if (pending.wanted === undefined || !saysTheSame(pending.wanted.freshness, statement.freshness)) {
         pending.attempts = 0;
       }
@@ -58,6 +65,13 @@ export class Statements {
   get size(): number {
     return [...this.projects.values()].filter(({ wanted, sending }) => wanted !== undefined || sending !== undefined)
       .length;
+  }
+
+  /** The projects of which something is known that is not stated: yet, or because it was not taken. */
+  get unstated(): Unstated[] {
+    return [...this.projects.values()]
+      .filter(isOpen)
+      .map(({ projectId, hostId, since }) => ({ projectId, hostId, since }));
   }
 
   stop(): void {
@@ -111,7 +125,11 @@ export class Statements {
     pending.attempts++;
     pending.failedAt = performance.now();
     this.options.ended?.(final ? 'refused' : 'failed');
-    if (final || pending.attempts >= MAX_ATTEMPTS) this.settle(pending, statement);
+    if (final || pending.attempts >= MAX_ATTEMPTS) {
+      this.settle(pending, statement);
+      pending.givenUp = true;
+      pending.stated = undefined;
+    }
     this.options.log.warn(
       { error, projectId: statement.projectId, attempts: pending.attempts },
       'A statement on freshness was not taken',
@@ -125,6 +143,8 @@ export class Statements {
 
   /** Remembers for a moment what was stated, as the tables may not show it yet. */
   private forgetInTime(pending: Pending): void {
+    // Until somebody looks at it again, what was stated of it is not what it should be.
+    if (pending.givenUp) return;
     pending.timer = setTimeout(() => this.forget(pending), this.options.betweenMs);
   }
 
@@ -136,7 +156,7 @@ export class Statements {
 }
 
 /** What a statement says, apart from how far the counter has come. */
-export type Said = Pick<FreshnessChanged, 'freshness' | 'staleSince' | 'coveredBy' | 'reason'>;
+export type Said = Pick<FreshnessChanged, 'freshness' | 'staleSince' | 'coveredBy' | 'reason' | 'watched'>;
 
 /** What holds of a project of which nothing was ever stated. */
 const NEVER = { freshness: 'never' as const };
@@ -147,16 +167,22 @@ function saysTheSame(one: Partial<Said>, other: Said): boolean {
     one.freshness === other.freshness &&
     one.staleSince === other.staleSince &&
     one.coveredBy === other.coveredBy &&
-    one.reason === other.reason
+    one.reason === other.reason &&
+    one.watched === other.watched
   );
 }
 
 interface Pending {
   projectId: string;
+  hostId: string;
+  /** Since when something is known of it that is not stated, by the clock of whoever offered it. */
+  since: number;
+  /** What should have been stated was not taken. */
+  givenUp: boolean;
   wanted?: Statement;
   sending?: Statement;
   /** What was taken a moment ago. */
-  stated?: Statement;
+  stated: Statement | undefined;
   /** These two in milliseconds of `performance.now()`. */
   statedAt: number;
   failedAt: number;
@@ -166,7 +192,22 @@ interface Pending {
 }
 
 function newPending(projectId: string): Pending {
-  return { projectId, statedAt: Number.NEGATIVE_INFINITY, failedAt: 0, urgent: false, attempts: 0 };
+  const never = Number.NEGATIVE_INFINITY;
+  return {
+    projectId,
+    hostId: '',
+    since: never,
+    givenUp: false,
+    stated: undefined,
+    statedAt: never,
+    failedAt: 0,
+    urgent: false,
+    attempts: 0,
+  };
+}
+
+function isOpen({ wanted, sending, givenUp }: Pending): boolean {
+  return wanted !== undefined || sending !== undefined || givenUp;
 }
 
 function isUrgent(from: FreshnessState, to: FreshnessState): boolean {

@@ -2,6 +2,7 @@ import { openDatabase, type DatabaseOptions } from '@buckets/log';
 import type { DataSource } from 'typeorm';
 import { CreateTables1763820000000 } from './create-tables.migration.js';
 import { AddRetention1795500000000 } from './add-retention.migration.js';
+import { AddUnwatched1795700000000 } from './add-unwatched.migration.js';
 import { ChoicesByTheLog1795600000000 } from './choices-by-the-log.migration.js';
 import { ProjectsWithoutHost1795800000000 } from './projects-without-host.migration.js';
 import { LimitsAndOrphans1795400000000 } from './limits-and-orphans.migration.js';
@@ -20,6 +21,7 @@ export function openSchedulerDatabase(
       LimitsAndOrphans1795400000000,
       AddRetention1795500000000,
       ChoicesByTheLog1795600000000,
+      AddUnwatched1795700000000,
       ProjectsWithoutHost1795800000000,
     ],
     migrationsTableName: 'buckets_scheduler_migrations',

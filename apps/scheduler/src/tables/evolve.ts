@@ -65,12 +65,13 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
       return { ...rows, project: { ...project, outside_changes: withOutsideChange(project.outside_changes, change) } };
     }
     case 'freshness-changed': {
-      const { freshness, staleSince, reason, coveredBy, counter } = event.data;
+      const { freshness, staleSince, reason, coveredBy, counter, watched } = event.data;
       const stated = {
         freshness,
         stale_since: staleSince === undefined ? null : Date.parse(staleSince),
         freshness_reason: reason,
         covered_by: coveredBy ?? null,
+        unwatched: watched === false,
         stated_epoch: counter?.epoch ?? null,
         stated_at: Date.parse(event.time),
       };
@@ -143,6 +144,7 @@ function newProject({
     stale_since: null,
     freshness_reason: null,
     covered_by: null,
+    unwatched: false,
     stated_epoch: null,
     stated_at: null,
     last_backup_operation_id: null,

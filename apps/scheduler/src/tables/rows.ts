@@ -36,6 +36,8 @@ export class ProjectRow {
   @Column({ ...moment, nullable: true }) stale_since!: number | null;
   @Column({ type: 'text', nullable: true }) freshness_reason!: string | null;
   @Column({ type: 'text', nullable: true }) covered_by!: string | null;
+  /** Whether it is fresh as of a look only. */
+  @Column({ type: 'boolean', default: false }) unwatched!: boolean;
   @Column({ type: 'text', nullable: true }) stated_epoch!: string | null;
   @Column({ ...moment, nullable: true }) stated_at!: number | null;
 

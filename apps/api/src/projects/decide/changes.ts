@@ -34,6 +34,7 @@ export function stateFreshness(
     last.freshness === data.freshness &&
     last.staleSince === data.staleSince &&
     last.coveredBy === data.coveredBy &&
+    last.watched === data.watched &&
     last.reason === data.reason;
   return same ? NOTHING : facts({ thing: 'project', type: 'freshness-changed', data });
 }

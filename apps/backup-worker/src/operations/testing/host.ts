@@ -11,6 +11,7 @@ import { Refused } from '@buckets/log';
 import { Backoff } from '@buckets/service';
 import type { ControlPlane } from '../../control-plane/control-plane.js';
 import { Budget } from '../../queue/budget.js';
+import type { EndingNotes } from '../ending-notes.js';
 import type { WorkIntent } from '../open-operation.js';
 import { cancelled, type Attempt, type CutOff, type Ending, type Works } from '../operation.js';
 import { Operations } from '../operations.js';
@@ -39,6 +40,12 @@ export class Host {
   ready: Promise<void> = Promise.resolve();
   /** Operations that the control plane has ended. */
   readonly ended = new Set<string>();
+  /** Where the notes are. */
+  readonly disk: Pick<EndingNotes, 'read' | 'write' | 'remove'> = {
+    read: (id) => Promise.resolve(this.notes.get(id)),
+    write: (id, ending) => Promise.resolve(void this.notes.set(id, ending)),
+    remove: (id) => Promise.resolve(void this.notes.delete(id)),
+  };
   private readonly attempts = new Map<string, number>();
   private readonly scripts = new Map<string, Script>();
 
@@ -54,11 +61,7 @@ export class Host {
     this.operations = new Operations(
       this.controlPlane,
       Object.fromEntries(OPERATION_KINDS.map((kind) => [kind, work])) as unknown as Works,
-      {
-        read: (id) => Promise.resolve(this.notes.get(id)),
-        write: (id, ending) => Promise.resolve(void this.notes.set(id, ending)),
-        remove: (id) => Promise.resolve(void this.notes.delete(id)),
-      },
+      this.disk,
       { attemptEnded: () => undefined, attemptFailed: (_, code) => void this.failures.push(code) },
       { info: () => undefined, warn: () => undefined },
       {
@@ -75,13 +78,13 @@ export class Host {
   take(
     operationId: string,
     script: Script,
-    about: Partial<{ kind: OperationKind; limits: object; projectId: string }> = {},
+    about: Partial<{ kind: OperationKind; limits: object; projectId: string; redelivered: boolean }> = {},
   ) {
-    const { kind = 'backup', limits, projectId = 'atlas' } = about;
+    const { kind = 'backup', limits, projectId = 'atlas', redelivered } = about;
     this.scripts.set(operationId, script);
     const data = { operationId, generation: 1, requestedAt: '2026-01-01T00:00:00.000Z', ...(limits && { limits }) };
     const intent = { kind, hostId: 'eu-1', projectId, data, messageId: operationId, time: '' } as unknown as WorkIntent;
-    return this.operations.carryOut(intent, 1);
+    return this.operations.carryOut(intent, 1, redelivered);
   }
 
   /** As the control plane would: noted there, and told to the host. */

@@ -1,0 +1,163 @@
+import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import { NO_HOST, readConfirmation, STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
+import { shownFreshness, type Confirmed, type StatedFreshness } from '@buckets/freshness';
+import { LatestReader, type HeardMessage, type LatestListener, type Projector } from '@buckets/log';
+import type { Logger } from '@buckets/service';
+import type { ProjectRow } from '../tables/entities.js';
+import type { FreshnessView } from './project-view.js';
+
+/** What is known of a host's projects, or of what rests on the log alone. Moments are those of `performance.now()`. */
+interface Known {
+  position: number;
+  at: number;
+  lookedAt: number | undefined;
+  unstatedSince: ReadonlyMap<string, number>;
+}
+
+/** One of them is shown, once the tables have got to its position; meanwhile the next one waits, and the newest after it. */
+type Kept = [Known, ...Known[]];
+
+/** A confirmation that comes later but is for an earlier moment is of a scheduler that knows less; but for this, in milliseconds. */
+const ABOUT_THE_SAME_MS = 1_000;
+
+export interface ConfirmedFreshnessParts {
+  projector: Pick<Projector, 'position'>;
+  /** How long ago what is shown may have been confirmed, in milliseconds. */
+  limitMs: number;
+  log: Pick<Logger, 'warn'>;
+}
+
+/** The columns that a view of freshness is made from. */
+export type FreshnessColumns = Pick<
+  ProjectRow,
+  'id' | 'host_id' | 'freshness' | 'freshness_reason' | 'stale_since' | 'covered_by' | 'freshness_at' | 'unwatched'
+>;
+
+/**
+ * What may be shown of projects' freshness: what was stated, as long as the scheduler keeps confirming it. Whether that, a
+ * host, NATS or this process's own reader has fallen silent: what is not confirmed any more is `unknown`.
+ */
+export class ConfirmedFreshness implements LatestListener {
+  private readonly hosts = new Map<string, Kept>();
+  private hears = false;
+
+  constructor(private readonly parts: ConfirmedFreshnessParts) {}
+
+  listening(): void {
+    this.hears = true;
+  }
+
+  deaf(): void {
+    this.hears = false;
+  }
+
+  hear({ subject, data: bytes, ageMs }: HeardMessage): void {
+    try {
+      const { hostId, data } = readConfirmation(subject, bytes);
+      const sentAt = performance.now() - ageMs;
+      const { position, agoMs, lookedMs, unstated } = data;
+      this.keep(hostId, {
+        position,
+        at: sentAt - agoMs,
+        lookedAt: lookedMs === undefined ? undefined : sentAt - lookedMs,
+        unstatedSince: new Map(unstated.map(({ projectId, ms }) => [projectId, sentAt - ms])),
+      });
+    } catch (error) {
+      if (!(error instanceof UnreadableMessage)) throw error;
+      this.parts.log.warn({ error: error.message }, 'A confirmation of freshness cannot be read');
+    }
+  }
+
+  /** Until the signal. */
+  async listen(js: JetStreamClient, jsm: JetStreamManager, signal: AbortSignal): Promise<void> {
+    const from = { stream: STREAM.activity, subject: subjects.allConfirmations };
+    await new LatestReader(js, jsm, from, this.parts.log).run(this, signal);
+  }
+
+  /** How long ago all that rests on the log was confirmed, in milliseconds. */
+  get unconfirmedMs(): number {
+    const { position } = this.parts.projector;
+    return performance.now() - (this.knownOf(NO_HOST, position)?.at ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** What people should see to; null when there is nothing. */
+  warning(): string | null {
+    if (this.unconfirmedMs <= this.parts.limitMs) return null;
+    return `The freshness of projects is not confirmed, and shown as unknown. ${this.silence()}`;
+  }
+
+  /**
+   * Shows rows that are read from now on. To be called before they are read: a confirmation speaks of rows that are
+   * as new as it is.
+   */
+  view(): (row: FreshnessColumns) => FreshnessView {
+    const { position } = this.parts.projector;
+    return (row) => this.show(row, position);
+  }
+
+  private show(row: FreshnessColumns, position: number): FreshnessView {
+    const ofHost = this.knownOf(row.host_id, position);
+    const ofLog = this.knownOf(NO_HOST, position);
+    const confirmed: Confirmed = {
+      ...given('byLogAt', ofLog?.at),
+      ...given('byHostAt', ofHost?.at),
+      ...given('lookedAt', ofHost?.lookedAt),
+      ...given('unstatedSince', ofHost?.unstatedSince.get(row.id)),
+      silence: this.silence(),
+    };
+    const now = performance.now();
+    const shown = shownFreshness(statedIn(row), confirmed, { now, limitMs: this.parts.limitMs });
+    const { confirmedAt, asOf, ...rest } = shown;
+    const dateOf = (moment: number): string => new Date(Date.now() - (now - moment)).toISOString();
+    return {
+      ...rest,
+      ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
+      ...(confirmedAt === undefined ? {} : { confirmedAt: dateOf(confirmedAt) }),
+      ...(asOf === undefined ? {} : { asOf: dateOf(asOf) }),
+    };
+  }
+
+  private keep(hostId: string, next: Known): void {
+    const kept = this.hosts.get(hostId);
+    if (kept === undefined) {
+      this.hosts.set(hostId, [next]);
+      return;
+    }
+    if (next.at < kept.at(-1)!.at - ABOUT_THE_SAME_MS) return;
+    // A log that was put back begins anew at an earlier position: what waits for a later one waits for nothing.
+    while (kept.length > 1 && kept.at(-1)!.position > next.position) kept.pop();
+    if (kept.length > 2) kept.pop();
+    kept.push(next);
+  }
+
+  /** The newest that speaks of tables which have got to this position. */
+  private knownOf(hostId: string, position: number): Known | undefined {
+    const kept = this.hosts.get(hostId);
+    if (kept === undefined) return undefined;
+    while (kept.length > 1 && kept[1]!.position <= position) kept.shift();
+    return kept[0].position <= position ? kept[0] : undefined;
+  }
+
+  private silence(): string {
+    if (!this.hears) return 'The API does not hear the scheduler: NATS is away.';
+    const kept = this.hosts.get(NO_HOST);
+    const isBehind = kept !== undefined && kept.at(-1)!.position > this.parts.projector.position;
+    return isBehind
+      ? 'The API has not caught up with the log.'
+      : 'The scheduler is silent: nobody can say how it is now.';
+  }
+}
+
+function statedIn(row: FreshnessColumns): StatedFreshness {
+  return {
+    freshness: row.freshness,
+    ...(row.stale_since === null ? {} : { staleSince: row.stale_since }),
+    reason: row.freshness_reason,
+    ...(row.covered_by === null ? {} : { coveredBy: row.covered_by }),
+    ...(row.unwatched ? { watched: false } : {}),
+  };
+}
+
+function given<K extends string>(name: K, moment: number | undefined): { [P in K]?: number } {
+  return (moment === undefined ? {} : { [name]: moment }) as { [P in K]?: number };
+}
