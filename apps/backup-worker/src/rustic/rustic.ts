@@ -48,7 +48,13 @@ export class Rustic {
    */
   async knowsSettled(): Promise<boolean> {
     if (this.doesKnowSettled === undefined) {
-      const help = await execa(this.settings.binary, ['backup', '--help'], { reject: false, timeout: 10_000 });
+      const help = await execa(this.settings.binary, ['backup', '--help'], {
+        reject: false,
+        timeout: 10_000,
+        stdin: 'ignore',
+        env: { PATH: process.env['PATH'] },
+        extendEnv: false,
+      });
       // What is wrong with a program that does not start, the run says.
       if (help.failed) return false;
       this.doesKnowSettled = help.stdout.includes('--settled-before');
