@@ -207,6 +207,39 @@ describe('how fresh a project is', () => {
     await becomes('mapped', 'stale');
   });
 
+  it('is fresh only by what holds each store into a mapped page, also one that changes no stamp', async () => {
+    await freshProject('stores');
+    await product.start('stores');
+    const script = [
+      'import mmap, sys',
+      'f = open(sys.argv[1], "r+b"); f.truncate(4096)',
+      'm = mmap.mmap(f.fileno(), 4096)',
+      'print("mapped", flush=True)',
+      'for line in sys.stdin: m[0] = int(line); print("stored", flush=True)',
+    ].join('\n');
+    const writer = spawn('python3', ['-c', script, file('stores')], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const store = async (byte: number) => {
+      writer.stdin.write(`${byte}\n`);
+      await once(writer.stdout, 'data');
+    };
+    await once(writer.stdout, 'data');
+    await rm(join(product.dataDir, 'at-gate'), { force: true });
+    await writeFile(join(product.dataDir, 'gate'), '');
+    const first = await product.api.ask('/v1/projects/stores/backups');
+    await until(() => exists(join(product.dataDir, 'at-gate')), { what: 'the backup to have begun' });
+    await store(1);
+    await rm(join(product.dataDir, 'gate'));
+    expect((await product.api.ended(first.id)).state).toBe('succeeded');
+    await store(2);
+    const { result } = await product.backUp('stores');
+    expect((await becomes('stores', 'fresh')).coveredBy).toBe(result?.backupId);
+    writer.stdin.end();
+    await once(writer, 'exit');
+    await product.stop('stores');
+    await product.restore('stores', result!.backupId!);
+    expect((await readFile(file('stores')))[0]).toBe(2);
+  });
+
   it('is backed up by the schedule when it has been stale for longer than its interval', async () => {
     await until(async () => (await product.api.backups('scheduled')).length === 2, {
       what: 'a second backup by the schedule',

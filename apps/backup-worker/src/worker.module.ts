@@ -153,6 +153,12 @@ class Worker implements OnApplicationShutdown {
       cacheFolder: join(folders.own, 'cache'),
       limits: { niceness },
     });
+    if (!(await rustic.knowsSettled())) {
+      log.warn(
+        { program: settings.rusticPath },
+        'This rustic cannot be told which files may be left unread: each backup reads all files of its project',
+      );
+    }
     const endings = join(folders.own, 'endings');
     const notes = new EndingNotes(endings, disk);
 

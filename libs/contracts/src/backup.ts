@@ -67,6 +67,12 @@ export class BackupRecord {
   @Optional() @Nested(FileProblems) changedWhileRead?: FileProblems;
   /** Whether what read the files could see nothing else of its host; of old, nobody knows. */
   @Optional() @IsBoolean() confined?: boolean;
+  /**
+   * Milliseconds since 1970 by the host's clock. A file that is found as it stands in this backup, its last change (ctime)
+   * before this moment, holds what it holds here: any later store would have given it another ctime. Where nobody knows
+   * such a moment, it says nothing, and the next backup reads all.
+   */
+  @Optional() @Count() settledBefore?: number;
 }
 
 /** Whether it lacks some files at most. The product restores no other by itself, and no other stands for the data. */

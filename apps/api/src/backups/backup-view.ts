@@ -117,7 +117,9 @@ export async function backupView(
   { in_doubt }: Pick<ProjectRow, 'in_doubt'>,
   keys: ProjectKeys,
 ): Promise<BackupView> {
-  const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, changedWhileRead, ...rest } = record;
+  const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, changedWhileRead, ...more } = record;
+  // For the next backup alone.
+  const { settledBefore: _, ...rest } = more;
   return {
     id: backupId,
     projectId: project_id,

@@ -213,6 +213,7 @@ function newProjectRow({
     freshness_reason: 'The project was never backed up.',
     covered_by: null,
     freshness_at: null,
+    unwatched: false,
     created_at: time,
     provision_operation_id: null,
     in_doubt: [],

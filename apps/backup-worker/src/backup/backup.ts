@@ -103,12 +103,13 @@ export class BackupWork implements Work<'backup'> {
         projectId,
         tags: [operationTag(intent.operationId), 'kind:backup'],
         description: this.description(attempt, beganAt, begun.counter, mode),
-        ...(grant.newestBackup === undefined ? {} : { parent: grant.newestBackup.backupId }),
+        parent: grant.newestBackup?.backupId,
+        settledBefore: grant.newestBackup?.settledBefore,
         command: 'buckets backup',
       },
       rusticCall(attempt),
     );
-    const { moved, displaced } = await begun.release();
+    const { moved, displaced, settledBefore } = await begun.release();
     if (displaced) throw new AttemptFailed('project-folder-missing', WENT_AWAY);
     await this.mustBeProvisioned(attempt);
     const made = madeOrThrow(outcome);
@@ -126,6 +127,7 @@ export class BackupWork implements Work<'backup'> {
       confined: this.rustic.isConfined,
       ...proof,
       ...(grant.newestBackup === undefined ? {} : { parentId: grant.newestBackup.backupId }),
+      ...(settledBefore === undefined ? {} : { settledBefore }),
     };
     return endingOf({
       ...record,

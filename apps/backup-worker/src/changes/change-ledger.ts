@@ -19,7 +19,7 @@ export type ScanOutcome = 'same' | 'first-look' | 'missed' | 'moved';
 /**
  * What is known of the changes of one project: pure, no clock, no files.
  *
- * The promise: when `covers(backup, report)` says yes, the tree holds exactly what that backup read, apart from changes that
+ * The promise: when `covers(backup, report)` says yes, the tree holds exactly what that backup holds, apart from changes that
  * the watcher has not told yet, or did not see and no scan has come past. Why it is kept:
  *
  * 1. It rests on the *fingerprint* of a tree (`scan-tree.ts`). Whatever is done to an entry gives it, or the folder it
@@ -39,7 +39,9 @@ export type ScanOutcome = 'same' | 'first-look' | 'missed' | 'moved';
  *    whatever counter, nothing has happened since before they began (1): they hold what is there (`sameAs`), until n
  *    rises again. That is how a new epoch, an overflow and a needless raise are made good, and it is all that outlives the
  *    process: the fingerprint and those counters. An old copy of them knows fewer backups, never wrong ones.
- * 6. Each start, generation and restore begins an epoch of a random name, so that no counter from before equals one from
+ * 6. A backup holds what it has read, or what its parent has read and it has left unread: a file whose ctime and inode are
+ *    the same, and which was settled when the parent read it (`Flushes`, `settledBefore`).
+ * 7. Each start, generation and restore begins an epoch of a random name, so that no counter from before equals one from
  *    after. A restore and a generation forget the reference too.
  */
 export class ChangeLedger {

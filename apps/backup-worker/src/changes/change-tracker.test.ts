@@ -3,6 +3,8 @@ import { appendFileSync, linkSync, readFileSync, readdirSync, rmSync, writeFileS
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
+import { ClockWatch } from './clock-watch.js';
+import { Flushes } from './flushes.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { covers, freshnessOf, type ExistingBackup } from '@buckets/freshness';
 import { until } from '@buckets/patience';
@@ -79,7 +81,7 @@ describe('a backup', () => {
     const begun = await tracker.beginBackup('p1');
     readdirSync(trial.path(''), { recursive: true });
     readFileSync(trial.path('folder/file'));
-    expect(await begun.release()).toEqual({ moved: false, displaced: false });
+    expect(await begun.release()).toMatchObject({ moved: false, displaced: false });
     expect(covered(begun.counter)).toBe(true);
   });
 
@@ -87,7 +89,7 @@ describe('a backup', () => {
     await start();
     const begun = await tracker.beginBackup('p1');
     trial.write(trial.path('folder/new'));
-    expect(await begun.release()).toEqual({ moved: true, displaced: false });
+    expect(await begun.release()).toMatchObject({ moved: true, displaced: false });
   });
 
   describe('that reads while its project is displaced does not count, though all is found as it was', () => {
@@ -105,7 +107,7 @@ describe('a backup', () => {
       await start();
       const begun = await tracker.beginBackup('p1');
       await happen();
-      expect(await begun.release()).toEqual({ moved: true, displaced: true });
+      expect(await begun.release()).toMatchObject({ moved: true, displaced: true });
       // The tree is the same again, so its counter would cover: that is why such a backup must not be recorded.
       await until(() => covers(begun.counter, tracker.reportOf('p1')));
     });
@@ -115,7 +117,7 @@ describe('a backup', () => {
       const begun = await tracker.beginBackup('p1');
       const unmount = mountOn(trial.roots[0]!);
       try {
-        expect(await begun.release()).toEqual({ moved: true, displaced: true });
+        expect(await begun.release()).toMatchObject({ moved: true, displaced: true });
       } finally {
         unmount();
       }
@@ -126,11 +128,38 @@ describe('a backup', () => {
       try {
         await start();
         const begun = await tracker.beginBackup('p1');
-        expect(await begun.release()).toEqual({ moved: false, displaced: false });
+        expect(await begun.release()).toMatchObject({ moved: false, displaced: false });
       } finally {
         unmount();
       }
     });
+  });
+
+  it('says since when what it has read can change no more without a later stamp', async () => {
+    const before = Date.now();
+    await start();
+    const begun = await tracker.beginBackup('p1');
+    const after = Date.now();
+    const { settledBefore } = await begun.release();
+    // Less the margin for coarse stamps.
+    expect(settledBefore).toBeGreaterThanOrEqual(before - 2_000);
+    expect(settledBefore).toBeLessThanOrEqual(after - 2_000);
+  });
+
+  it('says no such moment when the disk has not written back, and is not quiet', async () => {
+    await start({ flushes: new Flushes({ flush: () => Promise.reject(new Error('EIO')) }) });
+    const begun = await tracker.beginBackup('p1');
+    expect(begun.quiet).toBe(false);
+    expect((await begun.release()).settledBefore).toBeUndefined();
+    expect(problems).toContainEqual(new Error('EIO'));
+  });
+
+  it('says no such moment when the clock is set back while it reads', async () => {
+    let back = 0;
+    await start({ flushes: new Flushes({ clock: new ClockWatch(() => Date.now() - back) }) });
+    const begun = await tracker.beginBackup('p1');
+    back = 86_400_000;
+    expect((await begun.release()).settledBefore).toBeUndefined();
   });
 
   it('begins at once when the project has not changed since the last one', async () => {
@@ -152,7 +181,7 @@ describe('a backup', () => {
     writing.abort();
     await restless;
     expect(begun.quiet).toBe(false);
-    expect(await begun.release()).toEqual({ moved: true, displaced: false });
+    expect(await begun.release()).toMatchObject({ moved: true, displaced: false });
     expect(covered(begun.counter)).toBe(false);
   });
 

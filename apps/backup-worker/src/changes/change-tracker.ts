@@ -5,11 +5,12 @@ import { mountsAt } from '../restore/mount-points.js';
 import { ChangeLedger, type ScanOutcome } from './change-ledger.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { equalCounters } from '@buckets/freshness';
+import { type Flushed, Flushes } from './flushes.js';
 import { FolderWatches } from './folder-watches.js';
 import { Pace } from './pace.js';
 import type { ProjectWatch, WatchSource } from './project-watch.js';
 import { RememberedTrees } from './remembered-trees.js';
-import { FLUSH, scanTree } from './scan-tree.js';
+import { flushFile, scanTree } from './scan-tree.js';
 
 export interface ChangeTrackerOptions {
   /** A folder of its own among the worker's state. */
@@ -38,6 +39,7 @@ export interface ChangeTrackerOptions {
   tickMs?: number;
   /** For tests that have a look fail. */
   scan?: typeof scanTree;
+  flushes?: Flushes;
 }
 
 export interface BegunBackup {
@@ -58,6 +60,11 @@ export interface ReadTree {
    * project's, and however the project is found later, it must not count.
    */
   displaced: boolean;
+  /**
+   * What the next backup may leave unread: files of this one whose ctime is before this moment (milliseconds since 1970)
+   * change no more without getting another. Nothing where nobody knows such a moment.
+   */
+  settledBefore?: number;
 }
 
 /** The worker does not look after this project (any more). */
@@ -72,6 +79,10 @@ export class ProjectNotTracked extends Error {
 const REFERENCE_ATTEMPTS = 2;
 /** The next scan after trouble with the watcher, or (doubled each time) after one that was disturbed. */
 const SCAN_SOON_MS = 5_000;
+/** A flush that began so lately is good enough for a scan that a backup waits for, and for the others. */
+const RECENT_FLUSH_MS = { now: 1_000, slowly: 600_000 };
+/** Stamps are up to two seconds coarse (FAT; ext3 has one), and a write is stamped when it begins. */
+const STAMP_MARGIN_MS = 2_000;
 
 /**
  * Knows, for each project of a host, whether its data may have changed, and reports it. The rules, and why they hold, are in
@@ -79,7 +90,8 @@ const SCAN_SOON_MS = 5_000;
  */
 export class ChangeTracker {
   readonly #projects = new Map<string, Project>();
-  readonly #options: Required<Omit<ChangeTrackerOptions, 'maxWatchedFolders'>>;
+  readonly #options: Required<Omit<ChangeTrackerOptions, 'maxWatchedFolders' | 'flushes'>>;
+  readonly #flushes: Flushes;
   readonly #watches: FolderWatches;
   readonly #trees: RememberedTrees;
   readonly #ticking: NodeJS.Timeout;
@@ -90,6 +102,7 @@ export class ChangeTracker {
     const { scanEveryMs } = { ...DEFAULTS, ...options };
     const scanUnwatchedEveryMs = Math.min(scanEveryMs, UNWATCHED_AT_LEAST_EVERY_MS);
     this.#options = { ...DEFAULTS, scanUnwatchedEveryMs, ...options };
+    this.#flushes = options.flushes ?? new Flushes();
     this.#watches = new FolderWatches({ maxFolders: options.maxWatchedFolders });
     this.#trees = new RememberedTrees(options.stateFolder, options.problem);
     this.#ticking = setInterval(() => this.#tick(), this.#options.tickMs).unref();
@@ -168,7 +181,12 @@ export class ChangeTracker {
     // Before the scan: it has to have seen what the backup reads.
     const mounts = await mountsOf(project);
     await watch.settled();
-    for (let left = REFERENCE_ATTEMPTS; left > 0 && !ledger.referenced; left--) await this.#scan(project, 'now');
+    let flushed: Flushed | undefined;
+    for (let left = REFERENCE_ATTEMPTS; left > 0; left--) {
+      if (!ledger.referenced) await this.#scan(project, 'now');
+      flushed = await this.#flushed(project, Infinity);
+      if (ledger.referenced) break;
+    }
     if (this.#projects.get(projectId) !== project) throw new ProjectNotTracked(projectId);
     const { counter, quiet } = ledger.beginBackup(Date.now());
     if (quiet) this.#trees.save(projectId, counter.generation, ledger.remembered);
@@ -181,7 +199,8 @@ export class ChangeTracker {
         await watch.settled();
         const isOpen = this.#projects.get(projectId) === project;
         const displaced = !isOpen || project.remounts !== remounts || (await mountsOf(project)) !== mounts;
-        return { moved: displaced || !equalCounters(ledger.counter, counter), displaced };
+        const moved = displaced || !equalCounters(ledger.counter, counter);
+        return { moved, displaced, settledBefore: this.#settledBefore(flushed) };
       },
     };
   }
@@ -205,6 +224,18 @@ export class ChangeTracker {
     const ended = Promise.all([this.#watches.close(), this.#slowScan, this.#trees.flush()]);
     await Promise.race([ended, delay(limitMs, undefined, { signal: limit.signal }).catch(() => {})]);
     limit.abort();
+  }
+
+  #flushed(project: Project, maxAgeMs: number): Promise<Flushed | undefined> {
+    return this.#flushes.flushed(foldersOf(project), maxAgeMs, (error) =>
+      this.#options.problem(project.projectId, error),
+    );
+  }
+
+  /** Of what is read after a flush. */
+  #settledBefore(flushed: Flushed | undefined): number | undefined {
+    if (!flushed || this.#flushes.clock.wasSetBackSince(flushed.steadyAt)) return undefined;
+    return Math.max(0, flushed.at - STAMP_MARGIN_MS);
   }
 
   #begin(projectId: string, roots: readonly string[], ledger: ChangeLedger): void {
@@ -269,6 +300,7 @@ export class ChangeTracker {
   #tick(): void {
     const now = performance.now();
     const { reportEveryMs, reportAllEveryMs, raiseUnwatchedEveryMs } = this.#options;
+    this.#flushes.clock.look();
     for (const project of this.#projects.values()) {
       if (isBlind(project) && now - project.raisedUnwatchedAt >= raiseUnwatchedEveryMs) {
         project.raisedUnwatchedAt = now;
@@ -319,19 +351,25 @@ export class ChangeTracker {
     const { entriesPerSecond, referenceLimitMs, problem, scan: lookAtTree } = this.#options;
     const isOpen = (): boolean => this.#projects.get(project.projectId) === project;
     try {
+      const steadyAt = performance.now();
+      const limit = scan.speed === 'now' ? steadyAt + referenceLimitMs : Infinity;
+      const flushed = await this.#flushed(project, RECENT_FLUSH_MS[scan.speed]);
+      const all = async (): Promise<number> => (await this.#flushed(project, 0))?.at ?? 0;
       await watch.settled();
       const began = ledger.counter;
       const beganAt = Date.now();
       const lookedAt = performance.now();
-      const limit = scan.speed === 'now' ? performance.now() + referenceLimitMs : Infinity;
       const tree = await lookAtTree({
         roots,
         pace: new Pace(scan.speed === 'now' ? Infinity : entriesPerSecond),
-        flush: scan.speed === 'now' ? FLUSH : undefined,
+        flushedAt: flushed?.at,
+        flush: scan.speed === 'now' && flushed ? { file: flushFile, all } : undefined,
         wanted: () => isOpen() && !scan.cancelled && equalCounters(ledger.counter, began) && performance.now() < limit,
       });
       await watch.settled();
       if (!tree || !isOpen()) return 'moved';
+      // What was compared with the clock says nothing then.
+      if (this.#flushes.clock.wasSetBackSince(steadyAt)) tree.settled = false;
       const { referenced } = ledger;
       const outcome = ledger.scanned(began, tree, beganAt);
       if (outcome !== 'moved') {
@@ -397,7 +435,11 @@ function isBlind({ running, watch }: Project): boolean {
 }
 
 /** What is mounted in the folders of the project, as a text that is another when that is. */
-async function mountsOf({ roots }: Project): Promise<string> {
-  const folders = [...new Set(roots.map((root) => dirname(root)))];
-  return (await Promise.all(folders.map(mountsAt))).join('\n');
+async function mountsOf(project: Project): Promise<string> {
+  return (await Promise.all(foldersOf(project).map(mountsAt))).join('\n');
+}
+
+/** The folders above the roots. */
+function foldersOf({ roots }: Project): string[] {
+  return [...new Set(roots.map((root) => dirname(root)))];
 }

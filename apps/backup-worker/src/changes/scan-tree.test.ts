@@ -15,7 +15,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { FLUSH, type ScanOptions, type TreeScan, scanTree } from './scan-tree.js';
+import { until } from '@buckets/patience';
+import { Flushes } from './flushes.js';
+import { type Flush, type ScanOptions, type TreeScan, flushFile, scanTree } from './scan-tree.js';
 import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './trial-project.js';
 
 let trial: TrialProject;
@@ -29,6 +31,16 @@ beforeEach(() => {
   symlinkSync(trial.outside('elsewhere'), trial.path('link'));
 });
 afterEach(() => trial[Symbol.dispose]());
+
+/** Writes back all, and returns when that began. */
+async function flushAll(): Promise<number> {
+  const flushed = await new Flushes().flushed(trial.roots, 0, (error) => {
+    throw error;
+  });
+  return flushed!.at;
+}
+
+const FLUSH: Flush = { file: flushFile, all: flushAll };
 
 async function scan(options: Partial<ScanOptions> = {}): Promise<TreeScan> {
   const result = await scanTree({ roots: trial.roots, flush: FLUSH, ...options });
@@ -123,21 +135,37 @@ describe('a scan', () => {
 
   it('is not settled when a file never rests', async () => {
     const restless = async (): Promise<void> => appendFileSync(trial.path('file'), 'x');
-    expect(await scan({ flush: { file: restless, fileSystem: restless } })).toMatchObject({ settled: false });
+    const all = async (): Promise<number> => {
+      await restless();
+      return Date.now();
+    };
+    expect(await scan({ flush: { file: restless, all } })).toMatchObject({ settled: false });
   });
 
   it('is not settled when nothing can be written back', async () => {
     const refuse = (): Promise<void> => Promise.reject(new Error('no'));
     expect(await scan({ flush: { ...FLUSH, file: refuse } })).toMatchObject({ settled: true });
-    expect(await scan({ flush: { file: refuse, fileSystem: refuse } })).toMatchObject({ settled: false });
+    const never = (): Promise<number> => Promise.resolve(0);
+    expect(await scan({ flush: { file: refuse, all: never } })).toMatchObject({ settled: false });
   });
 
-  it('flushes the whole file system, once, when many files are young', async () => {
+  it('is settled without a flush of its own where all has been written back since the last change', async () => {
+    const youngest = Math.max(...trial.roots.map((root) => trial.ctimeMs(root)), trial.ctimeMs(trial.path('file')));
+    await until(() => Date.now() > youngest + 100);
+    const flushedAt = await flushAll();
+    expect(await scan({ flush: undefined, flushedAt })).toMatchObject({ settled: true });
+    expect(await scan({ flush: undefined, flushedAt: youngest })).toMatchObject({ settled: false });
+  });
+
+  it('flushes everything, once, when many files are young', async () => {
     for (let i = 0; i < 100; i++) trial.write(trial.path(`many/${i}`));
-    const flushed: string[] = [];
-    const flush = { file: async () => {}, fileSystem: async (root: string) => void flushed.push(root) };
-    expect(await scan({ flush })).toMatchObject({ settled: true });
-    expect(flushed).toEqual([trial.roots[0]]);
+    let flushes = 0;
+    const all = async (): Promise<number> => {
+      flushes += 1;
+      return Promise.resolve(Date.now());
+    };
+    expect(await scan({ flush: { file: async () => {}, all } })).toMatchObject({ settled: true });
+    expect(flushes).toBe(1);
   });
 
   const onDisk = temporaryFolderIsOnDisk ? it : it.skip;

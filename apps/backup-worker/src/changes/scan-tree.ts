@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
 import { type BigIntStats, constants, lstatSync, opendirSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { EntrySum } from './entry-sum.js';
 import { Pace } from './pace.js';
 
@@ -22,7 +20,12 @@ export interface ScanOptions {
   /** Absolute paths. A missing root is part of the fingerprint. */
   roots: readonly string[];
   pace?: Pace;
-  /** Without it, a young file leaves the scan unsettled. */
+  /**
+   * When a flush of all file systems of the roots began that has ended, in milliseconds since 1970: what was stamped before
+   * has been written back. Default 0: nobody knows.
+   */
+  flushedAt?: number;
+  /** Without it, what has changed since `flushedAt` leaves the scan unsettled. */
   flush?: Flush;
   /** Asked at each rest: a scan that is no longer wanted ends with `undefined`. */
   wanted?: () => boolean;
@@ -31,19 +34,16 @@ export interface ScanOptions {
 /** Writes dirty pages to the disk, after which the next store into each of them is stamped. */
 export interface Flush {
   file(path: Buffer): Promise<void>;
-  /** Of the file system that holds `root`. */
-  fileSystem(root: string): Promise<void>;
+  /** Everything: see `ScanOptions.flushedAt`, which it returns. */
+  all(): Promise<number>;
 }
 
-/** A file untouched for so long has no dirty pages: the kernel writes them back after 35 s unless told otherwise. */
-const WRITTEN_BACK_AFTER_MS = 600_000;
 /** Clock ticks of file systems: up to 10 ms, or a second (ext3, small inodes). With a margin. */
 const TICK_MS = 50;
 const COARSE_TICK_MS = 2_000;
 /** How often one scan looks again at entries that changed lately, and how often it flushes just that file for it. */
 const SETTLE_ATTEMPTS = 40;
 const FLUSHED_SINGLY = 32;
-const FLUSH_LIMIT_MS = 60_000;
 const FOLDER_BATCH = 64;
 
 /** A backup can read no more of such an entry than a scan can. */
@@ -78,36 +78,33 @@ export async function scanTree(options: ScanOptions): Promise<TreeScan | undefin
   return await new Scan(options).run();
 }
 
-export const FLUSH: Flush = {
-  async file(path) {
-    // Whatever has taken the file's place meanwhile: a link is not followed, a FIFO not waited for.
-    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    await file.datasync();
-  },
-  async fileSystem(root) {
-    await promisify(execFile)('sync', ['-f', root], { timeout: FLUSH_LIMIT_MS });
-  },
-};
+/** Writes one file back. */
+export async function flushFile(path: Buffer): Promise<void> {
+  // Whatever has taken the file's place meanwhile: a link is not followed, a FIFO not waited for.
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  await file.datasync();
+}
 
 class Scan {
   readonly #pace: Pace;
   readonly #sum = new EntrySum();
-  readonly #longAgo = BigInt(Date.now() - WRITTEN_BACK_AFTER_MS) * 1_000_000n;
   /** Paths are Latin-1 strings: a character for each byte, so that names in any encoding, or none, survive. */
   readonly #folders: string[] = [];
   #settled = true;
   #attempts = 0;
+  #flushedAt: number;
 
   constructor(private readonly options: ScanOptions) {
     this.#pace = options.pace ?? new Pace();
+    this.#flushedAt = options.flushedAt ?? 0;
   }
 
   async run(): Promise<TreeScan | undefined> {
     for (const [index, root] of this.options.roots.entries()) {
       const path = Buffer.from(root).toString('latin1');
       const look = lookAt(path);
-      const top = { index, root, pathLength: path.length, device: look?.stat?.dev, flushedAt: 0 };
-      this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
+      const top = { index, pathLength: path.length };
+      this.#add(top, path, look && !this.#isSettled(look) ? await this.#settle(path, look) : look);
       for (let folder = this.#folders.pop(); folder !== undefined; folder = this.#folders.pop()) {
         if (!(await this.#list(top, folder))) return undefined;
       }
@@ -123,7 +120,7 @@ class Scan {
     try {
       for (let path = nextPath(folder, listing); path !== undefined; path = nextPath(folder, listing)) {
         const look = lookAt(path);
-        this.#add(top, path, look && !this.#isSettled(top, look) ? await this.#settle(top, path, look) : look);
+        this.#add(top, path, look && !this.#isSettled(look) ? await this.#settle(path, look) : look);
         if (this.#pace.spent() && !(await this.#rest())) return false;
       }
     } finally {
@@ -138,43 +135,45 @@ class Scan {
   }
 
   /** Whether any change after the look is certain to show. `flushedAt`: when a flush of just this file began, if there was one. */
-  #isSettled(top: Top, { stat, at }: Look, flushedAt = 0): boolean {
-    if (!stat || stat.ctimeNs < this.#longAgo) return true;
-    // The flush of a file system does not reach another one that is mounted in it.
-    const writtenBackAt = stat.dev === top.device ? Math.max(flushedAt, top.flushedAt) : flushedAt;
-    const moment = stat.isFile() ? writtenBackAt : at;
+  #isSettled({ stat, at }: Look, flushedAt = 0): boolean {
+    if (!stat) return true;
+    const moment = stat.isFile() ? Math.max(flushedAt, this.#flushedAt) : at;
     // A ctime from the future is one from before the clock was set back.
     return moment > 0 && (nextTick(stat) < moment || milliseconds(stat.ctimeNs) > Date.now() + COARSE_TICK_MS);
   }
 
   /** Looks again until the entry is settled; gives that up for one that never rests. */
-  async #settle(top: Top, path: string, first: Look): Promise<Look | undefined> {
+  async #settle(path: string, first: Look): Promise<Look | undefined> {
     let look: Look | undefined = first;
     let flushedAt = 0;
-    while (look?.stat && !this.#isSettled(top, look, flushedAt)) {
+    while (look?.stat && !this.#isSettled(look, flushedAt)) {
       if (!this.options.flush || this.#attempts >= SETTLE_ATTEMPTS || this.options.wanted?.() === false) {
         this.#settled = false;
         break;
       }
       this.#attempts += 1;
       await delay(Math.max(0, Math.min(nextTick(look.stat) + 1 - Date.now(), COARSE_TICK_MS)));
-      if (look.stat.isFile()) flushedAt = await this.#flush(this.options.flush, top, path, look.stat);
+      if (look.stat.isFile()) flushedAt = await this.#flush(this.options.flush, path);
       look = lookAt(path);
     }
     return look;
   }
 
   /** A few files are flushed one by one, as others may be writing gigabytes to the file system. Returns when the flush began. */
-  async #flush(flush: Flush, top: Top, path: string, { dev }: BigIntStats): Promise<number> {
+  async #flush(flush: Flush, path: string): Promise<number> {
     const began = Date.now();
-    const single = this.#attempts <= FLUSHED_SINGLY || dev !== top.device;
+    if (this.#attempts > FLUSHED_SINGLY) {
+      this.#flushedAt = await flush.all();
+      // Another attempt would be as vain, and an unsettled scan says it all.
+      if (this.#flushedAt < began) this.#attempts = SETTLE_ATTEMPTS;
+      return this.#flushedAt;
+    }
     try {
-      await (single ? flush.file(bytes(path)) : flush.fileSystem(top.root));
-      if (!single) top.flushedAt = began;
+      await flush.file(bytes(path));
       return began;
     } catch {
-      // The next attempt is for the whole file system; with none left, the scan is unsettled, which says it all.
-      this.#attempts = single ? Math.max(this.#attempts, FLUSHED_SINGLY) : SETTLE_ATTEMPTS;
+      // The next attempt is for everything.
+      this.#attempts = FLUSHED_SINGLY;
       return 0;
     }
   }
@@ -194,13 +193,10 @@ class Scan {
   }
 }
 
-/** One of the roots. `flushedAt`: when the last flush of its file system began, in milliseconds since 1970, or 0. */
+/** One of the roots. */
 interface Top {
   index: number;
-  root: string;
   pathLength: number;
-  device: bigint | undefined;
-  flushedAt: number;
 }
 
 /** What an entry looked like; `at` is before the look, in milliseconds since 1970. */

@@ -13,19 +13,28 @@ export interface BackupOrder {
   tags: readonly string[];
   /** JSON with what the snapshot is of; everybody who can read the repository can read it. */
   description: string;
-  /** The snapshot to compare with. With it rustic need not list and read all snapshots. */
+  /** The snapshot to compare with; without it, every file is read. */
   parent?: string;
+  /**
+   * Files of the parent whose ctime is before this moment (milliseconds since 1970) are left unread if they look the same;
+   * without it, every file is read.
+   */
+  settledBefore?: number;
   /** Stands as the snapshot's command, in place of the real arguments. */
   command: string;
 }
 
 export const SNAPSHOT_LABEL = 'v2';
 
+/** Before all that a file system can stamp. */
+const NOTHING_IS_SETTLED = Number.MIN_SAFE_INTEGER;
+
 /**
  * Nothing is excluded: of rustic's filters (ignore files, markers, size, file system) none is given, and none has an
- * effect unless it is. A file counts as unchanged when type, size, mtime and ctime are those of the parent.
+ * effect unless it is. A file counts as unchanged when inode, size, mtime and ctime are those of the parent, and it is
+ * settled. A rustic that cannot be told what is settled compares with nothing.
  */
-export function backupArguments(order: BackupOrder): string[] {
+export function backupArguments(order: BackupOrder, options: { knowsSettled: boolean }): string[] {
   return [
     'backup',
     '--as-path=/',
@@ -38,7 +47,9 @@ export function backupArguments(order: BackupOrder): string[] {
     '--set-ctime=yes',
     '--set-xattrs=yes',
     '--set-devid=hardlink',
-    ...(order.parent === undefined ? [] : [`--parent=${order.parent}`]),
+    ...(order.parent === undefined || !options.knowsSettled
+      ? ['--force']
+      : [`--parent=${order.parent}`, `--settled-before=${order.settledBefore ?? NOTHING_IS_SETTLED}`]),
     '--',
     order.root,
   ];

@@ -81,6 +81,17 @@ describe('on an S3 server', () => {
     expect(await bench.rustic().snapshots(access, PATIENT)).toHaveLength(2);
   });
 
+  it('a backup without a parent lists no snapshots: it would compare with one that may be no backup', async () => {
+    const access = await repository();
+    await bench.rustic().backup(access, bench.order(), PATIENT);
+    proxy.seen.length = 0;
+    expect(await bench.rustic().backup(access, bench.order(), PATIENT)).toMatchObject({
+      outcome: 'succeeded',
+      summary: { filesNew: 2, filesUnmodified: 0, bytesAdded: 0 },
+    });
+    expect(proxy.seen.filter((line) => line.includes('snapshots/') && !line.startsWith('PUT'))).toEqual([]);
+  });
+
   it('a backup with a given parent neither lists nor reads the other snapshots', async () => {
     const access = await repository();
     const first = await bench.rustic().backup(access, bench.order(), PATIENT);

@@ -1,5 +1,6 @@
 import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { execa } from 'execa';
 import { mountPointsWithin } from '../restore/mount-points.js';
 import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
 import type { RepositoryAccess } from './access.js';
@@ -23,8 +24,9 @@ export class Rustic {
   /** Whether a run sees what it is about and nothing else. */
   readonly isConfined: boolean;
   private readonly runs: Runs;
+  private doesKnowSettled?: boolean;
 
-  constructor(settings: RusticSettings) {
+  constructor(private readonly settings: RusticSettings) {
     this.runs = new Runs(settings);
     this.isConfined = settings.confinement !== undefined;
   }
@@ -40,6 +42,26 @@ export class Rustic {
     return makeRepository(this.runs, masterKey, recoveryPassword, call);
   }
 
+  /**
+   * Whether this rustic can be told which files of a parent are settled. One that cannot takes for unchanged what may hold
+   * something else: it reads every file of each backup.
+   */
+  async knowsSettled(): Promise<boolean> {
+    if (this.doesKnowSettled === undefined) {
+      const help = await execa(this.settings.binary, ['backup', '--help'], {
+        reject: false,
+        timeout: 10_000,
+        stdin: 'ignore',
+        env: { PATH: process.env['PATH'] },
+        extendEnv: false,
+      });
+      // What is wrong with a program that does not start, the run says.
+      if (help.failed) return false;
+      this.doesKnowSettled = help.stdout.includes('--settled-before');
+    }
+    return this.doesKnowSettled;
+  }
+
   /** Makes a snapshot of everything in a folder. */
   async backup(access: RepositoryAccess, order: BackupOrder, call: Call): Promise<BackupOutcome> {
     order.tags.forEach(refuseTag);
@@ -52,11 +74,12 @@ export class Rustic {
     if (typeof source !== 'string') return source;
     const views = await viewsOf({ from: source, at: INSIDE.source, tenants: true });
     const root = this.runs.seen(views[0]!);
+    const knowsSettled = await this.knowsSettled();
     let report = new BackupReport(root);
     const command = () => {
       report = new BackupReport(root);
       return {
-        args: backupArguments({ ...order, root }),
+        args: backupArguments({ ...order, root }, { knowsSettled }),
         views,
         listener: report,
         onLine: (line: string) => {
