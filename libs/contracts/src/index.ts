@@ -6,6 +6,7 @@ export * from './backup.js';
 export * from './claims.js';
 export * from './commands.js';
 export * from './counter.js';
+export * from './damage.js';
 export * from './envelope.js';
 export * from './events.js';
 export * from './ids.js';

@@ -15,6 +15,7 @@ const backup = (n: number, beganMinutes: number, more: Partial<ExistingBackup> =
   counter: { generation: 1, epoch: 'dawn', n },
   partialBecause: [],
   inDoubt: false,
+  damaged: false,
   ...more,
 });
 

@@ -32,6 +32,10 @@ class UnknownBackupsAskBody extends ConfirmAskBody {
   @IsArray() @ArrayMaxSize(500) @Matches(BACKUP_ID_PATTERN, { each: true }) backupIds!: string[];
 }
 
+class KnownBackupsAskBody extends ConfirmAskBody {
+  @IsOptional() @Matches(BACKUP_ID_PATTERN) after?: string;
+}
+
 class AssignmentsAskBody {
   @IsOptional() @Matches(ID_PATTERN) after?: string;
 }
@@ -41,6 +45,7 @@ const BODIES: { [N in AskName]: ClassConstructor<Asks[N]['ask'] & object> } = {
   confirm: ConfirmAskBody,
   'repository-initialised': RepositoryInitialisedAskBody,
   'unknown-backups': UnknownBackupsAskBody,
+  'known-backups': KnownBackupsAskBody,
   assignments: AssignmentsAskBody,
 };
 

@@ -2,6 +2,7 @@ import { openDatabase as open } from '@buckets/log';
 import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
+import { AddDamage1764300230000 } from '../tables/add-damage.migration.js';
 import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
@@ -27,6 +28,7 @@ export async function openDatabase(
       AddLimitsAndCancel1764000000000,
       AddRetention1764100000000,
       ChoicesByTheLog1764200000000,
+      AddDamage1764300230000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

@@ -15,6 +15,8 @@ export interface BackupOrder {
   description: string;
   /** The snapshot to compare with. With it rustic need not list and read all snapshots. */
   parent?: string;
+  /** Reads every file, whatever an earlier snapshot says of it. */
+  readAll?: boolean;
   /** Stands as the snapshot's command, in place of the real arguments. */
   command: string;
 }
@@ -38,7 +40,7 @@ export function backupArguments(order: BackupOrder): string[] {
     '--set-ctime=yes',
     '--set-xattrs=yes',
     '--set-devid=hardlink',
-    ...(order.parent === undefined ? [] : [`--parent=${order.parent}`]),
+    ...(order.readAll === true ? ['--force'] : order.parent === undefined ? [] : [`--parent=${order.parent}`]),
     '--',
     order.root,
   ];

@@ -1,4 +1,11 @@
-import { ROOTS, type BackupRecord, type ProjectProvisioned, type RestoreResult, type Root } from '@buckets/contracts';
+import {
+  ROOTS,
+  type BackupRecord,
+  type ProjectProvisioned,
+  type RestoreChoices,
+  type RestoreResult,
+  type Root,
+} from '@buckets/contracts';
 import { endedEarly, hookEnvironment, type Hooks } from '../hooks/hook.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
 import { asFailure, withFacts } from '../operations/failures.js';
@@ -101,8 +108,8 @@ export class StartWork implements Work<'start'> {
       const { older, newer } = grant.undecided;
       throw new AttemptFailed(
         'newer-backups-are-flagged',
-        `The data of the project are not on its host, and its newest backup ${newer.backupId} is suddenly ` +
-          `${newer.partialBecause.includes('empty') ? 'empty' : 'shrunken'}. Nothing was restored: start it again with ` +
+        `The data of the project are not on its host, and its newest backup ${newer.backupId} is ` +
+          `${whatIsWrongWith(newer)}. Nothing was restored: start it again with ` +
           `the backupId that the project is to be restored from, of that one or of ${older.backupId}, the last good one.`,
       );
     }
@@ -160,4 +167,9 @@ function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
     result: { restore },
     provisioned: provisioned('restored', restore.roots, restore.backupId),
   };
+}
+
+function whatIsWrongWith({ damaged, partialBecause }: RestoreChoices['newer']): string {
+  if (damaged === true) return 'damaged';
+  return `suddenly ${partialBecause.includes('empty') ? 'empty' : 'shrunken'}`;
 }

@@ -1,5 +1,6 @@
 import { openDatabase, type DatabaseOptions } from '@buckets/log';
 import type { DataSource } from 'typeorm';
+import { AddDamage1795700230000 } from './add-damage.migration.js';
 import { CreateTables1763820000000 } from './create-tables.migration.js';
 import { AddRetention1795500000000 } from './add-retention.migration.js';
 import { ChoicesByTheLog1795600000000 } from './choices-by-the-log.migration.js';
@@ -19,6 +20,7 @@ export function openSchedulerDatabase(
       LimitsAndOrphans1795400000000,
       AddRetention1795500000000,
       ChoicesByTheLog1795600000000,
+      AddDamage1795700230000,
     ],
     migrationsTableName: 'buckets_scheduler_migrations',
     migrationLock: 7_240_114,
