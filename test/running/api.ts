@@ -15,6 +15,15 @@ export interface Operation {
     backupId?: string;
     createdRoots?: string[];
     hook?: { exitCode: number; output: string };
+    repository?: {
+      total: number;
+      first: { kind: string; id?: string; damage: string }[];
+      damaged: string[];
+      others: string;
+      whole: string[];
+      packs: number;
+      packsRead: number;
+    };
     restore?: {
       backupId: string;
       roots: string[];
@@ -39,6 +48,7 @@ export interface Backup {
   beganPosition: number;
   accepted?: { because: string };
   inDoubt?: boolean;
+  damaged?: boolean;
   files: number;
   bytes: number;
   bytesAdded: number;
@@ -64,6 +74,7 @@ export interface Project {
   provisioned: boolean;
   running: boolean;
   freshness: Freshness;
+  damage?: { total: number; first: { kind: string; damage: string }[]; operationId: string };
   provisionOperationId: string;
 }
 

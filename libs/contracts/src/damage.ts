@@ -9,9 +9,15 @@ export type RepositoryObject = (typeof REPOSITORY_OBJECTS)[number];
 export const DAMAGES = ['missing', 'wrong-size', 'altered'] as const;
 export type Damage = (typeof DAMAGES)[number];
 
-/** Of one message: what is beyond is counted only. */
-export const MAX_DAMAGED_OBJECTS = 500;
+/** Of one claim, with all else that it may tell: what is beyond is counted only, or meant by `others`. */
+export const MAX_DAMAGED_OBJECTS = 200;
+export const MAX_BACKUPS_FOUND = 200;
+/** Of one event, and of a grant. */
 export const MAX_DAMAGED_BACKUPS = 1000;
+
+/** What is so of the backups that are in neither list. `unknown`: as before. */
+export const OTHER_BACKUPS = ['damaged', 'whole', 'unknown'] as const;
+export type OtherBackups = (typeof OTHER_BACKUPS)[number];
 
 /** An object of a repository that is not what was stored. */
 export class DamagedObject {
@@ -30,11 +36,11 @@ export class DamagedObjects {
 /** What was found in a project's repository, by whoever looked. */
 export class RepositoryFindings extends DamagedObjects {
   /** The backups of which something is lost. */
-  @List(MAX_DAMAGED_BACKUPS) @BackupIds() damaged!: string[];
-  /** Whether all backups are to be taken for damaged that are not said to be whole: nobody could tell, or they are too many. */
-  @IsBoolean() othersToo!: boolean;
-  /** Backups that were taken for damaged, and of which nothing is lost. */
-  @List(MAX_DAMAGED_BACKUPS) @BackupIds() whole!: string[];
+  @List(MAX_BACKUPS_FOUND) @BackupIds() damaged!: string[];
+  /** Backups of which nothing is lost, as far as they were taken for damaged. */
+  @List(MAX_BACKUPS_FOUND) @BackupIds() whole!: string[];
+  /** `damaged` also where nobody can tell, or where there are too many of either sort to name them all. */
+  @IsIn(OTHER_BACKUPS) others!: OtherBackups;
   /** Whether these objects are all that is damaged: none that was known before is left out without having been looked at. */
   @IsBoolean() settled!: boolean;
   /** Packs that the index names, and of them those whose content was read. */

@@ -93,6 +93,18 @@ describe('a project is stale', () => {
     });
   });
 
+  it('while what holds everything is damaged, and fresh by another one that is not', () => {
+    const damaged = backup(7, -1, { backupId: 'f'.repeat(64), damaged: true });
+    expect(freshnessOf(facts({ backups: [damaged] }), NOW)).toMatchObject({
+      freshness: 'stale',
+      reason: expect.stringContaining('damaged'),
+    });
+    expect(freshnessOf(facts({ backups: [damaged, backup(7, -5)] }), NOW)).toMatchObject({
+      freshness: 'fresh',
+      coveredBy: backup(7, -5).backupId,
+    });
+  });
+
   it('since an earlier change once its newest backup is deleted', () => {
     const changed = report(9, {
       firstChanges: [

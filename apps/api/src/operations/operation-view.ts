@@ -5,6 +5,7 @@ import {
   isEnded,
   OPERATION_KINDS,
   OPERATION_STATES,
+  OTHER_BACKUPS,
   PHASES,
   REPOSITORY_OBJECTS,
   ROOTS,
@@ -13,6 +14,7 @@ import {
   type OperationKind,
   type OperationResult,
   type OperationState,
+  type OtherBackups,
   type Phase,
   type Progress,
   type RepositoryObject,
@@ -75,16 +77,15 @@ export class DamagedObjectView {
 
 export class DamagedObjectsView {
   @Whole() total!: number;
-  @ApiProperty({ type: [DamagedObjectView], description: 'The first 500 at most' }) first!: DamagedObjectView[];
+  @ApiProperty({ type: [DamagedObjectView], description: 'The first 200 at most' }) first!: DamagedObjectView[];
 }
 
 export class RepositoryFindingsView extends DamagedObjectsView {
-  @ApiProperty({ type: [String], description: 'Backups of which something is lost, the first thousand' })
-  damaged!: string[];
-  @ApiProperty({ description: 'Whether all others that are not whole are to be taken for damaged, too' })
-  othersToo!: boolean;
+  @ApiProperty({ type: [String], description: 'Backups of which something is lost, 200 at most' }) damaged!: string[];
   @ApiProperty({ type: [String], description: 'Backups that were taken for damaged, and of which nothing is lost' })
   whole!: string[];
+  @ApiProperty({ enum: OTHER_BACKUPS, description: 'What is so of all others; `unknown`: as before' })
+  others!: OtherBackups;
   @ApiProperty({ description: 'Whether these objects are all that is damaged, as far as is known' }) settled!: boolean;
   @Whole({ description: 'Packs that the index names' }) packs!: number;
   @Whole({ description: 'Packs that were read and proven' }) packsRead!: number;

@@ -42,7 +42,7 @@ export class BackupWork implements Work<'backup'> {
     private readonly controlPlane: ControlPlane,
     private readonly budget: Budget,
     private readonly hooks: Hooks,
-    private readonly damage: DamageWatch,
+    private readonly damage: Pick<DamageWatch, 'mend' | 'find' | 'afterMending'>,
   ) {}
 
   readonly work = async (attempt: Attempt<'backup'>): Promise<Ending> => {

@@ -63,7 +63,7 @@ describe('a snapshot proves that it can be restored', () => {
   });
 
   it('and does not where a folder cannot be read', async () => {
-    await expect(prove(new Trees({ top: roots, empty: [] }), { tree: 'top' })).rejects.toThrow('no tree project');
+    await expect(prove(new Trees({ top: roots, empty: [] }), { tree: 'top' })).rejects.toThrow('project is damaged');
   });
 
   it('and names the files that grew or were cut while they were read, each in a form that can be given back', async () => {

@@ -1,5 +1,5 @@
 import {
-  MAX_DAMAGED_BACKUPS,
+  MAX_BACKUPS_FOUND,
   MAX_DAMAGED_OBJECTS,
   type Asks,
   type DamagedObject,
@@ -48,24 +48,25 @@ export async function inspect<K extends OperationKind>(
   const before = new Set(attempt.grant.damagedBackups);
   const losses = await lossesOf(survey, known, before.size > 0);
   const { damaged: objects } = survey;
-  const othersToo = hidesEverything(objects) || losses.damaged.size > MAX_DAMAGED_BACKUPS;
-  // Of what nobody has read the trees of, nothing is said.
-  const whole =
-    settled && !hidesEverything(objects) ? [...losses.whole].filter((id) => othersToo || before.has(id)) : [];
+  const hidden = hidesEverything(objects);
+  const [damaged, whole] = [[...losses.damaged], [...losses.whole]];
+  const tooMany = damaged.length > MAX_BACKUPS_FOUND;
+  const looked = damaged.length + whole.length === known.length;
+  const others = hidden || tooMany ? 'damaged' : settled && looked ? 'whole' : 'unknown';
   return {
     findings: {
       total: objects.length,
       first: objects.slice(0, MAX_DAMAGED_OBJECTS),
-      damaged: [...losses.damaged].slice(0, MAX_DAMAGED_BACKUPS),
-      othersToo,
-      whole: whole.slice(0, MAX_DAMAGED_BACKUPS),
+      damaged: damaged.slice(0, MAX_BACKUPS_FOUND),
+      whole: settled && !hidden ? whole.filter((id) => tooMany || before.has(id)).slice(0, MAX_BACKUPS_FOUND) : [],
+      others,
       settled,
       packs: count,
       packsRead: read.packs,
       bytes,
       bytesRead: read.bytes,
     },
-    isWorse: othersToo || [...losses.damaged].some((id) => !before.has(id)),
+    isWorse: hidden || damaged.some((id) => !before.has(id)),
   };
 }
 

@@ -85,8 +85,8 @@ const NOTHING: RepositoryFindings = {
   total: 0,
   first: [],
   damaged: [],
-  othersToo: false,
   whole: [],
+  others: 'unknown',
   settled: true,
   packs: 0,
   packsRead: 0,
@@ -95,14 +95,16 @@ const NOTHING: RepositoryFindings = {
 };
 
 function endingOf(repository: RepositoryFindings, isWorse: boolean): Ending {
-  const { total, damaged } = repository;
+  const { total, damaged, others } = repository;
   const result = { repository };
   if (total > 0 || isWorse) {
     return {
       outcome: 'failed',
       code: 'repository-damaged',
       reason:
-        `${total} objects of the repository are damaged or missing, and ${damaged.length} backups have lost something. ` +
+        `${total} objects of the repository are damaged or missing, and ${
+          others === 'damaged' ? 'most' : damaged.length
+        } backups have lost something. ` +
         'Make a backup: it writes anew what is still on the host. The result tells which ones are damaged.',
       result,
     };

@@ -51,7 +51,7 @@ const result = {
     total: 2,
     first: [{ kind: 'config' as const, damage: 'altered' as const }, damagedPack],
     damaged: [snapshot],
-    othersToo: false,
+    others: 'unknown' as const,
     whole: ['cd'.repeat(32)],
     settled: true,
     packs: 7,

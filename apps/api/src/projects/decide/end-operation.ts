@@ -150,7 +150,8 @@ function objectionTo(claim: OperationEndedClaim, open: OpenOperation | undefined
   if (found !== undefined && (kind === 'provision' || kind === 'stop')) return `a ${kind} looks into no repository`;
   if (kind === 'verify' && outcome === 'succeeded') {
     if (found === undefined) return 'nothing was looked at';
-    if (found.total > 0 || found.damaged.length > 0 || found.othersToo) return 'what is damaged is not as it should be';
+    if (found.total > 0 || found.damaged.length > 0 || found.others === 'damaged')
+      return 'what is damaged is not as it should be';
   }
   if (provisioned !== undefined) {
     if (!['provision', 'restore', 'start'].includes(kind)) return `a ${kind} brings no data`;

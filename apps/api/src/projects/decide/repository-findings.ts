@@ -17,11 +17,13 @@ export function findingsOf(state: ProjectState, { operationId, result }: Operati
   if (found === undefined) return [];
   const { backups } = state;
   const known = (ids: readonly string[]): string[] => [...new Set(ids)].filter((id) => Object.hasOwn(backups, id));
-  const whole = new Set(known(found.whole));
-  const said = found.othersToo ? Object.keys(backups).filter((id) => !whole.has(id)) : known(found.damaged);
-  const damaged = said.filter((id) => backups[id]!.damaged !== true);
+  const named = { damaged: new Set(known(found.damaged)), whole: new Set(known(found.whole)) };
+  const others = Object.keys(backups).filter((id) => !named.damaged.has(id) && !named.whole.has(id));
+  const lost = [...named.damaged, ...(found.others === 'damaged' ? others : [])];
+  const whole = [...named.whole, ...(found.others === 'whole' ? others : [])];
+  const damaged = lost.filter((id) => backups[id]!.damaged !== true);
   // What contradicts itself is taken for damaged.
-  const healed = [...whole].filter((id) => backups[id]!.damaged === true && !said.includes(id));
+  const healed = whole.filter((id) => backups[id]!.damaged === true && !named.damaged.has(id));
   return [
     ...objectsNow(state, operationId, found),
     ...inPieces(damaged, (backupIds) => event('backups-damaged', { backupIds, operationId })),

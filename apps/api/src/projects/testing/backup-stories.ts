@@ -2,10 +2,12 @@ import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import {
   isRestorable,
+  OTHER_BACKUPS,
   type BackupRecord,
   type LoggedEvent,
   type OperationEndedClaim,
   type OperationKind,
+  type OtherBackups,
   type PartialReason,
 } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
@@ -39,7 +41,7 @@ export type BackupAction =
   | { do: 'forget'; which: number; by: 'somebody' | 'scheduler'; end: 'succeeded' | 'silent-gone' | 'silent-there' }
   | { do: 'look' }
   /** Something of these is lost, and of no others. */
-  | { do: 'verify'; lost: number[]; othersToo: boolean };
+  | { do: 'verify'; lost: number[]; others: OtherBackups };
 
 const which = fc.nat(20);
 const action: fc.Arbitrary<BackupAction> = fc.oneof(
@@ -69,7 +71,7 @@ const action: fc.Arbitrary<BackupAction> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('verify' as const),
       lost: fc.array(which, { maxLength: 4 }),
-      othersToo: fc.boolean(),
+      others: fc.constantFrom(...OTHER_BACKUPS),
     }),
   },
 );
@@ -146,7 +148,7 @@ export class BackupStory {
     return this.made.filter(({ id }) => Object.hasOwn(this.state.backups, id));
   }
 
-  private verify({ lost, othersToo }: Extract<BackupAction, { do: 'verify' }>): void {
+  private verify({ lost, others }: Extract<BackupAction, { do: 'verify' }>): void {
     const { known } = this;
     const damaged = new Set(lost.flatMap((index) => known[index % Math.max(1, known.length)] ?? []));
     for (const backup of known) backup.lost = damaged.has(backup);
@@ -154,7 +156,8 @@ export class BackupStory {
     const { id, claim } = this.begin('verify', { readData: 0 })!;
     const nothing = { packs: 0, packsRead: 0, bytes: 0, bytesRead: 0 };
     const repository = {
-      ...{ total: 0, first: [], damaged: othersToo ? [] : idsOf(true), othersToo, whole: idsOf(false), settled: true },
+      ...{ total: 0, first: [], damaged: others === 'damaged' ? [] : idsOf(true), others },
+      ...{ whole: others === 'whole' ? [] : idsOf(false), settled: true },
       ...nothing,
     };
     this.end({ ...claim, operationId: id, outcome: 'failed', code: 'repository-damaged', result: { repository } });
