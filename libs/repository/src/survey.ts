@@ -78,6 +78,7 @@ export class Survey {
   private readonly readable = new Map<string, Set<string>>();
   /** What can be read, as far as is known. */
   private blobs = new BlobIndex(MAX_BLOBS);
+  private packReader: PackReader | undefined;
 
   /** Use `surveyRepository`. */
   constructor(private readonly options: SurveyOptions) {
@@ -232,7 +233,6 @@ export class Survey {
       refresh: () => Promise.resolve(),
     }));
   }
-  private packReader: PackReader | undefined;
 
   private async lookAtConfig(): Promise<void> {
     try {
@@ -280,6 +280,7 @@ export class Survey {
       if (stored.size % 1000 === 0) this.goOn();
     }
     const named = new Set<string>();
+    const blobs = new BlobIndex(MAX_BLOBS);
     for await (const pack of this.packsOfIndex()) {
       const { id } = pack;
       named.add(id);
@@ -287,35 +288,34 @@ export class Survey {
       if (size !== undefined && size === packSize(pack)) {
         this.packs.set(id, size);
         this.found.delete(`pack/${id}`);
+        add(blobs, pack, pack.blobs);
         // Of a pack that is marked for deletion, nobody needs anything.
       } else if (!pack.isFading && !this.packs.has(id)) {
         this.note({ kind: 'pack', id, damage: size === undefined ? 'missing' : 'wrong-size' });
       }
     }
     this.hasUnnamedPacks = stored.keys().some((id) => !named.has(id));
-    await this.load();
+    this.blobs = blobs;
     // Without its first tree nothing of a snapshot is found: then an index file is gone, if none is there that is altered.
     const isExplained = this.damaged.some(({ kind }) => kind === 'index');
     const lacksTrees = this.snapshots.values().some((tree) => this.blobs.rowOf(tree) < 0);
     if (lacksTrees && this.hasUnnamedPacks && !isExplained) this.note({ kind: 'index', damage: 'missing' });
   }
 
-  /** Learns where all that can be read lies. */
+  /** Learns once more where all that can be read lies: without what was found to be altered. */
   private async load(): Promise<void> {
     const blobs = new BlobIndex(MAX_BLOBS);
     for await (const pack of this.packsOfIndex()) {
       const readable = this.readable.get(pack.id);
       if (!this.packs.has(pack.id) && readable === undefined) continue;
-      const kept = readable === undefined ? pack.blobs : pack.blobs.filter(({ id }) => readable.has(id));
-      const list = [{ id: pack.id, blobs: kept }];
-      blobs.add(pack.indexId, pack.isFading ? { packs_to_delete: list } : { packs: list });
+      add(blobs, pack, readable === undefined ? pack.blobs : pack.blobs.filter(({ id }) => readable.has(id)));
     }
     this.blobs = blobs;
     this.packReader = undefined;
   }
 
   /** All packs that the index files name, one file at a time. A file that cannot be read is noted. */
-  private async *packsOfIndex(): AsyncGenerator<IndexedPack & { indexId: string; isFading: boolean }> {
+  private async *packsOfIndex(): AsyncGenerator<NamedPack> {
     for (const indexId of await this.objects.ids('index')) {
       this.goOn();
       const packs = await this.packsOfFile(indexId);
@@ -323,7 +323,7 @@ export class Survey {
     }
   }
 
-  private async packsOfFile(indexId: string): Promise<(IndexedPack & { isFading: boolean })[]> {
+  private async packsOfFile(indexId: string): Promise<Omit<NamedPack, 'indexId'>[]> {
     try {
       return await this.objects.document(`index/${indexId}`, (document) => {
         const { packs, packs_to_delete } = parseIndexFile(document);
@@ -364,6 +364,14 @@ export class Survey {
     this.options.signal?.throwIfAborted();
     this.options.onSign?.();
   }
+}
+
+/** As an index file has it; one that is fading is marked for deletion. */
+type NamedPack = IndexedPack & { indexId: string; isFading: boolean };
+
+function add(index: BlobIndex, { id, indexId, isFading }: NamedPack, blobs: IndexedPack['blobs']): void {
+  const packs = [{ id, blobs }];
+  index.add(indexId, isFading ? { packs_to_delete: packs } : { packs });
 }
 
 const WHOLE = 1;

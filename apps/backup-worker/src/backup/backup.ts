@@ -202,10 +202,11 @@ export class BackupWork implements Work<'backup'> {
   /** Of the newest backup, if that one was proven. */
   private async provenTree(
     reader: Repository,
-    { grant: { newestBackup } }: Attempt,
+    { grant: { newestBackup, damagedBackups } }: Attempt,
     onDamage: (damage: RepositoryCorrupt) => void,
   ): Promise<string | undefined> {
     if (newestBackup?.changedWhileRead === undefined) return undefined;
+    if (damagedBackups?.includes(newestBackup.backupId)) return undefined;
     const snapshot = await reader.snapshot(newestBackup.backupId).catch((error: unknown) => {
       if (error instanceof RepositoryCorrupt) onDamage(error);
       else if (!(error instanceof SnapshotNotFound)) throw error;

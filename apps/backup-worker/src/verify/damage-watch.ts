@@ -39,7 +39,8 @@ export class DamageWatch {
           return await work.work(attempt);
         } catch (error) {
           const failure = asFailure(error);
-          if (!MAY_BE_DAMAGE.has(failure.code) || attempt.signal.aborted) throw error;
+          const isMade = attempt.grant.repository.configId !== undefined;
+          if (!isMade || !MAY_BE_DAMAGE.has(failure.code) || attempt.signal.aborted) throw error;
           const repository = await this.find(attempt, error);
           throw repository === undefined ? error : withFacts(failure, { result: { repository } });
         }

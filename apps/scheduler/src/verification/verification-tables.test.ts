@@ -34,9 +34,10 @@ async function newProject(id: string, hostId: string, minutesAgo: number | null)
 }
 
 async function verifying(id: string, projectId: string, hostId: string, ended: boolean): Promise<void> {
-  const until = { queue_until: NOON, whole_until: NOON };
+  const until = { queue_until: NOON, whole_until: NOON, began_position: null, began_at: null };
+  const none = { cancel_requested_at: null, tidies_before: null, forgets: null };
   const row = { id, project_id: projectId, host_id: hostId, kind: 'verify' as const, requested_position: 1, ended };
-  await data.getRepository(OperationRow).insert({ ...row, ...until });
+  await data.getRepository(OperationRow).insert({ ...row, ...until, ...none });
 }
 
 it('the projects that nobody has looked at for longest are due, one of each host', async () => {
