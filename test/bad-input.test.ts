@@ -505,6 +505,7 @@ describe('the OpenAPI document', () => {
     await api.post(`/v1/projects/atlas/backups/${result!.backupId}/accept`, {}, 200);
     await useDeadLetters();
     await product.api.ended((await api.ask('/v1/projects/atlas/tidy')).id);
+    await product.api.done('/v1/projects/atlas/verify', { readData: 0.5 });
     // No worker serves that host: its projects' operations wait.
     const { provisionOperationId } = await api.post<Project>('/v1/projects', { id: 'waiting', hostId: 'asia-1' });
     await api.ask(`/v1/operations/${provisionOperationId}/cancel`);

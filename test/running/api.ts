@@ -17,6 +17,15 @@ export interface Operation {
     createdRoots?: string[];
     hook?: { exitCode: number; output: string };
     afterCommand?: { exitCode: number; output: string };
+    repository?: {
+      total: number;
+      first: { kind: string; id?: string; damage: string }[];
+      damaged: string[];
+      others: string;
+      whole: string[];
+      packs: number;
+      packsRead: number;
+    };
     restore?: {
       backupId: string;
       roots: string[];
@@ -43,6 +52,7 @@ export interface Backup {
   recovered?: { bucketId: string; orderedBy: string; beganPosition?: number };
   hostId: string;
   inDoubt?: boolean;
+  damaged?: boolean;
   files: number;
   bytes: number;
   bytesAdded: number;
@@ -73,6 +83,7 @@ export interface Project {
   provisioned: boolean;
   running: boolean;
   freshness: Freshness;
+  damage?: { total: number; first: { kind: string; damage: string }[]; operationId: string };
   provisionOperationId: string;
 }
 

@@ -39,11 +39,21 @@ export async function inRepository<R>(
   projectId: string,
   look: (repository: Repository, store: S3ObjectStore) => Promise<R>,
 ): Promise<R> {
-  const [{ repositoryKey }, bucket] = await Promise.all([keysOf(product, projectId), bucketOf(product, projectId)]);
-  const store = new S3ObjectStore({ ...product.stack.access.s3, bucket });
+  const { repositoryKey } = await keysOf(product, projectId);
+  return inStore(product, projectId, async (store, prefix) =>
+    look(await openRepository({ store, prefix, masterKey: JSON.stringify(repositoryKey) }), store),
+  );
+}
+
+/** The objects of a project's repository, be they as they should be or not. */
+export async function inStore<R>(
+  product: Product,
+  projectId: string,
+  work: (store: S3ObjectStore, prefix: string) => Promise<R>,
+): Promise<R> {
+  const store = new S3ObjectStore({ ...product.stack.access.s3, bucket: await bucketOf(product, projectId) });
   try {
-    const masterKey = JSON.stringify(repositoryKey);
-    return await look(await openRepository({ store, prefix: `projects/${projectId}/`, masterKey }), store);
+    return await work(store, `projects/${projectId}/`);
   } finally {
     store.destroy();
   }

@@ -27,6 +27,7 @@ const backupsOf = ({ backups, project }: ProjectRows) =>
       ...{ id: row.id, backupId: row.id, beganAt: row.began_at, counter: row.counter },
       ...{ beganPosition: row.began_position, recordedPosition: row.recorded_position },
       ...{ partialBecause: row.partial_because, inDoubt: project.in_doubt.includes(row.id) },
+      damaged: project.damaged.includes(row.id),
     }));
 
 const number = fc.integer({ min: 1, max: 5 });
@@ -39,9 +40,10 @@ describe('whatever becomes of a project and its backups', () => {
         const { state, events } = storyOf(all, moments).story;
         const rows = rowsOf(events);
         const known = Object.entries(state.backups).map(
-          ([id, { beganPosition, recordedPosition, partialBecause }]) => ({
+          ([id, { beganPosition, recordedPosition, partialBecause, damaged = false }]) => ({
             ...{ id, beganPosition, recordedPosition, partialBecause },
             inDoubt: backupsInDoubt(state).includes(id),
+            damaged,
           }),
         );
         expect(newestFirst(backupsOf(rows))).toMatchObject(newestFirst(known));
@@ -71,7 +73,7 @@ describe('whatever becomes of a project and its backups', () => {
     );
   });
 
-  it('a project is fresh by a backup that is there', () => {
+  it('a project is fresh by a backup that is there, and of which nothing is lost', () => {
     fc.assert(
       fc.property(actions, clocks, (all, moments) => {
         const { story } = storyOf(all, moments);
@@ -81,7 +83,7 @@ describe('whatever becomes of a project and its backups', () => {
         const about = { generation: 2, provisioned: true, createdAt: BEGAN, outsideChanges: [], backups };
         const { coveredBy } = freshnessOf({ ...about, report, hostSeenAt: BEGAN, silenceLimitMs: HOURS }, BEGAN);
         if (coveredBy !== undefined)
-          expect(story.made.find(({ id }) => id === coveredBy)).toMatchObject({ isThere: true });
+          expect(story.made.find(({ id }) => id === coveredBy)).toMatchObject({ isThere: true, lost: false });
       }),
       { numRuns: 150 },
     );

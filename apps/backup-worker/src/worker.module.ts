@@ -39,6 +39,8 @@ import type { WorkerSettings } from './settings.js';
 import { StartWork } from './start/start.js';
 import { StopWork } from './stop/stop.js';
 import { TidyWork } from './tidy/tidy.js';
+import { DamageWatch } from './verify/damage-watch.js';
+import { VerifyWork } from './verify/verify.js';
 import { Tidying } from './tidying.js';
 
 /** The connection to NATS, as this host. */
@@ -178,17 +180,21 @@ class Worker implements OnApplicationShutdown {
     });
     const projects = new LocalProjects(controlPlane, folders, records, changes, log, report, () => numbers.beginAnew());
     const budget = new Budget({ cpus, memoryBytes });
-    const restoring = new Restoring(projectRestore, rustic, budget);
+    const damage = new DamageWatch(rustic, controlPlane);
+    const restoring = new Restoring(projectRestore, rustic, budget, damage);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
     const isOpen = (operationId: string) => operations.isOpen(operationId);
     const works = {
       provision: new ProvisionWork(records, projects),
-      backup: new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget, hooks),
-      restore: new RestoreWork(restoring, projects),
-      start: new StartWork(settings, folders, records, restoring, projects, hooks),
+      backup: damage.telling(
+        new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget, hooks, damage),
+      ),
+      restore: damage.telling(new RestoreWork(restoring, projects)),
+      start: damage.telling(new StartWork(settings, folders, records, restoring, projects, hooks)),
       stop: new StopWork(settings, folders, projects, hooks),
-      forget: new ForgetWork(rustic),
-      tidy: new TidyWork(rustic, controlPlane, isOpen),
+      forget: damage.telling(new ForgetWork(rustic)),
+      tidy: damage.telling(new TidyWork(rustic, controlPlane, isOpen)),
+      verify: new VerifyWork(rustic, controlPlane, budget),
     };
     const files = new LiveFiles({
       dataRoot: folders.dataRoot,

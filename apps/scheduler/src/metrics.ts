@@ -18,6 +18,7 @@ export class SchedulerMetrics {
   readonly statements: Counter<'outcome'>;
   readonly requests: Counter<'outcome'>;
   readonly tidyings: Counter<'outcome'>;
+  readonly verifications: Counter<'outcome'>;
   readonly thinnings: Counter<'outcome'>;
   private readonly expired: Counter<'code' | 'outcome'>;
   private lead: Leading | undefined;
@@ -39,6 +40,12 @@ export class SchedulerMetrics {
     this.tidyings = new Counter({
       name: 'buckets_tidy_requests_total',
       help: 'Searches for orphans that were asked for',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.verifications = new Counter({
+      name: 'buckets_verify_requests_total',
+      help: 'Looks at repositories that were asked for',
       labelNames: ['outcome'],
       registers,
     });

@@ -25,6 +25,8 @@ import { Thinning } from './retention/thinning.js';
 import { ScheduleTables } from './schedule/schedule-tables.js';
 import { Schedule } from './schedule/schedule.js';
 import type { SchedulerSettings } from './settings.js';
+import { Verifications } from './verification/verifications.js';
+import { VerificationTables } from './verification/verification-tables.js';
 
 export interface SchedulerParts {
   nats: NatsConnection;
@@ -43,6 +45,7 @@ export interface SchedulerParts {
     | 'cancelLimitMs'
     | 'orphanGraceMs'
     | 'retentionTickMs'
+    | 'verifyIntervalMs'
   >;
   log: Logger;
 }
@@ -55,7 +58,7 @@ const BETWEEN_REPORT_REQUESTS = new Backoff({ firstMs: 2_000, maxMs: 5 * 60_000 
 
 /**
  * What a copy of the scheduler does while it leads: it states how fresh projects are, asks for their backups, has
- * operations ended whose time is up, repositories tidied, and backups deleted that are no longer kept.
+ * operations ended whose time is up, repositories tidied and verified, and backups deleted that are no longer kept.
  */
 export class Scheduler {
   readonly clocks: ClockSkews;
@@ -101,7 +104,7 @@ export class Scheduler {
       log,
     });
     const { silenceLimitMs, confirmEveryMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
-    const { limitsTickMs, cancelLimitMs, orphanGraceMs, retentionTickMs } = settings;
+    const { limitsTickMs, cancelLimitMs, orphanGraceMs, retentionTickMs, verifyIntervalMs } = settings;
     const position = (): Promise<number> => tables.position();
     const clock = steadyClock;
     const engine = new FreshnessEngine({ tables, projector, board, statements, requests, clock, log, silenceLimitMs });
@@ -163,6 +166,16 @@ export class Scheduler {
       ended: (outcome) => metrics.thinnings.inc({ outcome }),
       tickMs: retentionTickMs,
     });
+    const verifications = new Verifications({
+      tables: new VerificationTables(data),
+      position,
+      request: (command) => ask(nats, subjects.command('request-verify'), command),
+      clock,
+      log,
+      ended: (outcome) => metrics.verifications.inc({ outcome }),
+      tickMs: scheduleTickMs,
+      intervalMs: verifyIntervalMs,
+    });
     metrics.leading({
       projects: () => tables.count(),
       hosts: () => board.count(clock.now(), silenceLimitMs),
@@ -180,6 +193,7 @@ export class Scheduler {
         (ends) => limits.run(ends),
         (ends) => tidyings.run(ends),
         (ends) => thinning.run(ends),
+        (ends) => verifications.run(ends),
       ]);
     } finally {
       metrics.notLeading();

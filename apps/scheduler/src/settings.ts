@@ -62,6 +62,11 @@ export const schedulerSettings = defineSettings({
     min: '1m',
     describe: 'How old a snapshot that is no backup must be before it is removed',
   }),
+  verifyIntervalMs: duration('BUCKETS_VERIFY_INTERVAL', {
+    default: '72h',
+    min: '1s',
+    describe: 'How often each repository is looked at, whether what its backups need is there',
+  }),
 });
 
 export type SchedulerSettings = SettingsOf<typeof schedulerSettings>;

@@ -1,4 +1,5 @@
 import type { BackupRecord } from './backup.js';
+import type { DamagedObjects } from './damage.js';
 import type { OperationKind, PartialReason } from './vocabulary.js';
 
 /** From a host to the control plane, on `buckets.ask.<hostId>.<name>`; JSON, answered with {@link Answer}. Never stored. */
@@ -34,6 +35,10 @@ export interface Grant {
   newestBackup?: BackupRecord;
   /** Of a tidying: the backups that a deletion may have removed. It says which of them are there. */
   inDoubt?: string[];
+  /** Of what reads the repository: what is known to be damaged in it, and was not mended. */
+  damage?: DamagedObjects;
+  /** Of a backup and a verification: the backups that are taken for damaged, a thousand at most. */
+  damagedBackups?: string[];
   /** Whether the project ever had data: a start must not make an empty one of it in silence. */
   hadData: boolean;
   running: boolean;
@@ -45,8 +50,8 @@ export interface Grant {
 export interface RestoreChoices {
   /** The newest good one. */
   older: { backupId: string };
-  /** The newest of all, which is suddenly empty or shrunken. */
-  newer: { backupId: string; partialBecause: PartialReason[] };
+  /** The newest of all, which is suddenly empty or shrunken, or damaged. */
+  newer: { backupId: string; partialBecause: PartialReason[]; damaged?: boolean };
 }
 
 export interface BucketAccess {
@@ -101,6 +106,17 @@ export interface UnknownBackups {
   endedOperations?: string[];
 }
 
+/** The backups of the project, in the order of their ids, as far as everything that was decided before the ask goes. */
+export interface KnownBackupsAsk extends ConfirmAsk {
+  /** Where the last page ended. */
+  after?: string;
+}
+export interface KnownBackups {
+  /** 500 at most. */
+  backupIds: string[];
+  next?: string;
+}
+
 /** Which projects are this host's: what to watch, and what is its own no longer. */
 export interface AssignmentsAsk {
   /** Where the last page ended. */
@@ -122,6 +138,7 @@ export interface Asks {
   confirm: { ask: ConfirmAsk; answer: Confirmation };
   'repository-initialised': { ask: RepositoryInitialisedAsk; answer: RepositoryInitialisedAnswer };
   'unknown-backups': { ask: UnknownBackupsAsk; answer: UnknownBackups };
+  'known-backups': { ask: KnownBackupsAsk; answer: KnownBackups };
   assignments: { ask: AssignmentsAsk; answer: Assignments };
 }
 

@@ -13,6 +13,11 @@ export interface Commands {
     command: { projectId: string; key: string; graceSeconds: number };
     result: { operationId: string };
   };
+  /** Asks for a look whether a project's repository holds what its backups need, by names and sizes. */
+  'request-verify': {
+    command: { projectId: string; key: string };
+    result: { operationId: string };
+  };
   /** Asks for a backup to be deleted that is no longer kept; refused for the one that a start would restore. */
   'request-forget': {
     command: { projectId: string; key: string; backupId: string };

@@ -15,6 +15,7 @@ import {
 } from 'class-validator';
 import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
+import { DamagedObjects, MAX_DAMAGED_BACKUPS, RepositoryFindings } from './damage.js';
 import { MAX_LISTED } from './envelope.js';
 import { OperationLimits } from './limits.js';
 import { Retention } from './retention.js';
@@ -192,6 +193,30 @@ export class BackupFound {
   @Id() operationId!: string;
 }
 
+/**
+ * Objects of the project's repository are damaged: all that are known, whatever was said before. The next backup mends
+ * what it can.
+ */
+export class RepositoryDamaged extends DamagedObjects {
+  /** The operation that has found it. */
+  @Id() operationId!: string;
+}
+
+/** Nothing is damaged any more that was known to be: it was mended, or is as it should be again. */
+export class RepositoryMended {
+  @Id() operationId!: string;
+}
+
+/** Something of these backups is lost: they stand for nothing until they are whole again. */
+export class BackupsDamaged {
+  @List(MAX_DAMAGED_BACKUPS) @BackupIds() backupIds!: string[];
+  /** The operation that has found it. */
+  @Id() operationId!: string;
+}
+
+/** Nothing of these backups is lost any more, or ever was. */
+export class BackupsHealed extends BackupsDamaged {}
+
 /** A claim from a host that had no say. It changes nothing. */
 export class ClaimRejected {
   @Id() hostId!: string;
@@ -279,6 +304,7 @@ export class OperationResult {
   @Optional() @List(ROOTS.length) @IsIn(ROOTS, { each: true }) createdRoots?: Root[];
   @Optional() @Nested(Orphans) orphans?: Orphans;
   @Optional() @Nested(BackupsLookedFor) lookedFor?: BackupsLookedFor;
+  @Optional() @Nested(RepositoryFindings) repository?: RepositoryFindings;
 }
 
 export class OperationEnded {
@@ -319,6 +345,10 @@ export interface ProjectEvents extends RequestedTypes, BeganTypes, CancelRequest
   'backup-deleted': BackupDeleted;
   'backup-accepted': BackupAccepted;
   'backup-found': BackupFound;
+  'repository-damaged': RepositoryDamaged;
+  'repository-mended': RepositoryMended;
+  'backups-damaged': BackupsDamaged;
+  'backups-healed': BackupsHealed;
   'claim-rejected': ClaimRejected;
   'runtime-changed': RuntimeChanged;
 }

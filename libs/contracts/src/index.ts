@@ -7,6 +7,7 @@ export * from './claims.js';
 export * from './commands.js';
 export * from './confirmation.js';
 export * from './counter.js';
+export * from './damage.js';
 export * from './envelope.js';
 export * from './events.js';
 export * from './ids.js';

@@ -1,4 +1,4 @@
-import { IsBoolean, IsIn } from 'class-validator';
+import { IsBoolean, IsIn, IsNumber, Max, Min } from 'class-validator';
 import type { ClassConstructor } from 'class-transformer';
 import { decode, readData, UnreadableMessage } from './envelope.js';
 import { OperationLimits } from './limits.js';
@@ -54,6 +54,12 @@ export class TidyIntent extends WorkIntent {
   @Count() graceSeconds!: number;
 }
 
+/** Looks whether the repository holds what its backups need. */
+export class VerifyIntent extends WorkIntent {
+  /** How much of the content is read and proven, from 0 to 1. With 0, names and sizes of what should be there are compared. */
+  @IsNumber() @Min(0) @Max(1) readData!: number;
+}
+
 /** Ends what an operation is doing on the host; the operation may have ended already, as far as the control plane goes. */
 export class CancelIntent extends Intent {}
 
@@ -65,6 +71,7 @@ export interface Intents {
   stop: StopIntent;
   forget: ForgetIntent;
   tidy: TidyIntent;
+  verify: VerifyIntent;
   cancel: CancelIntent;
 }
 
@@ -76,6 +83,7 @@ export const INTENT_CLASSES: { [K in IntentKind]: ClassConstructor<Intents[K]> }
   stop: StopIntent,
   forget: ForgetIntent,
   tidy: TidyIntent,
+  verify: VerifyIntent,
   cancel: CancelIntent,
 };
 

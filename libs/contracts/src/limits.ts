@@ -41,6 +41,7 @@ export const DEFAULT_LIMITS: Readonly<Record<OperationKind, OperationLimits>> = 
   stop: SOMEBODY_WAITS,
   forget: NOBODY_WAITS,
   tidy: NOBODY_WAITS,
+  verify: NOBODY_WAITS,
 };
 
 /** Why the control plane ended an operation that its host did not end. */

@@ -3,7 +3,7 @@ export const THINGS = ['region', 'bucket', 'host', 'project', 'api-key'] as cons
 export type Thing = (typeof THINGS)[number];
 
 /** The long-running pieces of work. Each has its own events: `backup-requested`, `backup-began`, `backup-succeeded`… */
-export const OPERATION_KINDS = ['provision', 'backup', 'restore', 'start', 'stop', 'forget', 'tidy'] as const;
+export const OPERATION_KINDS = ['provision', 'backup', 'restore', 'start', 'stop', 'forget', 'tidy', 'verify'] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
 /** How an operation ends: exactly once, in exactly one of these. */
@@ -42,7 +42,14 @@ export const CLAIM_TYPES = ['operation-ended', 'unreadable-intent'] as const;
 export type ClaimType = (typeof CLAIM_TYPES)[number];
 
 /** Requests from a host to the control plane. */
-export const ASK_NAMES = ['grant', 'confirm', 'repository-initialised', 'unknown-backups', 'assignments'] as const;
+export const ASK_NAMES = [
+  'grant',
+  'confirm',
+  'repository-initialised',
+  'unknown-backups',
+  'known-backups',
+  'assignments',
+] as const;
 export type AskName = (typeof ASK_NAMES)[number];
 
 /** Requests from the control plane to a host. */

@@ -174,6 +174,7 @@ class World {
       beganPosition,
       recordedPosition: beganPosition,
       inDoubt: false,
+      damaged: false,
       partialBecause: [],
       endedAt: Number.POSITIVE_INFINITY,
       begunWith: this.content,

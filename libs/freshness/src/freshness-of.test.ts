@@ -15,6 +15,7 @@ const backup = (n: number, beganMinutes: number, more: Partial<ExistingBackup> =
   counter: { generation: 1, epoch: 'dawn', n },
   partialBecause: [],
   inDoubt: false,
+  damaged: false,
   ...more,
 });
 
@@ -130,6 +131,18 @@ describe('a project is stale', () => {
       freshness: 'stale',
       staleSince: rfc(-4),
       reason: 'Changed since its newest backup began.',
+    });
+  });
+
+  it('while what holds everything is damaged, and fresh by another one that is not', () => {
+    const damaged = backup(7, -1, { backupId: 'f'.repeat(64), damaged: true });
+    expect(freshnessOf(facts({ backups: [damaged] }), NOW)).toMatchObject({
+      freshness: 'stale',
+      reason: expect.stringContaining('damaged'),
+    });
+    expect(freshnessOf(facts({ backups: [damaged, backup(7, -5)] }), NOW)).toMatchObject({
+      freshness: 'fresh',
+      coveredBy: backup(7, -5).backupId,
     });
   });
 

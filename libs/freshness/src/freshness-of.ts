@@ -20,6 +20,8 @@ export interface ExistingBackup extends Placed {
   partialBecause: readonly PartialReason[];
   /** A deletion may have removed it: it stands for nothing until it has been looked for. */
   inDoubt: boolean;
+  /** Something of it is lost: it stands for nothing until it is whole again. */
+  damaged: boolean;
 }
 
 /** A change that was reported from outside the project's host. */
@@ -161,6 +163,8 @@ function outsideChangeSince(backup: ExistingBackup, { outsideChanges }: Freshnes
 
 function reasonOfStale(newest: ExistingBackup, report: ChangeReport, facts: FreshnessFacts): string {
   if (newest.inDoubt) return 'A deletion may have removed its newest backup, which is being looked for.';
+  if (newest.damaged)
+    return 'Its newest backup is damaged: something of it is lost in the bucket. The next one mends what it can.';
   if (!isComplete(newest)) {
     return `The newest backup is partial: ${newest.partialBecause.map((reason) => PARTIAL[reason]).join(', ')}.`;
   }
@@ -202,8 +206,8 @@ function troubleInWords(trouble: string): string {
   return known === undefined ? 'Its host cannot look at its data.' : TROUBLE[known];
 }
 
-function isComplete({ partialBecause, inDoubt }: ExistingBackup): boolean {
-  return partialBecause.length === 0 && !inDoubt;
+function isComplete({ partialBecause, inDoubt, damaged }: ExistingBackup): boolean {
+  return partialBecause.length === 0 && !inDoubt && !damaged;
 }
 
 function isOfEpoch({ counter }: ExistingBackup, report: ChangeReport): boolean {

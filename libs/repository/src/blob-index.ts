@@ -46,9 +46,18 @@ export class BlobIndex {
     for (const pack of asList(packs_to_delete, 'packs_to_delete')) this.#addPack(indexId, pack, true);
   }
 
+  /**
+   * A number below `size` that stands for the blob, as long as nothing is added; -1 for one that is not here.
+   *
+   * @param id 64 hex digits
+   */
+  rowOf(id: string): number {
+    return this.#slots[this.#slotOf(id)]! - 1;
+  }
+
   /** @param id 64 hex digits */
   find(id: string): BlobLocation | undefined {
-    const row = this.#slots[this.#slotOf(id)]! - 1;
+    const row = this.rowOf(id);
     if (row < 0) return undefined;
     const at = row * ROW_WORDS;
     return {

@@ -3,14 +3,15 @@ import { ObjectNotFound } from '@buckets/object-storage';
 import { BlobIndex } from './blob-index.js';
 import type { BlobLocation } from './blob-index.js';
 import { inParallel } from './in-parallel.js';
+import type { BlobLocator } from './pack-reader.js';
 import type { RepositoryObjects } from './repository-objects.js';
 
-const MAX_BLOBS = 8_000_000;
+export const MAX_BLOBS = 8_000_000;
 const AT_ONCE = 4;
 const MAX_ROUNDS = 3;
 
 /** The index of a repository, read when it is first needed and again when another process has changed it. */
-export class LoadedIndex {
+export class LoadedIndex implements BlobLocator {
   #blobs: BlobIndex | undefined;
   #loaded = new Set<string>();
   #loading: Promise<void> | undefined;

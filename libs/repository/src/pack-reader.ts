@@ -3,7 +3,6 @@ import { ObjectNotFound } from '@buckets/object-storage';
 import type { BlobLocation } from './blob-index.js';
 import { BoundedCache } from './bounded-cache.js';
 import { isId } from './json-fields.js';
-import type { LoadedIndex } from './loaded-index.js';
 import { RepositoryCorrupt } from './repository-error.js';
 import { checkLocation, packName } from './repository-objects.js';
 import type { RepositoryObjects } from './repository-objects.js';
@@ -16,13 +15,20 @@ const SEGMENT = 256 * 1024;
 const MAX_SEGMENTS = 4;
 const CACHE_BYTES = 8 * 1024 * 1024;
 
+/** An index, or what is as good. */
+export interface BlobLocator {
+  find(id: string): Promise<BlobLocation | undefined>;
+  /** Learns of what others have changed. */
+  refresh(): Promise<void>;
+}
+
 /** Finds blobs through the index, reads their bytes from the packs and proves them. */
 export class PackReader {
   readonly #segments = new BoundedCache<Buffer>(CACHE_BYTES);
 
   constructor(
     readonly objects: RepositoryObjects,
-    readonly index: LoadedIndex,
+    readonly index: BlobLocator,
   ) {}
 
   async locate(id: string): Promise<BlobLocation> {

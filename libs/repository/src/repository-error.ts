@@ -54,7 +54,7 @@ export class RepositoryCorrupt extends RepositoryError {
     readonly detail: string,
   ) {
     super(
-      `${object} is damaged: ${detail}. Check the repository ("restic check --read-data") and restore another backup.`,
+      `${object} is damaged: ${detail}. Have the repository verified (POST /v1/projects/{id}/verify), and restore another backup.`,
     );
   }
 }

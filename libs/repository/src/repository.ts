@@ -1,24 +1,17 @@
 import { ObjectNotFound } from '@buckets/object-storage';
-import { createHash } from 'node:crypto';
 
 import { BoundedCache } from './bounded-cache.js';
 import { contentLength, readContent } from './file-content.js';
 import type { ContentOptions } from './file-content.js';
 import { inParallel } from './in-parallel.js';
-import { asCount, asId, asObject, asText, isId, parseJson } from './json-fields.js';
+import { isId } from './json-fields.js';
 import { LoadedIndex } from './loaded-index.js';
 import { PackReader } from './pack-reader.js';
-import {
-  NotAFile,
-  PathNotFound,
-  RepositoryCorrupt,
-  RepositoryKeyMismatch,
-  RepositoryNotFound,
-  RepositoryUnsupported,
-  SnapshotNotFound,
-} from './repository-error.js';
+import { readConfig } from './read-config.js';
+import type { RepositoryConfig } from './read-config.js';
+import { NotAFile, PathNotFound, SnapshotNotFound } from './repository-error.js';
 import { RepositoryKey } from './repository-key.js';
-import { RepositoryObjects, unpacked } from './repository-objects.js';
+import { RepositoryObjects } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
 import { newestFirst, parseSnapshot } from './snapshot.js';
 import type { Snapshot } from './snapshot.js';
@@ -45,12 +38,6 @@ export interface OpenRepositoryOptions {
 
 /** Trees that were read, bounded in bytes. Its keys carry the repository, so that one never answers for another. */
 export type TreeCache = BoundedCache<readonly TreeEntry[]>;
-
-export interface RepositoryConfig {
-  id: string;
-  version: number;
-  chunkerPolynomial: string;
-}
 
 /**
  * Opens a repository in restic's format (version 1 or 2, as rustic and restic write it) for reading; one request.
@@ -204,39 +191,4 @@ const PARSED_TO_JSON = 3;
 
 function treeOf(of: Snapshot | string): string {
   return typeof of === 'string' ? of : of.tree;
-}
-
-async function readConfig(objects: RepositoryObjects): Promise<RepositoryConfig> {
-  const stored = await objects.stored('config').catch((error: unknown) => {
-    throw error instanceof ObjectNotFound ? new RepositoryNotFound(objects.prefix) : error;
-  });
-  const plain = objects.key.open(stored);
-  if (!plain) {
-    throw (await opensAnother(objects))
-      ? new RepositoryCorrupt('config', 'its authentication tag does not fit')
-      : new RepositoryKeyMismatch();
-  }
-  return objects.read('config', () => {
-    const { id, version, chunker_polynomial } = asObject(parseJson(unpacked(plain)), 'config');
-    const config = {
-      id: asId(id, 'id'),
-      version: asCount(version, 'version'),
-      chunkerPolynomial: asText(chunker_polynomial, 'chunker_polynomial'),
-    };
-    if (config.version < 1 || config.version > 2) {
-      throw new RepositoryUnsupported(`its format has version ${config.version}`);
-    }
-    return config;
-  });
-}
-
-/** Whether the key opens some object that is intact: its name is the hash of its bytes. Then it is not the key's fault. */
-async function opensAnother(objects: RepositoryObjects): Promise<boolean> {
-  for (const kind of ['index', 'snapshots'] as const) {
-    for (const id of await objects.ids(kind)) {
-      const stored = await objects.stored(`${kind}/${id}`);
-      if (createHash('sha256').update(stored).digest('hex') === id) return objects.key.open(stored) !== undefined;
-    }
-  }
-  return false;
 }

@@ -3,11 +3,12 @@ import { removeTree } from '@buckets/trees';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
-import { indexPacks, openRepository, type WritableStore } from './index.js';
+import { indexPacks, openRepository } from './index.js';
 import { MemoryStore } from './testing/memory-store.js';
 import { RusticRepository } from './testing/rustic-repository.js';
+import { WritableFolder } from './testing/writable-folder.js';
 
 jest.setTimeout(120_000);
 
@@ -24,17 +25,7 @@ afterEach(() => removeTree(work));
 
 /** Makes known what the folder of the repository holds. */
 async function index(): Promise<{ packs: number; bytes: number }> {
-  const store = await MemoryStore.from(repository.folder);
-  const writable: WritableStore = {
-    get: (key, options) => store.get(key, options),
-    list: (prefix) => store.list(prefix),
-    put: async (key, bytes) => {
-      await mkdir(dirname(join(repository.folder, key)), { recursive: true });
-      await writeFile(join(repository.folder, key), bytes);
-      return 'stored';
-    },
-  };
-  return indexPacks(writable, '', repository.masterKey);
+  return indexPacks(new WritableFolder(repository.folder), '', repository.masterKey);
 }
 
 /** As when a backup is cut off: packs without an index, and no snapshot. */

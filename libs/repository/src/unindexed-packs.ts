@@ -1,13 +1,13 @@
-import type { ObjectInfo, ObjectStore } from '@buckets/object-storage';
-import { createHash } from 'node:crypto';
-import { zstdCompressSync } from 'node:zlib';
+import type { ObjectInfo } from '@buckets/object-storage';
 
 import { inParallel } from './in-parallel.js';
-import { asId, asList, asObject, isId } from './json-fields.js';
+import { parseIndexFile, writeIndexFile } from './index-file.js';
+import type { IndexBlob } from './index-file.js';
+import { asId, asObject, isId } from './json-fields.js';
+import { blobsIn, LENGTH_BYTES } from './pack-format.js';
 import { RepositoryKey, SEAL_BYTES } from './repository-key.js';
 import { RepositoryObjects } from './repository-objects.js';
-
-export type WritableStore = Pick<ObjectStore, 'get' | 'list' | 'put'>;
+import type { WritableStore } from './repository-store.js';
 
 export interface IndexedPacks {
   packs: number;
@@ -17,7 +17,6 @@ export interface IndexedPacks {
 /** Of one index file. */
 const PACKS_AT_ONCE = 500;
 const READ_AT_ONCE = 8;
-const LENGTH_BYTES = 4;
 /** Read at first of the end of a pack: the header of some 1,500 blobs. */
 const USUAL_HEADER = 64 * 1024;
 /** As many blobs as fit into the largest pack. */
@@ -50,7 +49,7 @@ export async function indexPacks(
     const packs = found.filter((pack) => pack !== undefined);
     some = [];
     if (packs.length === 0) return;
-    await write(objects, store, packs);
+    await writeIndexFile(objects, store, { packs: packs.map(({ id, blobs }) => ({ id, blobs })) });
     done.packs += packs.length;
     done.bytes += packs.reduce((sum, { bytes }) => sum + bytes, 0);
   };
@@ -69,23 +68,12 @@ interface Pack {
   blobs: IndexBlob[];
 }
 
-/** In the words of an index file. */
-interface IndexBlob {
-  id: string;
-  type: 'data' | 'tree';
-  offset: number;
-  length: number;
-  uncompressed_length?: number;
-}
-
 async function knownPacks(objects: RepositoryObjects): Promise<Set<string>> {
   const known = new Set<string>();
   for (const id of await objects.ids('index')) {
     await objects.document(`index/${id}`, (document) => {
-      const { packs, packs_to_delete } = asObject(document, 'index');
-      for (const pack of [...asList(packs, 'packs'), ...asList(packs_to_delete, 'packs_to_delete')]) {
-        known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
-      }
+      const { packs, packs_to_delete } = parseIndexFile(document);
+      for (const pack of [...packs, ...packs_to_delete]) known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
     });
   }
   return known;
@@ -105,36 +93,6 @@ async function packAt(objects: RepositoryObjects, key: string, size: number): Pr
   const last = blobs?.at(-1);
   if (!blobs || !last || last.offset + last.length + length + LENGTH_BYTES !== size) return undefined;
   return { id, bytes: size, blobs };
-}
-
-/** The entries of a pack's header, see restic's design document, "Pack Format". */
-function blobsIn(header: Buffer): IndexBlob[] | undefined {
-  const blobs: IndexBlob[] = [];
-  let offset = 0;
-  for (let at = 0; at < header.length;) {
-    const kind = header[at]!;
-    const isCompressed = kind === 2 || kind === 3;
-    const entry = isCompressed ? 41 : 37;
-    if (kind > 3 || at + entry > header.length) return undefined;
-    const length = header.readUInt32LE(at + 1);
-    blobs.push({
-      id: header.toString('hex', at + entry - 32, at + entry),
-      type: kind % 2 === 0 ? 'data' : 'tree',
-      offset,
-      length,
-      ...(isCompressed ? { uncompressed_length: header.readUInt32LE(at + 5) } : {}),
-    });
-    offset += length;
-    at += entry;
-  }
-  return blobs;
-}
-
-async function write(objects: RepositoryObjects, store: WritableStore, packs: readonly Pack[]): Promise<void> {
-  const document = { packs: packs.map(({ id, blobs }) => ({ id, blobs })) };
-  const compressed = zstdCompressSync(Buffer.from(JSON.stringify(document)));
-  const sealed = objects.key.seal(Buffer.concat([Buffer.of(2), compressed]));
-  await store.put(`${objects.prefix}index/${createHash('sha256').update(sealed).digest('hex')}`, sealed);
 }
 
 function idOf(key: string): string {

@@ -1,6 +1,7 @@
 import type { Subscription, NatsConnection } from '@nats-io/transport-node';
 import {
   isId,
+  MAX_DAMAGED_BACKUPS,
   MAX_LISTED,
   subjects,
   type Asks,
@@ -9,6 +10,8 @@ import {
   type BackupRecord,
   type Confirmation,
   type Grant,
+  type KnownBackups,
+  type OperationKind,
   type Refusal,
   type RepositoryInitialisedAnswer,
   type UnknownBackups,
@@ -23,13 +26,16 @@ import {
   beginAttempt,
   confirmAttempt,
   initialiseRepository,
+  knownBackups,
   unknownBackups,
   type Attempt,
 } from '../projects/decide/attempt.js';
 import { openOperation } from '../projects/decide/verdict.js';
 import {
   backupsInDoubt,
+  backupToCompareWith,
   backupToRestore,
+  damagedBackups,
   undecided,
   type OpenOperation,
   type ProjectState,
@@ -75,6 +81,8 @@ export class AskDesk {
         return this.repositoryInitialised(hostId, readAsk('repository-initialised', body));
       case 'unknown-backups':
         return this.unknownBackups(hostId, readAsk('unknown-backups', body));
+      case 'known-backups':
+        return this.knownBackups(hostId, readAsk('known-backups', body));
       case 'assignments':
         return this.assignments(hostId, readAsk('assignments', body));
       default:
@@ -109,7 +117,7 @@ export class AskDesk {
       this.keys.get(projectId),
       this.keys.bucketAccess(state.bucketId),
       this.backup(state, projectId, backupFor(state, open), position),
-      this.backup(state, projectId, open.kind === 'backup' ? backupToRestore(state) : null, position),
+      this.backup(state, projectId, open.kind === 'backup' ? backupToCompareWith(state) : null, position),
     ]);
     const choices = open.kind === 'start' && open.params['backupId'] === undefined ? undecided(state) : null;
     return {
@@ -127,6 +135,7 @@ export class AskDesk {
       ...(choices === null ? {} : { undecided: choices }),
       ...(newestBackup === null ? {} : { newestBackup }),
       ...(open.kind === 'tidy' ? { inDoubt: backupsInDoubt(state).slice(0, MAX_LISTED) } : {}),
+      ...damageOf(state, open.kind),
       hadData: state.hadData,
       running: state.running,
       beganPosition: open.beganPosition ?? position,
@@ -158,6 +167,12 @@ export class AskDesk {
       where: { id: In(operationIds), project_id: projectId, ended_at: Not(IsNull()) },
     });
     return unknownBackups(state, projectId, attemptOf(hostId, ask), ask, new Set(rows.map(({ id }) => id)));
+  }
+
+  private async knownBackups(hostId: string, ask: Asks['known-backups']['ask']): Promise<KnownBackups> {
+    const { projectId, after } = ask;
+    const state = await this.decider.currentStateOf('project', projectId);
+    return knownBackups(state, projectId, attemptOf(hostId, ask), after);
   }
 
   private async assignments(hostId: string, { after }: Asks['assignments']['ask']): Promise<Assignments> {
@@ -219,6 +234,16 @@ export class AskDesk {
 function attemptOf(hostId: string, ask: Asks['confirm']['ask']): Attempt {
   const { generation, operationId, attemptId } = ask;
   return { hostId, generation, operationId, attemptId };
+}
+
+function damageOf(state: ProjectState, kind: OperationKind): Pick<Grant, 'damage' | 'damagedBackups'> {
+  const reads = kind === 'backup' || kind === 'verify' || kind === 'restore' || kind === 'start';
+  const damage = reads ? state.damage : undefined;
+  const damaged = kind === 'backup' || kind === 'verify' ? damagedBackups(state) : [];
+  return {
+    ...(damage === undefined ? {} : { damage }),
+    ...(damaged.length === 0 ? {} : { damagedBackups: damaged.slice(0, MAX_DAMAGED_BACKUPS) }),
+  };
 }
 
 /** What a restore or a start was asked for, or what a start brings back by itself where the data are missing. */

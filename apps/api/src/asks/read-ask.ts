@@ -33,6 +33,10 @@ class UnknownBackupsAskBody extends ConfirmAskBody {
   @IsOptional() @IsArray() @ArrayMaxSize(500) @Matches(ID_PATTERN, { each: true }) operationIds?: string[];
 }
 
+class KnownBackupsAskBody extends ConfirmAskBody {
+  @IsOptional() @Matches(BACKUP_ID_PATTERN) after?: string;
+}
+
 class AssignmentsAskBody {
   @IsOptional() @Matches(ID_PATTERN) after?: string;
 }
@@ -42,6 +46,7 @@ const BODIES: { [N in AskName]: ClassConstructor<Asks[N]['ask'] & object> } = {
   confirm: ConfirmAskBody,
   'repository-initialised': RepositoryInitialisedAskBody,
   'unknown-backups': UnknownBackupsAskBody,
+  'known-backups': KnownBackupsAskBody,
   assignments: AssignmentsAskBody,
 };
 

@@ -93,6 +93,10 @@ export class BackupView {
       'It was found in its bucket after the log was lost: all that is said of it is what its snapshot says of itself',
   })
   recovered?: RecoveredView;
+  @ApiPropertyOptional({
+    description: 'True where something of it is lost: it counts as no good backup until it is whole again',
+  })
+  damaged?: boolean;
   @ApiProperty({ type: ConsistencyView }) consistency!: ConsistencyView;
   @ApiProperty({ type: CounterView }) counter!: CounterView;
   @Whole() files!: number;
@@ -114,7 +118,7 @@ const NONE = { total: 0, first: [] };
 
 export async function backupView(
   { project_id, record, began_position, accepted }: BackupRow,
-  { in_doubt }: Pick<ProjectRow, 'in_doubt'>,
+  { in_doubt, damaged_backups }: Pick<ProjectRow, 'in_doubt' | 'damaged_backups'>,
   keys: ProjectKeys,
 ): Promise<BackupView> {
   const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, changedWhileRead, ...more } = record;
@@ -127,6 +131,7 @@ export async function backupView(
     beganPosition: began_position,
     ...(accepted === null ? {} : { accepted }),
     ...(in_doubt.includes(backupId) ? { inDoubt: true } : {}),
+    ...(damaged_backups.includes(backupId) ? { damaged: true } : {}),
     outcome: partialBecause.length === 0 ? 'succeeded' : 'partial',
     partialBecause,
     unreadable: await openProblems(unreadable, project_id, keys),

@@ -86,6 +86,11 @@ export class CommandDesk {
         const params = { remove: true, graceSeconds };
         return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'tidy', { key, params }) };
       }
+      case 'request-verify': {
+        const { projectId, key } = read(RequestBackupBody, body);
+        const params = { readData: 0 };
+        return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'verify', { key, params }) };
+      }
       case 'request-forget': {
         const { projectId, key, backupId } = read(RequestForgetBody, body);
         const params = { backupId };

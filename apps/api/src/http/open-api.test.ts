@@ -91,7 +91,7 @@ describe('the description of the API', () => {
     const parameters = routes.flatMap(([, described]) => described.parameters ?? []);
     const typed = [...fields, ...parameters.map(({ name, schema }) => [name, schema ?? {}] as const)];
     const numbers = typed.filter(([, { type }]) => type === 'number').map(([name]) => name);
-    expect([...new Set(numbers)].toSorted()).toEqual(['latitude', 'longitude']);
+    expect([...new Set(numbers)].toSorted()).toEqual(['latitude', 'longitude', 'readData']);
     const limits = routes.flatMap(([, { parameters = [] }]) => parameters.filter(({ name }) => name === 'limit'));
     for (const { schema } of limits) expect(schema).toMatchObject({ type: 'integer', minimum: 1 });
   });

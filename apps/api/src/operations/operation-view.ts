@@ -1,18 +1,24 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import {
+  DAMAGES,
   DEFAULT_LIMITS,
   isEnded,
   OPERATION_KINDS,
   OPERATION_STATES,
+  OTHER_BACKUPS,
   PHASES,
+  REPOSITORY_OBJECTS,
   ROOTS,
+  type Damage,
   type FileProblems,
   type HookResult,
   type OperationKind,
   type OperationResult,
   type OperationState,
+  type OtherBackups,
   type Phase,
   type Progress,
+  type RepositoryObject,
   type Root,
 } from '@buckets/contracts';
 import { OptionalWhole, Whole } from '../http/described.js';
@@ -68,6 +74,30 @@ export class BackupsLookedForView {
   @ApiProperty({ type: [String] }) gone!: string[];
 }
 
+export class DamagedObjectView {
+  @ApiProperty({ enum: REPOSITORY_OBJECTS }) kind!: RepositoryObject;
+  @ApiPropertyOptional({ description: 'Its name in the repository, where it has one that is known' }) id?: string;
+  @ApiProperty({ enum: DAMAGES }) damage!: Damage;
+}
+
+export class DamagedObjectsView {
+  @Whole() total!: number;
+  @ApiProperty({ type: [DamagedObjectView], description: 'The first 200 at most' }) first!: DamagedObjectView[];
+}
+
+export class RepositoryFindingsView extends DamagedObjectsView {
+  @ApiProperty({ type: [String], description: 'Backups of which something is lost, 200 at most' }) damaged!: string[];
+  @ApiProperty({ type: [String], description: 'Backups that were taken for damaged, and of which nothing is lost' })
+  whole!: string[];
+  @ApiProperty({ enum: OTHER_BACKUPS, description: 'What is so of all others; `unknown`: as before' })
+  others!: OtherBackups;
+  @ApiProperty({ description: 'Whether these objects are all that is damaged, as far as is known' }) settled!: boolean;
+  @Whole({ description: 'Packs that the index names' }) packs!: number;
+  @Whole({ description: 'Packs that were read and proven' }) packsRead!: number;
+  @Whole() bytes!: number;
+  @Whole() bytesRead!: number;
+}
+
 export class OperationResultView {
   @ApiPropertyOptional({ description: 'The backup that was made' }) backupId?: string;
   @ApiPropertyOptional({ type: RestoreResultView }) restore?: RestoreResultView;
@@ -81,6 +111,8 @@ export class OperationResultView {
   @ApiPropertyOptional({ type: OrphansView, description: 'Snapshots that are no backups' }) orphans?: OrphansView;
   @ApiPropertyOptional({ type: BackupsLookedForView, description: 'Backups that a deletion may have removed' })
   lookedFor?: BackupsLookedForView;
+  @ApiPropertyOptional({ type: RepositoryFindingsView, description: 'What was found in the repository' })
+  repository?: RepositoryFindingsView;
 }
 
 export class ProgressView {

@@ -96,7 +96,7 @@ export class ConfirmedFreshness implements LatestListener {
   }
 
   private show(row: FreshnessColumns, position: number): FreshnessView {
-    const ofHost = this.knownOf(row.host_id, position);
+    const ofHost = this.knownOf(row.host_id ?? NO_HOST, position);
     const ofLog = this.knownOf(NO_HOST, position);
     const confirmed: Confirmed = {
       ...given('byLogAt', ofLog?.at),

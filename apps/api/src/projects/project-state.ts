@@ -6,6 +6,7 @@ import {
   operationEvent,
   type BackupRecord,
   type BackupRecorded,
+  type DamagedObjects,
   type FreshnessState,
   type LoggedEvent,
   type OperationBegan,
@@ -47,6 +48,8 @@ export interface ProjectState {
   ended?: { operationId: string; beganPosition: number }[];
   /** How often in a row, up to the newest backup, the project was found suddenly shrunken and about as small as before. */
   small?: SmallRun;
+  /** What is known to be damaged in the repository, until it is mended. */
+  damage?: DamagedObjects;
   /** The last backups that were deleted: a claim that comes again does not bring one back. */
   deleted?: string[];
   /** The position at which the latest backup was allowed to begin. */
@@ -82,6 +85,8 @@ export interface KnownBackup extends Placed {
    * the log was put back: whether it is newer than those that were there is not known.
    */
   unplaced?: true;
+  /** Something of it is lost. */
+  damaged?: boolean;
 }
 
 export interface SmallRun {
@@ -142,6 +147,18 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     }
     case 'backup-found':
       return withBackup(state, event.data.backupId, ({ maybeDeletedBy: _found, ...backup }) => backup);
+    case 'repository-damaged': {
+      const { total, first } = event.data;
+      return { ...state, damage: { total, first } };
+    }
+    case 'repository-mended': {
+      const { damage: _mended, ...rest } = state;
+      return rest;
+    }
+    case 'backups-damaged':
+      return withBackups(state, event.data.backupIds, (backup) => ({ ...backup, damaged: true }));
+    case 'backups-healed':
+      return withBackups(state, event.data.backupIds, ({ damaged: _healed, ...backup }) => backup);
     case 'backup-deleted': {
       const { backupId } = event.data;
       const { [backupId]: _deleted, ...backups } = state.backups;
@@ -245,9 +262,16 @@ function ended(
   return { ended: [...before, { operationId, beganPosition }].slice(-REMEMBERED_BACKUPS) };
 }
 
-function withBackup(state: ProjectState, id: string, change: (backup: KnownBackup) => KnownBackup): ProjectState {
+type Change = (backup: KnownBackup) => KnownBackup;
+
+function withBackup(state: ProjectState, id: string, change: Change): ProjectState {
+  return withBackups(state, [id], change);
+}
+
+function withBackups(state: ProjectState, ids: readonly string[], change: Change): ProjectState {
   const { backups } = state;
-  return Object.hasOwn(backups, id) ? { ...state, backups: { ...backups, [id]: change(backups[id]!) } } : state;
+  const changed = ids.filter((id) => Object.hasOwn(backups, id)).map((id) => [id, change(backups[id]!)] as const);
+  return changed.length === 0 ? state : { ...state, backups: { ...backups, ...Object.fromEntries(changed) } };
 }
 
 function known(
@@ -295,7 +319,7 @@ function isAboutTheSame(one: number, other: number): boolean {
   return Math.max(one, other) <= ABOUT_THE_SAME * Math.min(one, other);
 }
 
-/** A backup that can be counted on, by its id: none that somebody deletes, or may have deleted. */
+/** A backup that is there as far as is known, by its id: none that somebody deletes, or may have deleted. */
 type Candidate = KnownBackup & { id: string };
 
 function candidates(state: ProjectState): Candidate[] {
@@ -305,45 +329,64 @@ function candidates(state: ProjectState): Candidate[] {
   );
 }
 
+function isGood({ partialBecause, damaged }: KnownBackup): boolean {
+  return damaged !== true && isRestorable(partialBecause);
+}
+
 /**
  * The backup that the product chooses: the newest that holds everything, or lacks no more than files that could not be
- * read. One that is suddenly empty or shrunken is restored only when asked for by id, or once it is accepted.
+ * read. One that is suddenly empty or shrunken is restored only when asked for by id, or once it is accepted; one that is
+ * damaged, when asked for by id.
  */
 export function backupToRestore(state: ProjectState): string | null {
+  return candidates(state).find(isGood)?.id ?? null;
+}
+
+/** The backup that says how large the project was, which a damaged one still does. */
+export function backupToCompareWith(state: ProjectState): string | null {
   return candidates(state).find(({ partialBecause }) => isRestorable(partialBecause))?.id ?? null;
 }
 
 /**
- * What somebody has to choose from before data are restored: newer backups than the good one are flagged, or one was found
- * in the bucket of which nobody knows whether it is newer.
+ * What somebody has to choose from before data are restored: newer backups than the good one are flagged, or damaged, or
+ * one was found in the bucket of which nobody knows whether it is newer.
  */
 export function undecided(state: ProjectState): RestoreChoices | null {
   const [newest, ...others] = candidates(state);
   if (newest === undefined) return null;
-  if (isRestorable(newest.partialBecause)) {
+  if (isGood(newest)) {
     const rival = newest.unplaced ? undefined : others.find((other) => mayBeNewer(other, newest));
     return rival === undefined ? null : choicesOf(newest, rival);
   }
-  const good = others.find(({ partialBecause }) => isRestorable(partialBecause));
+  const good = others.find(isGood);
   return good === undefined ? null : choicesOf(good, newest);
 }
 
-/** What a start may bring back: the backup that the product chooses, and one of which nobody knows whether it is newer. */
-export function mayBeRestored(state: ProjectState): string[] {
-  const [chosen, choices] = [backupToRestore(state), undecided(state)];
-  return [
-    ...(chosen === null ? [] : [chosen]),
-    ...(choices !== null && isRestorable(choices.newer.partialBecause) ? [choices.newer.backupId] : []),
-  ];
+/**
+ * What only a person may delete: what a start may bring back, which is the backup that the product chooses and one of which
+ * nobody knows whether it is newer; where there is none, the best of what there is.
+ */
+export function keptFromTheSchedule(state: ProjectState): string[] {
+  const [chosen, choices] = [backupToRestore(state) ?? backupToCompareWith(state), undecided(state)];
+  const rival = choices !== null && choices.newer.damaged !== true && isRestorable(choices.newer.partialBecause);
+  return [...(chosen === null ? [] : [chosen]), ...(rival ? [choices.newer.backupId] : [])];
 }
 
 /** What began after it was found is newer for certain. */
-function mayBeNewer({ unplaced, recordedPosition, partialBecause }: Candidate, newest: Candidate): boolean {
-  return unplaced === true && recordedPosition > newest.beganPosition && isRestorable(partialBecause);
+function mayBeNewer(other: Candidate, newest: Candidate): boolean {
+  return other.unplaced === true && other.recordedPosition > newest.beganPosition && isGood(other);
 }
 
-function choicesOf(older: Candidate, { id, partialBecause }: Candidate): RestoreChoices {
-  return { older: { backupId: older.id }, newer: { backupId: id, partialBecause } };
+function choicesOf(older: Candidate, { id, partialBecause, damaged }: Candidate): RestoreChoices {
+  return {
+    older: { backupId: older.id },
+    newer: { backupId: id, partialBecause, ...(damaged === true ? { damaged } : {}) },
+  };
+}
+
+/** The backups of which something is lost. */
+export function damagedBackups({ backups }: ProjectState): string[] {
+  return Object.keys(backups).filter((id) => backups[id]!.damaged === true);
 }
 
 /** The backups that a deletion may have removed. */

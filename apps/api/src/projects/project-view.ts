@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { FRESHNESS_STATES, MOST_KEPT, type FreshnessState, type Retention } from '@buckets/contracts';
 import { WantedWhole, Whole } from '../http/described.js';
+import { DamagedObjectsView } from '../operations/operation-view.js';
 import type { ProjectRow } from '../tables/entities.js';
 
 export class FreshnessView {
@@ -39,6 +40,11 @@ export class RetentionView implements Retention {
   @Kept('The same of months') monthly?: number;
 }
 
+export class DamageView extends DamagedObjectsView {
+  @ApiProperty({ description: 'The operation that has found it' }) operationId!: string;
+  @ApiProperty({ format: 'date-time' }) at!: string;
+}
+
 export class ProjectView {
   @ApiProperty() id!: string;
   @ApiProperty() ownerId!: string;
@@ -55,6 +61,11 @@ export class ProjectView {
   @ApiProperty({ description: 'Whether its data are on its host' }) provisioned!: boolean;
   @ApiProperty() running!: boolean;
   @ApiProperty({ type: FreshnessView }) freshness!: FreshnessView;
+  @ApiPropertyOptional({
+    type: DamageView,
+    description: 'What is known to be damaged in its repository, until the next backup has mended it',
+  })
+  damage?: DamageView;
   @ApiProperty({ format: 'date-time' }) createdAt!: string;
   @ApiPropertyOptional({ description: 'The operation that makes its folders' }) provisionOperationId?: string;
 }
@@ -77,6 +88,7 @@ export function projectView(
     provisioned: row.provisioned,
     running: row.running,
     freshness,
+    ...(row.damage === null ? {} : { damage: row.damage }),
     createdAt: row.created_at,
     ...(row.provision_operation_id === null ? {} : { provisionOperationId: row.provision_operation_id }),
   };

@@ -4,11 +4,14 @@ import { Type } from 'class-transformer';
 import {
   IsBoolean,
   IsInstance,
+  IsNumber,
   IsOptional,
   IsString,
   Length,
   Matches,
+  Max,
   MaxLength,
+  Min,
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
@@ -120,6 +123,23 @@ export class TidyProject extends WithLimits {
     description: 'How old a snapshot has to be. A host may not have told of a young one yet that it is a backup',
   })
   graceSeconds?: number;
+}
+
+export class VerifyProject extends WithLimits {
+  @ApiPropertyOptional({
+    type: 'number',
+    minimum: 0,
+    maximum: 1,
+    default: 0,
+    description:
+      'How much of the content is read and proven, at least. With 0, what is small is read, and what is large is looked ' +
+      'for by name and size',
+  })
+  @IsOptional()
+  @IsNumber()
+  @Min(0)
+  @Max(1)
+  readData?: number;
 }
 
 export class ReportChange {
@@ -290,6 +310,25 @@ export class ProjectsController {
   ): Promise<OperationView> {
     const wanted = { params: { remove, graceSeconds }, limits };
     return this.operations.accepted(await this.commands.request(id, 'tidy', wanted, repetition), response);
+  }
+
+  @Post(':id/verify')
+  @Does(
+    'Looks whether the repository holds what its backups need',
+    'It succeeds where nothing is damaged. Otherwise it fails with `repository-damaged`, and its result names what is: the ' +
+      'backups of which something is lost count as damaged, and the next backup mends what it can.',
+  )
+  @Needs('backups:write')
+  @Begins(OperationView)
+  @ApiProblems(404, 409, 429)
+  async verify(
+    @Id('project') id: string,
+    @Body() { readData = 0, limits }: VerifyProject,
+    @Repetition() repetition: Repeatable,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OperationView> {
+    const wanted = { params: { readData }, limits };
+    return this.operations.accepted(await this.commands.request(id, 'verify', wanted, repetition), response);
   }
 
   @Post(':id/changes')

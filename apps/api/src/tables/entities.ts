@@ -1,6 +1,7 @@
 import type {
   Acceptance,
   BackupRecorded,
+  DamagedObjects,
   FreshnessState,
   OperationKind,
   OperationLimits,
@@ -104,7 +105,17 @@ export class ProjectRow {
   @Column({ type: 'text', nullable: true }) provision_operation_id!: string | null;
   /** The backups that a deletion may have removed. */
   @Column({ type: 'jsonb' }) in_doubt!: string[];
+  /** The backups of which something is lost. */
+  @Column({ type: 'jsonb' }) damaged_backups!: string[];
+  /** What is known to be damaged in its repository, until it is mended. */
+  @Column({ type: 'jsonb', nullable: true }) damage!: KnownDamage | null;
   @Index('project_position') @Column(position) position!: number;
+}
+
+export interface KnownDamage extends DamagedObjects {
+  /** The operation that has found it. */
+  operationId: string;
+  at: string;
 }
 
 @Entity({ schema: 'api', name: 'backup' })

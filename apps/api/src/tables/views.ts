@@ -12,7 +12,7 @@ import {
 } from '@buckets/contracts';
 import type { EntityManager } from 'typeorm';
 import { evolveThing } from '../decisions/thing-state.js';
-import { backupsInDoubt, type ProjectState } from '../projects/project-state.js';
+import { backupsInDoubt, damagedBackups, type ProjectState } from '../projects/project-state.js';
 import {
   ApiKeyRow,
   BackupRow,
@@ -176,12 +176,23 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
     case 'backup-deleted':
       views.backups.delete(id, event.data.backupId);
       break;
+    case 'repository-damaged': {
+      const { total, first, operationId } = event.data;
+      views.projects.patch([id], { damage: { total, first, operationId, at: time } });
+      break;
+    }
+    case 'repository-mended':
+      views.projects.patch([id], { damage: null });
+      break;
     default:
       break;
   }
   const mayChangeDoubts =
     operation?.kind === 'forget' || event.type === 'backup-found' || event.type === 'backup-deleted';
   if (mayChangeDoubts) views.projects.patch([id], { in_doubt: backupsInDoubt(state) });
+  if (event.type === 'backups-damaged' || event.type === 'backups-healed' || event.type === 'backup-deleted') {
+    views.projects.patch([id], { damaged_backups: damagedBackups(state) });
+  }
   const row = views.projects.get(id);
   const { provisioned, running, hostId, generation } = state;
   if (row !== null && (row.provisioned !== provisioned || row.running !== running || row.generation !== generation)) {
@@ -217,6 +228,8 @@ function newProjectRow({
     created_at: time,
     provision_operation_id: null,
     in_doubt: [],
+    damaged_backups: [],
+    damage: null,
     position,
   };
 }

@@ -2,6 +2,7 @@ import { openDatabase as open } from '@buckets/log';
 import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
+import { AddDamage1764300230000 } from '../tables/add-damage.migration.js';
 import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
 import { AddUnwatched1764300000000 } from '../tables/add-unwatched.migration.js';
@@ -30,6 +31,7 @@ export async function openDatabase(
       AddRetention1764100000000,
       ChoicesByTheLog1764200000000,
       AddUnwatched1764300000000,
+      AddDamage1764300230000,
       ProjectsWithoutHost1764400000000,
     ],
     migrationsTableName: 'buckets_api_migrations',

@@ -6,10 +6,10 @@ import {
   type ChangeCounter,
   type ConsistencyMode,
 } from '@buckets/contracts';
-import { SnapshotNotFound, type Repository, type Snapshot } from '@buckets/repository';
+import { RepositoryCorrupt, SnapshotNotFound, type Repository, type Snapshot } from '@buckets/repository';
 import type { BegunBackup, ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
-import { failureOf } from '../operations/failures.js';
+import { asFailure, failureOf, joined } from '../operations/failures.js';
 import {
   AttemptFailed,
   cancelled,
@@ -27,6 +27,7 @@ import { readDescription, writeDescription } from '../repository/snapshot-descri
 import { ROOT_NAMES, type HostFolders, type Inspection, type ProvisionedRecords } from '../restore/index.js';
 import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
+import type { DamageWatch, MendedRepository } from '../verify/damage-watch.js';
 import { lacksOf, whyPartial } from './lacks.js';
 import { prove, type Proof } from './proof.js';
 import { consistencyOf, readSource, type Source } from './source.js';
@@ -34,6 +35,14 @@ import { consistencyOf, readSource, type Source } from './source.js';
 /** What a rustic that backs up is expected to take; measured with 1.5 GB of random data at 1.6 GB, as a rule far less. */
 const COST = { cpus: 1, memoryBytes: 512 * 2 ** 20 };
 const ASK_DEADLINE_MS = 30_000;
+
+interface Reading {
+  source: Source;
+  begun: BegunBackup;
+  beganAt: string;
+  /** What was mended in the repository before. */
+  mended: MendedRepository | undefined;
+}
 
 /** Makes a backup: one snapshot in layout v2, from what stands on this host and nothing else. */
 export class BackupWork implements Work<'backup'> {
@@ -47,18 +56,20 @@ export class BackupWork implements Work<'backup'> {
     private readonly controlPlane: ControlPlane,
     private readonly budget: Budget,
     private readonly hooks: Hooks,
+    private readonly damage: Pick<DamageWatch, 'mend' | 'find' | 'afterMending'>,
   ) {}
 
   readonly work = async (attempt: Attempt<'backup'>): Promise<Ending> => {
     await using repository = new ProjectRepository(attempt.grant, this.rustic);
     const { signal, intent } = attempt;
     const { operationId } = intent;
+    const mended = await this.damage.mend(attempt);
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
     if (earlier !== undefined) return this.claimEarlier(attempt, earlier);
     await this.mustBeProvisioned(attempt);
     if (made) await repository.keepUploads(signal);
-    return whenThereIsRoom(attempt, this.budget, COST, () => this.make(attempt, repository));
+    return whenThereIsRoom(attempt, this.budget, COST, () => this.make(attempt, repository, mended));
   };
 
   readonly cutOff = async ({ grant }: CutOff<'backup'>): Promise<Ending> => {
@@ -75,7 +86,11 @@ export class BackupWork implements Work<'backup'> {
     );
   };
 
-  private async make(attempt: Attempt<'backup'>, repository: ProjectRepository): Promise<Ending> {
+  private async make(
+    attempt: Attempt<'backup'>,
+    repository: ProjectRepository,
+    mended: MendedRepository | undefined,
+  ): Promise<Ending> {
     const { projectId, intent, grant, signal } = attempt;
     const canSnapshot = this.settings.snapshotBefore !== undefined;
     const mode = consistencyOf(grant.running, canSnapshot, intent.consistency);
@@ -86,16 +101,18 @@ export class BackupWork implements Work<'backup'> {
     const [begun] = await Promise.all([begins, this.prepareRepository(attempt, repository)]);
     const order = { projectId, folder: this.folders.project(projectId), mode, attempt };
     return readSource(this.settings, this.hooks, order, (source) =>
-      this.read(attempt, repository, { source, begun, beganAt }),
+      this.read(attempt, repository, { source, begun, beganAt, mended }),
     );
   }
 
   private async read(
     attempt: Attempt<'backup'>,
     repository: ProjectRepository,
-    { source: { root, mode }, begun, beganAt }: { source: Source; begun: BegunBackup; beganAt: string },
+    { source: { root, mode }, begun, beganAt, mended }: Reading,
   ): Promise<Ending> {
     const { projectId, intent, grant } = attempt;
+    // What was lost is read anew, whatever a parent says of it.
+    const parentId = mended === undefined ? grant.newestBackup?.backupId : undefined;
     const outcome = await this.rustic.backup(
       repository.access,
       {
@@ -103,7 +120,7 @@ export class BackupWork implements Work<'backup'> {
         projectId,
         tags: [operationTag(intent.operationId), 'kind:backup'],
         description: this.description(attempt, beganAt, begun.counter, mode),
-        parent: grant.newestBackup?.backupId,
+        parent: parentId,
         settledBefore: grant.newestBackup?.settledBefore,
         command: 'buckets backup',
       },
@@ -116,7 +133,7 @@ export class BackupWork implements Work<'backup'> {
     // From here on there is a backup, and a cancel comes too late.
     const { bytes, files } = recordOf(made);
     attempt.progress({ phase: 'finishing', bytesDone: bytes, bytesTotal: bytes, filesDone: files, filesTotal: files });
-    const proof = await this.prove(repository, made.snapshotId, attempt);
+    const { damage, ...proof } = await this.prove(repository, made.snapshotId, attempt, mended !== undefined);
     const record: BackupRecord = {
       ...recordOf(made),
       operationId: intent.operationId,
@@ -126,13 +143,34 @@ export class BackupWork implements Work<'backup'> {
       consistency: { mode, movedWhileReading: moved },
       confined: this.rustic.isConfined,
       ...proof,
-      ...(grant.newestBackup === undefined ? {} : { parentId: grant.newestBackup.backupId }),
+      ...(parentId === undefined ? {} : { parentId }),
       ...(settledBefore === undefined ? {} : { settledBefore }),
     };
-    return endingOf({
+    const ending = endingOf({
       ...record,
       partialBecause: [...record.partialBecause, ...suspiciousLoss(record, grant.newestBackup)],
     });
+    if (mended === undefined && damage === undefined) return ending;
+    return joined(await this.foundBeside(attempt, mended, damage), ending);
+  }
+
+  /** What a look at the repository says beside a backup that stands, whatever becomes of the look. */
+  private async foundBeside(
+    attempt: Attempt<'backup'>,
+    mended: MendedRepository | undefined,
+    damage: RepositoryCorrupt | undefined,
+  ): Promise<Partial<Ending>> {
+    try {
+      const repository =
+        mended === undefined
+          ? await this.damage.find(attempt, damage)
+          : await this.damage.afterMending(attempt, mended);
+      return repository === undefined ? {} : { result: { repository } };
+    } catch (error) {
+      attempt.signalOfNoReturn.throwIfAborted();
+      const { code } = asFailure(error);
+      return { left: [`What is damaged in the repository could not be looked at (${code}); a verification tells it.`] };
+    }
   }
 
   private async prepareRepository(attempt: Attempt<'backup'>, repository: ProjectRepository): Promise<void> {
@@ -166,19 +204,34 @@ export class BackupWork implements Work<'backup'> {
   }
 
   /** rustic says that it made a snapshot; it counts once it is in the repository, and a restore could bring it back. */
-  private async prove(repository: ProjectRepository, snapshotId: string, attempt: Attempt): Promise<Proof> {
+  private async prove(
+    repository: ProjectRepository,
+    snapshotId: string,
+    attempt: Attempt,
+    anew: boolean,
+  ): Promise<Proof & { damage: RepositoryCorrupt | undefined }> {
     const reader = await repository.open();
     const snapshot = await reader.snapshot(snapshotId);
     readDescription(snapshot, attempt.projectId);
-    return prove(reader, snapshot, await this.provenTree(reader, attempt));
+    let damage: RepositoryCorrupt | undefined;
+    const onDamage = (error: RepositoryCorrupt): void => void (damage ??= error);
+    const known = anew ? undefined : await this.provenTree(reader, attempt, onDamage);
+    const proof = await prove(reader, snapshot, { known, onDamage });
+    return { ...proof, damage };
   }
 
   /** Of the newest backup, if that one was proven. */
-  private async provenTree(reader: Repository, { grant: { newestBackup } }: Attempt): Promise<string | undefined> {
+  private async provenTree(
+    reader: Repository,
+    { grant: { newestBackup, damagedBackups } }: Attempt,
+    onDamage: (damage: RepositoryCorrupt) => void,
+  ): Promise<string | undefined> {
     if (newestBackup?.changedWhileRead === undefined) return undefined;
+    if (damagedBackups?.includes(newestBackup.backupId)) return undefined;
     const snapshot = await reader.snapshot(newestBackup.backupId).catch((error: unknown) => {
-      if (error instanceof SnapshotNotFound) return undefined;
-      throw error;
+      if (error instanceof RepositoryCorrupt) onDamage(error);
+      else if (!(error instanceof SnapshotNotFound)) throw error;
+      return undefined;
     });
     return snapshot?.tree;
   }

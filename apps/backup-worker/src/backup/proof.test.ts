@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TreeEntry } from '@buckets/repository';
+import { RepositoryCorrupt, type TreeEntry } from '@buckets/repository';
 import fc from 'fast-check';
 import { prove, type ProvenBy } from './proof.js';
 
@@ -12,7 +12,10 @@ class Trees implements ProvenBy {
   tree(id: string): Promise<readonly TreeEntry[]> {
     this.read.push(id);
     const entries = this.trees[id];
-    return entries === undefined ? Promise.reject(new Error(`no tree ${id}`)) : Promise.resolve(entries);
+    if (id === 'away') return Promise.reject(new Error('the storage does not answer'));
+    return entries === undefined
+      ? Promise.reject(new RepositoryCorrupt(id, 'it is missing'))
+      : Promise.resolve(entries);
   }
 
   contentLength(entry: TreeEntry): Promise<number> {
@@ -60,7 +63,7 @@ describe('a snapshot proves that it can be restored', () => {
   });
 
   it('and does not where a folder cannot be read', async () => {
-    await expect(prove(new Trees({ top: roots, empty: [] }), { tree: 'top' })).rejects.toThrow('no tree project');
+    await expect(prove(new Trees({ top: roots, empty: [] }), { tree: 'top' })).rejects.toThrow('project is damaged');
   });
 
   it('and names the files that grew or were cut while they were read, each in a form that can be given back', async () => {
@@ -89,17 +92,27 @@ describe('a snapshot proves that it can be restored', () => {
       other: [file('b')],
     };
     const trees = new Trees({ ...before, ...now });
-    await prove(trees, { tree: 'after' }, 'top');
+    await prove(trees, { tree: 'after' }, { known: 'top' });
     expect(trees.read).not.toContain('lib');
     expect(trees.read).toContain('other');
     const same = new Trees(before);
-    await prove(same, { tree: 'top' }, 'top');
+    await prove(same, { tree: 'top' }, { known: 'top' });
     expect(same.read).toEqual([]);
   });
 
   it('whatever an earlier one has become', async () => {
     const trees = new Trees({ top: roots, empty: [], project: [file('a')] });
-    expect(await prove(trees, { tree: 'top' }, 'gone')).toMatchObject({ changedWhileRead: { total: 0 } });
+    const told: string[] = [];
+    const onDamage = ({ object }: RepositoryCorrupt) => void told.push(object);
+    const proof = await prove(trees, { tree: 'top' }, { known: 'gone', onDamage });
+    expect(proof).toMatchObject({ changedWhileRead: { total: 0 } });
+    expect(trees.read).toContain('project');
+    expect(told).toEqual(['gone']);
+  });
+
+  it('unless the storage does not answer, which is no damage of an earlier one', async () => {
+    const trees = new Trees({ top: roots, empty: [], project: [file('a')] });
+    await expect(prove(trees, { tree: 'top' }, { known: 'away' })).rejects.toThrow('does not answer');
   });
 
   it('and misses no file of another length, however often a folder stands in it', async () => {

@@ -1,5 +1,5 @@
 import { MAX_LISTED, ROOTS, type FileProblems } from '@buckets/contracts';
-import type { Repository, Snapshot, TreeEntry } from '@buckets/repository';
+import { RepositoryCorrupt, type Repository, type Snapshot, type TreeEntry } from '@buckets/repository';
 import { escapeName } from '../live-files/escaped-name.js';
 import { AttemptFailed } from '../operations/operation.js';
 
@@ -12,6 +12,14 @@ export interface Proof {
   readonly changedWhileRead: FileProblems;
 }
 
+export interface ProofOptions {
+  /** The tree of a snapshot that was proven before. */
+  known?: string | undefined;
+  /** Told of a tree of that snapshot which is damaged. */
+  onDamage?: (damage: RepositoryCorrupt) => void;
+  signal?: AbortSignal;
+}
+
 /** What a proof needs of a repository. */
 export type ProvenBy = Pick<Repository, 'tree' | 'contentLength'>;
 
@@ -20,15 +28,13 @@ export type ProvenBy = Pick<Repository, 'tree' | 'contentLength'>;
  * be listed, each entry says what a restore needs, and each piece of each file is in the index. A folder that an earlier
  * snapshot has proven, which is one with the same tree, is not looked at again: the cost is that of what has changed.
  *
- * @param known the tree of a snapshot that was proven before
  * @throws {AttemptFailed} when a restore could not bring all of it back
  * @throws {RepositoryError, ObjectStorageError} when it cannot be read
  */
 export async function prove(
   repository: ProvenBy,
   { tree }: Pick<Snapshot, 'tree'>,
-  known?: string,
-  signal?: AbortSignal,
+  { known, onDamage = () => undefined, signal }: ProofOptions = {},
 ): Promise<Proof> {
   const changed: FileProblems = { total: 0, first: [] };
   const folders = [{ path: '', tree, known }];
@@ -37,7 +43,7 @@ export async function prove(
     if (folder.tree === folder.known) continue;
     const entries = await repository.tree(folder.tree);
     if (folder.path === '') mustHoldRoots(entries);
-    const earlier = await subtreesOf(repository, folder.known);
+    const earlier = await subtreesOf(repository, folder.known, onDamage);
     for (const entry of entries) {
       mustBeRestorable(entry);
       const path = `${folder.path}/${escapeName(entry.name)}`;
@@ -75,10 +81,18 @@ function mustBeRestorable({ mode, uid, gid, mtimeNs, type, subtree, name }: Tree
   throw new AttemptFailed('repository-damaged', `The backup that was made cannot be restored: ${what}.`);
 }
 
-async function subtreesOf(repository: ProvenBy, tree: string | undefined): Promise<Map<string, string>> {
+/** That an earlier backup is damaged is no fault of this one: then all of it is looked at. */
+async function subtreesOf(
+  repository: ProvenBy,
+  tree: string | undefined,
+  onDamage: (damage: RepositoryCorrupt) => void,
+): Promise<Map<string, string>> {
   if (tree === undefined) return new Map();
-  // That an earlier backup is damaged is no fault of this one: then all of it is looked at.
-  const entries = await repository.tree(tree).catch(() => []);
+  const entries = await repository.tree(tree).catch((error: unknown) => {
+    if (!(error instanceof RepositoryCorrupt)) throw error;
+    onDamage(error);
+    return [];
+  });
   return new Map(
     entries.flatMap(({ name, subtree }) => (subtree === undefined ? [] : [[name.toString('latin1'), subtree]])),
   );

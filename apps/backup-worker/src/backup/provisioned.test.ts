@@ -40,7 +40,8 @@ afterEach(async () => {
 /** As far as a backup that would begin to read now: the code of its failure otherwise, and whether another try may help. */
 async function comesTo(generation = 1): Promise<string> {
   const reading = { spend: () => Promise.reject(Object.assign(new Error('It reads.'), { code: 'reads' })) };
-  const parts = [{}, folders, records, tracker, {}, {}, reading, {}] as never[];
+  const damage = { mend: () => Promise.resolve(undefined) };
+  const parts = [{}, folders, records, tracker, {}, {}, reading, {}, damage] as never[];
   const work = new BackupWork('eu-1', ...(parts as unknown as DropFirst<ConstructorParameters<typeof BackupWork>>));
   const attempt = {
     projectId: PROJECT,

@@ -59,7 +59,14 @@ async function backup(): Promise<ChangeCounter> {
 
 /** As the control plane knows it. */
 async function begunBackup(): Promise<Omit<ExistingBackup, 'backupId'>> {
-  const of = { beganAt: Date.now(), beganPosition: 1, recordedPosition: 2, partialBecause: [], inDoubt: false };
+  const of = {
+    beganAt: Date.now(),
+    beganPosition: 1,
+    recordedPosition: 2,
+    partialBecause: [],
+    inDoubt: false,
+    damaged: false,
+  };
   return { ...of, counter: await backup() };
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { MAX_MESSAGE_BYTES } from '@buckets/contracts';
+import { MAX_BACKUPS_FOUND, MAX_DAMAGED_OBJECTS, MAX_MESSAGE_BYTES } from '@buckets/contracts';
 import { open } from '@buckets/vault/sealing';
 import type { Ending } from './operation.js';
 import { sealEnding } from './seal-ending.js';
@@ -81,14 +81,20 @@ describe('what a host says of an ending', () => {
     };
     const texts = { total: 100, first: long.first.map(({ path }) => path) };
     const { result, backup, ...rest } = ending;
+    const ids = (count: number) => Array.from({ length: count }, (_, n) => String(n).padStart(64, '0'));
+    const repository = {
+      ...{ total: 10_000, others: 'unknown' as const, settled: true, packs: 9, packsRead: 9, bytes: 9, bytesRead: 9 },
+      ...{ damaged: ids(MAX_BACKUPS_FOUND), whole: ids(MAX_BACKUPS_FOUND) },
+      first: ids(MAX_DAMAGED_OBJECTS).map((id) => ({ kind: 'snapshot' as const, id, damage: 'wrong-size' as const })),
+    };
     const ofRestore = sealEnding(
-      { ...rest, result: { restore: { ...result!.restore!, problems: long, lacks: long } } },
+      { ...rest, result: { restore: { ...result!.restore!, problems: long, lacks: long }, repository } },
       place,
     );
     const lists = { unreadable: long, vanished: long, warnings: texts };
-    const ofBackup = sealEnding({ ...rest, backup: { ...backup!, ...lists } }, place);
+    const ofBackup = sealEnding({ ...rest, result: { repository }, backup: { ...backup!, ...lists } }, place);
     for (const sealed of [ofRestore, ofBackup]) {
-      expect(Buffer.byteLength(JSON.stringify(sealed))).toBeLessThan(MAX_MESSAGE_BYTES - 8192);
+      expect(Buffer.byteLength(JSON.stringify(sealed))).toBeLessThan(MAX_MESSAGE_BYTES - 4096);
     }
     for (const list of [ofRestore.result!.restore!.problems, ofBackup.backup!.unreadable, ofBackup.backup!.warnings!]) {
       expect(list.total).toBe(100);

@@ -6,6 +6,7 @@ export const NEEDS = {
   backup: ['repository'],
   forget: ['repository'],
   tidy: ['repository'],
+  verify: ['repository'],
   provision: ['runtime'],
   start: ['runtime'],
   stop: ['runtime'],

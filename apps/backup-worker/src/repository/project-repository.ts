@@ -1,12 +1,18 @@
 import { operationTag, type Grant } from '@buckets/contracts';
 import { S3ObjectStore } from '@buckets/object-storage';
 import {
+  configWithId,
   indexPacks,
+  mendRepository,
   openRepository,
   RepositoryNotFound,
+  surveyRepository,
+  type DamagedObject,
   type IndexedPacks,
   type Repository,
   type Snapshot,
+  type Survey,
+  type SurveyOptions,
 } from '@buckets/repository';
 import { AttemptFailed } from '../operations/operation.js';
 import type { Call, RepositoryAccess, Rustic } from '../rustic/index.js';
@@ -45,14 +51,39 @@ export class ProjectRepository implements AsyncDisposable {
         throw new AttemptFailed('repository-missing', 'The repository of this project is not in its bucket.');
       },
     );
-    if (expectedConfigId !== undefined && repository.config.id !== expectedConfigId) {
-      throw new AttemptFailed(
-        'repository-mismatch',
-        'The repository in the bucket is not the one that was initialised for this project. ' +
-          'Nothing was written. Find out who has replaced it before you go on.',
-      );
-    }
+    mustBeTheSame(repository.config.id, expectedConfigId);
     return (this.opened = repository);
+  }
+
+  /**
+   * Looks at what is in the bucket.
+   *
+   * @throws {AttemptFailed} `repository-mismatch` when it is another repository
+   */
+  async survey(watch: Pick<SurveyOptions, 'signal' | 'onSign'>): Promise<Survey> {
+    const { prefix, configId } = this.grant.repository;
+    const survey = await surveyRepository({ store: this.store, prefix, masterKey: this.access.masterKey, ...watch });
+    if (survey.configId !== undefined) mustBeTheSame(survey.configId, configId);
+    return survey;
+  }
+
+  /**
+   * Mends what was found to be damaged, so that the repository works, and the next backup writes anew what is lost. A
+   * config that is made anew keeps its id; what is chunked from then on is only chunked otherwise.
+   */
+  async mend(damaged: readonly DamagedObject[], call: Call): Promise<void> {
+    const { prefix, configId, recoveryPassword } = this.grant.repository;
+    const { masterKey } = this.access;
+    await mendRepository({ store: this.store, prefix, masterKey, signal: call.signal, onSign: call.onSign }, damaged);
+    const lacks = new Set<string>(damaged.map(({ kind }) => kind));
+    if (!lacks.has('config') && !lacks.has('key')) return;
+    const { objects } = await this.rustic.initialise(masterKey, recoveryPassword, call);
+    for (const { path, bytes } of objects) {
+      const isConfig = path === 'config';
+      if (!lacks.has(isConfig ? 'config' : 'key')) continue;
+      const stored = isConfig && configId !== undefined ? configWithId(masterKey, bytes, configId) : bytes;
+      await this.store.put(`${prefix}${path}`, stored, { ifNoneMatch: isConfig });
+    }
   }
 
   /**
@@ -89,4 +120,13 @@ export class ProjectRepository implements AsyncDisposable {
     this.store.destroy();
     return Promise.resolve();
   }
+}
+
+function mustBeTheSame(configId: string, expected: string | undefined): void {
+  if (expected === undefined || configId === expected) return;
+  throw new AttemptFailed(
+    'repository-mismatch',
+    'The repository in the bucket is not the one that was initialised for this project. ' +
+      'Nothing was written. Find out who has replaced it before you go on.',
+  );
 }

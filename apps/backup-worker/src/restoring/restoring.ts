@@ -12,6 +12,7 @@ import {
   type RestoreResult,
 } from '../restore/index.js';
 import type { Rustic } from '../rustic/index.js';
+import type { DamageWatch } from '../verify/damage-watch.js';
 import { restorableBackup } from './restorable-backup.js';
 import { signsOfDisk } from './signs-of-disk.js';
 
@@ -28,10 +29,12 @@ export class Restoring {
     private readonly projectRestore: ProjectRestore,
     private readonly rustic: Rustic,
     private readonly budget: Budget,
+    private readonly damage: Pick<DamageWatch, 'mend'>,
   ) {}
 
   async restore(attempt: Attempt, record: BackupRecord, what: RestoreOrder['what']): Promise<RestoreResultData> {
     return whenThereIsRoom(attempt, this.budget, costOf(record), async () => {
+      await this.damage.mend(attempt);
       await using repository = new ProjectRepository(attempt.grant, this.rustic);
       using _signs = signsOfDisk(attempt.alive);
       const { projectId, signal, intent } = attempt;

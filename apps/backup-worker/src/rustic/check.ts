@@ -2,8 +2,8 @@ import type { BoundedList } from './bounded-list.js';
 import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped } from './outcome.js';
 
 export interface CheckOrder {
-  /** Reads every pack and proves every blob, which transfers the whole repository. */
-  readData?: boolean;
+  /** Reads packs and proves every blob in them: those of part `n` of `of` parts, by their ids. All are transferred. */
+  readData?: { n: number; of: number };
   /** Only what these snapshots need; all snapshots otherwise. */
   snapshotIds?: readonly string[];
 }
@@ -23,7 +23,9 @@ export interface CheckDamaged {
 export type CheckOutcome = CheckSound | CheckDamaged | Failed | Stopped;
 
 export function checkArguments(order: CheckOrder): string[] {
-  return ['check', ...(order.readData ? ['--read-data'] : []), ...(order.snapshotIds ?? [])];
+  const { readData, snapshotIds = [] } = order;
+  const subset = readData === undefined ? [] : ['--read-data', `--read-data-subset=${readData.n}/${readData.of}`];
+  return ['check', ...subset, ...snapshotIds];
 }
 
 export function checkOutcome(ran: Ran): CheckOutcome {

@@ -38,7 +38,9 @@ export const FAILURES = {
   },
   'repository-damaged': {
     canPass: false,
-    advice: 'A part of the repository is missing or damaged. Run a check, and keep all that is there.',
+    advice:
+      'A part of the repository is missing or damaged. POST /v1/projects/{id}/verify tells which backups that affects; the ' +
+      'next backup mends what it can.',
   },
   'snapshot-missing': { canPass: false, advice: 'The repository holds no such backup. Choose another one.' },
   'path-missing': { canPass: false, advice: 'The backup holds no such path. Choose one that it lists.' },

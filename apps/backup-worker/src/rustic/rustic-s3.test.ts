@@ -77,7 +77,9 @@ describe('on an S3 server', () => {
     });
     const [was, is] = [await describeTree(bench.root), await describeTree(bench.path('restored'))];
     expect(compareTrees(was, is, { topFolder: false })).toEqual([]);
-    expect(await bench.rustic().check(access, PATIENT, { readData: true })).toMatchObject({ outcome: 'sound' });
+    expect(await bench.rustic().check(access, PATIENT, { readData: { n: 0, of: 1 } })).toMatchObject({
+      outcome: 'sound',
+    });
     expect(await bench.rustic().snapshots(access, PATIENT)).toHaveLength(2);
   });
 

@@ -354,7 +354,7 @@ describe('a repository', () => {
     await bench.write('project/a', 'content');
     const access = await bench.repository();
     const made = await bench.rustic().backup(access, bench.order(), PATIENT);
-    expect(await bench.rustic().check(access, PATIENT, { readData: true })).toMatchObject({
+    expect(await bench.rustic().check(access, PATIENT, { readData: { n: 0, of: 1 } })).toMatchObject({
       outcome: 'sound',
       warnings: { total: 0 },
     });

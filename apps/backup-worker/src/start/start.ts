@@ -164,10 +164,12 @@ function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
   };
 }
 
-function whyUndecided({ older, newer: { backupId, partialBecause } }: RestoreChoices): string {
-  const why = isRestorable(partialBecause)
-    ? `nobody knows whether ${backupId}, which was found in its bucket after a loss of the log, is its newest backup`
-    : `its newest backup ${backupId} is suddenly ${partialBecause.includes('empty') ? 'empty' : 'shrunken'}`;
+function whyUndecided({ older, newer: { backupId, partialBecause, damaged } }: RestoreChoices): string {
+  const why = damaged
+    ? `its newest backup ${backupId} is damaged`
+    : isRestorable(partialBecause)
+      ? `nobody knows whether ${backupId}, which was found in its bucket after a loss of the log, is its newest backup`
+      : `its newest backup ${backupId} is suddenly ${partialBecause.includes('empty') ? 'empty' : 'shrunken'}`;
   return (
     `The data of the project are not on its host, and ${why}. Nothing was restored: start it again with the backupId ` +
     `that the project is to be restored from, of that one or of ${older.backupId}, the last good one.`

@@ -30,6 +30,7 @@ class Trial {
         beganPosition: 5,
         recordedPosition: 6,
         inDoubt: false,
+        damaged: false,
         counter: { generation: 1, epoch: 'dawn', n: 7 },
         partialBecause: [],
       },

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { NO_PROJECT, type ReceivedActivity } from '@buckets/contracts';
+import { NO_HOST, NO_PROJECT, type ReceivedActivity } from '@buckets/contracts';
 import { freshnessOf, lastLook, type Freshness, type FreshnessFacts } from '@buckets/freshness';
 import type { Projector } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
@@ -272,7 +272,8 @@ export class FreshnessEngine implements ActivityListener {
     const result = freshnessOf({ ...project, ...evidence, silenceLimitMs }, now);
     // That a host cannot look at the data is its own word, and no silence.
     const isTold = evidence.report?.trouble !== undefined;
-    const { id: projectId, hostId, generation } = project;
+    const { id: projectId, generation } = project;
+    const hostId = project.hostId ?? NO_HOST;
     if (result.freshness === 'unknown' && !isTold && now - this.listeningSince <= silenceLimitMs) {
       const before = this.undecided.get(projectId)?.since ?? since;
       this.undecided.set(projectId, { projectId, hostId, since: Math.min(since, before) });
@@ -287,7 +288,7 @@ export class FreshnessEngine implements ActivityListener {
   private noteLook({ id, hostId }: ProjectFacts, { freshness }: Freshness, evidence: Evidence): void {
     const { report, reportHeardAt } = evidence;
     const look = freshness === 'fresh' && report && lastLook(report, reportHeardAt!);
-    if (look) this.freshByLook.set(id, { ...look, hostId, watched: report.watched });
+    if (look) this.freshByLook.set(id, { ...look, hostId: hostId ?? NO_HOST, watched: report.watched });
     else this.freshByLook.delete(id);
   }
 

@@ -102,7 +102,7 @@ async function newestBackups(ids: readonly string[], rows: EntityManager): Promi
   return Map.groupBy(found, ({ project_id }) => project_id);
 }
 
-function existing(backup: NewestBackup, { in_doubt }: ProjectRow): ExistingBackup {
+function existing(backup: NewestBackup, { in_doubt, damaged }: ProjectRow): ExistingBackup {
   const { id, began_at, began_position, recorded_position, counter, partial_because } = backup;
   return {
     backupId: id,
@@ -112,6 +112,7 @@ function existing(backup: NewestBackup, { in_doubt }: ProjectRow): ExistingBacku
     counter,
     partialBecause: partial_because,
     inDoubt: in_doubt.includes(id),
+    damaged: damaged.includes(id),
   };
 }
 

@@ -3,15 +3,16 @@ import { newestFirst, PARTIAL_REASONS, type PartialReason } from '@buckets/contr
 import fc from 'fast-check';
 import { noLongerKept, type KeptBackup } from './no-longer-kept.js';
 
-/** One backup for each moment; `!` marks one that is suddenly empty, `?` one that a deletion may have removed. */
+/** One backup for each moment; `!` marks one that is suddenly empty, `?` one that a deletion may have removed, `#` a damaged one. */
 const made = (...moments: string[]): KeptBackup[] =>
   moments.map((moment, index) => ({
     id: moment,
-    beganAt: Date.parse(`${moment.replace(/[!?]$/, '')}Z`),
+    beganAt: Date.parse(`${moment.replace(/[!?#]$/, '')}Z`),
     beganPosition: 2 * index,
     recordedPosition: 2 * index + 1,
     partialBecause: moment.endsWith('!') ? ['empty'] : [],
     inDoubt: moment.endsWith('?'),
+    damaged: moment.endsWith('#'),
   }));
 
 describe('a retention', () => {
@@ -53,6 +54,11 @@ describe('a retention', () => {
     expect(noLongerKept(backups, { last: 1 })).toEqual(['2031-01-01T01:00', '2031-01-02T01:00!']);
   });
 
+  it('lets no good backup go for those that are damaged, and keeps the newest of these', () => {
+    const backups = made('2031-01-01T01:00', '2031-01-01T02:00', '2031-01-02T01:00#', '2031-01-03T01:00#');
+    expect(noLongerKept(backups, { last: 1 })).toEqual(['2031-01-01T01:00', '2031-01-02T01:00#']);
+  });
+
   it('takes for newer what was allowed to begin later, whenever that is said to have been', () => {
     expect(noLongerKept(made('2031-01-02T01:00', '2031-01-01T01:00'), { last: 1 })).toEqual(['2031-01-02T01:00']);
   });
@@ -73,13 +79,14 @@ describe('a retention', () => {
       beganAt: fc.integer({ min: Date.parse('2030-01-01'), max: Date.parse('2032-01-01') }),
       partialBecause: reasons,
       inDoubt: fc.boolean(),
+      damaged: fc.boolean(),
     }),
     { selector: ({ id }) => id, maxLength: 60 },
   );
   const number = fc.integer({ min: 1, max: 12 });
   const retention = fc.record({ last: number, daily: number, weekly: number, monthly: number }, { requiredKeys: [] });
-  const isGood = ({ partialBecause, inDoubt }: KeptBackup) =>
-    !inDoubt && !partialBecause.includes('empty') && !partialBecause.includes('shrunken');
+  const isGood = ({ partialBecause, inDoubt, damaged }: KeptBackup) =>
+    !inDoubt && !damaged && !partialBecause.includes('empty') && !partialBecause.includes('shrunken');
   const without = (all: readonly KeptBackup[], ids: readonly string[]) => all.filter(({ id }) => !ids.includes(id));
 
   it('always keeps the newest good one, keeps no more once it has been followed, and more of it keeps more', () => {
@@ -92,7 +99,7 @@ describe('a retention', () => {
         expect(noLongerKept(left, kept)).toEqual([]);
         const larger = Object.fromEntries(Object.entries(kept).map(([name, count]) => [name, count + more]));
         expect(gone).toEqual(expect.arrayContaining(noLongerKept(all, larger)));
-        // What is empty or shrunken changes nothing for the others.
+        // What is empty, shrunken or damaged changes nothing for the others.
         const goneOfGood = gone.filter((id) => good.some((one) => one.id === id));
         expect(noLongerKept(good, kept)).toEqual(goneOfGood);
       }),

@@ -8,18 +8,22 @@ export interface KeptBackup extends Placed {
   partialBecause: readonly PartialReason[];
   /** A deletion may have removed it: it takes nobody's place, and stays until it has been looked for. */
   inDoubt: boolean;
+  /** Something of it is lost. */
+  damaged: boolean;
 }
 
 /**
  * The backups that a retention keeps no longer, the oldest first. Pure.
  *
- * Those that are suddenly empty or shrunken count apart from the others, so that however many of them there are, no
- * good one has to go for them; and of either sort the newest is kept, whatever the retention says.
+ * Those that are suddenly empty or shrunken, and those that are damaged, count apart from the others, so that however
+ * many of them there are, no good one has to go for them; and of each sort the newest is kept, whatever the retention says.
  */
 export function noLongerKept(backups: readonly KeptBackup[], retention: Retention): string[] {
   if (PERIODS.every(([name]) => retention[name] === undefined)) return [];
   const certain = newestFirst(backups.filter(({ inDoubt }) => !inDoubt));
-  const sorts = Map.groupBy(certain, ({ partialBecause }) => isRestorable(partialBecause));
+  const sorts = Map.groupBy(certain, ({ partialBecause, damaged }) =>
+    damaged ? 'damaged' : isRestorable(partialBecause) ? 'good' : 'flagged',
+  );
   const kept = new Set([...sorts.values()].flatMap((sort) => keptOf(sort, retention)));
   return certain
     .filter((backup) => !kept.has(backup))

@@ -40,6 +40,7 @@ interface Row {
     recorded_position: number;
     partial_because: PartialReason[];
     in_doubt: boolean;
+    damaged: boolean;
   }[];
 }
 
@@ -47,7 +48,8 @@ const RETAINED = `
   SELECT id, retention,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id, 'began_at', backup.began_at,
                    'began_position', backup.began_position, 'recorded_position', backup.recorded_position,
-                   'partial_because', backup.partial_because, 'in_doubt', project.in_doubt ? backup.id)), '[]')
+                   'partial_because', backup.partial_because, 'in_doubt', project.in_doubt ? backup.id,
+                   'damaged', project.damaged ? backup.id)), '[]')
             FROM scheduler.backup AS backup WHERE backup.project_id = project.id) AS backups
     FROM scheduler.project AS project
    WHERE retention IS NOT NULL AND id > $1

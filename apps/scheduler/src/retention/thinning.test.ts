@@ -15,6 +15,7 @@ const project = (id: string, last: number, count: number): RetainedProject => ({
     recordedPosition: n,
     partialBecause: [],
     inDoubt: false,
+    damaged: false,
   })),
 });
 

@@ -1,5 +1,6 @@
 import { openDatabase, type DatabaseOptions } from '@buckets/log';
 import type { DataSource } from 'typeorm';
+import { AddDamage1795700230000 } from './add-damage.migration.js';
 import { CreateTables1763820000000 } from './create-tables.migration.js';
 import { AddRetention1795500000000 } from './add-retention.migration.js';
 import { AddUnwatched1795700000000 } from './add-unwatched.migration.js';
@@ -22,6 +23,7 @@ export function openSchedulerDatabase(
       AddRetention1795500000000,
       ChoicesByTheLog1795600000000,
       AddUnwatched1795700000000,
+      AddDamage1795700230000,
       ProjectsWithoutHost1795800000000,
     ],
     migrationsTableName: 'buckets_scheduler_migrations',

@@ -270,8 +270,32 @@ describe('a backup', () => {
     });
   });
 
+  it('is damaged from when that is found until it is whole again, or gone', () => {
+    const damaged: [ProjectEvent['type'], object] = ['backups-damaged', { backupIds: ['b1', 'b2'], operationId: 'v1' }];
+    const damagedAfter = (...events: [ProjectEvent['type'], object][]) => after(...made, ...events).project.damaged;
+    expect(damagedAfter(damaged)).toEqual(['b1', 'b2']);
+    expect(damagedAfter(damaged, damaged)).toEqual(['b1', 'b2']);
+    expect(damagedAfter(damaged, ['backups-healed', { backupIds: ['b1'], operationId: 'v2' }])).toEqual(['b2']);
+    expect(damagedAfter(damaged, ['backup-deleted', { backupId: 'b2', operationId: 'o2' }])).toEqual(['b1']);
+  });
+
   it('is gone when it is deleted', () => {
     expect(after(...made, ['backup-deleted', { backupId: 'b1', operationId: 'o2' }]).backups.get('b1')).toBeNull();
+  });
+});
+
+describe('a repository', () => {
+  const verified = (...events: [ProjectEvent['type'], object][]) => after(...events).project.verified_at;
+  const verify: [ProjectEvent['type'], object][] = [
+    ['verify-requested', requested('v1')],
+    ['verify-failed', { operationId: 'v1' }],
+  ];
+
+  it('is looked at in time from its first backup, and then from the end of each look, whatever that came to', () => {
+    expect(verified(...verify)).toBeNull();
+    expect(verified(['backup-recorded', recorded('o1')])).toBe(BEGAN + 2000);
+    expect(verified(['backup-recorded', recorded('o1')], ['backup-recorded', recorded('o2', 'b2')])).toBe(BEGAN + 2000);
+    expect(verified(['backup-recorded', recorded('o1')], ...verify)).toBe(BEGAN + 4000);
   });
 });
 

@@ -90,7 +90,8 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
         counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
         partial_because: partialBecause,
       };
-      return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0 } };
+      const verified_at = project.verified_at ?? Date.parse(event.time);
+      return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0, verified_at } };
     }
     case 'runtime-changed':
       return { ...rows, project: { ...project, running: event.data.running } };
@@ -104,8 +105,18 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
       return { ...rows, project: { ...project, ...withoutDoubt(project, event.data.backupId) } };
     case 'backup-deleted': {
       const { backupId } = event.data;
-      return { ...withBackup(rows, backupId, null), project: { ...project, ...withoutDoubt(project, backupId) } };
+      const damaged = without(project.damaged, [backupId]);
+      return {
+        ...withBackup(rows, backupId, null),
+        project: { ...project, ...withoutDoubt(project, backupId), damaged },
+      };
     }
+    case 'backups-damaged': {
+      const { backupIds } = event.data;
+      return { ...rows, project: { ...project, damaged: [...without(project.damaged, backupIds), ...backupIds] } };
+    }
+    case 'backups-healed':
+      return { ...rows, project: { ...project, damaged: without(project.damaged, event.data.backupIds) } };
     default:
       return rows;
   }
@@ -155,6 +166,8 @@ function newProject({
     orphans_until: null,
     in_doubt: [],
     doubts_since: null,
+    damaged: [],
+    verified_at: null,
     position,
   };
 }
@@ -220,7 +233,8 @@ function ended(
         : kind === 'tidy'
           ? doubtsAfterTidying(project, at)
           : {};
-    return { ...rows, project: { ...project, ...orphans, ...doubts }, operations: others };
+    const verified = kind === 'verify' && project.verified_at !== null ? { verified_at: at } : {};
+    return { ...rows, project: { ...project, ...orphans, ...doubts, ...verified }, operations: others };
   }
   const mayHaveUploaded = operation !== undefined && operation.began_position !== null;
   const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));
@@ -253,6 +267,11 @@ function withoutLongEnded(operations: readonly OperationRow[]): OperationRow[] {
     .toSorted((a, b) => b.requested_position - a.requested_position)
     .slice(0, REMEMBERED_BACKUPS);
   return operations.filter((row) => !row.ended || remembered.includes(row));
+}
+
+function without(ids: readonly string[], some: readonly string[]): string[] {
+  const gone = new Set(some);
+  return ids.filter((id) => !gone.has(id));
 }
 
 function withBackup(rows: ProjectRows, backupId: string, row: BackupRow | null): ProjectRows {

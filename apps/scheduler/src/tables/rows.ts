@@ -60,6 +60,11 @@ export class ProjectRow {
   /** Since when there are such, or when they were last looked for in vain; null when there are none. */
   @Column({ ...moment, nullable: true }) doubts_since!: number | null;
 
+  /** The backups of which something is lost. */
+  @Column({ type: 'jsonb' }) damaged!: string[];
+  /** When its repository was last looked at as a whole, or had its first backup; null while there is none. */
+  @Column({ ...moment, nullable: true }) verified_at!: number | null;
+
   /** Of the project's last event. */
   @Column(position) position!: number;
 }

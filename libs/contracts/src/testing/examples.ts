@@ -30,6 +30,8 @@ export const backupRecord: BackupRecord = {
   parentId: 'cd'.repeat(32),
 };
 
+const damagedPack = { kind: 'pack' as const, id: 'ef'.repeat(32), damage: 'missing' as const };
+
 const result = {
   backupId: snapshot,
   restore: {
@@ -50,6 +52,18 @@ const result = {
     unexplained: 1,
   },
   lookedFor: { there: [snapshot], gone: ['cd'.repeat(32)] },
+  repository: {
+    total: 2,
+    first: [{ kind: 'config' as const, damage: 'altered' as const }, damagedPack],
+    damaged: [snapshot],
+    others: 'unknown' as const,
+    whole: ['cd'.repeat(32)],
+    settled: true,
+    packs: 7,
+    packsRead: 1,
+    bytes: 1000,
+    bytesRead: 100,
+  },
 };
 
 const limits = { queueSeconds: 60, stallSeconds: 30, attemptSeconds: 600, wholeSeconds: 3600 };
@@ -145,6 +159,10 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
     'backup-deleted': { backupId: snapshot, operationId: 'op-1' },
     'backup-accepted': { backupId: snapshot, because: 'asked-for', requestedBy: 'key/k1' },
     'backup-found': { backupId: snapshot, operationId: 'op-1' },
+    'repository-damaged': { total: 501, first: [damagedPack], operationId: 'op-1' },
+    'repository-mended': { operationId: 'op-1' },
+    'backups-damaged': { backupIds: [snapshot], operationId: 'op-1' },
+    'backups-healed': { backupIds: [snapshot], operationId: 'op-1' },
     'runtime-changed': { operationId: 'op-1', running: true },
     'claim-rejected': { hostId: 'h1', claim: 'backup-succeeded', reason: 'overtaken', operationId: 'op-1' },
   },
@@ -179,5 +197,6 @@ export const INTENT_EXAMPLES: { [K in IntentKind]: Intents[K] } = {
   stop: intent,
   forget: { ...intent, backupId: snapshot },
   tidy: { ...intent, remove: true, graceSeconds: 3600 },
+  verify: { ...intent, readData: 0.25 },
   cancel,
 };

@@ -1,4 +1,4 @@
-import type { NewEvent, UnknownBackups } from '@buckets/contracts';
+import type { KnownBackups, NewEvent, UnknownBackups } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
 import type { OpenOperation, ProjectState } from '../project-state.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
@@ -91,6 +91,23 @@ export function unknownBackups(
     openOperations: Object.keys(operations),
     endedOperations: (operationIds ?? []).filter((id) => ended.has(id) && !isOpen(id)),
   };
+}
+
+const KNOWN_AT_ONCE = 500;
+
+/** A page of the backups of the project, in the order of their ids, for the attempt that has the say. */
+export function knownBackups(
+  state: ProjectState | null,
+  projectId: string,
+  attempt: Attempt,
+  after = '',
+): KnownBackups {
+  withTheSay(state, projectId, attempt);
+  const left = Object.keys(existing(state, projectId).backups)
+    .filter((id) => id > after)
+    .sort();
+  const backupIds = left.slice(0, KNOWN_AT_ONCE);
+  return { backupIds, ...(left.length > KNOWN_AT_ONCE ? { next: backupIds.at(-1)! } : {}) };
 }
 
 /** The first to state it wins; everybody gets to know which repository it is. */

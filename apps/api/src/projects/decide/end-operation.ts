@@ -1,5 +1,6 @@
 import type { BackupRecorded, NewEvent, OperationEnded, OperationEndedClaim, Outcome } from '@buckets/contracts';
 import { smallRunAfter, type OpenOperation, type ProjectState } from '../project-state.js';
+import { findingsOf } from './repository-findings.js';
 import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 
 /** So many backups in a row that were read whole and are about as small say that the project is meant to be so small. */
@@ -35,6 +36,7 @@ export function endOperation(state: ProjectState | null, hostId: string, claim: 
     ...newData(claim),
     ...lostBackup(state, claim, open),
     ...settledDoubts(state, claim),
+    ...findingsOf(state, claim),
     ended(claim, open, claim.outcome, { code, reason, result, running, left }),
   );
 }
@@ -143,6 +145,13 @@ function objectionTo(claim: OperationEndedClaim, open: OpenOperation | undefined
   if (kind === 'backup' && (outcome === 'succeeded' || outcome === 'partial')) {
     if (backup === undefined) return 'there is no backup with it';
     if (backup.partialBecause.length > 0 !== (outcome === 'partial')) return 'the backup is not what it says';
+  }
+  const found = claim.result?.repository;
+  if (found !== undefined && (kind === 'provision' || kind === 'stop')) return `a ${kind} looks into no repository`;
+  if (kind === 'verify' && outcome === 'succeeded') {
+    if (found === undefined) return 'nothing was looked at';
+    if (found.total > 0 || found.damaged.length > 0 || found.others === 'damaged')
+      return 'what is damaged is not as it should be';
   }
   if (provisioned !== undefined) {
     if (!['provision', 'restore', 'start'].includes(kind)) return `a ${kind} brings no data`;

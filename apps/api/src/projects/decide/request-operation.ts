@@ -6,7 +6,7 @@ import {
   type OperationLimits,
 } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { isBeingForgotten, mayBeRestored, undecided, type ProjectState } from '../project-state.js';
+import { isBeingForgotten, keptFromTheSchedule, undecided, type ProjectState } from '../project-state.js';
 import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {
@@ -110,10 +110,13 @@ const ALLOWED: Record<OperationKind, Check> = {
     if (choices === null || (project.provisioned && !dataAreMissing)) return;
     throw new Rejection(
       'newer-backups-are-flagged',
-      isRestorable(choices.newer.partialBecause)
-        ? 'The data of the project are not on its host, and nobody knows which of two backups is the newest, as one was ' +
+      choices.newer.damaged === true
+        ? 'The data of the project are not on its host, and its newest backup is damaged. Name the older one as ' +
+            'backupId to go on from it; a verification says what of the newer one is lost.'
+        : isRestorable(choices.newer.partialBecause)
+          ? 'The data of the project are not on its host, and nobody knows which of two backups is the newest, as one was ' +
             'found in its bucket after a loss of the log: name one of both as backupId.'
-        : 'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
+          : 'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
             'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
       409,
       { choices },
@@ -128,8 +131,11 @@ const ALLOWED: Record<OperationKind, Check> = {
       throw refused('backup-being-deleted', 'This backup is being deleted already.');
     }
     // What it has read may be older than what is decided on here.
-    if (requestedBy === SCHEDULER && mayBeRestored(project).includes(backupId)) {
-      throw refused('last-good-backup', 'A start may restore this backup. Only a person may delete it.');
+    if (requestedBy === SCHEDULER && keptFromTheSchedule(project).includes(backupId)) {
+      throw refused(
+        'last-good-backup',
+        'A start may restore this backup, or there is nothing better: only a person may delete it.',
+      );
     }
     // A start may bring any backup back: which one is known only when it is granted.
     const user = Object.values(project.operations).find(
@@ -139,11 +145,14 @@ const ALLOWED: Record<OperationKind, Check> = {
     throw refused('backup-in-use', `A ${user.kind} may be using this backup. Wait until it has ended.`);
   },
 
-  tidy: ({ repositoryConfigId }) => {
-    if (repositoryConfigId !== undefined) return;
-    throw refused('no-repository', 'The project was never backed up: it has no repository to look through.');
-  },
+  tidy: mustHaveRepository,
+  verify: mustHaveRepository,
 };
+
+function mustHaveRepository({ repositoryConfigId }: ProjectState): void {
+  if (repositoryConfigId !== undefined) return;
+  throw refused('no-repository', 'The project was never backed up: it has no repository to look through.');
+}
 
 function mustBeToRestore(project: ProjectState, id: unknown): void {
   if (!isBeingForgotten(project, idOfKnown(project, id))) return;

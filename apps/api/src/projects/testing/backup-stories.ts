@@ -2,10 +2,12 @@ import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import {
   isRestorable,
+  OTHER_BACKUPS,
   type BackupRecord,
   type LoggedEvent,
   type OperationEndedClaim,
   type OperationKind,
+  type OtherBackups,
   type PartialReason,
 } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
@@ -15,12 +17,20 @@ import { endOperation, SMALL_ON_PURPOSE } from '../decide/end-operation.js';
 import { expireOperation } from '../decide/expire-operation.js';
 import { requestOperation, SCHEDULER } from '../decide/request-operation.js';
 import type { Verdict } from '../decide/verdict.js';
-import { backupsInDoubt, backupToRestore, evolve, undecided, type ProjectState } from '../project-state.js';
+import {
+  backupsInDoubt,
+  backupToCompareWith,
+  backupToRestore,
+  damagedBackups,
+  evolve,
+  undecided,
+  type ProjectState,
+} from '../project-state.js';
 import { AT, given, HERE, LIMITS, logged, READY, record, said } from './given.js';
 
 /*
- * A project grows, shrinks and is emptied; its backups are made, told of late, accepted, deleted, and deleted by hosts
- * that say nothing of it. The model knows what really happened, and has a list of backups in the order in which the log
+ * A project grows, shrinks and is emptied; its backups are made, told of late, accepted, damaged, healed, deleted, and
+ * deleted by hosts that say nothing of it. The model knows what really happened, and has a list of backups in the order in which the log
  * let them begin.
  */
 
@@ -29,7 +39,9 @@ export type BackupAction =
   | { do: 'told' }
   | { do: 'accept'; which: number }
   | { do: 'forget'; which: number; by: 'somebody' | 'scheduler'; end: 'succeeded' | 'silent-gone' | 'silent-there' }
-  | { do: 'look' };
+  | { do: 'look' }
+  /** Something of these is lost, and of no others. */
+  | { do: 'verify'; lost: number[]; others: OtherBackups };
 
 const which = fc.nat(20);
 const action: fc.Arbitrary<BackupAction> = fc.oneof(
@@ -54,6 +66,14 @@ const action: fc.Arbitrary<BackupAction> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'look' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('verify' as const),
+      lost: fc.array(which, { maxLength: 4 }),
+      others: fc.constantFrom(...OTHER_BACKUPS),
+    }),
+  },
 );
 
 /** Clocks of hosts say anything, also on one and the same host. */
@@ -68,6 +88,8 @@ export interface MadeBackup {
   accepted: boolean;
   told: boolean;
   inDoubt: boolean;
+  /** Something of it is lost. */
+  lost: boolean;
   /** Its snapshot is in the repository. */
   isThere: boolean;
 }
@@ -105,6 +127,8 @@ export class BackupStory {
       }
       case 'forget':
         return this.forget(each);
+      case 'verify':
+        return this.verify(each);
       case 'look': {
         const { id, claim } = this.begin('tidy', { remove: false, graceSeconds: 60 })!;
         const inDoubt = backupsInDoubt(this.state);
@@ -124,8 +148,24 @@ export class BackupStory {
     return this.made.filter(({ id }) => Object.hasOwn(this.state.backups, id));
   }
 
+  private verify({ lost, others }: Extract<BackupAction, { do: 'verify' }>): void {
+    const { known } = this;
+    const damaged = new Set(lost.flatMap((index) => known[index % Math.max(1, known.length)] ?? []));
+    for (const backup of known) backup.lost = damaged.has(backup);
+    const idsOf = (isLost: boolean) => known.filter((backup) => backup.lost === isLost).map(({ id }) => id);
+    const { id, claim } = this.begin('verify', { readData: 0 })!;
+    const nothing = { packs: 0, packsRead: 0, bytes: 0, bytesRead: 0 };
+    const repository = {
+      ...{ total: 0, first: [], damaged: others === 'damaged' ? [] : idsOf(true), others },
+      ...{ whole: others === 'whole' ? [] : idsOf(false), settled: true },
+      ...nothing,
+    };
+    this.end({ ...claim, operationId: id, outcome: 'failed', code: 'repository-damaged', result: { repository } });
+    expect(damagedBackups(this.state).toSorted()).toEqual(idsOf(true).toSorted());
+  }
+
   private backUp({ bytes, unreadable, late }: Extract<BackupAction, { do: 'backup' }>): void {
-    const before = backupToRestore(this.state);
+    const before = backupToCompareWith(this.state);
     const { id: operationId, claim } = this.begin('backup', {})!;
     const baseline = this.made.find(({ id }) => id === before)?.bytes;
     const reasons: PartialReason[] = [
@@ -135,7 +175,7 @@ export class BackupStory {
     const backup: MadeBackup = {
       id: String(++this.count).padStart(64, '0'),
       flagged: !isRestorable(reasons),
-      ...{ reasons, bytes, accepted: false, told: false, inDoubt: false, isThere: true },
+      ...{ reasons, bytes, accepted: false, told: false, inDoubt: false, lost: false, isThere: true },
     };
     this.made.push(backup);
     const time = new Date(this.clock()).toISOString();
@@ -168,7 +208,7 @@ export class BackupStory {
   private forget({ which: index, by, end }: Extract<BackupAction, { do: 'forget' }>): void {
     const backup = this.known[index % Math.max(1, this.known.length)];
     if (backup === undefined) return;
-    const good = backupToRestore(this.state);
+    const good = backupToRestore(this.state) ?? backupToCompareWith(this.state);
     const begun = this.begin('forget', { backupId: backup.id }, by === 'scheduler' ? SCHEDULER : 'admin');
     if (begun === undefined) {
       expect([by, backup.id]).toEqual(['scheduler', good]);

@@ -1,0 +1,95 @@
+import type { OperationKind, RepositoryFindings } from '@buckets/contracts';
+import { RepositoryCorrupt } from '@buckets/repository';
+import type { ControlPlane } from '../control-plane/control-plane.js';
+import { asFailure, withFacts } from '../operations/failures.js';
+import type { Attempt, Work } from '../operations/operation.js';
+import { rusticCall } from '../operations/rustic-call.js';
+import { ProjectRepository } from '../repository/project-repository.js';
+import type { Rustic } from '../rustic/index.js';
+import { inspect } from './inspection.js';
+
+/** Failures that damage may be the reason of. */
+const MAY_BE_DAMAGE = new Set([
+  'repository-damaged',
+  'repository-corrupt',
+  'repository-missing',
+  'snapshot-missing',
+  'snapshot-not-found',
+]);
+
+/** A repository that was mended before work began. */
+export interface MendedRepository {
+  /** The packs that were there before. */
+  packs: ReadonlySet<string>;
+}
+
+/** Finds out what is damaged where work has come upon it, and mends it where that is known. */
+export class DamageWatch {
+  constructor(
+    private readonly rustic: Rustic,
+    private readonly controlPlane: Pick<ControlPlane, 'ask'>,
+  ) {}
+
+  /** The same work; where it fails as something is damaged, it tells what, and which backups that takes something of. */
+  telling<K extends OperationKind>(work: Work<K>): Work<K> {
+    return {
+      cutOff: work.cutOff,
+      work: async (attempt) => {
+        try {
+          return await work.work(attempt);
+        } catch (error) {
+          const failure = asFailure(error);
+          const isMade = attempt.grant.repository.configId !== undefined;
+          if (!isMade || !MAY_BE_DAMAGE.has(failure.code) || attempt.signal.aborted) throw error;
+          const repository = await this.find(attempt, error);
+          throw repository === undefined ? error : withFacts(failure, { result: { repository } });
+        }
+      },
+    };
+  }
+
+  /**
+   * What is damaged, looked for where the error came from. Undefined where nothing is.
+   *
+   * @throws when it cannot be looked at, as when the storage does not answer
+   */
+  async find<K extends OperationKind>(attempt: Attempt<K>, error: unknown): Promise<RepositoryFindings | undefined> {
+    const { grant, signal, alive } = attempt;
+    await using repository = new ProjectRepository(grant, this.rustic);
+    const survey = await repository.survey({ signal, onSign: alive });
+    const restored = grant.restore?.backupId;
+    const packs = new Set([...packsNamedBy(error), ...(restored === undefined ? [] : await survey.packsOf(restored))]);
+    const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, settled: false });
+    return findings.total === 0 && findings.damaged.length === 0 ? undefined : findings;
+  }
+
+  /** Mends what is known to be damaged; undefined where nothing is. */
+  async mend<K extends OperationKind>(attempt: Attempt<K>): Promise<MendedRepository | undefined> {
+    const { grant, signal, alive } = attempt;
+    if (grant.damage === undefined) return undefined;
+    await using repository = new ProjectRepository(grant, this.rustic);
+    attempt.progress({ phase: 'preparing', bytesDone: 0 });
+    const survey = await repository.survey({ signal, onSign: alive });
+    const known = grant.damage.first.flatMap(({ kind, id }) => (kind === 'pack' ? (id ?? []) : []));
+    await survey.readPacks(new Set(known));
+    await attempt.confirm();
+    await repository.mend(survey.damaged, rusticCall(attempt));
+    return { packs: new Set(survey.packs.keys()) };
+  }
+
+  /** What is there after a backup into a mended repository: all that was written since is read and proven. */
+  async afterMending(attempt: Attempt<'backup'>, mended: MendedRepository): Promise<RepositoryFindings> {
+    const { grant, signalOfNoReturn: signal, alive } = attempt;
+    await using repository = new ProjectRepository(grant, this.rustic);
+    const survey = await repository.survey({ signal, onSign: alive });
+    const packs = new Set([...survey.packs.keys()].filter((id) => !mended.packs.has(id)));
+    const settled = grant.damage === undefined || grant.damage.total === grant.damage.first.length;
+    const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, settled });
+    return findings;
+  }
+}
+
+function packsNamedBy(error: unknown): string[] {
+  const [, pack] = (error instanceof RepositoryCorrupt && /data\/[0-9a-f]{2}\/([0-9a-f]{64})/.exec(error.object)) || [];
+  return pack === undefined ? [] : [pack];
+}

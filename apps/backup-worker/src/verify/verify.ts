@@ -1,0 +1,121 @@
+import type { RepositoryFindings } from '@buckets/contracts';
+import type { Survey } from '@buckets/repository';
+import type { ControlPlane } from '../control-plane/control-plane.js';
+import { failureOf } from '../operations/failures.js';
+import { cancelled, type Attempt, type Ending, type Work } from '../operations/operation.js';
+import { rusticCall } from '../operations/rustic-call.js';
+import { whenThereIsRoom } from '../operations/waiting.js';
+import type { Budget } from '../queue/budget.js';
+import { ProjectRepository } from '../repository/project-repository.js';
+import type { Rustic } from '../rustic/index.js';
+import { inspect } from './inspection.js';
+import { drawPart, isInPart, type PartOfPacks } from './part-of-packs.js';
+
+/** An index of eight million blobs, a pack, and what rustic takes that checks. */
+const COST = { cpus: 1, memoryBytes: 512 * 2 ** 20 };
+
+/**
+ * Looks whether a project's repository holds what its backups need. What is small is read and proven, packs are compared
+ * with the index by name and size, and of their content as much is read as was asked for: by rustic, and what that takes
+ * for damaged by our own reader, which has the last word. Writes nothing.
+ */
+export class VerifyWork implements Work<'verify'> {
+  constructor(
+    private readonly rustic: Rustic,
+    private readonly controlPlane: Pick<ControlPlane, 'ask'>,
+    private readonly budget: Budget,
+  ) {}
+
+  readonly work = async (attempt: Attempt<'verify'>): Promise<Ending> => {
+    const { grant } = attempt;
+    // There is nothing in a repository that was never made.
+    if (grant.repository.configId === undefined) return { outcome: 'succeeded', result: { repository: NOTHING } };
+    return whenThereIsRoom(attempt, this.budget, COST, () => this.verify(attempt));
+  };
+
+  readonly cutOff = (): Promise<Ending> =>
+    Promise.resolve(cancelled('Nothing was found to be damaged, nor to be whole.'));
+
+  private async verify(attempt: Attempt<'verify'>): Promise<Ending> {
+    const { grant, intent, signal } = attempt;
+    await using repository = new ProjectRepository(grant, this.rustic);
+    attempt.progress({ phase: 'scanning', bytesDone: 0 });
+    const survey = await repository.survey({ signal, onSign: attempt.alive });
+    const { damage = { total: 0, first: [] } } = grant;
+    // Of what was found by reading, only reading says whether it is still so.
+    const packs = new Set(damage.first.flatMap(({ kind, id }) => (kind === 'pack' ? (id ?? []) : [])));
+    let readBefore = { packs: 0, bytes: 0 };
+    if (intent.readData > 0) {
+      const part = drawPart(intent.readData);
+      const ofPart = [...survey.packs.keys()].filter((id) => isInPart(id, part));
+      const suspects = await this.suspects(attempt, repository, survey, part);
+      for (const id of suspects ?? ofPart) packs.add(id);
+      const byRustic = ofPart.filter((id) => !packs.has(id));
+      readBefore = {
+        packs: byRustic.length,
+        bytes: byRustic.reduce((sum, id) => sum + survey.packs.get(id)!, 0),
+      };
+    }
+    const settled = damage.total === damage.first.length || intent.readData === 1;
+    const { findings, isWorse } = await inspect(attempt, survey, this.controlPlane, { packs, readBefore, settled });
+    return endingOf(findings, isWorse);
+  }
+
+  /** The packs that rustic takes for damaged; undefined where it does not say which, or has not read all it was to read. */
+  private async suspects(
+    attempt: Attempt<'verify'>,
+    repository: ProjectRepository,
+    survey: Survey,
+    part: PartOfPacks,
+  ): Promise<string[] | undefined> {
+    if (!survey.isReadableByRustic) return undefined;
+    const outcome = await this.rustic.check(repository.access, rusticCall(attempt), { readData: part });
+    if (outcome.outcome === 'sound') return [];
+    if (outcome.outcome !== 'damaged') throw failureOf(outcome);
+    const { total, first } = outcome.errors;
+    // A tree that it cannot read ends the walk through them, and then it does not know which packs to read.
+    const isCut = total > first.length || first.some((error) => /error checking trees/.test(error));
+    const named = first.flatMap((error) => error.match(/\b[0-9a-f]{64}\b/g) ?? []).filter((id) => survey.packs.has(id));
+    const isExplained = named.length > 0 || survey.damaged.length > 0;
+    return isCut || !isExplained ? undefined : named;
+  }
+}
+
+const NOTHING: RepositoryFindings = {
+  total: 0,
+  first: [],
+  damaged: [],
+  whole: [],
+  others: 'unknown',
+  settled: true,
+  packs: 0,
+  packsRead: 0,
+  bytes: 0,
+  bytesRead: 0,
+};
+
+function endingOf(repository: RepositoryFindings, isWorse: boolean): Ending {
+  const { total, damaged, others } = repository;
+  const result = { repository };
+  if (total > 0 || isWorse) {
+    return {
+      outcome: 'failed',
+      code: 'repository-damaged',
+      reason:
+        `${total} objects of the repository are damaged or missing, and ${
+          others === 'damaged' ? 'most' : damaged.length
+        } backups have lost something. ` +
+        'Make a backup: it writes anew what is still on the host. The result tells which ones are damaged.',
+      result,
+    };
+  }
+  if (damaged.length === 0) return { outcome: 'succeeded', result };
+  return {
+    outcome: 'partial',
+    code: 'backups-damaged',
+    reason:
+      `The repository is as it should be now, but ${damaged.length} backups stay damaged: what they have lost is not on ` +
+      'the host any more. Delete them when they are of no use.',
+    result,
+  };
+}

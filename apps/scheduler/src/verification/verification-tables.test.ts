@@ -1,0 +1,61 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import type { LoggedEvent } from '@buckets/contracts';
+import type { DataSource } from 'typeorm';
+import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
+import { openSchedulerDatabase } from '../tables/database.js';
+import { evolve } from '../tables/evolve.js';
+import { OperationRow, ProjectRow } from '../tables/rows.js';
+import { VerificationTables } from './verification-tables.js';
+
+jest.setTimeout(60_000);
+
+const NOON = Date.parse('2031-05-06T12:00:00.000Z');
+
+let parts: RealParts;
+let data: DataSource;
+beforeAll(async () => {
+  parts = await RealParts.start(['postgres']);
+  data = await openSchedulerDatabase({ url: parts.infrastructure.postgresUrl, connections: 2 });
+});
+afterAll(async () => {
+  await data?.destroy();
+  await parts.stop();
+});
+
+/** A project whose repository was looked at so many minutes before noon; null before its first backup. */
+async function newProject(id: string, hostId: string, minutesAgo: number | null): Promise<void> {
+  const about = { hostId, generation: 1, ownerId: 'o', regionId: 'r', bucketId: 'b', requestedBy: 'admin' };
+  const time = new Date(NOON).toISOString();
+  const created = { thing: 'project', id, type: 'created', position: 1, messageId: '', time };
+  const event = { ...created, data: { ...about, backupIntervalMinutes: 60 } } as LoggedEvent<'project'>;
+  const verified_at = minutesAgo === null ? null : NOON - minutesAgo * 60_000;
+  await data.getRepository(ProjectRow).insert({ ...evolve(null, event)!.project, verified_at } as object);
+}
+
+async function verifying(id: string, projectId: string, hostId: string, ended: boolean): Promise<void> {
+  const until = { queue_until: NOON, whole_until: NOON, began_position: null, began_at: null };
+  const none = { cancel_requested_at: null, tidies_before: null, forgets: null };
+  const row = { id, project_id: projectId, host_id: hostId, kind: 'verify' as const, requested_position: 1, ended };
+  await data.getRepository(OperationRow).insert({ ...row, ...until, ...none });
+}
+
+it('the projects that nobody has looked at for longest are due, one of each host', async () => {
+  await newProject('never-backed-up', 'h1', null);
+  await newProject('young', 'h1', 10);
+  await newProject('old', 'h1', 90);
+  await newProject('older', 'h1', 100);
+  await newProject('elsewhere', 'h2', 200);
+  await newProject('busy', 'h3', 300);
+  await newProject('behind-it', 'h3', 400);
+  await verifying('v1', 'busy', 'h3', false);
+  await verifying('v2', 'old', 'h1', true);
+  const tables = new VerificationTables(data);
+  const due = async (limit = 10) =>
+    (await tables.due({ before: NOON - 60 * 60_000, limit })).map(({ projectId }) => projectId);
+  expect(await due()).toEqual(['elsewhere', 'older']);
+  expect(await due(1)).toEqual(['elsewhere']);
+
+  const [first] = await tables.due({ before: NOON, limit: 1 });
+  expect(first).toEqual({ projectId: 'elsewhere', key: `elsewhere/verify/${NOON - 200 * 60_000}` });
+});

@@ -1,0 +1,135 @@
+import { ObjectNotFound, ObjectTooLarge } from '@buckets/object-storage';
+import { createHash } from 'node:crypto';
+
+import { parseIndexedPack, parseIndexFile, writeIndexFile } from './index-file.js';
+import type { IndexBlob, IndexedPack, IndexFile } from './index-file.js';
+import { LENGTH_BYTES, packHeader, packSize } from './pack-format.js';
+import { RepositoryCorrupt } from './repository-error.js';
+import { RepositoryKey } from './repository-key.js';
+import { packName, RepositoryObjects } from './repository-objects.js';
+import type { MendableStore } from './repository-store.js';
+import { readWholePack } from './survey.js';
+import type { DamagedObject, SurveyOptions } from './survey.js';
+import { indexPacks } from './unindexed-packs.js';
+
+/** Where what is damaged is put: nobody looks for packs, indexes or snapshots there. */
+const ASIDE = 'damaged/';
+/** What is larger is no object of a repository, and stays where it is. */
+const LARGEST_ASIDE = 1024 * 1024 * 1024;
+
+/**
+ * Makes a repository say what it really holds, so that the next backup writes anew what is lost, and whatever else there
+ * is can be read. What can be read of a damaged pack is copied into a new one, and the index names that one instead. What
+ * is damaged is kept, under `damaged/`: nothing is thrown away. To be done while nobody writes into the repository; may be
+ * cut off anywhere, and begun again.
+ *
+ * @throws ObjectStorageError
+ */
+export async function mendRepository(
+  { store, prefix, masterKey, signal, onSign }: SurveyOptions & { store: MendableStore },
+  damaged: readonly DamagedObject[],
+): Promise<void> {
+  const objects = new RepositoryObjects(store, prefix, new RepositoryKey(masterKey));
+  const goOn = (): void => {
+    signal?.throwIfAborted();
+    onSign?.();
+  };
+  const aside = async (name: string): Promise<void> => {
+    goOn();
+    await putAside(store, prefix, name);
+  };
+  for (const { kind, id = '', damage } of damaged) {
+    if (damage === 'missing' || kind === 'pack') continue;
+    await aside(NAMES[kind](id));
+  }
+  const packs = new Map(damaged.flatMap(({ kind, id, damage }) => (kind === 'pack' && id ? [[id, damage]] : [])));
+  if (packs.size > 0) {
+    for (const indexId of await objects.ids('index')) {
+      goOn();
+      await withdraw(objects, store, indexId, packs, goOn);
+    }
+    for (const id of packs.keys()) await aside(packName(id));
+  }
+  await indexPacks(store, prefix, masterKey, signal);
+}
+
+const NAMES: Record<Exclude<DamagedObject['kind'], 'pack'>, (id: string) => string> = {
+  config: () => 'config',
+  key: (id) => `keys/${id}`,
+  index: (id) => `index/${id}`,
+  snapshot: (id) => `snapshots/${id}`,
+};
+
+/** What was put aside before is so. */
+async function putAside(store: MendableStore, prefix: string, name: string): Promise<void> {
+  let bytes: Buffer;
+  try {
+    bytes = await store.get(prefix + name, { maxBytes: LARGEST_ASIDE });
+  } catch (error) {
+    if (error instanceof ObjectNotFound || error instanceof ObjectTooLarge) return;
+    throw error;
+  }
+  await store.put(prefix + ASIDE + name, bytes);
+  await store.delete(prefix + name);
+}
+
+/** Has an index file name no damaged pack any more. The new one is there before the old one goes. */
+async function withdraw(
+  objects: RepositoryObjects,
+  store: MendableStore,
+  indexId: string,
+  damaged: ReadonlyMap<string, DamagedObject['damage']>,
+  goOn: () => void,
+): Promise<void> {
+  const file = await readIndexFile(objects, indexId);
+  if (file === undefined) return;
+  const isDamaged = (pack: unknown): boolean => damaged.has(parseIndexedPack(pack).id);
+  const lost = file.packs.filter(isDamaged).map(parseIndexedPack);
+  if (lost.length === 0 && !file.packs_to_delete.some(isDamaged)) return;
+  const saved: IndexedPack[] = [];
+  for (const pack of lost) {
+    goOn();
+    const copy = damaged.get(pack.id) === 'missing' ? undefined : await salvaged(objects, store, pack);
+    if (copy !== undefined) saved.push(copy);
+  }
+  const packs = [...file.packs.filter((pack) => !isDamaged(pack)), ...saved];
+  const packs_to_delete = file.packs_to_delete.filter((pack) => !isDamaged(pack));
+  if (packs.length + packs_to_delete.length > 0) await writeIndexFile(objects, store, { packs, packs_to_delete });
+  await store.delete(`${objects.prefix}index/${indexId}`);
+}
+
+async function readIndexFile(objects: RepositoryObjects, indexId: string): Promise<IndexFile | undefined> {
+  try {
+    return await objects.document(`index/${indexId}`, parseIndexFile);
+  } catch (error) {
+    // One that cannot be read was put aside, or will be by the next mending.
+    if (error instanceof ObjectNotFound || error instanceof RepositoryCorrupt) return undefined;
+    throw error;
+  }
+}
+
+/** Stores a pack with what can be read of a damaged one. */
+async function salvaged(
+  objects: RepositoryObjects,
+  store: MendableStore,
+  pack: IndexedPack,
+): Promise<IndexedPack | undefined> {
+  const read = await readWholePack(objects, pack, packSize(pack));
+  if (read === undefined || read.readable.size === 0) return undefined;
+  const blobs: IndexBlob[] = [];
+  const parts: Buffer[] = [];
+  let end = 0;
+  for (const blob of pack.blobs.toSorted((a, b) => a.offset - b.offset)) {
+    if (!read.readable.has(blob.id)) continue;
+    parts.push(read.bytes.subarray(blob.offset, blob.offset + blob.length));
+    blobs.push({ ...blob, offset: end });
+    end += blob.length;
+  }
+  const header = objects.key.seal(packHeader(blobs));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(header.length);
+  const bytes = Buffer.concat([...parts, header, length]);
+  const id = createHash('sha256').update(bytes).digest('hex');
+  await store.put(objects.prefix + packName(id), bytes);
+  return { id, blobs };
+}

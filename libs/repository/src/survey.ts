@@ -1,0 +1,432 @@
+import { ObjectNotFound } from '@buckets/object-storage';
+import { createHash } from 'node:crypto';
+import { setImmediate as breathe } from 'node:timers/promises';
+
+import { BlobIndex } from './blob-index.js';
+import type { BlobLocation } from './blob-index.js';
+import { inParallel } from './in-parallel.js';
+import { parseIndexedPack, parseIndexFile } from './index-file.js';
+import type { IndexedPack } from './index-file.js';
+import { isId } from './json-fields.js';
+import { MAX_BLOBS } from './loaded-index.js';
+import { packSize } from './pack-format.js';
+import { PackReader } from './pack-reader.js';
+import { readConfig } from './read-config.js';
+import { RepositoryCorrupt, RepositoryNotFound } from './repository-error.js';
+import { RepositoryKey } from './repository-key.js';
+import { RepositoryObjects } from './repository-objects.js';
+import type { RepositoryStore } from './repository-store.js';
+import { parseSnapshot } from './snapshot.js';
+import { parseTree } from './tree-entry.js';
+import type { TreeEntry } from './tree-entry.js';
+
+/** An object of a repository that is not what was stored. */
+export interface DamagedObject {
+  kind: 'config' | 'key' | 'index' | 'snapshot' | 'pack';
+  /** The object's name; absent where it has none, and where nobody knows which one is missing. */
+  id?: string;
+  damage: 'missing' | 'wrong-size' | 'altered';
+}
+
+export interface SurveyOptions {
+  store: RepositoryStore;
+  /** Where in the store the repository begins; empty, or ends in `/`. */
+  prefix: string;
+  /** restic's master key JSON. */
+  masterKey: string;
+  signal?: AbortSignal;
+  /** Called over and over while it goes on. */
+  onSign?: () => void;
+}
+
+/** Which snapshots could be restored whole, of those that were asked for. */
+export interface Losses {
+  damaged: Set<string>;
+  whole: Set<string>;
+}
+
+const AT_ONCE = 8;
+const KEY_BYTES = 1024 * 1024;
+/** Rounds in which reading trees finds packs that are damaged. Each settles all that were found before. */
+const MAX_ROUNDS = 20;
+
+/**
+ * Looks at what a repository holds: each small object is read and proven, and each pack that the index names is compared
+ * with the listing by its size. The content of packs is not read; `readPacks` does that.
+ *
+ * @throws ObjectStorageError when the storage does not say; RepositoryKeyMismatch, RepositoryUnsupported
+ */
+export async function surveyRepository(options: SurveyOptions): Promise<Survey> {
+  const survey = new Survey(options);
+  await survey.begin();
+  return survey;
+}
+
+/** What there is in a repository, and what of it is damaged. */
+export class Survey {
+  /** The id in the config, where that can be read. */
+  configId: string | undefined;
+  /** Trees of the snapshots that can be read, by their ids. */
+  readonly snapshots = new Map<string, string>();
+  /** Packs that the index names, and that are there in the right size; in bytes. */
+  readonly packs = new Map<string, number>();
+  /** Whether there are packs that no index file names: of a backup that was cut off, or of an index file that is gone. */
+  hasUnnamedPacks = false;
+  private readonly objects: RepositoryObjects;
+  private readonly found = new Map<string, DamagedObject>();
+  /** Of packs that were found altered: the blobs in them that are as they should be. */
+  private readonly readable = new Map<string, Set<string>>();
+  /** What can be read, as far as is known. */
+  private blobs = new BlobIndex(MAX_BLOBS);
+  private packReader: PackReader | undefined;
+
+  /** Use `surveyRepository`. */
+  constructor(private readonly options: SurveyOptions) {
+    const { store, prefix, masterKey } = options;
+    this.objects = new RepositoryObjects(store, prefix, new RepositoryKey(masterKey));
+  }
+
+  async begin(): Promise<void> {
+    await this.lookAtConfig();
+    await this.lookAtKeys();
+    await this.lookAtSnapshots();
+    await this.lookAtPacks();
+  }
+
+  get damaged(): DamagedObject[] {
+    return [...this.found.values()];
+  }
+
+  /** Bytes of all packs that are there as the index has them. */
+  get bytes(): number {
+    return this.packs.values().reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Whether all can be read that says what there is; rustic reads nothing at all otherwise. */
+  get isReadableByRustic(): boolean {
+    return this.damaged.every(
+      ({ kind, damage }) => kind === 'pack' || kind === 'key' || (kind === 'index' && damage === 'missing'),
+    );
+  }
+
+  /**
+   * Reads these packs whole and proves each blob in them.
+   *
+   * @param onRead called with the bytes of each pack that was read
+   */
+  async readPacks(wanted: ReadonlySet<string>, onRead: (bytes: number) => void = () => undefined): Promise<void> {
+    const left = new Set([...wanted].filter((id) => this.packs.has(id)));
+    let isWorse = false;
+    for await (const pack of this.packsOfIndex()) {
+      if (!left.delete(pack.id)) continue;
+      const size = this.packs.get(pack.id)!;
+      if (!(await this.isSound(pack, size))) isWorse = true;
+      onRead(size);
+    }
+    if (isWorse) await this.load();
+  }
+
+  /** The packs that a snapshot needs, as far as its trees can be read. */
+  async packsOf(snapshotId: string): Promise<Set<string>> {
+    const needed = new Set<string>();
+    const tree = this.snapshots.get(snapshotId);
+    if (tree === undefined) return needed;
+    const seen = new Uint8Array(this.blobs.size);
+    const trees = [tree];
+    for (let id = trees.pop(); id !== undefined; id = trees.pop()) {
+      const row = this.blobs.rowOf(id);
+      if (row < 0 || seen[row] !== 0) continue;
+      seen[row] = 1;
+      needed.add(this.blobs.find(id)!.pack);
+      for (const { content, subtree } of (await this.tree(id)) ?? []) {
+        if (subtree !== undefined) trees.push(subtree);
+        for (const blob of content) {
+          const location = this.blobs.find(blob);
+          if (location !== undefined) needed.add(location.pack);
+        }
+      }
+    }
+    return needed;
+  }
+
+  /**
+   * Reads the trees of these snapshots, and says of which of them something is lost. A tree that cannot be read is looked
+   * into: its pack is read whole.
+   */
+  async lossesOf(snapshotIds: Iterable<string>): Promise<Losses> {
+    const ids = [...snapshotIds];
+    for (let round = 1; ; round++) {
+      const before = this.found.size;
+      const losses = await this.lossesNow(ids);
+      if (this.found.size === before || round === MAX_ROUNDS) return losses;
+    }
+  }
+
+  private async lossesNow(ids: readonly string[]): Promise<Losses> {
+    const losses: Losses = { damaged: new Set(), whole: new Set() };
+    const suspects = new Set<string>();
+    const verdicts = new Uint8Array(this.blobs.size);
+    for (const id of ids) {
+      const tree = this.snapshots.get(id);
+      const isWhole = tree !== undefined && (await this.isWhole(tree, verdicts, suspects));
+      losses[isWhole ? 'whole' : 'damaged'].add(id);
+    }
+    await this.readPacks(suspects);
+    return losses;
+  }
+
+  /** Whether nothing below a tree is lost. What is known of trees is noted in `verdicts`, by their rows. */
+  private async isWhole(tree: string, verdicts: Uint8Array, suspects: Set<string>): Promise<boolean> {
+    const path: { row: number; subtrees: string[] }[] = [];
+    const lose = (): false => {
+      for (const { row } of path) verdicts[row] = LOST;
+      return false;
+    };
+    /** Goes down into a tree; false when something of it is lost. */
+    const enter = async (id: string): Promise<boolean> => {
+      const row = this.blobs.rowOf(id);
+      if (row < 0 || verdicts[row] === LOST) return false;
+      if (verdicts[row] === WHOLE) return true;
+      const entries = await this.tree(id, suspects);
+      if (entries === undefined) {
+        verdicts[row] = LOST;
+        return false;
+      }
+      path.push({ row, subtrees: entries.flatMap(({ subtree }) => subtree ?? []) });
+      return entries.every(
+        ({ type, content, subtree }) =>
+          content.every((blob) => this.blobs.rowOf(blob) >= 0) && (type !== 'dir' || subtree !== undefined),
+      );
+    };
+    if (!(await enter(tree))) return lose();
+    for (let folder = path.at(-1); folder !== undefined; folder = path.at(-1)) {
+      const next = folder.subtrees.pop();
+      if (next === undefined) {
+        verdicts[folder.row] = WHOLE;
+        path.pop();
+      } else if (!(await enter(next))) {
+        return lose();
+      }
+    }
+    return true;
+  }
+
+  /** The entries of a tree; undefined when it cannot be read, and then its pack is a suspect. */
+  private async tree(id: string, suspects?: Set<string>): Promise<readonly TreeEntry[] | undefined> {
+    const { signal, onSign } = this.options;
+    signal?.throwIfAborted();
+    onSign?.();
+    const location = this.blobs.find(id)!;
+    try {
+      const json = await this.reader.treeBlob(id);
+      return this.objects.read(`tree ${id}`, () => parseTree(json));
+    } catch (error) {
+      if (!(error instanceof RepositoryCorrupt)) throw error;
+      suspects?.add(location.pack);
+      return undefined;
+    }
+  }
+
+  private get reader(): PackReader {
+    return (this.packReader ??= new PackReader(this.objects, {
+      find: (id: string): Promise<BlobLocation | undefined> => Promise.resolve(this.blobs.find(id)),
+      refresh: () => Promise.resolve(),
+    }));
+  }
+
+  private async lookAtConfig(): Promise<void> {
+    try {
+      this.configId = (await readConfig(this.objects)).id;
+    } catch (error) {
+      if (error instanceof RepositoryNotFound) this.note({ kind: 'config', damage: 'missing' });
+      else if (error instanceof RepositoryCorrupt) this.note({ kind: 'config', damage: 'altered' });
+      else throw error;
+    }
+  }
+
+  /** Nobody knows how many there were; without any the recovery password opens nothing. */
+  private async lookAtKeys(): Promise<void> {
+    let keys = 0;
+    const { store, prefix, signal } = this.options;
+    for await (const { key } of store.list(`${prefix}keys/`, { signal })) {
+      const id = key.slice(key.lastIndexOf('/') + 1);
+      if (!isId(id)) continue;
+      keys += 1;
+      const bytes = await store.get(key, { maxBytes: KEY_BYTES, signal });
+      if (createHash('sha256').update(bytes).digest('hex') !== id) this.note({ kind: 'key', id, damage: 'altered' });
+    }
+    if (keys === 0) this.note({ kind: 'key', damage: 'missing' });
+  }
+
+  private async lookAtSnapshots(): Promise<void> {
+    await inParallel(await this.objects.ids('snapshots'), AT_ONCE, async (id) => {
+      this.goOn();
+      try {
+        const { tree } = await this.objects.document(`snapshots/${id}`, (document) => parseSnapshot(id, document));
+        this.snapshots.set(id, tree);
+      } catch (error) {
+        if (error instanceof RepositoryCorrupt) this.note({ kind: 'snapshot', id, damage: 'altered' });
+        else if (!(error instanceof ObjectNotFound)) throw error;
+      }
+    });
+  }
+
+  private async lookAtPacks(): Promise<void> {
+    const stored = new Map<string, number>();
+    const { store, prefix, signal } = this.options;
+    for await (const { key, size } of store.list(`${prefix}data/`, { signal })) {
+      const id = key.slice(key.lastIndexOf('/') + 1);
+      if (isId(id)) stored.set(id, size);
+      if (stored.size % 1000 === 0) this.goOn();
+    }
+    const named = new Set<string>();
+    const blobs = new BlobIndex(MAX_BLOBS);
+    for await (const pack of this.packsOfIndex()) {
+      const { id } = pack;
+      named.add(id);
+      const size = stored.get(id);
+      if (size !== undefined && size === packSize(pack)) {
+        this.packs.set(id, size);
+        this.found.delete(`pack/${id}`);
+        add(blobs, pack, pack.blobs);
+        // Of a pack that is marked for deletion, nobody needs anything.
+      } else if (!pack.isFading && !this.packs.has(id)) {
+        this.note({ kind: 'pack', id, damage: size === undefined ? 'missing' : 'wrong-size' });
+      }
+    }
+    this.hasUnnamedPacks = stored.keys().some((id) => !named.has(id));
+    this.blobs = blobs;
+    // Without its first tree nothing of a snapshot is found: then an index file is gone, if none is there that is altered.
+    const isExplained = this.damaged.some(({ kind }) => kind === 'index');
+    const lacksTrees = this.snapshots.values().some((tree) => this.blobs.rowOf(tree) < 0);
+    if (lacksTrees && this.hasUnnamedPacks && !isExplained) this.note({ kind: 'index', damage: 'missing' });
+  }
+
+  /** Learns once more where all that can be read lies: without what was found to be altered. */
+  private async load(): Promise<void> {
+    const blobs = new BlobIndex(MAX_BLOBS);
+    for await (const pack of this.packsOfIndex()) {
+      const readable = this.readable.get(pack.id);
+      if (!this.packs.has(pack.id) && readable === undefined) continue;
+      add(blobs, pack, readable === undefined ? pack.blobs : pack.blobs.filter(({ id }) => readable.has(id)));
+    }
+    this.blobs = blobs;
+    this.packReader = undefined;
+  }
+
+  /** All packs that the index files name, one file at a time. A file that cannot be read is noted. */
+  private async *packsOfIndex(): AsyncGenerator<NamedPack> {
+    for (const indexId of await this.objects.ids('index')) {
+      this.goOn();
+      const packs = await this.packsOfFile(indexId);
+      for (const pack of packs) yield { ...pack, indexId };
+    }
+  }
+
+  private async packsOfFile(indexId: string): Promise<Omit<NamedPack, 'indexId'>[]> {
+    try {
+      return await this.objects.document(`index/${indexId}`, (document) => {
+        const { packs, packs_to_delete } = parseIndexFile(document);
+        return [
+          ...packs.map((pack) => ({ ...parseIndexedPack(pack), isFading: false })),
+          ...packs_to_delete.map((pack) => ({ ...parseIndexedPack(pack), isFading: true })),
+        ];
+      });
+    } catch (error) {
+      if (error instanceof RepositoryCorrupt) this.note({ kind: 'index', id: indexId, damage: 'altered' });
+      else if (error instanceof ObjectNotFound) this.note({ kind: 'index', id: indexId, damage: 'missing' });
+      else throw error;
+      return [];
+    }
+  }
+
+  /** Reads a pack whole. What is wrong with it is noted, and which of its blobs are as they should be. */
+  private async isSound(pack: IndexedPack, size: number): Promise<boolean> {
+    this.goOn();
+    const read = await readWholePack(this.objects, pack, size, this.options.signal);
+    if (read === undefined) {
+      this.note({ kind: 'pack', id: pack.id, damage: 'missing' });
+      this.packs.delete(pack.id);
+      return false;
+    }
+    if (read.isAsStored && read.readable.size === pack.blobs.length) return true;
+    this.note({ kind: 'pack', id: pack.id, damage: 'altered' });
+    this.packs.delete(pack.id);
+    this.readable.set(pack.id, read.readable);
+    return false;
+  }
+
+  private note(object: DamagedObject): void {
+    this.found.set(`${object.kind}/${object.id ?? ''}`, object);
+  }
+
+  private goOn(): void {
+    this.options.signal?.throwIfAborted();
+    this.options.onSign?.();
+  }
+}
+
+/** As an index file has it; one that is fading is marked for deletion. */
+type NamedPack = IndexedPack & { indexId: string; isFading: boolean };
+
+function add(index: BlobIndex, { id, indexId, isFading }: NamedPack, blobs: IndexedPack['blobs']): void {
+  const packs = [{ id, blobs }];
+  index.add(indexId, isFading ? { packs_to_delete: packs } : { packs });
+}
+
+const WHOLE = 1;
+const LOST = 2;
+
+/** Bytes that are hashed or decrypted before others have their turn. */
+const PIECE = 4 * 1024 * 1024;
+
+/** What a pack holds when it is read whole. */
+export interface WholePack {
+  bytes: Buffer;
+  /** Whether its bytes are those that its name stands for. */
+  isAsStored: boolean;
+  /** The blobs that are what their ids stand for. */
+  readable: Set<string>;
+}
+
+/**
+ * @param size of which no more is read
+ * @returns undefined when it is not there
+ */
+export async function readWholePack(
+  objects: RepositoryObjects,
+  { id, blobs }: IndexedPack,
+  size: number,
+  signal?: AbortSignal,
+): Promise<WholePack | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await objects.packBytes(id, 0, size, signal);
+  } catch (error) {
+    if (error instanceof ObjectNotFound) return undefined;
+    // It is empty.
+    if (!(error instanceof RepositoryCorrupt)) throw error;
+    bytes = Buffer.alloc(0);
+  }
+  const readable = new Set<string>();
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    hash.update(bytes.subarray(at, at + PIECE));
+    await breathe();
+  }
+  let sinceBreath = 0;
+  for (const { id: blob, offset, length, uncompressed_length } of blobs) {
+    const location = { pack: id, offset, length, uncompressedLength: uncompressed_length || undefined };
+    if ((sinceBreath += length) > PIECE) {
+      sinceBreath = 0;
+      await breathe();
+    }
+    try {
+      objects.blob(blob, location, bytes.subarray(offset, offset + length));
+      readable.add(blob);
+    } catch (error) {
+      if (!(error instanceof RepositoryCorrupt)) throw error;
+    }
+  }
+  return { bytes, isAsStored: hash.digest('hex') === id, readable };
+}
