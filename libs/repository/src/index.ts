@@ -7,7 +7,7 @@ export type { RepositoryStore } from './repository-store.js';
 export { Repository, createTreeCache, openRepository } from './repository.js';
 export type { OpenRepositoryOptions, RepositoryConfig, TreeCache } from './repository.js';
 export type { Snapshot } from './snapshot.js';
-export type { ExtendedAttribute, TreeEntry } from './tree-entry.js';
+export type { BlobRun, ExtendedAttribute, TreeEntry } from './tree-entry.js';
 export type { TreePath } from './tree-path.js';
 export { indexPacks } from './unindexed-packs.js';
 export type { IndexedPacks, WritableStore } from './unindexed-packs.js';

@@ -3,11 +3,27 @@ import { ObjectNotFound } from '@buckets/object-storage';
 import { BlobIndex } from './blob-index.js';
 import type { BlobLocation } from './blob-index.js';
 import { inParallel } from './in-parallel.js';
+import type { JsonObject } from './json-fields.js';
+import { JsonLists } from './json-lists.js';
+import type { JsonPart } from './json-lists.js';
 import type { RepositoryObjects } from './repository-objects.js';
 
 const MAX_BLOBS = 8_000_000;
 const AT_ONCE = 4;
 const MAX_ROUNDS = 3;
+
+/**
+ * Reads an index file, part by part: it may name a hundred thousand blobs.
+ *
+ * @returns the document without its packs
+ */
+export function readIndexFile(
+  objects: RepositoryObjects,
+  id: string,
+  take: (part: JsonPart) => void,
+): Promise<JsonObject> {
+  return objects.longDocument(`index/${id}`, new JsonLists(['packs', 'packs_to_delete'], 'blobs'), take);
+}
 
 /** The index of a repository, read when it is first needed and again when another process has changed it. */
 export class LoadedIndex {
@@ -25,6 +41,11 @@ export class LoadedIndex {
       if (location) return location;
       await this.refresh();
     }
+    return this.#blobs?.find(id);
+  }
+
+  /** Where the blob lies as far as the index was read. */
+  known(id: string): BlobLocation | undefined {
     return this.#blobs?.find(id);
   }
 
@@ -51,9 +72,10 @@ export class LoadedIndex {
   async #read(ids: Set<string>, isGrown: boolean): Promise<void> {
     const blobs = (isGrown && this.#blobs) || new BlobIndex(MAX_BLOBS);
     const missing = [...ids].filter((id) => !isGrown || !this.#loaded.has(id));
-    await inParallel(missing, AT_ONCE, (id) =>
-      this.objects.document(`index/${id}`, (document) => blobs.add(id, document)),
-    );
+    await inParallel(missing, AT_ONCE, async (id) => {
+      // What it supersedes may stand at its end, and has to be known before: then once more.
+      while (blobs.add(id, await readIndexFile(this.objects, id, blobs.packsOf(id))));
+    });
     this.#blobs = blobs;
     this.#loaded = ids;
   }

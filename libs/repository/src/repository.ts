@@ -2,7 +2,7 @@ import { ObjectNotFound } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
 
 import { BoundedCache } from './bounded-cache.js';
-import { contentLength, readContent } from './file-content.js';
+import { contentLength, filledLength, readContent, ZeroBlobs } from './file-content.js';
 import type { ContentOptions } from './file-content.js';
 import { inParallel } from './in-parallel.js';
 import { asCount, asId, asObject, asText, isId, parseJson } from './json-fields.js';
@@ -22,7 +22,7 @@ import { RepositoryObjects, unpacked } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
 import { newestFirst, parseSnapshot } from './snapshot.js';
 import type { Snapshot } from './snapshot.js';
-import { parseTree } from './tree-entry.js';
+import { TreeParser } from './tree-entry.js';
 import type { TreeEntry } from './tree-entry.js';
 import { namesOf } from './tree-path.js';
 import type { TreePath } from './tree-path.js';
@@ -76,6 +76,7 @@ export class Repository {
   readonly #objects: RepositoryObjects;
   readonly #reader: PackReader;
   readonly #trees: TreeCache;
+  readonly #zeros = new ZeroBlobs();
   readonly #snapshots = new BoundedCache<Snapshot>(SNAPSHOT_CACHE_BYTES);
 
   /** Use `openRepository`. */
@@ -122,13 +123,47 @@ export class Repository {
     return this.#readSnapshot(id);
   }
 
-  /** The entries of one folder, by the id of its tree. They are shared with other callers: do not change them. */
-  async tree(id: string): Promise<readonly TreeEntry[]> {
+  /**
+   * The entries of one folder, by the id of its tree, in portions: as many as 128 KiB of JSON tell, some hundreds as a rule.
+   * The event loop has its turn between them. They are shared with other callers: do not change them. Of a folder of any size no
+   * more is held than its tree takes as it is stored, and a portion.
+   *
+   * @throws RepositoryCorrupt, and that also after portions that were as they should be; ObjectStorageError
+   */
+  async *tree(id: string): AsyncGenerator<readonly TreeEntry[], void, undefined> {
+    if (await this.#reader.isSmallTree(id)) yield await this.#smallTree(id);
+    else yield* this.#largeTree(id);
+  }
+
+  /** Begins to read a folder that is asked for soon. */
+  treeAhead(id: string): void {
+    const reading = async () => (await this.#reader.isSmallTree(id)) && this.#smallTree(id);
+    // Whoever asks for it gets the failure.
+    reading().catch(() => undefined);
+  }
+
+  #smallTree(id: string): Promise<readonly TreeEntry[]> {
     return this.#trees.get(`${this.#objects.prefix}:${this.config.id}:${id}`, async () => {
-      const json = await this.#reader.treeBlob(id);
-      const value = this.#objects.read(`tree ${id}`, () => parseTree(json));
+      const json = await this.#reader.smallTree(id);
+      await this.#objects.turns.after(json.length);
+      const value = this.#objects.read(`tree ${id}`, () => {
+        const parser = new TreeParser();
+        const entries = parser.push(json);
+        parser.end();
+        return entries;
+      });
       return { value, bytes: json.length * PARSED_TO_JSON };
     });
+  }
+
+  async *#largeTree(id: string): AsyncGenerator<readonly TreeEntry[], void, undefined> {
+    const parser = new TreeParser();
+    for await (const piece of this.#reader.largeTree(id)) {
+      const entries = this.#objects.read(`tree ${id}`, () => parser.push(piece));
+      if (entries.length > 0) yield entries;
+      await this.#objects.turns.after(piece.length);
+    }
+    this.#objects.read(`tree ${id}`, () => parser.end());
   }
 
   /**
@@ -141,8 +176,7 @@ export class Repository {
     let tree: string | undefined = treeOf(of);
     let entry: TreeEntry | undefined;
     for (const name of names) {
-      const entries: readonly TreeEntry[] = tree === undefined ? [] : await this.tree(tree);
-      entry = entries.find((candidate) => candidate.name.equals(name));
+      entry = tree === undefined ? undefined : await this.#named(tree, name);
       tree = entry?.type === 'dir' ? subtreeOf(entry) : undefined;
     }
     if (!entry) throw new PathNotFound(Buffer.from(path));
@@ -151,7 +185,7 @@ export class Repository {
 
   /**
    * All entries of a snapshot or tree, or from a path on: the entry there and all below it. Folders come before what is in
-   * them, names in the order of their bytes.
+   * them, what is in a folder comes at once, in the order of the names' bytes.
    */
   async *walk(
     of: Snapshot | string,
@@ -166,7 +200,7 @@ export class Repository {
       if (entry.type !== 'dir') return;
       tree = subtreeOf(entry);
     }
-    yield* walkTree((id) => this.tree(id), tree, base, signal);
+    yield* walkTree(this, tree, base, signal);
   }
 
   /** The bytes of a blob by its id. */
@@ -183,6 +217,19 @@ export class Repository {
   /** Bytes that `readFile` gives; they differ from `size` when the file changed while it was backed up. */
   async contentLength(entry: TreeEntry): Promise<number> {
     return contentLength(this.#reader, entry.content);
+  }
+
+  /** Bytes of them that a restore writes: holes come back as holes. It may be somewhat less. */
+  async filledLength(entry: TreeEntry): Promise<number> {
+    return filledLength(this.#reader, entry.content, this.#zeros);
+  }
+
+  async #named(tree: string, name: Buffer): Promise<TreeEntry | undefined> {
+    for await (const entries of this.tree(tree)) {
+      const found = entries.find((candidate) => candidate.name.equals(name));
+      if (found) return found;
+    }
+    return undefined;
   }
 
   async #readSnapshot(id: string): Promise<Snapshot> {

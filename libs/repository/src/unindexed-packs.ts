@@ -1,9 +1,11 @@
 import type { ObjectInfo, ObjectStore } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
-import { zstdCompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { zstdCompress } from 'node:zlib';
 
 import { inParallel } from './in-parallel.js';
-import { asId, asList, asObject, isId } from './json-fields.js';
+import { asId, asObject, isId } from './json-fields.js';
+import { readIndexFile } from './loaded-index.js';
 import { RepositoryKey, SEAL_BYTES } from './repository-key.js';
 import { RepositoryObjects } from './repository-objects.js';
 
@@ -14,8 +16,9 @@ export interface IndexedPacks {
   bytes: number;
 }
 
-/** Of one index file. */
+/** Packs that are looked at before an index file is written, and blobs in one, but for those of its last pack. */
 const PACKS_AT_ONCE = 500;
+const BLOBS_AT_ONCE = 10_000;
 const READ_AT_ONCE = 8;
 const LENGTH_BYTES = 4;
 /** Read at first of the end of a pack: the header of some 1,500 blobs. */
@@ -47,12 +50,12 @@ export async function indexPacks(
       return packAt(objects, key, size);
     });
     signal?.throwIfAborted();
-    const packs = found.filter((pack) => pack !== undefined);
     some = [];
-    if (packs.length === 0) return;
-    await write(objects, store, packs);
-    done.packs += packs.length;
-    done.bytes += packs.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const packs of inFiles(found.filter((pack) => pack !== undefined))) {
+      await write(objects, store, packs);
+      done.packs += packs.length;
+      done.bytes += packs.reduce((sum, { bytes }) => sum + bytes, 0);
+    }
   };
   for await (const object of store.list(`${prefix}data/`, { signal })) {
     const id = idOf(object.key);
@@ -81,11 +84,9 @@ interface IndexBlob {
 async function knownPacks(objects: RepositoryObjects): Promise<Set<string>> {
   const known = new Set<string>();
   for (const id of await objects.ids('index')) {
-    await objects.document(`index/${id}`, (document) => {
-      const { packs, packs_to_delete } = asObject(document, 'index');
-      for (const pack of [...asList(packs, 'packs'), ...asList(packs_to_delete, 'packs_to_delete')]) {
-        known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
-      }
+    await readIndexFile(objects, id, (part) => {
+      if ('within' in part) return;
+      for (const pack of part.elements) known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
     });
   }
   return known;
@@ -130,9 +131,24 @@ function blobsIn(header: Buffer): IndexBlob[] | undefined {
   return blobs;
 }
 
+/** A project of a million small files has a million blobs: what one index file takes. */
+function inFiles(packs: readonly Pack[]): Pack[][] {
+  const files: Pack[][] = [];
+  let blobs = BLOBS_AT_ONCE;
+  for (const pack of packs) {
+    if (blobs >= BLOBS_AT_ONCE) {
+      files.push([]);
+      blobs = 0;
+    }
+    files.at(-1)!.push(pack);
+    blobs += pack.blobs.length;
+  }
+  return files;
+}
+
 async function write(objects: RepositoryObjects, store: WritableStore, packs: readonly Pack[]): Promise<void> {
   const document = { packs: packs.map(({ id, blobs }) => ({ id, blobs })) };
-  const compressed = zstdCompressSync(Buffer.from(JSON.stringify(document)));
+  const compressed = await promisify(zstdCompress)(Buffer.from(JSON.stringify(document)));
   const sealed = objects.key.seal(Buffer.concat([Buffer.of(2), compressed]));
   await store.put(`${objects.prefix}index/${createHash('sha256').update(sealed).digest('hex')}`, sealed);
 }

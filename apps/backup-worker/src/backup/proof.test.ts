@@ -9,10 +9,12 @@ class Trees implements ProvenBy {
   readonly lengths = new Map<TreeEntry, number>();
   constructor(readonly trees: Record<string, TreeEntry[]>) {}
 
-  tree(id: string): Promise<readonly TreeEntry[]> {
+  async *tree(id: string): AsyncGenerator<readonly TreeEntry[], void, undefined> {
     this.read.push(id);
     const entries = this.trees[id];
-    return entries === undefined ? Promise.reject(new Error(`no tree ${id}`)) : Promise.resolve(entries);
+    if (entries === undefined) throw new Error(`no tree ${id}`);
+    // In portions, as a large one is read.
+    for (const entry of entries) yield [entry];
   }
 
   contentLength(entry: TreeEntry): Promise<number> {
