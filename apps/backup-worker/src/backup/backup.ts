@@ -156,7 +156,7 @@ export class BackupWork implements Work<'backup'> {
     const reader = await repository.open();
     const snapshot = await reader.snapshot(snapshotId);
     readDescription(snapshot, attempt.projectId);
-    return prove(reader, snapshot, await this.provenTree(reader, attempt));
+    return prove(reader, snapshot, await this.provenTree(reader, attempt), attempt.alive);
   }
 
   /** Of the newest backup, if that one was proven. */

@@ -21,6 +21,7 @@ export type ProvenBy = Pick<Repository, 'tree' | 'contentLength'>;
  * snapshot has proven, which is one with the same tree, is not looked at again: the cost is that of what has changed.
  *
  * @param known the tree of a snapshot that was proven before
+ * @param alive told of each sign of work
  * @throws {AttemptFailed} when a restore could not bring all of it back
  * @throws {RepositoryError, ObjectStorageError} when it cannot be read
  */
@@ -28,7 +29,7 @@ export async function prove(
   repository: ProvenBy,
   { tree }: Pick<Snapshot, 'tree'>,
   known?: string,
-  signal?: AbortSignal,
+  alive: () => void = () => undefined,
 ): Promise<Proof> {
   const changed: FileProblems = { total: 0, first: [] };
   const folders = [{ path: '', tree, known }];
@@ -37,7 +38,7 @@ export async function prove(
     const roots = new Set<string>();
     await using earlier = new EarlierFolder(repository, folder.known);
     for await (const entries of repository.tree(folder.tree)) {
-      signal?.throwIfAborted();
+      alive();
       for (const entry of entries) {
         mustBeRestorable(entry);
         const path = () => `${folder.path}/${escapeName(entry.name)}`;
