@@ -1,9 +1,11 @@
 import { benchBackup } from './backup/bench-backup.js';
+import { benchLarge } from './large/bench-large.js';
 import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   backup: benchBackup,
+  large: benchLarge,
   operations: benchOperations,
   replay: benchReplay,
 };

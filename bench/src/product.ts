@@ -54,16 +54,16 @@ export class Product implements AsyncDisposable {
   }
 
   /** Asks, and waits until the operation can be read as succeeded. */
-  async done(path: string, body: object = {}): Promise<Operation> {
-    return this.succeeded((await this.call<Operation>('POST', path, body)).id);
+  async done(path: string, body: object = {}, deadlineMs = DEADLINE_MS): Promise<Operation> {
+    return this.succeeded((await this.call<Operation>('POST', path, body)).id, deadlineMs);
   }
 
   /** Listens rather than asks over and over: on a small machine the asking would take part of what is measured. */
-  async succeeded(operationId: string): Promise<Operation> {
+  async succeeded(operationId: string, deadlineMs = DEADLINE_MS): Promise<Operation> {
     const { apiUrl, adminToken } = this.stack.access;
     const response = await fetch(`${apiUrl}/v1/operations/${operationId}/events`, {
       headers: { authorization: `Bearer ${adminToken}` },
-      signal: AbortSignal.timeout(DEADLINE_MS),
+      signal: AbortSignal.timeout(deadlineMs),
     });
     let text = '';
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) text += chunk;

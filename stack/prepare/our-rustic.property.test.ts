@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -85,21 +85,34 @@ const size = fc.oneof(
   ),
   fc.integer({ min: 0, max: 3 * 1024 * KIB }),
 );
+const around = (edge: number) => fc.integer({ min: edge - 2, max: edge + 2 });
 const file = fc.record({ size, content: fc.constantFrom('random', 'zeros', 'text', 'repeated') });
 const tree = fc.record({
   seed: fc.integer({ min: 1, max: 1_000_000 }),
   smallFiles: fc.integer({ min: 0, max: 150 }),
   hardCases: fc.boolean(),
   files: fc.array(file, { maxLength: 8 }),
+  /** A file with holes: how long each is, and what stands after it, around the sizes of pages and chunks. */
+  sparse: fc.array(fc.record({ hole: fc.oneof(size, around(4 * KIB)), data: fc.oneof(size, around(4 * KIB)) }), {
+    maxLength: 6,
+  }),
 });
 type Tree = (typeof tree)['generate'] extends (...args: never[]) => { value: infer T } ? T : never;
 
-async function grow({ seed, smallFiles, hardCases, files }: Tree): Promise<void> {
+async function grow({ seed, smallFiles, hardCases, files, sparse }: Tree): Promise<void> {
   await rm(at('source'), { recursive: true, force: true });
   await growTree(at('source'), { seed, smallFiles, bytes: 0, hardCases, sparseBytes: 3_000_000 });
   await mkdir(at('source', 'edges'), { recursive: true });
   for (const [index, { size, content }] of files.entries()) {
     await writeFile(at('source', 'edges', String(index)), bytesOf(size, content));
+  }
+  await using image = await open(at('source', 'edges', 'image'), 'w');
+  let end = 0;
+  for (const { hole, data } of sparse) {
+    end += hole;
+    await image.truncate(end);
+    await image.write(bytesOf(data, 'random'), 0, data, end);
+    end += data;
   }
 }
 
@@ -155,9 +168,10 @@ const comparable = stock !== undefined && isOurs;
     compareTrees(wanted, await describeTree(at('restored')), { allocated: 'ignore', topFolder: false });
   const text = { size: 2 * 1024 * KIB, content: 'text' } as const;
   const random = { ...text, content: 'random' } as const;
+  const sparse = [{ hole: 3 * 1024 * KIB, data: 5 }];
 
   it('reads what restic has written', async () => {
-    await grow({ seed: 5, smallFiles: 120, hardCases: false, files: [random, text] });
+    await grow({ seed: 5, smallFiles: 120, hardCases: false, files: [random, text], sparse });
     await runRestic('repository', 'init');
     await runRestic('repository', 'backup', '.');
     await rustic(ours, 'repository', 'restore', '--numeric-id', 'latest', at('restored'));
@@ -166,7 +180,7 @@ const comparable = stock !== undefined && isOurs;
 
   it('writes what restic reads, also when packs were written anew by a prune', async () => {
     // restic 0.14 brings back neither all names of links nor all times.
-    await grow({ seed: 6, smallFiles: 120, hardCases: false, files: [random, text, random] });
+    await grow({ seed: 6, smallFiles: 120, hardCases: false, files: [random, text, random], sparse });
     const wanted = await describeTree(at('source'));
     await growTree(at('source', 'passing'), { seed: 7, smallFiles: 90, bytes: 9e6, hardCases: false });
     await runRestic('repository', 'init');
@@ -187,7 +201,7 @@ const comparable = stock !== undefined && isOurs;
 
 (isOurs ? describe : describe.skip)('our rustic, when something goes wrong inside of it,', () => {
   it('makes no snapshot that lacks a file, whichever allocation fails', async () => {
-    await grow({ seed: 8, smallFiles: 150, hardCases: false, files: [] });
+    await grow({ seed: 8, smallFiles: 150, hardCases: false, files: [], sparse: [] });
     await writeFile(at('shim.c'), FAILING_ALLOCATION);
     await execa('cc', ['-shared', '-fPIC', '-O1', '-o', at('shim.so'), at('shim.c'), '-ldl']);
     const outcomes = { failed: 0, made: 0 };

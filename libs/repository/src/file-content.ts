@@ -1,14 +1,21 @@
 import { ObjectNotFound } from '@buckets/object-storage';
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { BlobLocation } from './blob-index.js';
 import type { PackReader } from './pack-reader.js';
 import { plainLength } from './repository-objects.js';
+import type { BlobRun } from './tree-entry.js';
 
 /** Neighbours in a pack are read with one request, up to this size… */
 const RUN_BYTES = 4 * 1024 * 1024;
 /** …and with as much as this between them that nobody asked for. */
 const GAP_BYTES = 64 * 1024;
 const RUNS_AHEAD = 2;
+/** A file of holes has one blob many times, which one request fetches. */
+const PIECES_OF_RUN = 4096;
+/** Blobs that are looked up in the index in one go. */
+const LOOKED_UP_AT_ONCE = 2048;
 
 export interface ContentOptions {
   /** First byte, counted from 0. Default 0. */
@@ -24,7 +31,7 @@ export interface ContentOptions {
  */
 export async function* readContent(
   reader: PackReader,
-  content: readonly string[],
+  content: readonly BlobRun[],
   { offset = 0, length = Number.POSITIVE_INFINITY, signal }: ContentOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   const stop = new AbortController();
@@ -40,6 +47,7 @@ export async function* readContent(
       if (!fetched) return;
       for (const { id, location, start, end } of fetched.run.pieces) {
         if (last?.id !== id) last = { id, bytes: await provenBlob(reader, fetched, id, location, either) };
+        else await reader.objects.turns.after((end - start) / 8);
         yield last.bytes.subarray(start, end);
       }
     }
@@ -49,11 +57,45 @@ export async function* readContent(
 }
 
 /** The number of bytes that the blobs of a file hold together. */
-export async function contentLength(reader: PackReader, content: readonly string[]): Promise<number> {
+export async function contentLength(reader: PackReader, content: readonly BlobRun[]): Promise<number> {
   let length = 0;
-  for (const id of content) length += plainLength(await reader.locate(id));
+  let lookedUp = 0;
+  for (const { id, times } of content) {
+    length += plainLength(reader.known(id) ?? (await reader.locate(id))) * times;
+    if (++lookedUp % LOOKED_UP_AT_ONCE === 0) await nextTurn();
+  }
   return length;
 }
+
+/**
+ * As `contentLength`, without what comes back as holes: zeros that are repeated. Zeros that stand once may be counted.
+ */
+export async function filledLength(reader: PackReader, content: readonly BlobRun[], zeros: ZeroBlobs): Promise<number> {
+  let length = 0;
+  let lookedUp = 0;
+  for (const { id, times } of content) {
+    const each = plainLength(reader.known(id) ?? (await reader.locate(id)));
+    if (times === 1 || !zeros.include(id, each)) length += each * times;
+    if (++lookedUp % LOOKED_UP_AT_ONCE === 0) await nextTurn();
+  }
+  return length;
+}
+
+/** The ids of blobs of nothing but zeros. */
+export class ZeroBlobs {
+  readonly #ids = new Map<number, string>();
+
+  /** @param length bytes of the blob. Of more than a few lengths, which no program makes, nothing is known. */
+  include(id: string, length: number): boolean {
+    if (!this.#ids.has(length) && this.#ids.size < LENGTHS_OF_ZEROS && length <= LONGEST_ZEROS) {
+      this.#ids.set(length, createHash('sha256').update(Buffer.alloc(length)).digest('hex'));
+    }
+    return this.#ids.get(length) === id;
+  }
+}
+
+const LENGTHS_OF_ZEROS = 16;
+const LONGEST_ZEROS = 8 * 1024 * 1024;
 
 /** What is wanted of one blob. */
 interface Piece {
@@ -79,18 +121,24 @@ interface Fetched {
 
 async function* piecesOf(
   reader: PackReader,
-  content: readonly string[],
+  content: readonly BlobRun[],
   offset: number,
   end: number,
 ): AsyncGenerator<Piece, void, undefined> {
   let at = 0;
-  for (const id of content) {
+  for (const { id, times } of content) {
     if (at >= end) return;
     const location = await reader.locate(id);
     const length = plainLength(location);
-    const piece = { id, location, start: Math.max(0, offset - at), end: Math.min(length, end - at) };
-    if (piece.start < piece.end) yield piece;
-    at += length;
+    // Straight to where the range begins and ends, however often the blob is repeated.
+    const first = Math.min(times, Math.max(0, Math.floor((offset - at) / length)));
+    const last = Math.min(times, Math.ceil((end - at) / length));
+    for (let time = first; time < last; time++) {
+      const begins = at + time * length;
+      const piece = { id, location, start: Math.max(0, offset - begins), end: Math.min(length, end - begins) };
+      if (piece.start < piece.end) yield piece;
+    }
+    at += times * length;
   }
 }
 
@@ -99,7 +147,14 @@ async function* runsOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Run, void, 
   for await (const piece of pieces) {
     const { pack, offset, length } = piece.location;
     const end = offset + length;
-    if (run?.pack === pack && offset >= run.offset && offset <= run.end + GAP_BYTES && end - run.offset <= RUN_BYTES) {
+    const isFull = run !== undefined && run.pieces.length >= PIECES_OF_RUN;
+    if (
+      !isFull &&
+      run?.pack === pack &&
+      offset >= run.offset &&
+      offset <= run.end + GAP_BYTES &&
+      end - run.offset <= RUN_BYTES
+    ) {
       run.pieces.push(piece);
       run.end = Math.max(run.end, end);
     } else {

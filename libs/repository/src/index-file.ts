@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
-import { zstdCompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { zstdCompress } from 'node:zlib';
 
 import { asCount, asId, asList, asObject, asText, Malformed, optional } from './json-fields.js';
+import type { JsonObject } from './json-fields.js';
+import { JsonLists } from './json-lists.js';
+import type { JsonPart } from './json-lists.js';
 import type { RepositoryObjects } from './repository-objects.js';
 import type { WritableStore } from './repository-store.js';
 
@@ -28,10 +32,43 @@ export interface IndexFile {
   packs_to_delete: unknown[];
 }
 
-/** @throws Malformed when it is none */
-export function parseIndexFile(document: unknown): IndexFile {
-  const { packs, packs_to_delete } = asObject(document, 'index');
-  return { packs: asList(packs, 'packs'), packs_to_delete: asList(packs_to_delete, 'packs_to_delete') };
+/**
+ * Reads an index file, part by part: it may name a hundred thousand blobs.
+ *
+ * @returns the document without its packs
+ */
+export function readIndexFile(
+  objects: RepositoryObjects,
+  id: string,
+  take: (part: JsonPart) => void,
+): Promise<JsonObject> {
+  return objects.longDocument(`index/${id}`, new JsonLists(['packs', 'packs_to_delete'], 'blobs'), take);
+}
+
+/**
+ * Reads all of an index file. The event loop has its turn meanwhile; all that the file says is held.
+ *
+ * @throws RepositoryCorrupt, ObjectStorageError
+ */
+export async function readWholeIndexFile(objects: RepositoryObjects, id: string): Promise<IndexFile> {
+  const file: IndexFile = { packs: [], packs_to_delete: [] };
+  // Of the next pack, where they come before it.
+  let ahead: unknown[] = [];
+  const take = (list: string, elements: unknown[]): void => {
+    for (const element of elements) {
+      const pack = asObject(element, 'pack');
+      file[list as keyof IndexFile].push({ ...pack, blobs: ahead.concat(asList(pack['blobs'], 'blobs')) });
+      ahead = [];
+    }
+  };
+  const rest = await readIndexFile(objects, id, (part) => {
+    if ('within' in part) ahead = ahead.concat(part.elements);
+    else take(part.list, part.elements);
+  });
+  objects.read(`index/${id}`, () => {
+    for (const list of Object.keys(file)) take(list, asList(rest[list], list));
+  });
+  return file;
 }
 
 export function parseIndexedPack(value: unknown): IndexedPack {
@@ -49,7 +86,7 @@ export async function writeIndexFile(
   store: WritableStore,
   file: Partial<IndexFile>,
 ): Promise<void> {
-  const compressed = zstdCompressSync(Buffer.from(JSON.stringify({ packs: [], ...file })));
+  const compressed = await promisify(zstdCompress)(Buffer.from(JSON.stringify({ packs: [], ...file })));
   const sealed = objects.key.seal(Buffer.concat([Buffer.of(2), compressed]));
   await store.put(`${objects.prefix}index/${createHash('sha256').update(sealed).digest('hex')}`, sealed);
 }

@@ -3,6 +3,7 @@ import { ObjectNotFound } from '@buckets/object-storage';
 import { BlobIndex } from './blob-index.js';
 import type { BlobLocation } from './blob-index.js';
 import { inParallel } from './in-parallel.js';
+import { readIndexFile } from './index-file.js';
 import type { BlobLocator } from './pack-reader.js';
 import type { RepositoryObjects } from './repository-objects.js';
 
@@ -29,6 +30,11 @@ export class LoadedIndex implements BlobLocator {
     return this.#blobs?.find(id);
   }
 
+  /** Where the blob lies as far as the index was read. */
+  known(id: string): BlobLocation | undefined {
+    return this.#blobs?.find(id);
+  }
+
   /** Reads what is new in `index/`. Callers at the same time share one reading. */
   async refresh(): Promise<void> {
     this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
@@ -52,9 +58,10 @@ export class LoadedIndex implements BlobLocator {
   async #read(ids: Set<string>, isGrown: boolean): Promise<void> {
     const blobs = (isGrown && this.#blobs) || new BlobIndex(MAX_BLOBS);
     const missing = [...ids].filter((id) => !isGrown || !this.#loaded.has(id));
-    await inParallel(missing, AT_ONCE, (id) =>
-      this.objects.document(`index/${id}`, (document) => blobs.add(id, document)),
-    );
+    await inParallel(missing, AT_ONCE, async (id) => {
+      // What it supersedes may stand at its end, and has to be known before: then once more.
+      while (blobs.add(id, await readIndexFile(this.objects, id, blobs.packsOf(id))));
+    });
     this.#blobs = blobs;
     this.#loaded = ids;
   }

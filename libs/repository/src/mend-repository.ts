@@ -1,7 +1,7 @@
 import { ObjectNotFound, ObjectTooLarge } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
 
-import { parseIndexedPack, parseIndexFile, writeIndexFile } from './index-file.js';
+import { parseIndexedPack, readWholeIndexFile, writeIndexFile } from './index-file.js';
 import type { IndexBlob, IndexedPack, IndexFile } from './index-file.js';
 import { LENGTH_BYTES, packHeader, packSize } from './pack-format.js';
 import { RepositoryCorrupt } from './repository-error.js';
@@ -81,7 +81,7 @@ async function withdraw(
   damaged: ReadonlyMap<string, DamagedObject['damage']>,
   goOn: () => void,
 ): Promise<void> {
-  const file = await readIndexFile(objects, indexId);
+  const file = await indexFileOf(objects, indexId);
   if (file === undefined) return;
   const isDamaged = (pack: unknown): boolean => damaged.has(parseIndexedPack(pack).id);
   const lost = file.packs.filter(isDamaged).map(parseIndexedPack);
@@ -98,9 +98,9 @@ async function withdraw(
   await store.delete(`${objects.prefix}index/${indexId}`);
 }
 
-async function readIndexFile(objects: RepositoryObjects, indexId: string): Promise<IndexFile | undefined> {
+async function indexFileOf(objects: RepositoryObjects, indexId: string): Promise<IndexFile | undefined> {
   try {
-    return await objects.document(`index/${indexId}`, parseIndexFile);
+    return await readWholeIndexFile(objects, indexId);
   } catch (error) {
     // One that cannot be read was put aside, or will be by the next mending.
     if (error instanceof ObjectNotFound || error instanceof RepositoryCorrupt) return undefined;

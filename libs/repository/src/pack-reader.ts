@@ -4,7 +4,7 @@ import type { BlobLocation } from './blob-index.js';
 import { BoundedCache } from './bounded-cache.js';
 import { isId } from './json-fields.js';
 import { RepositoryCorrupt } from './repository-error.js';
-import { checkLocation, packName } from './repository-objects.js';
+import { checkLocation, isSmall, packName } from './repository-objects.js';
 import type { RepositoryObjects } from './repository-objects.js';
 
 /**
@@ -18,6 +18,8 @@ const CACHE_BYTES = 8 * 1024 * 1024;
 /** An index, or what is as good. */
 export interface BlobLocator {
   find(id: string): Promise<BlobLocation | undefined>;
+  /** The same as far as it was read. */
+  known(id: string): BlobLocation | undefined;
   /** Learns of what others have changed. */
   refresh(): Promise<void>;
 }
@@ -31,41 +33,64 @@ export class PackReader {
     readonly index: BlobLocator,
   ) {}
 
-  async locate(id: string): Promise<BlobLocation> {
+  async locate(id: string, kind: 'data' | 'tree' = 'data'): Promise<BlobLocation> {
     const location = isId(id) ? await this.index.find(id) : undefined;
     if (!location) throw new RepositoryCorrupt(`blob ${id}`, 'no index file knows it');
-    checkLocation(id, location);
+    checkLocation(id, location, kind);
+    return location;
+  }
+
+  /** The same of a blob of data that was read of before; undefined where that takes a look at the repository. */
+  known(id: string): BlobLocation | undefined {
+    const location = this.index.known(id);
+    if (location) checkLocation(id, location);
     return location;
   }
 
   async dataBlob(id: string, signal?: AbortSignal): Promise<Buffer> {
-    return this.#read(id, ({ pack, offset, length }) => this.objects.packBytes(pack, offset, length, signal));
+    const found = await this.#read(id, 'data', (at) => this.objects.packBytes(at.pack, at.offset, at.length, signal));
+    return this.objects.blob(id, found.location, found.sealed);
   }
 
-  async treeBlob(id: string): Promise<Buffer> {
-    return this.#read(id, async ({ pack, offset, length }) => {
-      const first = Math.floor(offset / SEGMENT);
-      const count = Math.floor((offset + length - 1) / SEGMENT) - first + 1;
-      if (count > MAX_SEGMENTS) return this.objects.packBytes(pack, offset, length);
-      const segments = await Promise.all(
-        Array.from({ length: count }, (_, index) => this.#segment(pack, first + index)),
-      );
-      const start = offset - first * SEGMENT;
-      return (count === 1 ? segments[0]! : Buffer.concat(segments)).subarray(start, start + length);
-    });
+  /** Whether a tree is read as a whole. */
+  async isSmallTree(id: string): Promise<boolean> {
+    return isSmall(await this.locate(id, 'tree'));
+  }
+
+  async smallTree(id: string): Promise<Buffer> {
+    const { location, sealed } = await this.#read(id, 'tree', (at) => this.#sealedTree(at));
+    return this.objects.blob(id, location, sealed);
+  }
+
+  async *largeTree(id: string): AsyncGenerator<Buffer, void, undefined> {
+    const { location, sealed } = await this.#read(id, 'tree', (at) => this.#sealedTree(at));
+    yield* this.objects.blobInPieces(id, location, sealed);
+  }
+
+  async #sealedTree({ pack, offset, length }: BlobLocation): Promise<Buffer> {
+    const first = Math.floor(offset / SEGMENT);
+    const count = Math.floor((offset + length - 1) / SEGMENT) - first + 1;
+    if (count > MAX_SEGMENTS) return this.objects.packBytes(pack, offset, length);
+    const segments = await Promise.all(Array.from({ length: count }, (_, index) => this.#segment(pack, first + index)));
+    const start = offset - first * SEGMENT;
+    return (count === 1 ? segments[0]! : Buffer.concat(segments)).subarray(start, start + length);
   }
 
   /** A prune may have moved the blob since the index was read: then it is looked for once more. */
-  async #read(id: string, bytesAt: (location: BlobLocation) => Promise<Buffer>): Promise<Buffer> {
-    let location = await this.locate(id);
+  async #read(
+    id: string,
+    kind: 'data' | 'tree',
+    bytesAt: (location: BlobLocation) => Promise<Buffer>,
+  ): Promise<{ location: BlobLocation; sealed: Buffer }> {
+    let location = await this.locate(id, kind);
     for (let attempt = 1; ; attempt++) {
       try {
-        return this.objects.blob(id, location, await bytesAt(location));
+        return { location, sealed: await bytesAt(location) };
       } catch (error) {
         if (!(error instanceof ObjectNotFound)) throw error;
         await this.index.refresh();
         const { pack } = location;
-        location = await this.locate(id);
+        location = await this.locate(id, kind);
         if (location.pack === pack || attempt === 2) throw new RepositoryCorrupt(packName(pack), 'it is missing');
       }
     }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { poly1305 as reference } from '@noble/ciphers/_poly1305.js';
 import fc from 'fast-check';
 
-import { poly1305 } from './poly1305.js';
+import { Poly1305, poly1305 } from './poly1305.js';
 
 describe('poly1305', () => {
   it('gives the tag of RFC 8439, section 2.5.2', () => {
@@ -27,6 +27,25 @@ describe('poly1305', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  it('gives the same for a message in pieces of whole blocks', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.array(fc.nat(20)), (message, blocks) => {
+        const key = new Uint8Array(32).fill(7);
+        const authenticator = new Poly1305(key.subarray(0, 16));
+        let at = 0;
+        for (const count of blocks) {
+          const end = Math.min(at + count * 16, message.length - (message.length % 16));
+          authenticator.update(message.subarray(at, end));
+          at = end;
+        }
+        const tag = authenticator.update(message.subarray(at)).tag(key.subarray(16));
+        expect(tag.equals(reference(message, key))).toBe(true);
+      }),
+    );
+    const ended = new Poly1305(new Uint8Array(16)).update(new Uint8Array(17));
+    expect(() => ended.update(new Uint8Array(16))).toThrow(RangeError);
   });
 
   it('reads a message wherever it lies in memory', () => {

@@ -35,6 +35,19 @@ describe('opening', () => {
     }
   });
 
+  it('in pieces gives the same, as often as it is asked for', async () => {
+    const key = new RepositoryKey(createRepositoryKey());
+    for (const length of [0, 1, 65_536, 2_000_003]) {
+      const plain = randomBytes(length);
+      const sealed = key.seal(plain);
+      const open = await key.openInPieces(sealed);
+      for (let time = 0; time < 2; time++) expect(Buffer.concat([...open!()]).equals(plain)).toBe(true);
+      sealed[length] = sealed[length]! ^ 1;
+      expect(await key.openInPieces(sealed)).toBeUndefined();
+    }
+    expect(await key.openInPieces(randomBytes(31))).toBeUndefined();
+  });
+
   it('gives nothing for what is too short, or not sealed with this key', () => {
     const key = new RepositoryKey(createRepositoryKey());
     for (const length of [0, 15, 16, 31, 32, 33, 500]) expect(key.open(randomBytes(length))).toBeUndefined();

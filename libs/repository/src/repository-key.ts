@@ -1,10 +1,15 @@
 import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { poly1305 } from './poly1305.js';
+import { Poly1305, poly1305 } from './poly1305.js';
 import { RepositoryKeyMismatch } from './repository-error.js';
+import { PIECE_BYTES } from './turns.js';
 
 /** Bytes that encryption adds to each object: a nonce of 16 in front, a tag of 16 behind. */
 export const SEAL_BYTES = 32;
+
+/** Bytes that are authenticated in one go: a millisecond or two. */
+const TAGGED_BYTES = 8 * PIECE_BYTES;
 
 /** A fresh master key as restic's JSON, which is what rustic takes as `RUSTIC_KEY_FILE`. It is a secret: keep it wrapped. */
 export function createRepositoryKey(): string {
@@ -46,6 +51,27 @@ export class RepositoryKey {
     return createDecipheriv('aes-256-ctr', this.#encrypt, nonce).update(ciphertext);
   }
 
+  /**
+   * The same for what is large: the event loop has its turns. Once the tag has been found to fit, each call of the result
+   * decrypts all of it, piece by piece.
+   */
+  async openInPieces(sealed: Uint8Array): Promise<(() => Generator<Buffer>) | undefined> {
+    if (sealed.length < SEAL_BYTES) return undefined;
+    const nonce = sealed.subarray(0, 16);
+    const ciphertext = sealed.subarray(16, sealed.length - 16);
+    const authenticator = new Poly1305(this.#r);
+    for (const piece of piecesOf(ciphertext, TAGGED_BYTES)) {
+      authenticator.update(piece);
+      await nextTurn();
+    }
+    if (!timingSafeEqual(authenticator.tag(this.#aes(nonce)), sealed.subarray(sealed.length - 16))) return undefined;
+    const key = this.#encrypt;
+    return function* () {
+      const decipher = createDecipheriv('aes-256-ctr', key, nonce);
+      for (const piece of piecesOf(ciphertext, PIECE_BYTES)) yield decipher.update(piece);
+    };
+  }
+
   /** What `open` opens, under a nonce of its own. */
   seal(plain: Uint8Array): Buffer {
     const nonce = randomBytes(16);
@@ -56,6 +82,11 @@ export class RepositoryKey {
   #aes(block: Uint8Array): Buffer {
     return createCipheriv('aes-128-ecb', this.#k, null).setAutoPadding(false).update(block);
   }
+}
+
+/** Of so many bytes each, but for the last. */
+export function* piecesOf(bytes: Uint8Array, length: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
 }
 
 interface MasterKey {

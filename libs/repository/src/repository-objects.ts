@@ -1,26 +1,44 @@
 import { ObjectRangeInvalid, ObjectTooLarge } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
-import { zstdDecompressSync } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createZstdDecompress, zstdDecompressSync } from 'node:zlib';
 
 import type { BlobLocation } from './blob-index.js';
 import { isId, Malformed, parseJson } from './json-fields.js';
+import type { JsonObject } from './json-fields.js';
+import type { JsonLists, JsonPart } from './json-lists.js';
 import { RepositoryCorrupt } from './repository-error.js';
-import { SEAL_BYTES } from './repository-key.js';
+import { piecesOf, SEAL_BYTES } from './repository-key.js';
 import type { RepositoryKey } from './repository-key.js';
 import type { RepositoryStore } from './repository-store.js';
+import { PIECE_BYTES, Turns } from './turns.js';
 
 const MIB = 1024 * 1024;
+
+/** Up to this size, a blob is taken apart in one go: a few milliseconds. */
+const SMALL_BYTES = 2 * PIECE_BYTES;
+/** What is read of a pack with one request. */
+const PART_BYTES = 4 * MIB;
+/** Bytes that are hashed in one go. */
+const HASHED_BYTES = 8 * PIECE_BYTES;
 
 /** Past these sizes an object is refused instead of filling the memory. */
 export const LIMITS = {
   storedDocument: 64 * MIB,
   document: 256 * MIB,
-  /** rustic and restic cut files into blobs of at most 8 MiB; a tree is as large as its folder. */
+  /**
+   * As stored, and a blob of data as it is in its file: rustic and restic cut files into blobs of at most 8 MiB. The tree of a
+   * folder is held as it is stored, and read in pieces: unpacked it may have the 4 GiB that an index can tell.
+   */
   blob: 256 * MIB,
 };
 
 /** The objects of one repository, decrypted and proven: what comes out is what was written under that name, or an error. */
 export class RepositoryObjects {
+  /** Of all that read this repository. */
+  readonly turns = new Turns();
+
   constructor(
     readonly store: RepositoryStore,
     /** Empty, or ends in `/`. */
@@ -48,14 +66,36 @@ export class RepositoryObjects {
    *
    * @throws RepositoryCorrupt; ObjectNotFound when there is none; other ObjectStorageErrors
    */
-  async document<T>(name: `${'snapshots' | 'index'}/${string}`, parse: (document: unknown) => T): Promise<T> {
+  async document<T>(name: `snapshots/${string}`, parse: (document: unknown) => T): Promise<T> {
     const stored = await this.stored(name);
-    if (sha256(stored) !== name.slice(name.indexOf('/') + 1)) {
-      throw new RepositoryCorrupt(name, 'its bytes are not those that its name stands for');
-    }
+    if (sha256(stored) !== name.slice(name.indexOf('/') + 1)) throw otherBytes(name);
     const plain = this.key.open(stored);
-    if (!plain) throw new RepositoryCorrupt(name, 'it was sealed with another key than the config');
+    if (!plain) throw otherKey(name);
     return this.read(name, () => parse(parseJson(unpacked(plain))));
+  }
+
+  /**
+   * The same for a document with long lists, part by part as they come in.
+   *
+   * @returns the document without those lists
+   */
+  async longDocument(name: `index/${string}`, lists: JsonLists, take: (part: JsonPart) => void): Promise<JsonObject> {
+    const stored = await this.stored(name);
+    const hash = createHash('sha256');
+    for (const piece of piecesOf(stored, HASHED_BYTES)) {
+      hash.update(piece);
+      await nextTurn();
+    }
+    if (hash.digest('hex') !== name.slice(name.indexOf('/') + 1)) throw otherBytes(name);
+    const open = await this.key.openInPieces(stored);
+    if (!open) throw otherKey(name);
+    return this.reading(name, async () => {
+      for await (const piece of unpackedPieces(open())) {
+        for (const part of lists.push(piece)) take(part);
+        await this.turns.after(piece.length);
+      }
+      return lists.end();
+    });
   }
 
   async stored(name: string): Promise<Buffer> {
@@ -69,6 +109,18 @@ export class RepositoryObjects {
 
   /** Bytes of a pack. Fewer than asked for when the pack ends before. */
   async packBytes(pack: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+    if (length <= PART_BYTES) return this.#partOf(pack, offset, length, signal);
+    const bytes = Buffer.allocUnsafeSlow(length);
+    for (let at = 0; at < length; at += PART_BYTES) {
+      const wanted = Math.min(PART_BYTES, length - at);
+      const part = await this.#partOf(pack, offset + at, wanted, signal);
+      part.copy(bytes, at);
+      if (part.length < wanted) return bytes.subarray(0, at + part.length);
+    }
+    return bytes;
+  }
+
+  async #partOf(pack: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
     const name = packName(pack);
     try {
       return await this.store.get(this.prefix + name, { range: { offset, length }, maxBytes: length, signal });
@@ -79,18 +131,87 @@ export class RepositoryObjects {
   }
 
   /** The plain bytes of a blob, given its bytes in the pack. */
-  blob(id: string, location: BlobLocation, sealed: Uint8Array): Buffer {
-    const name = `blob ${id} in ${packName(location.pack)}`;
-    if (sealed.length !== location.length) throw new RepositoryCorrupt(name, 'the pack is cut short');
+  async blob(id: string, location: BlobLocation, sealed: Uint8Array): Promise<Buffer> {
+    if (isSmall(location)) {
+      await this.turns.after(plainLength(location) / 4);
+      return this.#blobAtOnce(id, location, sealed);
+    }
+    const pieces: Buffer[] = [];
+    for await (const piece of this.#piecesOf(id, location, await this.#opened(id, location, sealed))) {
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  /**
+   * The same for a blob of any size, in pieces. All of it is proven before the first piece is given out, which means that it is
+   * unpacked twice: so no more of it is held than is stored.
+   */
+  async *blobInPieces(id: string, location: BlobLocation, sealed: Uint8Array): AsyncGenerator<Buffer> {
+    const open = await this.#opened(id, location, sealed);
+    for await (const _ of this.#piecesOf(id, location, open));
+    yield* this.#piecesOf(id, location, open);
+  }
+
+  /**
+   * Proves that these are the bytes of a blob, of any size, and holds none of them.
+   *
+   * @throws RepositoryCorrupt when they are not
+   */
+  async proveBlob(id: string, location: BlobLocation, sealed: Uint8Array): Promise<void> {
+    if (isSmall(location)) {
+      await this.turns.after(plainLength(location) / 4);
+      this.#blobAtOnce(id, location, sealed);
+      return;
+    }
+    for await (const _ of this.#piecesOf(id, location, await this.#opened(id, location, sealed)));
+  }
+
+  #blobAtOnce(id: string, location: BlobLocation, sealed: Uint8Array): Buffer {
+    const name = nameOf(id, location);
+    mustBeWhole(name, location, sealed);
     const opened = this.key.open(sealed);
-    if (!opened) throw new RepositoryCorrupt(name, 'its authentication tag does not fit');
+    if (!opened) throw otherTag(name);
     const { uncompressedLength } = location;
     const plain =
-      uncompressedLength === undefined
-        ? opened
-        : this.read(name, () => decompressed(opened, Math.min(uncompressedLength, LIMITS.blob)));
-    if (sha256(plain) !== id) throw new RepositoryCorrupt(name, 'its bytes are not those that its id stands for');
+      uncompressedLength === undefined ? opened : this.read(name, () => decompressed(opened, uncompressedLength));
+    if (sha256(plain) !== id) throw otherContent(name);
     return plain;
+  }
+
+  async #opened(id: string, location: BlobLocation, sealed: Uint8Array): Promise<() => Iterable<Buffer>> {
+    const name = nameOf(id, location);
+    mustBeWhole(name, location, sealed);
+    const open = await this.key.openInPieces(sealed);
+    if (!open) throw otherTag(name);
+    return open;
+  }
+
+  /** Ends with an error if these were not its bytes. */
+  async *#piecesOf(id: string, location: BlobLocation, open: () => Iterable<Buffer>): AsyncGenerator<Buffer> {
+    const name = nameOf(id, location);
+    const { uncompressedLength } = location;
+    const pieces = uncompressedLength === undefined ? open() : decompressedPieces(open(), uncompressedLength);
+    const hash = createHash('sha256');
+    try {
+      for await (const piece of pieces) {
+        hash.update(piece);
+        yield piece;
+        await this.turns.after(piece.length / 4);
+      }
+    } catch (error) {
+      throw error instanceof Malformed ? new RepositoryCorrupt(name, error.message) : error;
+    }
+    if (hash.digest('hex') !== id) throw otherContent(name);
+  }
+
+  /** As `read`. */
+  async reading<T>(name: string, parse: () => Promise<T>): Promise<T> {
+    try {
+      return await parse();
+    } catch (error) {
+      throw error instanceof Malformed ? new RepositoryCorrupt(name, error.message) : error;
+    }
   }
 
   /** Runs a parser, and says which object it was when that finds something wrong. */
@@ -103,14 +224,44 @@ export class RepositoryObjects {
   }
 }
 
+function nameOf(id: string, { pack }: BlobLocation): string {
+  return `blob ${id} in ${packName(pack)}`;
+}
+
+function mustBeWhole(name: string, location: BlobLocation, sealed: Uint8Array): void {
+  if (sealed.length !== location.length) throw new RepositoryCorrupt(name, 'the pack is cut short');
+}
+
+function otherBytes(name: string): RepositoryCorrupt {
+  return new RepositoryCorrupt(name, 'its bytes are not those that its name stands for');
+}
+
+function otherKey(name: string): RepositoryCorrupt {
+  return new RepositoryCorrupt(name, 'it was sealed with another key than the config');
+}
+
+function otherTag(name: string): RepositoryCorrupt {
+  return new RepositoryCorrupt(name, 'its authentication tag does not fit');
+}
+
+function otherContent(name: string): RepositoryCorrupt {
+  return new RepositoryCorrupt(name, 'its bytes are not those that its id stands for');
+}
+
+/** Whether a blob is taken apart in one go. */
+export function isSmall(location: BlobLocation): boolean {
+  return Math.max(location.length, plainLength(location)) <= SMALL_BYTES;
+}
+
 export function packName(pack: string): string {
   return `data/${pack.slice(0, 2)}/${pack}`;
 }
 
-/** @throws RepositoryCorrupt when a location cannot be one of a blob */
-export function checkLocation(id: string, { pack, length, uncompressedLength = 0 }: BlobLocation): void {
-  if (length < SEAL_BYTES || Math.max(length, uncompressedLength) > LIMITS.blob) {
-    throw new RepositoryCorrupt(`blob ${id} in ${packName(pack)}`, `the index gives it ${length} bytes`);
+/** @throws RepositoryCorrupt when a location cannot be one of a blob of data, or of any blob */
+export function checkLocation(id: string, location: BlobLocation, kind: 'data' | 'tree' = 'data'): void {
+  const held = kind === 'tree' ? location.length : Math.max(location.length, plainLength(location));
+  if (location.length < SEAL_BYTES || held > LIMITS.blob) {
+    throw new RepositoryCorrupt(nameOf(id, location), `the index gives it ${held} bytes`);
   }
 }
 
@@ -126,11 +277,43 @@ export function unpacked(plain: Buffer): Buffer {
   return decompressed(plain.subarray(1), LIMITS.document);
 }
 
+/** The same in pieces. */
+async function* unpackedPieces(plain: Iterator<Buffer>): AsyncGenerator<Buffer> {
+  const first = plain.next();
+  const bytes = first.done === true ? Buffer.alloc(0) : first.value;
+  const isPlain = bytes[0] === 0x7b || bytes[0] === 0x5b;
+  if (!isPlain && bytes[0] !== 2) throw new Malformed('it has an unknown encoding');
+  const all = function* () {
+    yield isPlain ? bytes : bytes.subarray(1);
+    for (let next = plain.next(); next.done !== true; next = plain.next()) yield next.value;
+  };
+  yield* isPlain ? all() : decompressedPieces(all(), LIMITS.document);
+}
+
+async function* decompressedPieces(compressed: Iterable<Buffer>, maxLength: number): AsyncGenerator<Buffer> {
+  const pieces = Readable.from(compressed).pipe(createZstdDecompress({ chunkSize: PIECE_BYTES }));
+  let length = 0;
+  try {
+    for await (const piece of pieces as AsyncIterable<Buffer>) {
+      length += piece.length;
+      if (length > maxLength) throw new Malformed(`it has more than ${maxLength} bytes`);
+      yield piece;
+    }
+  } catch (error) {
+    if (error instanceof Malformed) throw error;
+    throw notZstd(error);
+  }
+}
+
+function notZstd(error: unknown): Malformed {
+  return new Malformed(`it cannot be decompressed (${(error as NodeJS.ErrnoException).code ?? 'zstd'})`);
+}
+
 function decompressed(bytes: Buffer, maxOutputLength: number): Buffer {
   try {
     return zstdDecompressSync(bytes, { maxOutputLength });
   } catch (error) {
-    throw new Malformed(`it cannot be decompressed (${(error as NodeJS.ErrnoException).code ?? 'zstd'})`);
+    throw notZstd(error);
   }
 }
 

@@ -114,9 +114,15 @@ describe('a snapshot that rustic made', () => {
     expect(await seen(repository, snapshot)).toEqual(expected(described));
   });
 
-  it('is walked folders first, in the order of the names', async () => {
+  it('is walked folders first, what is in a folder at once and in the order of the names', async () => {
     const walked = [...(await entriesOf(repository, snapshot)).keys()];
-    expect(walked).toEqual([...described.keys()].filter((path) => path !== ''));
+    const folders = Map.groupBy(walked, (path) => path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+    expect(walked).toEqual([...folders.values()].flat());
+    for (const [folder, paths] of folders) {
+      expect(paths).toEqual(paths.toSorted());
+      expect(walked.indexOf(folder)).toBeLessThan(walked.indexOf(paths[0]!));
+    }
+    expect(walked.toSorted()).toEqual([...described.keys()].filter((path) => path !== '').toSorted());
   });
 
   it('has the whole st_mode of each kind of entry', async () => {
@@ -209,8 +215,9 @@ describe('the content of a file', () => {
 
   it('is there blob by blob', async () => {
     const { content } = await repository.entry(snapshot, 'media/recording-0.raw');
-    expect(sha256(await repository.blob(content[1]!))).toBe(content[1]);
-    for (const id of ['0'.repeat(64), 'no id', `../${content[1]}`]) {
+    const { id: second } = content[1]!;
+    expect(sha256(await repository.blob(second))).toBe(second);
+    for (const id of ['0'.repeat(64), 'no id', `../${second}`]) {
       await expect(repository.blob(id)).rejects.toMatchObject({ code: 'repository-corrupt' });
     }
   });
@@ -246,7 +253,7 @@ describe('a repository that stays open while others write', () => {
     expect((await repository.snapshots()).map(({ id }) => id)).toEqual([snapshot.id]);
     expect((await bytesOf(repository, await repository.entry(snapshot, path))).equals(content)).toBe(true);
     const anew = await openRepository({ store: new FolderStore(made.folder), masterKey: made.masterKey });
-    await expect(anew.tree(second!.tree)).rejects.toMatchObject({ code: 'repository-corrupt' });
+    await expect(anew.tree(second!.tree).next()).rejects.toMatchObject({ code: 'repository-corrupt' });
   });
 });
 
@@ -327,10 +334,10 @@ describe('opening', () => {
       const [snapshot] = await opened.snapshots();
       const entries = await seen(opened, snapshot!);
       const original = expected(await describeTree(source));
-      expect([...entries.keys()]).toEqual([...original.keys()]);
+      expect([...entries.keys()].toSorted()).toEqual([...original.keys()].toSorted());
       // restic 0.14 loses the bytes of some link targets, attributes of links, and link counts of FIFOs.
       const plain = (from: Map<string, object>) =>
-        [...from].filter(([, entry]) => ['file', 'dir'].includes((entry as { type: string }).type));
+        new Map([...from].filter(([, entry]) => ['file', 'dir'].includes((entry as { type: string }).type)));
       expect(plain(entries)).toEqual(plain(original));
     },
   );

@@ -1,7 +1,7 @@
 import { ObjectNotFound } from '@buckets/object-storage';
 
 import { BoundedCache } from './bounded-cache.js';
-import { contentLength, readContent } from './file-content.js';
+import { contentLength, filledLength, readContent, ZeroBlobs } from './file-content.js';
 import type { ContentOptions } from './file-content.js';
 import { inParallel } from './in-parallel.js';
 import { isId } from './json-fields.js';
@@ -15,10 +15,11 @@ import { RepositoryObjects } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
 import { newestFirst, parseSnapshot } from './snapshot.js';
 import type { Snapshot } from './snapshot.js';
-import { parseTree } from './tree-entry.js';
 import type { TreeEntry } from './tree-entry.js';
 import { namesOf } from './tree-path.js';
 import type { TreePath } from './tree-path.js';
+import { TreeReader } from './tree-reader.js';
+import type { TreeCache } from './tree-reader.js';
 import { subtreeOf, walkTree } from './walk-tree.js';
 import type { WalkedEntry } from './walk-tree.js';
 
@@ -35,9 +36,6 @@ export interface OpenRepositoryOptions {
   /** Shared between repositories, when there are many. Default: 32 MiB of its own. */
   treeCache?: TreeCache;
 }
-
-/** Trees that were read, bounded in bytes. Its keys carry the repository, so that one never answers for another. */
-export type TreeCache = BoundedCache<readonly TreeEntry[]>;
 
 /**
  * Opens a repository in restic's format (version 1 or 2, as rustic and restic write it) for reading; one request.
@@ -62,7 +60,8 @@ export function createTreeCache(maxBytes: number = TREE_CACHE_BYTES): TreeCache 
 export class Repository {
   readonly #objects: RepositoryObjects;
   readonly #reader: PackReader;
-  readonly #trees: TreeCache;
+  readonly #trees: TreeReader;
+  readonly #zeros = new ZeroBlobs();
   readonly #snapshots = new BoundedCache<Snapshot>(SNAPSHOT_CACHE_BYTES);
 
   /** Use `openRepository`. */
@@ -73,7 +72,7 @@ export class Repository {
   ) {
     this.#objects = objects;
     this.#reader = new PackReader(objects, new LoadedIndex(objects));
-    this.#trees = trees;
+    this.#trees = new TreeReader(this.#reader, trees, `${objects.prefix}:${config.id}`);
   }
 
   /** All snapshots, the newest first. One that is removed meanwhile is left out; a damaged one fails the whole. */
@@ -114,13 +113,20 @@ export class Repository {
     return this.#readSnapshot(id);
   }
 
-  /** The entries of one folder, by the id of its tree. They are shared with other callers: do not change them. */
-  async tree(id: string): Promise<readonly TreeEntry[]> {
-    return this.#trees.get(`${this.#objects.prefix}:${this.config.id}:${id}`, async () => {
-      const json = await this.#reader.treeBlob(id);
-      const value = this.#objects.read(`tree ${id}`, () => parseTree(json));
-      return { value, bytes: json.length * PARSED_TO_JSON };
-    });
+  /**
+   * The entries of one folder, by the id of its tree, in portions: as many as 128 KiB of JSON tell, some hundreds as a rule.
+   * The event loop has its turn between them. They are shared with other callers: do not change them. Of a folder of any size no
+   * more is held than its tree takes as it is stored, and a portion.
+   *
+   * @throws RepositoryCorrupt, and that also after portions that were as they should be; ObjectStorageError
+   */
+  tree(id: string): AsyncGenerator<readonly TreeEntry[], void, undefined> {
+    return this.#trees.entries(id);
+  }
+
+  /** Begins to read a folder that is asked for soon. */
+  treeAhead(id: string): void {
+    this.#trees.ahead(id);
   }
 
   /**
@@ -133,8 +139,7 @@ export class Repository {
     let tree: string | undefined = treeOf(of);
     let entry: TreeEntry | undefined;
     for (const name of names) {
-      const entries: readonly TreeEntry[] = tree === undefined ? [] : await this.tree(tree);
-      entry = entries.find((candidate) => candidate.name.equals(name));
+      entry = tree === undefined ? undefined : await this.#named(tree, name);
       tree = entry?.type === 'dir' ? subtreeOf(entry) : undefined;
     }
     if (!entry) throw new PathNotFound(Buffer.from(path));
@@ -143,7 +148,7 @@ export class Repository {
 
   /**
    * All entries of a snapshot or tree, or from a path on: the entry there and all below it. Folders come before what is in
-   * them, names in the order of their bytes.
+   * them, what is in a folder comes at once, in the order of the names' bytes.
    */
   async *walk(
     of: Snapshot | string,
@@ -158,7 +163,7 @@ export class Repository {
       if (entry.type !== 'dir') return;
       tree = subtreeOf(entry);
     }
-    yield* walkTree((id) => this.tree(id), tree, base, signal);
+    yield* walkTree(this, tree, base, signal);
   }
 
   /** The bytes of a blob by its id. */
@@ -177,6 +182,19 @@ export class Repository {
     return contentLength(this.#reader, entry.content);
   }
 
+  /** Bytes of them that a restore writes: holes come back as holes. It may be somewhat less. */
+  async filledLength(entry: TreeEntry): Promise<number> {
+    return filledLength(this.#reader, entry.content, this.#zeros);
+  }
+
+  async #named(tree: string, name: Buffer): Promise<TreeEntry | undefined> {
+    for await (const entries of this.tree(tree)) {
+      const found = entries.find((candidate) => candidate.name.equals(name));
+      if (found) return found;
+    }
+    return undefined;
+  }
+
   async #readSnapshot(id: string): Promise<Snapshot> {
     try {
       return await this.#objects.document(`snapshots/${id}`, (document) => parseSnapshot(id, document));
@@ -185,9 +203,6 @@ export class Repository {
     }
   }
 }
-
-/** Memory of parsed entries for each byte of their JSON. */
-const PARSED_TO_JSON = 3;
 
 function treeOf(of: Snapshot | string): string {
   return typeof of === 'string' ? of : of.tree;

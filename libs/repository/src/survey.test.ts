@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { mendRepository, openRepository, surveyRepository, type DamagedObject, type Survey } from './index.js';
-import { parseIndexedPack, parseIndexFile } from './index-file.js';
+import { parseIndexedPack, readWholeIndexFile } from './index-file.js';
 import { RepositoryKey } from './repository-key.js';
 import { RepositoryObjects } from './repository-objects.js';
 import { RusticRepository } from './testing/rustic-repository.js';
@@ -48,7 +48,7 @@ async function packs(kind: 'data' | 'tree', of?: string): Promise<string[]> {
   const objects = new RepositoryObjects(store, '', new RepositoryKey(repository.masterKey));
   const found: string[] = [];
   for (const id of await objects.ids('index')) {
-    const { packs: named } = await objects.document(`index/${id}`, parseIndexFile);
+    const { packs: named } = await readWholeIndexFile(objects, id);
     for (const pack of named.map(parseIndexedPack)) if (pack.blobs[0]!.type === kind) found.push(pack.id);
   }
   if (of === undefined) return found;
@@ -159,9 +159,9 @@ describe('a data pack', () => {
     const entry = await opened.entry(await opened.snapshot(first), 'only in the first');
     const objects = new RepositoryObjects(store, '', new RepositoryKey(repository.masterKey));
     for (const id of await objects.ids('index')) {
-      const { packs: named } = await objects.document(`index/${id}`, parseIndexFile);
+      const { packs: named } = await readWholeIndexFile(objects, id);
       for (const { id: packId, blobs } of named.map(parseIndexedPack)) {
-        const blob = blobs.find(({ id: blobId }) => blobId === entry.content[0]);
+        const blob = blobs.find(({ id: blobId }) => blobId === entry.content[0]!.id);
         if (blob !== undefined) await flip(pathOf(packId), blob.offset + 30);
       }
     }

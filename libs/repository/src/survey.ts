@@ -4,8 +4,9 @@ import { setImmediate as breathe } from 'node:timers/promises';
 
 import { BlobIndex } from './blob-index.js';
 import type { BlobLocation } from './blob-index.js';
+import { BoundedCache } from './bounded-cache.js';
 import { inParallel } from './in-parallel.js';
-import { parseIndexedPack, parseIndexFile } from './index-file.js';
+import { parseIndexedPack, readWholeIndexFile } from './index-file.js';
 import type { IndexedPack } from './index-file.js';
 import { isId } from './json-fields.js';
 import { MAX_BLOBS } from './loaded-index.js';
@@ -17,8 +18,8 @@ import { RepositoryKey } from './repository-key.js';
 import { RepositoryObjects } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
 import { parseSnapshot } from './snapshot.js';
-import { parseTree } from './tree-entry.js';
 import type { TreeEntry } from './tree-entry.js';
+import { TreeReader } from './tree-reader.js';
 
 /** An object of a repository that is not what was stored. */
 export interface DamagedObject {
@@ -47,6 +48,7 @@ export interface Losses {
 
 const AT_ONCE = 8;
 const KEY_BYTES = 1024 * 1024;
+const TREE_CACHE_BYTES = 8 * 1024 * 1024;
 /** Rounds in which reading trees finds packs that are damaged. Each settles all that were found before. */
 const MAX_ROUNDS = 20;
 
@@ -78,7 +80,7 @@ export class Survey {
   private readonly readable = new Map<string, Set<string>>();
   /** What can be read, as far as is known. */
   private blobs = new BlobIndex(MAX_BLOBS);
-  private packReader: PackReader | undefined;
+  private treeReader: TreeReader | undefined;
 
   /** Use `surveyRepository`. */
   constructor(private readonly options: SurveyOptions) {
@@ -138,13 +140,13 @@ export class Survey {
       if (row < 0 || seen[row] !== 0) continue;
       seen[row] = 1;
       needed.add(this.blobs.find(id)!.pack);
-      for (const { content, subtree } of (await this.tree(id)) ?? []) {
+      await this.isReadable(id, ({ content, subtree }) => {
         if (subtree !== undefined) trees.push(subtree);
-        for (const blob of content) {
+        for (const { id: blob } of content) {
           const location = this.blobs.find(blob);
           if (location !== undefined) needed.add(location.pack);
         }
-      }
+      });
     }
     return needed;
   }
@@ -187,16 +189,23 @@ export class Survey {
       const row = this.blobs.rowOf(id);
       if (row < 0 || verdicts[row] === LOST) return false;
       if (verdicts[row] === WHOLE) return true;
-      const entries = await this.tree(id, suspects);
-      if (entries === undefined) {
+      const subtrees: string[] = [];
+      let lacksNothing = true;
+      const readable = await this.isReadable(
+        id,
+        ({ type, content, subtree }) => {
+          if (subtree !== undefined) subtrees.push(subtree);
+          lacksNothing &&= content.every(({ id: blob }) => this.blobs.rowOf(blob) >= 0);
+          lacksNothing &&= type !== 'dir' || subtree !== undefined;
+        },
+        suspects,
+      );
+      if (!readable) {
         verdicts[row] = LOST;
         return false;
       }
-      path.push({ row, subtrees: entries.flatMap(({ subtree }) => subtree ?? []) });
-      return entries.every(
-        ({ type, content, subtree }) =>
-          content.every((blob) => this.blobs.rowOf(blob) >= 0) && (type !== 'dir' || subtree !== undefined),
-      );
+      path.push({ row, subtrees });
+      return lacksNothing;
     };
     if (!(await enter(tree))) return lose();
     for (let folder = path.at(-1); folder !== undefined; folder = path.at(-1)) {
@@ -211,27 +220,31 @@ export class Survey {
     return true;
   }
 
-  /** The entries of a tree; undefined when it cannot be read, and then its pack is a suspect. */
-  private async tree(id: string, suspects?: Set<string>): Promise<readonly TreeEntry[] | undefined> {
-    const { signal, onSign } = this.options;
-    signal?.throwIfAborted();
-    onSign?.();
-    const location = this.blobs.find(id)!;
+  /** Takes the entries of a tree, and says whether it could be read whole; if not, its pack is a suspect. */
+  private async isReadable(id: string, take: (entry: TreeEntry) => void, suspects?: Set<string>): Promise<boolean> {
+    const { pack } = this.blobs.find(id)!;
     try {
-      const json = await this.reader.treeBlob(id);
-      return this.objects.read(`tree ${id}`, () => parseTree(json));
+      for await (const entries of this.trees.entries(id)) {
+        this.goOn();
+        for (const entry of entries) take(entry);
+      }
+      return true;
     } catch (error) {
       if (!(error instanceof RepositoryCorrupt)) throw error;
-      suspects?.add(location.pack);
-      return undefined;
+      suspects?.add(pack);
+      return false;
     }
   }
 
-  private get reader(): PackReader {
-    return (this.packReader ??= new PackReader(this.objects, {
-      find: (id: string): Promise<BlobLocation | undefined> => Promise.resolve(this.blobs.find(id)),
-      refresh: () => Promise.resolve(),
-    }));
+  private get trees(): TreeReader {
+    const { objects } = this;
+    const known = (id: string): BlobLocation | undefined => this.blobs.find(id);
+    const locator = { known, find: (id: string) => Promise.resolve(known(id)), refresh: () => Promise.resolve() };
+    return (this.treeReader ??= new TreeReader(
+      new PackReader(objects, locator),
+      new BoundedCache(TREE_CACHE_BYTES),
+      objects.prefix,
+    ));
   }
 
   private async lookAtConfig(): Promise<void> {
@@ -311,7 +324,7 @@ export class Survey {
       add(blobs, pack, readable === undefined ? pack.blobs : pack.blobs.filter(({ id }) => readable.has(id)));
     }
     this.blobs = blobs;
-    this.packReader = undefined;
+    this.treeReader = undefined;
   }
 
   /** All packs that the index files name, one file at a time. A file that cannot be read is noted. */
@@ -325,13 +338,11 @@ export class Survey {
 
   private async packsOfFile(indexId: string): Promise<Omit<NamedPack, 'indexId'>[]> {
     try {
-      return await this.objects.document(`index/${indexId}`, (document) => {
-        const { packs, packs_to_delete } = parseIndexFile(document);
-        return [
-          ...packs.map((pack) => ({ ...parseIndexedPack(pack), isFading: false })),
-          ...packs_to_delete.map((pack) => ({ ...parseIndexedPack(pack), isFading: true })),
-        ];
-      });
+      const { packs, packs_to_delete } = await readWholeIndexFile(this.objects, indexId);
+      return this.objects.read(`index/${indexId}`, () => [
+        ...packs.map((pack) => ({ ...parseIndexedPack(pack), isFading: false })),
+        ...packs_to_delete.map((pack) => ({ ...parseIndexedPack(pack), isFading: true })),
+      ]);
     } catch (error) {
       if (error instanceof RepositoryCorrupt) this.note({ kind: 'index', id: indexId, damage: 'altered' });
       else if (error instanceof ObjectNotFound) this.note({ kind: 'index', id: indexId, damage: 'missing' });
@@ -422,7 +433,7 @@ export async function readWholePack(
       await breathe();
     }
     try {
-      objects.blob(blob, location, bytes.subarray(offset, offset + length));
+      await objects.proveBlob(blob, location, bytes.subarray(offset, offset + length));
       readable.add(blob);
     } catch (error) {
       if (!(error instanceof RepositoryCorrupt)) throw error;

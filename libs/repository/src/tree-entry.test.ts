@@ -1,9 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { Malformed } from './json-fields.js';
-import { parseTree } from './tree-entry.js';
+import { TreeParser } from './tree-entry.js';
+import type { TreeEntry } from './tree-entry.js';
 
-const parse = (json: string) => parseTree(Buffer.from(json));
+function parse(pieces: string | Buffer[]): TreeEntry[] {
+  const parser = new TreeParser();
+  const entries = (typeof pieces === 'string' ? [Buffer.from(pieces)] : pieces).flatMap((piece) => parser.push(piece));
+  parser.end();
+  return entries;
+}
 const parseNode = (node: object) => parse(JSON.stringify({ nodes: [{ name: 'n', type: 'file', ...node }] }))[0]!;
 
 describe('a tree', () => {
@@ -36,6 +42,39 @@ describe('a tree', () => {
     expect(() => parseNode({ type: 'symlink' })).toThrow(Malformed);
   });
 
+  it('is read from pieces, wherever it was cut', () => {
+    const nodes = Array.from({ length: 400 }, (_, n) => ({
+      name: `\\xff ö "${n}"`,
+      type: 'file',
+      inode: n,
+      mtime: '2025-11-28T16:36:24.123456789Z',
+      extended_attributes: [{ name: 'user.a', value: Buffer.from('[{"content":["]}').toString('base64') }],
+      // One entry is longer than what is read at once.
+      content: Array.from({ length: n === 77 ? 5_000 : n % 4 }, (_, m) => String((m >> 3) % 10).repeat(64)),
+    }));
+    const json = Buffer.from(JSON.stringify({ nodes }));
+    const whole = parse([json]);
+    expect(whole.map(({ content }) => content.reduce((sum, { times }) => sum + times, 0))).toEqual(
+      nodes.map(({ content }) => content.length),
+    );
+    for (const length of [1, 7, 4096, 70_001]) {
+      const pieces = Array.from({ length: Math.ceil(json.length / length) }, (_, n) =>
+        json.subarray(n * length, (n + 1) * length),
+      );
+      expect(parse(pieces)).toEqual(whole);
+    }
+  });
+
+  it('holds a blob that is repeated once, however often', () => {
+    const [zeros, data] = ['0', 'd'].map((digit) => digit.repeat(64)) as [string, string];
+    const content = [data, ...Array.from({ length: 300_000 }, () => zeros), data, data];
+    expect(parseNode({ content }).content).toEqual([
+      { id: data, times: 1 },
+      { id: zeros, times: 300_000 },
+      { id: data, times: 2 },
+    ]);
+  });
+
   it.each([
     { type: 'door' },
     { type: undefined },
@@ -52,7 +91,16 @@ describe('a tree', () => {
     expect(() => parseNode(node)).toThrow(Malformed);
   });
 
-  it.each(['', '[]', '{"nodes":{}}', '{"nodes":[null]}', '{"nodes":[', '\ufeff{"nodes":[]}'])('is not %j', (json) => {
+  it.each([
+    '',
+    '[]',
+    '{"nodes":{}}',
+    '{"nodes":[null]}',
+    '{"nodes":[',
+    '\ufeff{"nodes":[]}',
+    '{"nodes":[],"nodes":[]}',
+    '{"n\\u006fdes":[{"name":"n","type":"file"}]}',
+  ])('is not %j', (json) => {
     expect(() => parse(json)).toThrow(Malformed);
   });
 });

@@ -1,18 +1,10 @@
 import { unescapeFileName } from './file-name.js';
 import { ENTRY_TYPES, posixMode } from './file-mode.js';
 import type { EntryType } from './file-mode.js';
-import {
-  Malformed,
-  asCount,
-  asId,
-  asList,
-  asObject,
-  asText,
-  optional,
-  parseJson,
-  parseJsonExactly,
-} from './json-fields.js';
+import { Malformed, asCount, asId, asList, asObject, asText, optional, parseJsonExactly } from './json-fields.js';
 import type { JsonObject } from './json-fields.js';
+import { JsonLists } from './json-lists.js';
+import { RepositoryUnsupported } from './repository-error.js';
 import { asTimestamp } from './timestamp.js';
 
 /** One entry of a folder in a snapshot. What the snapshot does not tell is undefined. */
@@ -43,10 +35,16 @@ export interface TreeEntry {
   /** The target's bytes of a symlink. */
   linkTarget: Buffer | undefined;
   extendedAttributes: readonly ExtendedAttribute[];
-  /** Ids of the blobs whose bytes, one after the other, are the file. */
-  content: readonly string[];
+  /** The blobs whose bytes, one after the other, are the file. */
+  content: readonly BlobRun[];
   /** Id of the tree of a folder. */
   subtree: string | undefined;
+}
+
+/** One blob, so many times in a row: a hole in a large file is millions of times the same. */
+export interface BlobRun {
+  id: string;
+  times: number;
 }
 
 export interface ExtendedAttribute {
@@ -55,25 +53,56 @@ export interface ExtendedAttribute {
   value: Buffer;
 }
 
+/** Runs of one file: some 4 TB of data, and holes beside them as large as one likes. */
+const MAX_RUNS = 4_000_000;
+
 /**
- * The entries of a tree blob, in the order in which they were written (by the bytes of their names).
- *
- * @throws Malformed when it is not a tree
+ * The entries of a tree blob, in the order in which they were written (by the bytes of their names), while it comes in. What
+ * is no tree is refused in the end, if not before.
  */
-export function parseTree(json: Uint8Array): TreeEntry[] {
-  const nodes = nodesOf(parseJson(json));
-  return (nodes.some(hasHugeNumber) ? nodesOf(parseJsonExactly(json)) : nodes).map(entryOf);
+export class TreeParser {
+  readonly #lists = new JsonLists([NODES], CONTENT);
+  /** The first runs of the next entry's content. */
+  #ahead: BlobRun[] = [];
+
+  /**
+   * The entries that are complete now.
+   *
+   * @throws Malformed, RepositoryUnsupported
+   */
+  push(json: Buffer): TreeEntry[] {
+    const entries: TreeEntry[] = [];
+    for (const part of this.#lists.push(json)) {
+      if ('within' in part) {
+        addRuns(this.#ahead, part.elements);
+        continue;
+      }
+      const { elements } = part;
+      const nodes = elements.some(hasHugeNumber) ? asList(parseJsonExactly(part.json), NODES) : elements;
+      for (const node of nodes) {
+        entries.push(entryOf(asObject(node, 'node'), this.#ahead));
+        this.#ahead = [];
+      }
+    }
+    return entries;
+  }
+
+  /** @throws Malformed when that was not all of a tree */
+  end(): void {
+    const { [NODES]: nodes } = this.#lists.end();
+    if (asList(nodes, NODES).length > 0) throw new Malformed(`"${NODES}" is written in another way`);
+  }
 }
 
-function nodesOf(tree: unknown): JsonObject[] {
-  return asList(asObject(tree, 'tree')['nodes'], 'nodes').map((node) => asObject(node, 'node'));
-}
+const NODES = 'nodes';
+const CONTENT = 'content';
 
-function hasHugeNumber({ inode, device_id, device }: JsonObject): boolean {
+function hasHugeNumber(node: unknown): boolean {
+  const { inode, device_id, device } = asObject(node, 'node');
   return [inode, device_id, device].some((value) => typeof value === 'number' && !Number.isSafeInteger(value));
 }
 
-function entryOf(node: JsonObject): TreeEntry {
+function entryOf(node: JsonObject, ahead: BlobRun[]): TreeEntry {
   const type = asText(node['type'], 'type') as EntryType;
   if (!ENTRY_TYPES.includes(type)) throw new Malformed('an entry has an unknown type');
   const goMode = optional(asCount, node['mode'], 'mode', U32);
@@ -95,9 +124,22 @@ function entryOf(node: JsonObject): TreeEntry {
     device: asU64(node['device'], 'device'),
     linkTarget: type === 'symlink' ? linkTargetOf(node) : undefined,
     extendedAttributes: asList(node['extended_attributes'], 'extended_attributes').map(attributeOf),
-    content: asList(node['content'], 'content').map((id) => asId(id, 'content')),
+    content: addRuns(ahead, asList(node[CONTENT], CONTENT)),
     subtree: optional(asId, node['subtree'], 'subtree'),
   };
+}
+
+function addRuns(runs: BlobRun[], ids: readonly unknown[]): BlobRun[] {
+  let last = runs.at(-1);
+  for (const id of ids) {
+    if (last !== undefined && last.id === id) {
+      last.times += 1;
+    } else {
+      last = { id: asId(id, CONTENT), times: 1 };
+      if (runs.push(last) > MAX_RUNS) throw new RepositoryUnsupported(`a file in it has more than ${MAX_RUNS} pieces`);
+    }
+  }
+  return runs;
 }
 
 const U32 = 2 ** 32 - 1;

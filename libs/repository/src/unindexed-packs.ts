@@ -1,7 +1,7 @@
 import type { ObjectInfo } from '@buckets/object-storage';
 
 import { inParallel } from './in-parallel.js';
-import { parseIndexFile, writeIndexFile } from './index-file.js';
+import { readIndexFile, writeIndexFile } from './index-file.js';
 import type { IndexBlob } from './index-file.js';
 import { asId, asObject, isId } from './json-fields.js';
 import { blobsIn, LENGTH_BYTES } from './pack-format.js';
@@ -14,8 +14,9 @@ export interface IndexedPacks {
   bytes: number;
 }
 
-/** Of one index file. */
+/** Packs that are looked at before an index file is written, and blobs in one, but for those of its last pack. */
 const PACKS_AT_ONCE = 500;
+const BLOBS_AT_ONCE = 10_000;
 const READ_AT_ONCE = 8;
 /** Read at first of the end of a pack: the header of some 1,500 blobs. */
 const USUAL_HEADER = 64 * 1024;
@@ -46,12 +47,12 @@ export async function indexPacks(
       return packAt(objects, key, size);
     });
     signal?.throwIfAborted();
-    const packs = found.filter((pack) => pack !== undefined);
     some = [];
-    if (packs.length === 0) return;
-    await writeIndexFile(objects, store, { packs: packs.map(({ id, blobs }) => ({ id, blobs })) });
-    done.packs += packs.length;
-    done.bytes += packs.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const packs of inFiles(found.filter((pack) => pack !== undefined))) {
+      await writeIndexFile(objects, store, { packs: packs.map(({ id, blobs }) => ({ id, blobs })) });
+      done.packs += packs.length;
+      done.bytes += packs.reduce((sum, { bytes }) => sum + bytes, 0);
+    }
   };
   for await (const object of store.list(`${prefix}data/`, { signal })) {
     const id = idOf(object.key);
@@ -71,9 +72,9 @@ interface Pack {
 async function knownPacks(objects: RepositoryObjects): Promise<Set<string>> {
   const known = new Set<string>();
   for (const id of await objects.ids('index')) {
-    await objects.document(`index/${id}`, (document) => {
-      const { packs, packs_to_delete } = parseIndexFile(document);
-      for (const pack of [...packs, ...packs_to_delete]) known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
+    await readIndexFile(objects, id, (part) => {
+      if ('within' in part) return;
+      for (const pack of part.elements) known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
     });
   }
   return known;
@@ -93,6 +94,21 @@ async function packAt(objects: RepositoryObjects, key: string, size: number): Pr
   const last = blobs?.at(-1);
   if (!blobs || !last || last.offset + last.length + length + LENGTH_BYTES !== size) return undefined;
   return { id, bytes: size, blobs };
+}
+
+/** A project of a million small files has a million blobs: what one index file takes. */
+function inFiles(packs: readonly Pack[]): Pack[][] {
+  const files: Pack[][] = [];
+  let blobs = BLOBS_AT_ONCE;
+  for (const pack of packs) {
+    if (blobs >= BLOBS_AT_ONCE) {
+      files.push([]);
+      blobs = 0;
+    }
+    files.at(-1)!.push(pack);
+    blobs += pack.blobs.length;
+  }
+  return files;
 }
 
 function idOf(key: string): string {

@@ -12,28 +12,39 @@ export interface WalkedEntry {
   entry: TreeEntry;
 }
 
-export type ReadTree = (id: string) => Promise<readonly TreeEntry[]>;
+export interface Trees {
+  /** The entries of a folder in portions. */
+  tree(id: string): AsyncIterable<readonly TreeEntry[]>;
+  /** Begins to read a folder that is asked for soon. */
+  treeAhead(id: string): void;
+}
 
-/** The entries below some folder: each folder before what is in it, names in the order of their bytes. */
+/**
+ * The entries below some folder: each folder before what is in it, and what is in it at once, names in the order of their
+ * bytes. One folder is read at a time, so that no more is held of the others than where they are.
+ */
 export async function* walkTree(
-  readTree: ReadTree,
+  trees: Trees,
   tree: string,
   path: Buffer,
   signal?: AbortSignal,
 ): AsyncGenerator<WalkedEntry, void, undefined> {
-  const folders = [folderOf(await readTree(tree), path)];
-  for (let folder = folders.at(-1); folder; folder = folders.at(-1)) {
-    signal?.throwIfAborted();
-    const entry = folder.entries[folder.next++];
-    if (!entry) {
-      folders.pop();
-      continue;
+  const folders: Folder[] = [{ path, tree, depth: 1 }];
+  for (let folder = folders.pop(); folder; folder = folders.pop()) {
+    const below: Folder[] = [];
+    for await (const entries of trees.tree(folder.tree)) {
+      signal?.throwIfAborted();
+      for (const entry of entries) {
+        const entryPath = joinPath(folder.path, entry.name);
+        yield { path: entryPath, entry };
+        if (entry.type !== 'dir') continue;
+        if (folder.depth === MAX_DEPTH)
+          throw new RepositoryCorrupt(`tree ${tree}`, 'its folders are nested too deeply');
+        below.push({ path: entryPath, tree: subtreeOf(entry), depth: folder.depth + 1 });
+      }
     }
-    const entryPath = joinPath(folder.path, entry.name);
-    yield { path: entryPath, entry };
-    if (entry.type !== 'dir') continue;
-    if (folders.length === MAX_DEPTH) throw new RepositoryCorrupt(`tree ${tree}`, 'its folders are nested too deeply');
-    folders.push(folderOf(await nextSubtree(readTree, folder), entryPath));
+    while (below.length > 0) folders.push(below.pop()!);
+    for (const next of folders.slice(-TREES_AHEAD)) trees.treeAhead(next.tree);
   }
 }
 
@@ -43,28 +54,9 @@ export function subtreeOf({ subtree, name }: TreeEntry): string {
   return subtree;
 }
 
+/** A folder that is still to be read. */
 interface Folder {
   path: Buffer;
-  entries: readonly TreeEntry[];
-  /** The entry that comes next. */
-  next: number;
-  /** The subfolders that nobody has begun to read. */
-  unread: TreeEntry[];
-  /** The trees of the next subfolders, being read. */
-  reading: Promise<readonly TreeEntry[]>[];
-}
-
-function folderOf(entries: readonly TreeEntry[], path: Buffer): Folder {
-  return { path, entries, next: 0, unread: entries.filter(({ type }) => type === 'dir').reverse(), reading: [] };
-}
-
-async function nextSubtree(readTree: ReadTree, { unread, reading }: Folder): Promise<readonly TreeEntry[]> {
-  while (reading.length <= TREES_AHEAD && unread.length > 0) {
-    const entry = unread.pop()!;
-    const tree = (async () => readTree(subtreeOf(entry)))();
-    // The walk gets the failure when it comes to this folder; one that ends before does not care.
-    tree.catch(() => undefined);
-    reading.push(tree);
-  }
-  return reading.shift()!;
+  tree: string;
+  depth: number;
 }

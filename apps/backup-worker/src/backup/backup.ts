@@ -216,7 +216,7 @@ export class BackupWork implements Work<'backup'> {
     let damage: RepositoryCorrupt | undefined;
     const onDamage = (error: RepositoryCorrupt): void => void (damage ??= error);
     const known = anew ? undefined : await this.provenTree(reader, attempt, onDamage);
-    const proof = await prove(reader, snapshot, { known, onDamage });
+    const proof = await prove(reader, snapshot, { known, onDamage, alive: attempt.alive });
     return { ...proof, damage };
   }
 

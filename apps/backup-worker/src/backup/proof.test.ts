@@ -9,13 +9,13 @@ class Trees implements ProvenBy {
   readonly lengths = new Map<TreeEntry, number>();
   constructor(readonly trees: Record<string, TreeEntry[]>) {}
 
-  tree(id: string): Promise<readonly TreeEntry[]> {
+  async *tree(id: string): AsyncGenerator<readonly TreeEntry[], void, undefined> {
     this.read.push(id);
     const entries = this.trees[id];
-    if (id === 'away') return Promise.reject(new Error('the storage does not answer'));
-    return entries === undefined
-      ? Promise.reject(new RepositoryCorrupt(id, 'it is missing'))
-      : Promise.resolve(entries);
+    if (id === 'away') throw new Error('the storage does not answer');
+    if (entries === undefined) throw new RepositoryCorrupt(id, 'it is missing');
+    // In portions, as a large one is read.
+    for (const entry of entries) yield [entry];
   }
 
   contentLength(entry: TreeEntry): Promise<number> {

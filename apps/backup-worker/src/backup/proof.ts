@@ -17,7 +17,8 @@ export interface ProofOptions {
   known?: string | undefined;
   /** Told of a tree of that snapshot which is damaged. */
   onDamage?: (damage: RepositoryCorrupt) => void;
-  signal?: AbortSignal;
+  /** Told of each sign of work. */
+  alive?: () => void;
 }
 
 /** What a proof needs of a repository. */
@@ -34,26 +35,30 @@ export type ProvenBy = Pick<Repository, 'tree' | 'contentLength'>;
 export async function prove(
   repository: ProvenBy,
   { tree }: Pick<Snapshot, 'tree'>,
-  { known, onDamage = () => undefined, signal }: ProofOptions = {},
+  { known, onDamage = () => undefined, alive = () => undefined }: ProofOptions = {},
 ): Promise<Proof> {
   const changed: FileProblems = { total: 0, first: [] };
   const folders = [{ path: '', tree, known }];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    signal?.throwIfAborted();
     if (folder.tree === folder.known) continue;
-    const entries = await repository.tree(folder.tree);
-    if (folder.path === '') mustHoldRoots(entries);
-    const earlier = await subtreesOf(repository, folder.known, onDamage);
-    for (const entry of entries) {
-      mustBeRestorable(entry);
-      const path = `${folder.path}/${escapeName(entry.name)}`;
-      if (entry.type === 'dir') {
-        folders.push({ path, tree: entry.subtree!, known: earlier.get(entry.name.toString('latin1')) });
-      } else if (entry.type === 'file') {
-        const length = await repository.contentLength(entry);
-        if (length !== entry.size) noteChange(changed, path, entry.size, length);
+    const roots = new Set<string>();
+    await using earlier = new EarlierFolder(repository, folder.known, onDamage);
+    for await (const entries of repository.tree(folder.tree)) {
+      alive();
+      for (const entry of entries) {
+        mustBeRestorable(entry);
+        const path = () => `${folder.path}/${escapeName(entry.name)}`;
+        if (entry.type === 'dir') {
+          roots.add(entry.name.toString('latin1'));
+          const before = await earlier.subtree(entry.name);
+          if (before !== entry.subtree) folders.push({ path: path(), tree: entry.subtree!, known: before });
+        } else if (entry.type === 'file') {
+          const length = await repository.contentLength(entry);
+          if (length !== entry.size) noteChange(changed, path(), entry.size, length);
+        }
       }
     }
+    if (folder.path === '') mustHoldRoots(roots);
   }
   return { changedWhileRead: changed };
 }
@@ -64,9 +69,9 @@ function noteChange(changed: FileProblems, path: string, size: number, length: n
   changed.first.push({ path, reason: `It had ${size} bytes when it was looked at; ${length} were read of it.` });
 }
 
-function mustHoldRoots(entries: readonly TreeEntry[]): void {
+function mustHoldRoots(folders: ReadonlySet<string>): void {
   for (const root of ROOTS) {
-    if (entries.some(({ name, type }) => type === 'dir' && name.toString('latin1') === root)) continue;
+    if (folders.has(root)) continue;
     throw new AttemptFailed(
       'project-folder-missing',
       `The folder ${root}/ of the project went away before it was read. There is no backup.`,
@@ -81,19 +86,47 @@ function mustBeRestorable({ mode, uid, gid, mtimeNs, type, subtree, name }: Tree
   throw new AttemptFailed('repository-damaged', `The backup that was made cannot be restored: ${what}.`);
 }
 
-/** That an earlier backup is damaged is no fault of this one: then all of it is looked at. */
-async function subtreesOf(
-  repository: ProvenBy,
-  tree: string | undefined,
-  onDamage: (damage: RepositoryCorrupt) => void,
-): Promise<Map<string, string>> {
-  if (tree === undefined) return new Map();
-  const entries = await repository.tree(tree).catch((error: unknown) => {
-    if (!(error instanceof RepositoryCorrupt)) throw error;
-    onDamage(error);
-    return [];
-  });
-  return new Map(
-    entries.flatMap(({ name, subtree }) => (subtree === undefined ? [] : [[name.toString('latin1'), subtree]])),
-  );
+/**
+ * A folder of an earlier backup, read beside the one that is looked at: both are in the order of their names, and however many
+ * entries they have, none is kept.
+ */
+class EarlierFolder implements AsyncDisposable {
+  readonly #portions: AsyncGenerator<readonly TreeEntry[], void, undefined>;
+  #portion: readonly TreeEntry[] = [];
+  #next = 0;
+
+  constructor(
+    repository: ProvenBy,
+    tree: string | undefined,
+    private readonly onDamage: (damage: RepositoryCorrupt) => void,
+  ) {
+    this.#portions = tree === undefined ? nothing() : repository.tree(tree);
+  }
+
+  /** The tree of a folder in it; undefined when it has none of that name. To be asked for in order, or it is not found. */
+  async subtree(name: Buffer): Promise<string | undefined> {
+    for (;;) {
+      for (; this.#next < this.#portion.length; this.#next++) {
+        const entry = this.#portion[this.#next]!;
+        const order = Buffer.compare(entry.name, name);
+        if (order >= 0) return order === 0 ? entry.subtree : undefined;
+      }
+      const portion = await this.#portions.next().catch((error: unknown) => {
+        // That an earlier backup is damaged is no fault of this one: then all of it is looked at.
+        if (!(error instanceof RepositoryCorrupt)) throw error;
+        this.onDamage(error);
+        return END;
+      });
+      if (portion.done === true) return undefined;
+      [this.#portion, this.#next] = [portion.value, 0];
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#portions.return(undefined);
+  }
 }
+
+async function* nothing(): AsyncGenerator<never, void, undefined> {}
+
+const END = { done: true, value: undefined } as const;

@@ -222,7 +222,10 @@ export class ProjectWatch {
     // Were it replaced by a link meanwhile, the names would be from somewhere else. Its parent hears of that.
     if (lookAt(folder.path)?.ino !== folder.inode) return;
     for (const child of folder.children) if (!names.has(child.name)) this.#drop(child);
-    for (const name of names) this.#do(() => this.#check(folder, name));
+    for (const name of names) {
+      this.#do(() => this.#check(folder, name));
+      if (pace.spent()) await pace.rest();
+    }
   }
 
   /** Returns whether the folder is there. One that this process may not read is left unwatched: no backup can read it either. */

@@ -50,6 +50,19 @@ describe('a staging folder', () => {
     expect(await host.list('staging')).toEqual([]);
   });
 
+  it('has room for a sparse file that is longer than the disk, as long as what is in it fits', async () => {
+    const { bavail, bsize } = await statfs(host.folders.dataRoot);
+    const image = { bytes: 10 * bavail * bsize, entries: 1 };
+    const holding = (bytes: number) => ({ ...image, filled: () => Promise.resolve(bytes) });
+    await expect(staging.prepare(OPERATION, PROJECT, holding(2 * bavail * bsize))).rejects.toThrow(NotEnoughSpaceError);
+    await staging.prepare(OPERATION, PROJECT, holding(Math.floor(bavail * bsize * 0.6)));
+    // What was promised is what it holds.
+    await expect(staging.prepare('second', 'another', { ...SMALL, bytes: bavail * bsize * 0.6 })).rejects.toThrow(
+      NotEnoughSpaceError,
+    );
+    await staging.prepare('second', 'another', SMALL);
+  });
+
   it('does not count on space that another restore was promised, until that one is over', async () => {
     const { bavail, bsize } = await statfs(host.folders.dataRoot);
     const half = { bytes: Math.floor(bavail * bsize * 0.6), entries: 1 };

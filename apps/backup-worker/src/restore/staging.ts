@@ -11,6 +11,8 @@ import type { ToolLimits } from './tool.js';
 export interface SpaceNeed {
   bytes: number;
   entries: number;
+  /** The bytes without holes, which takes a look at every entry: asked only where there is no room for the apparent size. */
+  filled?: () => Promise<number>;
 }
 
 export interface StagingOptions {
@@ -95,16 +97,26 @@ export class Staging {
   }
 
   async #promise(operationId: string, need: SpaceNeed): Promise<void> {
+    const lacking = await this.#tryToPromise(operationId, need);
+    if (lacking === undefined) return;
+    if (need.filled === undefined || lacking.what === 'inodes') throw lacking;
+    const stillLacking = await this.#tryToPromise(operationId, { entries: need.entries, bytes: await need.filled() });
+    if (stillLacking !== undefined) throw stillLacking;
+  }
+
+  /** @returns what there is too little of, if so */
+  async #tryToPromise(operationId: string, need: SpaceNeed): Promise<NotEnoughSpaceError | undefined> {
     const { bavail, bsize, ffree, files } = await statfs(this.folders.stagings);
     const promised = [...this.#promised.values()];
     // Each entry may need a block more than its bytes.
     const bytesOf = (of: SpaceNeed) => of.bytes + of.entries * bsize;
     const needed = promised.reduce((sum, other) => sum + bytesOf(other), bytesOf(need)) + this.#options.reserveBytes;
-    if (needed > bavail * bsize) throw new NotEnoughSpaceError('bytes', needed, bavail * bsize);
+    if (needed > bavail * bsize) return new NotEnoughSpaceError('bytes', needed, bavail * bsize);
     const inodes = promised.reduce((sum, other) => sum + other.entries, need.entries);
     // File systems without a fixed number of inodes say 0.
-    if (files > 0 && inodes > ffree) throw new NotEnoughSpaceError('inodes', inodes, ffree);
+    if (files > 0 && inodes > ffree) return new NotEnoughSpaceError('inodes', inodes, ffree);
     this.#promised.set(operationId, need);
+    return undefined;
   }
 
   #limits(signal?: AbortSignal): ToolLimits {

@@ -4,7 +4,7 @@ import { ContentCheck } from './content-check.js';
 import { errorCode, isAbsence } from './disk.js';
 import { compareEntry } from './entry-comparison.js';
 import { FindingList, shownBytes } from './findings.js';
-import type { FindingKind } from './findings.js';
+import type { Finding, FindingKind } from './findings.js';
 import { HardLinks } from './hard-links.js';
 import type { RootName } from './host-folders.js';
 import { entriesWithin } from './snapshot-entry.js';
@@ -51,7 +51,8 @@ export function toleratedFindings(asRoot = process.geteuid?.() === 0): Set<Findi
 
 /**
  * Compares a restored tree with the snapshot: type, size and metadata of every entry, nothing missing and nothing extra.
- * @param entries the snapshot's entries in any order, each path once; asked for again only to name what is extra
+ * @param entries the snapshot's entries in any order, each path once; asked for again to name what is extra, and where there are
+ *   extended attributes
  */
 export async function checkTree(
   folder: string,
@@ -81,10 +82,9 @@ class TreeCheck {
   async run(): Promise<CheckReport> {
     const present = await this.#compareEntries();
     if ((await this.#countStanding()) !== present) await this.#nameExtras();
-    const { xattrTimeoutMs: timeoutMs = 30 * 60_000, signal, roots } = this.options;
-    await this.#xattrs.compare(this.#base.toString(), roots, { timeoutMs, signal }, ({ kind, path, detail }) =>
-      this.#add(kind, path, detail),
-    );
+    const { xattrTimeoutMs: timeoutMs = 30 * 60_000, signal } = this.options;
+    const report = ({ kind, path, detail }: Finding) => this.#add(kind, path, detail);
+    await this.#xattrs.compare(this.#base.toString(), () => this.#expected(), { timeoutMs, signal }, report);
     return this.#report;
   }
 

@@ -1,56 +1,75 @@
 import { createHash } from 'node:crypto';
-import type { SnapshotEntry, Xattr } from './snapshot-entry.js';
+import type { SnapshotEntry } from './snapshot-entry.js';
 import { runTool } from './tool.js';
 import type { ToolLimits } from './tool.js';
 
-/** Node cannot read extended attributes; a few lines of Python can. An answer is `path NUL name NUL hex NUL`; without a name, a complaint. */
-const READER = `
-import errno, os, sys
+/**
+ * Node cannot read extended attributes; a few lines of Python can. Each line asks for one entry: its path and what it should
+ * have. An answer is `path NUL name NUL what NUL`; without a name, a complaint.
+ */
+const CHECKER = `
+import base64, errno, hashlib, json, os, sys
 base, out = os.fsencode(sys.argv[1]), sys.stdout.buffer
-pending = [os.fsencode(root) for root in sys.argv[2:]]
-def answer(*fields):
-    out.write(b'\\0'.join(fields) + b'\\0')
-def attributes(path, full):
+def attributes(full):
     for name in os.listxattr(full, follow_symlinks=False):
         value = os.getxattr(full, name, follow_symlinks=False)
-        answer(path, os.fsencode(name), value.hex().encode())
-def children(path, full):
-    if os.path.isdir(full) and not os.path.islink(full):
-        pending.extend(path + b'/' + name for name in os.listdir(full))
-while pending:
-    path = pending.pop()
-    for look in (attributes, children):
-        try:
-            look(path, base + b'/' + path)
-        except OSError as error:
-            if error.errno != errno.ENOTSUP:
-                answer(path, b'', error.strerror.encode())
+        digest = base64.b64encode(hashlib.sha256(value).digest()).decode()
+        yield os.fsencode(name).decode('utf-8', 'replace'), digest
+def check(path, expected):
+    def answer(name, what):
+        out.write(b'\\0'.join((path, name.encode('utf-8', 'replace'), what.encode(), b'')))
+    try:
+        for name, digest in attributes(base + b'/' + path):
+            wanted = expected.pop(name, None)
+            if wanted != digest:
+                answer(name, 'extra' if wanted is None else 'other')
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return
+        if error.errno != errno.ENOTSUP:
+            return answer('', error.strerror)
+    for name in expected:
+        answer(name, 'missing')
+for line in sys.stdin:
+    path, expected = json.loads(line)
+    check(bytes.fromhex(path), expected)
 `;
 
-/** An attribute that was found, or why those of a path could not be read. */
-export type FoundXattr = { path: Buffer } & ({ name: string; digest: string } | { unreadable: string });
+/** In what the attributes of an entry differ, or why they could not be read. */
+export type XattrDifference = { path: Buffer } & (
+  { name: string; is: 'missing' | 'extra' | 'other' } | { unreadable: string }
+);
 
 /**
- * Reads the extended attributes of everything in these folders, links not followed, and hands over one at a time.
- * @throws ToolFailedError, with `absent` when there is no Python
+ * Compares the extended attributes of these entries with those on disk, links not followed, and hands over one difference at a
+ * time. What is not on disk at all is passed over.
+ * @throws ToolFailedError, with `absent` when there is no Python; the error of `entries`
  */
-export async function readXattrs(
+export async function compareXattrs(
   folder: string,
-  roots: readonly string[],
+  entries: AsyncIterable<SnapshotEntry>,
   limits: ToolLimits,
-  onXattr: (found: FoundXattr) => void,
+  onDifference: (difference: XattrDifference) => void,
 ): Promise<void> {
   let rest: Buffer = Buffer.alloc(0);
-  await runTool('python3', ['-I', '-S', '-c', READER, folder, ...roots], limits, (chunk) => {
+  const onOutput = (chunk: Buffer): void => {
     rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     let answer: [Buffer, Buffer, Buffer] | undefined;
     while ((answer = takeFields(rest))) {
-      const [path, name, value] = answer;
-      rest = rest.subarray(path.length + name.length + value.length + 3);
-      if (name.length === 0) onXattr({ path, unreadable: value.toString() });
-      else onXattr({ path, name: name.toString(), digest: digestOf(Buffer.from(value.toString('latin1'), 'hex')) });
+      const [path, name, what] = answer;
+      rest = rest.subarray(path.length + name.length + what.length + 3);
+      if (name.length === 0) onDifference({ path, unreadable: what.toString() });
+      else onDifference({ path, name: name.toString(), is: what.toString() as 'missing' | 'extra' | 'other' });
     }
-  });
+  };
+  await runTool('python3', ['-I', '-S', '-c', CHECKER, folder], limits, onOutput, expectations(entries));
+}
+
+async function* expectations(entries: AsyncIterable<SnapshotEntry>): AsyncGenerator<string> {
+  for await (const { path, xattrs = [] } of entries) {
+    const expected = Object.fromEntries(xattrs.map(({ name, value }) => [name, digestOf(value)]));
+    yield `${JSON.stringify([path.toString('hex'), expected])}\n`;
+  }
 }
 
 /**
@@ -101,13 +120,8 @@ async function* requests(entries: AsyncIterable<SnapshotEntry>): AsyncGenerator<
 }
 
 /** A short stand-in for a value, which may have 64 KiB. */
-export function digestOf(value: Buffer): string {
+function digestOf(value: Buffer): string {
   return createHash('sha256').update(value).digest('base64');
-}
-
-/** The names and digests of a snapshot's attributes. */
-export function digestsOf(xattrs: readonly Xattr[]): Map<string, string> {
-  return new Map(xattrs.map(({ name, value }) => [name, digestOf(value)]));
 }
 
 function takeFields(bytes: Buffer): [Buffer, Buffer, Buffer] | undefined {

@@ -24,7 +24,11 @@ export async function restorableBackup(
   readDescription(snapshot, attempt.projectId);
   return {
     id: record.backupId,
-    need: { bytes: record.bytes, entries: record.files + record.folders },
+    need: {
+      bytes: record.bytes,
+      entries: record.files + record.folders,
+      filled: () => filledBytes(attempt, reader, snapshot),
+    },
     entries: () => told(attempt, record, entriesOf(reader, snapshot, signal)),
     restoreInto: async (folder, roots) => {
       const both: readonly RootName[] = ['project', 'persist'];
@@ -55,6 +59,16 @@ function warningsOf(outcome: RestoreOutcome): RestoreWarnings {
     default:
       throw failureOf(outcome);
   }
+}
+
+/** The bytes that a restore writes. */
+async function filledBytes({ alive, signal }: Attempt, reader: Repository, snapshot: Snapshot): Promise<number> {
+  let bytes = 0;
+  for await (const { entry } of reader.walk(snapshot, { signal })) {
+    alive();
+    if (entry.type === 'file') bytes += await reader.filledLength(entry);
+  }
+  return bytes;
 }
 
 /** The entries as they are, each one of them a sign of work. */

@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** What a piece of work took of a service and of the rustic that it ran. */
+export interface Watched {
+  readonly seconds: number;
+  /** The most that the service's process had resident. */
+  readonly serviceBytes: number;
+  /** The most that one rustic had resident, as far as it was seen; 0 where none ran. */
+  readonly rusticBytes: number;
+  /** The longest that the service's event loop was held up, or up to 10 ms less: it is looked at every 10 ms. */
+  readonly longestPauseMs: number;
+}
+
+const LOOK_EVERY_MS = 200;
+
+/** Does the work, and watches a service meanwhile: from within by its own metrics, from without by `/proc`. */
+export async function watched(pid: number, work: () => Promise<unknown>): Promise<Watched> {
+  const port = /(?:^|\0)BUCKETS_HTTP_PORT=(\d+)/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))![1]!;
+  await longestPause(port);
+  // The peak begins anew.
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  const ended = new AbortController();
+  const [most, seconds] = await Promise.all([look(port, ended.signal), timed(work).finally(() => ended.abort())]);
+  most.longestPauseMs = Math.max(most.longestPauseMs, await longestPause(port));
+  return { ...most, seconds, serviceBytes: peakOf(String(pid)) ?? NaN };
+}
+
+async function look(port: string, until: AbortSignal): Promise<{ longestPauseMs: number; rusticBytes: number }> {
+  const most = { longestPauseMs: 0, rusticBytes: 0 };
+  while (!until.aborted) {
+    most.longestPauseMs = Math.max(most.longestPauseMs, await longestPause(port));
+    most.rusticBytes = Math.max(most.rusticBytes, ...processesNamed('rustic').map((pid) => peakOf(pid) ?? 0));
+    await delay(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => undefined);
+  }
+  return most;
+}
+
+/** In milliseconds, since it was last asked for. */
+async function longestPause(port: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)![1]) * 1_000;
+}
+
+function processesNamed(name: string): string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && text(`/proc/${pid}/comm`) === `${name}\n`);
+}
+
+/** The most bytes that a process had resident; undefined when it is gone. */
+function peakOf(pid: string): number | undefined {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(text(`/proc/${pid}/status`)) ?? [];
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+}
+
+function text(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return ''; // It has ended by now.
+  }
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1_000;
+}
