@@ -13,11 +13,19 @@ const MIB = 1024 * 1024;
 
 /** Past these sizes an object is refused instead of filling the memory. */
 export const LIMITS = {
-  storedDocument: 64 * MIB,
-  document: 256 * MIB,
+  /** An index may hold all blobs of a repository; a snapshot has little to say, and many are read at once. */
+  stored: { index: 64 * MIB, snapshots: MIB, config: MIB },
+  document: { index: 256 * MIB, snapshots: 4 * MIB, config: 4 * MIB },
   /** rustic and restic cut files into blobs of at most 8 MiB; a tree is as large as its folder. */
   blob: 256 * MIB,
 };
+
+type DocumentName = 'config' | `${'snapshots' | 'index'}/${string}`;
+
+function kindOf(name: DocumentName): keyof typeof LIMITS.document {
+  if (name === 'config') return name;
+  return name.startsWith('index/') ? 'index' : 'snapshots';
+}
 
 /** The objects of one repository, decrypted and proven: what comes out is what was written under that name, or an error. */
 export class RepositoryObjects {
@@ -50,17 +58,18 @@ export class RepositoryObjects {
    */
   async document<T>(name: `${'snapshots' | 'index'}/${string}`, parse: (document: unknown) => T): Promise<T> {
     const stored = await this.stored(name);
+    const kind = kindOf(name);
     if (sha256(stored) !== name.slice(name.indexOf('/') + 1)) {
       throw new RepositoryCorrupt(name, 'its bytes are not those that its name stands for');
     }
     const plain = this.key.open(stored);
     if (!plain) throw new RepositoryCorrupt(name, 'it was sealed with another key than the config');
-    return this.read(name, () => parse(parseJson(unpacked(plain))));
+    return this.read(name, () => parse(parseJson(unpacked(plain, LIMITS.document[kind]))));
   }
 
-  async stored(name: string): Promise<Buffer> {
+  async stored(name: DocumentName): Promise<Buffer> {
     try {
-      return await this.store.get(this.prefix + name, { maxBytes: LIMITS.storedDocument });
+      return await this.store.get(this.prefix + name, { maxBytes: LIMITS.stored[kindOf(name)] });
     } catch (error) {
       if (error instanceof ObjectTooLarge) throw new RepositoryCorrupt(name, 'it is far too large');
       throw error;
@@ -120,10 +129,10 @@ export function plainLength({ length, uncompressedLength }: BlobLocation): numbe
 }
 
 /** A document is JSON, or a 2 and zstd-compressed JSON. */
-export function unpacked(plain: Buffer): Buffer {
+export function unpacked(plain: Buffer, maxBytes: number): Buffer {
   if (plain[0] === 0x7b || plain[0] === 0x5b) return plain;
   if (plain[0] !== 2) throw new Malformed('it has an unknown encoding');
-  return decompressed(plain.subarray(1), LIMITS.document);
+  return decompressed(plain.subarray(1), maxBytes);
 }
 
 function decompressed(bytes: Buffer, maxOutputLength: number): Buffer {

@@ -18,7 +18,7 @@ import {
   SnapshotNotFound,
 } from './repository-error.js';
 import { RepositoryKey } from './repository-key.js';
-import { RepositoryObjects, unpacked } from './repository-objects.js';
+import { LIMITS, RepositoryObjects, unpacked } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
 import { newestFirst, parseSnapshot } from './snapshot.js';
 import type { Snapshot } from './snapshot.js';
@@ -217,7 +217,7 @@ async function readConfig(objects: RepositoryObjects): Promise<RepositoryConfig>
       : new RepositoryKeyMismatch();
   }
   return objects.read('config', () => {
-    const { id, version, chunker_polynomial } = asObject(parseJson(unpacked(plain)), 'config');
+    const { id, version, chunker_polynomial } = asObject(parseJson(unpacked(plain, LIMITS.document.config)), 'config');
     const config = {
       id: asId(id, 'id'),
       version: asCount(version, 'version'),
