@@ -5,8 +5,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 
 import { openRepository } from './index.js';
+import { RepositoryKey } from './repository-key.js';
 import { MemoryStore } from './testing/memory-store.js';
 import { RusticRepository } from './testing/rustic-repository.js';
 
@@ -112,5 +114,17 @@ describe('damage', () => {
     const [a, b] = names.filter((name) => name.startsWith('snapshots/'));
     const exchanged = store.with(a!, store.objects.get(b!)).with(b!, store.objects.get(a!));
     await expect(readEverything(exchanged)).rejects.toMatchObject({ code: 'repository-corrupt' });
+  });
+
+  it.each([
+    ['is stored as far more than a snapshot has to say', () => randomBytes(2 * 2 ** 20)],
+    ['unpacks to far more', () => Buffer.concat([Buffer.from([2]), zstdCompressSync(Buffer.alloc(32 * 2 ** 20, ' '))])],
+  ])('is what a snapshot is that %s', async (_, content) => {
+    const sealed = new RepositoryKey(masterKey).seal(content());
+    const id = createHash('sha256').update(sealed).digest('hex');
+    const repository = await openRepository({ store: store.with(`snapshots/${id}`, sealed), masterKey });
+    await expect(repository.snapshot(id)).rejects.toMatchObject({ code: 'repository-corrupt' });
+    const [other] = names.filter((name) => name.startsWith('snapshots/'));
+    expect(await repository.snapshot(other!.slice('snapshots/'.length))).toMatchObject({ tags: [] });
   });
 });

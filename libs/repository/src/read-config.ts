@@ -9,7 +9,7 @@ import {
   RepositoryUnsupported,
 } from './repository-error.js';
 import { RepositoryKey } from './repository-key.js';
-import { unpacked } from './repository-objects.js';
+import { LIMITS, unpacked } from './repository-objects.js';
 import type { RepositoryObjects } from './repository-objects.js';
 
 export interface RepositoryConfig {
@@ -30,7 +30,7 @@ export async function readConfig(objects: RepositoryObjects): Promise<Repository
       : new RepositoryKeyMismatch();
   }
   return objects.read('config', () => {
-    const { id, version, chunker_polynomial } = asObject(parseJson(unpacked(plain)), 'config');
+    const { id, version, chunker_polynomial } = asObject(parseJson(unpacked(plain, LIMITS.document.config)), 'config');
     const config = {
       id: asId(id, 'id'),
       version: asCount(version, 'version'),
@@ -59,5 +59,7 @@ export function configWithId(masterKey: string, sealed: Uint8Array, id: string):
   const key = new RepositoryKey(masterKey);
   const plain = key.open(sealed);
   if (!plain) throw new RepositoryKeyMismatch();
-  return key.seal(Buffer.from(JSON.stringify({ ...asObject(parseJson(unpacked(plain)), 'config'), id })));
+  return key.seal(
+    Buffer.from(JSON.stringify({ ...asObject(parseJson(unpacked(plain, LIMITS.document.config)), 'config'), id })),
+  );
 }

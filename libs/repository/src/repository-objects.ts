@@ -25,14 +25,22 @@ const HASHED_BYTES = 8 * PIECE_BYTES;
 
 /** Past these sizes an object is refused instead of filling the memory. */
 export const LIMITS = {
-  storedDocument: 64 * MIB,
-  document: 256 * MIB,
+  /** An index may hold all blobs of a repository; a snapshot has little to say, and many are read at once. */
+  stored: { index: 64 * MIB, snapshots: MIB, config: MIB },
+  document: { index: 256 * MIB, snapshots: 4 * MIB, config: 4 * MIB },
   /**
    * As stored, and a blob of data as it is in its file: rustic and restic cut files into blobs of at most 8 MiB. The tree of a
    * folder is held as it is stored, and read in pieces: unpacked it may have the 4 GiB that an index can tell.
    */
   blob: 256 * MIB,
 };
+
+type DocumentName = 'config' | `${'snapshots' | 'index'}/${string}`;
+
+function kindOf(name: DocumentName): keyof typeof LIMITS.document {
+  if (name === 'config') return name;
+  return name.startsWith('index/') ? 'index' : 'snapshots';
+}
 
 /** The objects of one repository, decrypted and proven: what comes out is what was written under that name, or an error. */
 export class RepositoryObjects {
@@ -71,7 +79,7 @@ export class RepositoryObjects {
     if (sha256(stored) !== name.slice(name.indexOf('/') + 1)) throw otherBytes(name);
     const plain = this.key.open(stored);
     if (!plain) throw otherKey(name);
-    return this.read(name, () => parse(parseJson(unpacked(plain))));
+    return this.read(name, () => parse(parseJson(unpacked(plain, LIMITS.document.snapshots))));
   }
 
   /**
@@ -98,9 +106,9 @@ export class RepositoryObjects {
     });
   }
 
-  async stored(name: string): Promise<Buffer> {
+  async stored(name: DocumentName): Promise<Buffer> {
     try {
-      return await this.store.get(this.prefix + name, { maxBytes: LIMITS.storedDocument });
+      return await this.store.get(this.prefix + name, { maxBytes: LIMITS.stored[kindOf(name)] });
     } catch (error) {
       if (error instanceof ObjectTooLarge) throw new RepositoryCorrupt(name, 'it is far too large');
       throw error;
@@ -271,10 +279,10 @@ export function plainLength({ length, uncompressedLength }: BlobLocation): numbe
 }
 
 /** A document is JSON, or a 2 and zstd-compressed JSON. */
-export function unpacked(plain: Buffer): Buffer {
+export function unpacked(plain: Buffer, maxBytes: number): Buffer {
   if (plain[0] === 0x7b || plain[0] === 0x5b) return plain;
   if (plain[0] !== 2) throw new Malformed('it has an unknown encoding');
-  return decompressed(plain.subarray(1), LIMITS.document);
+  return decompressed(plain.subarray(1), maxBytes);
 }
 
 /** The same in pieces. */
@@ -287,7 +295,7 @@ async function* unpackedPieces(plain: Iterator<Buffer>): AsyncGenerator<Buffer> 
     yield isPlain ? bytes : bytes.subarray(1);
     for (let next = plain.next(); next.done !== true; next = plain.next()) yield next.value;
   };
-  yield* isPlain ? all() : decompressedPieces(all(), LIMITS.document);
+  yield* isPlain ? all() : decompressedPieces(all(), LIMITS.document.index);
 }
 
 async function* decompressedPieces(compressed: Iterable<Buffer>, maxLength: number): AsyncGenerator<Buffer> {
