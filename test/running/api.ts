@@ -58,6 +58,7 @@ export interface Freshness {
   reason: string;
   staleSince?: string;
   coveredBy?: string;
+  statedAt?: string;
   confirmedAt?: string;
   watched?: boolean;
   asOf?: string;
