@@ -54,7 +54,8 @@ const health = (status: string) => ({
       },
       warnings: {
         type: 'object',
-        description: 'What people should see to although it can do its work, a sentence each; absent when there is nothing',
+        description:
+          'What people should see to although it can do its work, a sentence each; absent when there is nothing',
         additionalProperties: { type: 'string' },
       },
     },
