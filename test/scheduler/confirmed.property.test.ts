@@ -184,9 +184,8 @@ class World {
   }
 }
 
-const WHATS = ['change', 'beat', 'host', 'scheduler', 'api', 'hear', 'look', 'state', 'confirm', 'project'] as const;
 interface Action {
-  what: (typeof WHATS)[number];
+  what: 'change' | 'beat' | 'host' | 'scheduler' | 'api' | 'hear' | 'look' | 'state' | 'confirm' | 'project';
   id: ProjectId;
   /** Of what the host tells: whether it gets to the stream. */
   arrives: boolean;
