@@ -71,7 +71,7 @@ const inTheList = async (id: string) =>
     .freshness;
 
 it('is shown with when it was last confirmed, over and over, without a word in the log', async () => {
-  const { confirmedAt: first, statedAt } = (await product.api.freshness('steady')) as Freshness & { statedAt: string };
+  const { confirmedAt: first, statedAt } = await product.api.freshness('steady');
   await until(
     async () => Date.parse((await product.api.freshness('steady')).confirmedAt!) > Date.parse(first!) + 1_000,
   );
@@ -87,7 +87,8 @@ it.each([
   'is unknown everywhere soon after %s has stopped, changed or not, and true again after',
   async (_, parts, reason) => {
     await product.backUp('atlas');
-    await Promise.all([becomes('atlas', 'fresh'), becomes('steady', 'fresh')]);
+    await becomes('atlas', 'fresh');
+    const { statedAt } = await becomes('steady', 'fresh');
     parts.forEach(pause);
     await writeFile(file('atlas'), `changed while nobody listened: ${parts.join()}`);
     for (const id of ['atlas', 'steady']) {
@@ -104,7 +105,9 @@ it.each([
     });
     parts.forEach(resume);
     await becomes('atlas', 'stale');
-    await becomes('steady', 'fresh');
+    const again = await becomes('steady', 'fresh');
+    // A scheduler that stood still does not call hosts silent for that.
+    if (parts.includes('scheduler')) expect(again.statedAt).toBe(statedAt);
   },
 );
 

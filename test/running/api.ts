@@ -70,6 +70,7 @@ export interface Freshness {
   reason: string;
   staleSince?: string;
   coveredBy?: string;
+  statedAt?: string;
   confirmedAt?: string;
   watched?: boolean;
   asOf?: string;

@@ -113,7 +113,7 @@ export class Scheduler {
       follows: (end, ends) => engine.follows(end, ends),
       known: () => ({
         position: Math.max(engine.position, statedPosition),
-        waitingSince: engine.waitingSince,
+        waiting: engine.waitingSince,
         unstated: [...engine.unjudged, ...statements.unstated],
         hosts: board.complete(),
         looks: engine.looks,
@@ -181,7 +181,7 @@ export class Scheduler {
       hosts: () => board.count(clock.now(), silenceLimitMs),
       clocksOff: () => this.clocks.size,
       waiting: () => engine.waiting + statements.size,
-      unconfirmedMs: () => clock.now() - Math.min(confirmations.readAt ?? -Infinity, engine.waitingSince ?? Infinity),
+      unconfirmedMs: () => clock.now() - Math.min(confirmations.readAt ?? -Infinity, engine.waitingSince.byLog),
     });
     try {
       const reader = new ActivityReader(jetstream(nats), jsm, clock, this.clocks, log);

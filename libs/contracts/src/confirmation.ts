@@ -8,8 +8,8 @@ export const MAX_UNSTATED = 200;
 /** A project of which something is known that is not stated yet. */
 export class UnstatedProject {
   @Id() projectId!: string;
-  /** For how long, in milliseconds. */
-  @Count() ms!: number;
+  /** For how long, in milliseconds; absent where nobody knows. */
+  @Optional() @Count() ms?: number;
 }
 
 /**

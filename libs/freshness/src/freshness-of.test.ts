@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PROJECT_TROUBLES, type ChangeReport } from '@buckets/contracts';
+import fc from 'fast-check';
 import { freshnessOf, type ExistingBackup, type FreshnessFacts } from './freshness-of.js';
 
 const NOW = Date.parse('2031-05-06T12:00:00.000Z');
@@ -106,6 +107,22 @@ describe('what its host has looked at', () => {
       expect(found(looked(-20, { watched, lookedMs: undefined } as object)).freshness).toBe('unknown');
     },
   );
+
+  it('is fresh by a look of lately only, whenever that was reported', () => {
+    const ms = fc.integer({ min: 0, max: 200 * MINUTE });
+    fc.assert(
+      fc.property(
+        ms,
+        ms,
+        fc.integer({ min: 1, max: 60 * MINUTE }),
+        fc.boolean(),
+        (lookedMs, heardMs, every, watched) => {
+          const { freshness } = found(report(7, { lookedMs, lookEveryMs: every, watched }), NOW - heardMs);
+          expect(freshness === 'fresh').toBe(lookedMs + heardMs <= 3 * every + 10_000);
+        },
+      ),
+    );
+  });
 
   it('is stale all the same by what is known to have changed', () => {
     const changed = { ...looked(-100), counter: { generation: 1, epoch: 'dawn', n: 8 } };

@@ -52,6 +52,12 @@ const health = (status: string) => ({
           properties: { status: { type: 'string', enum: ['up', 'down'] }, reason: { type: 'string' } },
         },
       },
+      warnings: {
+        type: 'object',
+        description:
+          'What people should see to although it can do its work, a sentence each; absent when there is nothing',
+        additionalProperties: { type: 'string' },
+      },
     },
   },
 });

@@ -59,6 +59,12 @@ describe('the freshness of a project', () => {
       () => (hear(NO_HOST), hear('eu-1', { unstated: [{ projectId: 'atlas', ms: LIMIT_MS + 1 }] })),
       /could not state/,
     ],
+    [
+      'nobody knows since when it could not be stated',
+      () => (hear(NO_HOST), hear('eu-1', { unstated: [{ projectId: 'atlas' }] })),
+      /could not state/,
+    ],
+    ['it was confirmed before all time', () => hearAll({ agoMs: Number.MAX_SAFE_INTEGER }), /scheduler is silent/],
   ])('is unknown when %s', (_, happen, reason) => {
     happen();
     expect(shown()).toMatchObject({ freshness: 'unknown', reason: expect.stringMatching(reason) });

@@ -60,7 +60,7 @@ export class ConfirmedFreshness implements LatestListener {
         position,
         at: sentAt - agoMs,
         lookedAt: lookedMs === undefined ? undefined : sentAt - lookedMs,
-        unstatedSince: new Map(unstated.map(({ projectId, ms }) => [projectId, sentAt - ms])),
+        unstatedSince: new Map(unstated.map(({ projectId, ms = Infinity }) => [projectId, sentAt - ms])),
       });
     } catch (error) {
       if (!(error instanceof UnreadableMessage)) throw error;
@@ -108,7 +108,7 @@ export class ConfirmedFreshness implements LatestListener {
     const now = performance.now();
     const shown = shownFreshness(statedIn(row), confirmed, { now, limitMs: this.parts.limitMs });
     const { confirmedAt, asOf, ...rest } = shown;
-    const dateOf = (moment: number): string => new Date(Date.now() - (now - moment)).toISOString();
+    const dateOf = (moment: number): string => new Date(Math.max(0, Date.now() - (now - moment))).toISOString();
     return {
       ...rest,
       ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),

@@ -133,13 +133,16 @@ describe('a host', () => {
       hostId: 'host-1',
       projectId: 'atlas',
       newProcess: false,
+      certainAt: undefined,
     });
+    board.hear(host('first'), { at: 120, live: false });
     expect(board.hear(host('second'), { at: 150, live: true })).toEqual({
       hostId: 'host-1',
       newProcess: true,
-      earlierSeenAt: 100,
+      certainAt: 120,
       isComplete: true,
     });
+    expect(board.reportOf(atlas)).toMatchObject({ current: false, certainUntil: 120 });
     expect(board.seenAt('host-1')).toBe(150);
   });
 

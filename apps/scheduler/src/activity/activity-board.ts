@@ -14,8 +14,8 @@ export interface News {
   projectId?: string;
   /** Another process speaks for the host than before. */
   newProcess: boolean;
-  /** Of that other process: its last sign of life. */
-  earlierSeenAt?: number;
+  /** Until when it had told all there was to tell, before this message; undefined when that is not certain. */
+  certainAt: number | undefined;
   /** Of a sign of life: whether the latest report on each project was heard that was made before it. */
   isComplete?: boolean;
 }
@@ -27,6 +27,8 @@ export interface KnownReport {
   vouchedAt?: number;
   /** When it was heard. */
   heardAt: number;
+  /** Of what an earlier process has made: until when that had told all there was to tell. */
+  certainUntil?: number | undefined;
   /** Made by the process that now speaks for the host. */
   current: boolean;
 }
@@ -46,14 +48,15 @@ export class ActivityBoard {
     const host = this.hosts.get(hostId) ?? newHost(data.incarnation, at);
     this.hosts.set(hostId, host);
     const newProcess = host.process.incarnation !== data.incarnation;
+    const process = { newProcess, certainAt: host.completeAt };
     if (newProcess) {
+      host.certainBefore = host.completeAt;
       host.earlier = host.process;
       host.process = { incarnation: data.incarnation, seenAt: at };
       countFrom(host, 1);
     }
     host.process.seenAt = Math.max(host.process.seenAt, at);
     host.live ||= live;
-    const process = { newProcess, ...(newProcess ? { earlierSeenAt: host.earlier!.seenAt } : {}) };
     if (activity.name === 'project') {
       keep(host, activity.projectId, { report: activity.data, heardAt: at });
       return { hostId, ...process, projectId: activity.projectId };
@@ -87,7 +90,9 @@ export class ActivityBoard {
     if (host === undefined || heard?.report.counter.generation !== project.generation) return undefined;
     const { report, heardAt } = heard;
     const maker = [host.process, host.earlier].find((process) => process?.incarnation === report.incarnation);
-    return { report, heardAt, vouchedAt: maker?.seenAt, current: maker === host.process };
+    const current = maker === host.process;
+    const certain = current || maker === undefined ? {} : { certainUntil: host.certainBefore };
+    return { report, heardAt, vouchedAt: maker?.seenAt, current, ...certain };
   }
 
   /** Hosts that were seen within `limitMs` before `now`, and those that were not. */
@@ -116,11 +121,22 @@ interface Host {
   sum: number;
   /** The first number that counts for that: what was not reported again since is of projects that are no longer there. */
   countsFrom: number;
-  completeAt?: number;
+  completeAt: number | undefined;
+  /** The same when its present process was first heard. */
+  certainBefore: number | undefined;
 }
 
+const NOTHING_CERTAIN = { completeAt: undefined, certainBefore: undefined };
+
 function newHost(incarnation: string, seenAt: number): Host {
-  return { process: { incarnation, seenAt }, live: false, reports: new Map(), sum: 0, countsFrom: 1 };
+  return {
+    process: { incarnation, seenAt },
+    live: false,
+    reports: new Map(),
+    sum: 0,
+    countsFrom: 1,
+    ...NOTHING_CERTAIN,
+  };
 }
 
 function keep(host: Host, projectId: string, heard: HeardReport): void {

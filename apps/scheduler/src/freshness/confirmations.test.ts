@@ -1,12 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { MAX_UNSTATED, NO_HOST, type NewConfirmation } from '@buckets/contracts';
 import fc from 'fast-check';
-import { Confirmations, confirmationsAt, type Known } from './confirmations.js';
+import { Confirmations, confirmationsAt, type Known, type Waiting } from './confirmations.js';
 
 const NOW = 1_000_000;
+const NOTHING: Waiting = { byLog: Infinity, byHosts: new Map() };
 const known = (more: Partial<Known> = {}): Known => ({
   log: { at: NOW - 1_000, position: 70 },
-  waitingSince: undefined,
+  waiting: NOTHING,
   unstated: [],
   hosts: [{ hostId: 'eu-1', completeAt: NOW - 3_000 }],
   looks: [],
@@ -24,13 +25,17 @@ describe('a confirmation', () => {
     expect(told({ log: { at: NOW - 9_000, position: 70 } }).get('eu-1')?.agoMs).toBe(9_000);
   });
 
-  it('holds no later than something was heard that nobody has looked at yet', () => {
-    const waiting = told({ waitingSince: NOW - 20_000 });
-    expect([waiting.get(NO_HOST)?.agoMs, waiting.get('eu-1')?.agoMs]).toEqual([20_000, 20_000]);
+  it('holds no later than something may have happened that nobody has looked at yet', () => {
+    const hosts = ['eu-1', 'us-1'].map((hostId) => ({ hostId, completeAt: NOW - 3_000 }));
+    const agesOf = (waiting: Waiting) => [...told({ waiting, hosts }).values()].map(({ agoMs }) => agoMs);
+    expect(agesOf({ ...NOTHING, byLog: NOW - 20_000 })).toEqual([20_000, 20_000, 20_000]);
+    // What one host tells, or how much, keeps no other from being confirmed.
+    expect(agesOf({ ...NOTHING, byHosts: new Map([['us-1', NOW - 20_000]]) })).toEqual([1_000, 3_000, 20_000]);
+    expect(agesOf({ ...NOTHING, byHosts: new Map([['us-1', -Infinity]]) })).toEqual([1_000, 3_000]);
   });
 
   it('is not made before each project was looked at, nor for a host whose reports may be missing', () => {
-    expect(told({ waitingSince: -Infinity }).size).toBe(0);
+    expect(told({ waiting: { ...NOTHING, byLog: -Infinity } }).size).toBe(0);
     expect([...told({ hosts: [{ hostId: 'eu-1', completeAt: undefined }] }).keys()]).toEqual([NO_HOST]);
   });
 
@@ -43,6 +48,11 @@ describe('a confirmation', () => {
     const all = told({ unstated, hosts });
     expect(all.get('eu-1')).toMatchObject({ agoMs: 3_000, unstated: [{ projectId: 'stuck', ms: 50_000 }] });
     expect(all.get('us-1')).toMatchObject({ agoMs: 3_000, unstated: [] });
+  });
+
+  it('says of what nobody knows since when only that it is not stated', () => {
+    const unstated = [{ projectId: 'stuck', hostId: 'eu-1', since: -Infinity }];
+    expect(told({ unstated }).get('eu-1')?.unstated).toEqual([{ projectId: 'stuck' }]);
   });
 
   it('names so many at most: what is not named has not been open for longer than it says', () => {
@@ -69,27 +79,21 @@ describe('a confirmation', () => {
     const host = fc.constantFrom('eu-1', 'us-1');
     const open = fc.record({ projectId: fc.constantFrom('a', 'b', 'c'), hostId: host, since });
     fc.assert(
-      fc.property(
-        since,
-        since,
-        since,
-        fc.array(open, { maxLength: 3 }),
-        (logAt, waitingSince, completeAt, unstated) => {
-          const hosts = [{ hostId: 'eu-1', completeAt }];
-          for (const { hostId, data } of confirmationsAt(
-            known({ log: { at: logAt, position: 1 }, waitingSince, hosts, unstated }),
-            NOW,
-          )) {
-            const asOf = NOW - data.agoMs;
-            expect(asOf).toBeLessThanOrEqual(Math.min(logAt, waitingSince, hostId === NO_HOST ? NOW : completeAt));
-            for (const each of unstated.filter((one) => one.hostId === hostId && one.since < asOf)) {
-              expect(
-                data.unstated.some(({ projectId, ms }) => projectId === each.projectId && NOW - ms <= each.since),
-              ).toBe(true);
-            }
+      fc.property(since, since, since, fc.array(open, { maxLength: 3 }), (logAt, byLog, completeAt, unstated) => {
+        const hosts = [{ hostId: 'eu-1', completeAt }];
+        for (const { hostId, data } of confirmationsAt(
+          known({ log: { at: logAt, position: 1 }, waiting: { byLog, byHosts: new Map() }, hosts, unstated }),
+          NOW,
+        )) {
+          const asOf = NOW - data.agoMs;
+          expect(asOf).toBeLessThanOrEqual(Math.min(logAt, byLog, hostId === NO_HOST ? NOW : completeAt));
+          for (const each of unstated.filter((one) => one.hostId === hostId && one.since < asOf)) {
+            expect(
+              data.unstated.some(({ projectId, ms }) => projectId === each.projectId && NOW - ms! <= each.since),
+            ).toBe(true);
           }
-        },
-      ),
+        }
+      }),
     );
   });
 });
@@ -104,7 +108,7 @@ describe('confirming', () => {
       follows: () => Promise.resolve(state.follows),
       known: () => ({
         position: 75,
-        waitingSince: undefined,
+        waiting: NOTHING,
         unstated: state.unstated,
         hosts: [{ hostId: 'eu-1', completeAt: state.completeAt }],
         looks: [],

@@ -11,12 +11,18 @@ export interface Unstated {
   since: number;
 }
 
+/** Since when there may be something new that nobody has looked at: by the log, and by the word of each host. */
+export interface Waiting {
+  /** Infinity when nothing waits. */
+  byLog: number;
+  byHosts: ReadonlyMap<string, number>;
+}
+
 /** What a moment of the scheduler's says of what was stated. Moments are those of its clock. */
 export interface Known {
   /** Until when all that the log says was read, and how far that is. */
   log: { at: number; position: number };
-  /** Since when what was heard or read waits to be looked at; undefined when nothing does. */
-  waitingSince: number | undefined;
+  waiting: Waiting;
   unstated: readonly Unstated[];
   /** Until when all was heard that each host had to tell; undefined when that is not certain. */
   hosts: Iterable<{ hostId: string; completeAt: number | undefined }>;
@@ -28,8 +34,8 @@ export interface Known {
  * How far what was stated holds: one message for what rests on the log alone, and one for each host. What is not stated yet
  * is left out by name, so that one project that cannot be stated keeps no other from being confirmed.
  */
-export function confirmationsAt({ log, waitingSince = Infinity, unstated, hosts, looks }: Known, now: number): Sent[] {
-  const byLogAt = Math.min(log.at, waitingSince);
+export function confirmationsAt({ log, waiting, unstated, hosts, looks }: Known, now: number): Sent[] {
+  const byLogAt = Math.min(log.at, waiting.byLog);
   const openOf = Map.groupBy(unstated, ({ hostId }) => hostId);
   const lookedAt = new Map<string, number>();
   for (const { hostId, at } of looks) lookedAt.set(hostId, Math.min(at, lookedAt.get(hostId) ?? Infinity));
@@ -46,28 +52,31 @@ export function confirmationsAt({ log, waitingSince = Infinity, unstated, hosts,
       position: log.position,
       agoMs: ago(asOf),
       ...(looked === undefined ? {} : { lookedMs: ago(looked) }),
-      unstated: left.map(({ projectId, since }): UnstatedProject => ({ projectId, ms: msOf(ago(since)) })),
+      unstated: left.map(({ projectId, since }): UnstatedProject => ({
+        projectId,
+        ...(Number.isFinite(since) ? { ms: ago(since) } : {}),
+      })),
     };
     return [{ hostId, data, asOf }];
   };
   return [
     ...confirm(NO_HOST, byLogAt),
-    ...[...hosts].flatMap(({ hostId, completeAt = -Infinity }) => confirm(hostId, Math.min(byLogAt, completeAt))),
+    ...[...hosts].flatMap(({ hostId, completeAt = -Infinity }) =>
+      confirm(hostId, Math.min(byLogAt, completeAt, waiting.byHosts.get(hostId) ?? Infinity)),
+    ),
   ];
 }
 
 export type Sent = NewConfirmation & { asOf: number };
 
-/** What began before anybody remembers. */
-function msOf(ms: number): number {
-  return Math.min(ms, Number.MAX_SAFE_INTEGER);
-}
-
 export interface ConfirmationsParts {
   /** The position of the last message in the log. */
   endOfLog: () => Promise<number>;
-  /** Whether all up to a position has been read, and is waiting to be looked at at the least; waits a moment for it. */
-  follows: (position: number, signal: AbortSignal) => Promise<boolean>;
+  /**
+   * Whether all up to the end that the log had at a moment has been read, and is waiting to be looked at at the least;
+   * waits a little for it.
+   */
+  follows: (end: { position: number; at: number }, signal: AbortSignal) => Promise<boolean>;
   /** All but the log. */
   known: () => Omit<Known, 'log'> & { position: number };
   send: (confirmation: NewConfirmation) => void;
@@ -108,7 +117,7 @@ export class Confirmations {
     const { clock, endOfLog, follows, known, send } = this.parts;
     const at = clock.now();
     const end = await endOfLog();
-    if (await follows(end, signal)) this.reached = { at, position: end };
+    if (await follows({ position: end, at }, signal)) this.reached = { at, position: end };
     if (this.reached === undefined || signal.aborted) return;
     const { position, ...rest } = known();
     const log = { at: this.reached.at, position: Math.max(position, this.reached.position) };

@@ -206,20 +206,35 @@ describe('a report of a worker process that has ended', () => {
 
 describe('what may be confirmed', () => {
   it('is nothing before each project was looked at, and then all but what waits', async () => {
-    expect(trial.engine.waitingSince).toBe(Number.NEGATIVE_INFINITY);
+    const nothing = { byLog: Infinity, byHosts: new Map() };
+    expect(trial.engine.waitingSince.byLog).toBe(-Infinity);
     trial.engine.listening();
     trial.hear(report(7));
     await trial.until('fresh');
-    await until(() => trial.engine.waitingSince === undefined);
-    expect(await trial.engine.follows(trial.position, trial.stop.signal)).toBe(true);
+    await until(() => trial.engine.waitingSince.byLog === Infinity);
+    expect(trial.engine.waitingSince).toEqual(nothing);
+    const { signal } = trial.stop;
+    expect(await trial.engine.follows({ position: trial.position, at: 5 }, signal)).toBe(true);
     trial.position = 20;
-    expect(await trial.engine.follows(20, trial.stop.signal)).toBe(true);
-    expect(await trial.engine.follows(21, trial.stop.signal)).toBe(false);
+    expect(await trial.engine.follows({ position: 20, at: 6 }, signal)).toBe(true);
+    expect(await trial.engine.follows({ position: 21, at: 7 }, signal)).toBe(false);
+  });
+
+  it('is what its host had told before it told more', async () => {
+    trial.engine.listening();
+    trial.hear('host');
+    const certainAt = trial.now;
+    trial.now += 50;
+    trial.hear(report(7));
+    expect(trial.engine.waitingSince.byHosts).toEqual(new Map([['host-1', certainAt]]));
+    await trial.until('fresh');
+    expect(trial.engine.waitingSince.byHosts.size).toBe(0);
   });
 
   it('is not what a process reported that another has followed, until that one reports too', async () => {
     trial.engine.listening();
     trial.hear(report(7));
+    trial.hear('host');
     await trial.until('fresh');
     const seenAt = trial.now;
     trial.now += 50;

@@ -6,7 +6,7 @@ import { Backoff, type Logger } from '@buckets/service';
 import type { ActivityBoard, Heard } from '../activity/activity-board.js';
 import type { ActivityListener } from '../activity/activity-reader.js';
 import type { Clock } from '../activity/clock.js';
-import type { Unstated } from './confirmations.js';
+import type { Unstated, Waiting } from './confirmations.js';
 import type { FreshnessTables, ProjectFacts } from './freshness-tables.js';
 import { HostSilence } from './host-silence.js';
 import type { ReportRequests } from './report-requests.js';
@@ -36,6 +36,9 @@ const SWEEP_PAUSE_MS = 15_000;
 /** How often projects are sought whose host has not looked through them for too long. */
 const LOOKS_EVERY_MS = 5_000;
 const FOLLOW_LIMIT_MS = 1_000;
+/** How often to see whether this process stands still, and what counts as that. */
+const TURN_MS = 500;
+const STANDSTILL_MS = 2_000;
 /** Nobody remembers since when. */
 const EVER = Number.NEGATIVE_INFINITY;
 
@@ -52,10 +55,10 @@ interface Look {
  * that fell silent or came back. What differs from what was stated last is offered to be stated.
  */
 export class FreshnessEngine implements ActivityListener {
-  /** What is to be looked at, with since when there is something new about it. */
-  private readonly projects = new Map<string, number>();
+  /** What is to be looked at. */
+  private readonly projects = new Map<string, News>();
   private readonly hosts = new Map<string, number>();
-  private inWork: ReadonlyMap<string, number> = new Map();
+  private inWork: ReadonlyMap<string, News> = new Map();
   /** They seem unknown, but only because this process has not listened for long enough. */
   private readonly undecided = new Map<string, Unstated>();
   /** Their host is heard, but its present process has not reported on them yet. */
@@ -65,6 +68,8 @@ export class FreshnessEngine implements ActivityListener {
   private isSwept = false;
   /** The position up to which projects with new events are known. */
   private followed = 0;
+  /** Until when all projects with new events were known. */
+  private readAt = EVER;
   private readonly silence: HostSilence;
   private readonly timers = new Set<NodeJS.Timeout>();
   private listeningSince = Number.POSITIVE_INFINITY;
@@ -91,11 +96,17 @@ export class FreshnessEngine implements ActivityListener {
     return this.furthest;
   }
 
-  /** Since when what was heard or read waits to be looked at; undefined when nothing does. */
-  get waitingSince(): number | undefined {
-    if (!this.isSwept) return EVER;
-    const waiting = [this.projects, this.hosts, this.inWork].flatMap((each) => [...each.values()]);
-    return waiting.length === 0 ? undefined : waiting.reduce((one, other) => Math.min(one, other));
+  /** Since when there may be something new that is not looked at yet. */
+  get waitingSince(): Waiting {
+    let byLog = this.isSwept ? Infinity : EVER;
+    const byHosts = new Map(this.hosts);
+    for (const waiting of [this.projects, this.inWork]) {
+      for (const news of waiting.values()) {
+        byLog = Math.min(byLog, news.byLog);
+        for (const [hostId, since] of news.byHosts) earlier(byHosts, hostId, since);
+      }
+    }
+    return { byLog, byHosts };
   }
 
   /** Projects that were looked at, but too little is known for them to be judged as things stand. */
@@ -108,14 +119,16 @@ export class FreshnessEngine implements ActivityListener {
     return [...this.freshByLook.values()].filter(({ watched }) => !watched);
   }
 
-  /** Whether all projects with events up to a position are known; waits a moment for it. */
-  async follows(position: number, signal: AbortSignal): Promise<boolean> {
+  /** Whether all projects are known with events up to the end that the log had at a moment; waits a little for it. */
+  async follows({ position, at }: { position: number; at: number }, signal: AbortSignal): Promise<boolean> {
     const deadline = performance.now() + FOLLOW_LIMIT_MS;
     await this.parts.projector.reaches(position, { deadlineMs: FOLLOW_LIMIT_MS, signal });
     while (this.followed < position && performance.now() < deadline && !signal.aborted) {
       await pause(COALESCE_MS, undefined, { signal }).catch(() => undefined);
     }
-    return this.followed >= position;
+    if (this.followed < position) return false;
+    this.readAt = at;
+    return true;
   }
 
   /** Until the signal. The tables must have reached the end of the log. */
@@ -128,6 +141,7 @@ export class FreshnessEngine implements ActivityListener {
         this.sweep(signal),
         this.work(signal),
         this.findOldLooks(signal),
+        this.noticeStandstills(signal),
       ]);
     } finally {
       this.silence.stop();
@@ -138,7 +152,7 @@ export class FreshnessEngine implements ActivityListener {
   listening(): void {
     this.listeningSince = this.parts.clock.now();
     this.afterSilenceLimit(() => {
-      for (const { projectId, since } of this.undecided.values()) this.look([projectId], since);
+      for (const { projectId, hostId, since } of this.undecided.values()) this.lookFor(hostId, [projectId], since);
       this.undecided.clear();
     });
   }
@@ -150,26 +164,43 @@ export class FreshnessEngine implements ActivityListener {
 
   hear(activity: ReceivedActivity, heard: Heard): void {
     const { board, requests } = this.parts;
-    const { hostId, projectId, newProcess, earlierSeenAt, isComplete } = board.hear(activity, heard);
-    if (projectId !== undefined) this.look([projectId], heard.at);
+    const { hostId, projectId, newProcess, certainAt = EVER, isComplete } = board.hear(activity, heard);
+    // What is told now may have come about at any time since all was told that there was.
+    if (projectId !== undefined) this.lookFor(hostId, [projectId], certainAt);
     if (isComplete === true) requests.settle(hostId, NO_PROJECT);
     // The missing report may be on its way: it is asked for after a while.
     if (isComplete === false && board.isHeardLive(hostId)) requests.need(hostId, NO_PROJECT);
     if (newProcess) {
       // Now, to find the reports that are missing; later, because those of the process before count no longer.
-      this.lookAtHost(hostId, earlierSeenAt);
+      this.lookAtHost(hostId, certainAt);
       this.afterSilenceLimit(() => this.lookAtHost(hostId));
     }
     this.silence.heard(hostId);
   }
 
-  private look(ids: Iterable<string>, since = this.parts.clock.now()): void {
-    for (const id of ids) this.projects.set(id, Math.min(since, this.projects.get(id) ?? since));
+  /** There may be something new about them in the log since a moment. */
+  private look(ids: Iterable<string>, since: number): void {
+    for (const id of ids) {
+      const news = this.newsOf(id);
+      news.byLog = Math.min(news.byLog, since);
+    }
     this.wake();
   }
 
+  /** The same by the word of a host, or for want of it. */
+  private lookFor(hostId: string, ids: Iterable<string>, since: number): void {
+    for (const id of ids) earlier(this.newsOf(id).byHosts, hostId, since);
+    this.wake();
+  }
+
+  private newsOf(id: string): News {
+    const news = this.projects.get(id) ?? { byLog: Infinity, byHosts: new Map<string, number>() };
+    this.projects.set(id, news);
+    return news;
+  }
+
   private lookAtHost(hostId: string, since = this.parts.clock.now()): void {
-    this.hosts.set(hostId, Math.min(since, this.hosts.get(hostId) ?? since));
+    earlier(this.hosts, hostId, since);
     this.wake();
   }
 
@@ -189,7 +220,10 @@ export class FreshnessEngine implements ActivityListener {
     await this.untilAborted(signal, async () => {
       const reached = projector.position;
       const changes = await tables.changedAfter(handled, PAGE);
-      this.look(changes.map(({ id }) => id));
+      this.look(
+        changes.map(({ id }) => id),
+        this.readAt,
+      );
       handled = changes.at(-1)?.position ?? handled;
       if (changes.length === PAGE) return;
       this.followed = Math.max(reached, handled);
@@ -205,7 +239,7 @@ export class FreshnessEngine implements ActivityListener {
     await this.untilAborted(signal, async () => {
       if (this.projects.size < PAGE) {
         const ids = await this.parts.tables.page({ after, limit: PAGE });
-        this.look(ids, first ? EVER : undefined);
+        this.look(ids, first ? EVER : this.parts.clock.now());
         after = ids.at(-1) ?? '';
         first &&= after !== '';
         this.isSwept ||= !first;
@@ -214,12 +248,24 @@ export class FreshnessEngine implements ActivityListener {
     });
   }
 
+  /** While this process stood still it heard nobody: no host is silent for that. */
+  private async noticeStandstills(signal: AbortSignal): Promise<void> {
+    await this.untilAborted(signal, async () => {
+      const before = performance.now();
+      await pause(TURN_MS, undefined, { signal });
+      const stoodStillMs = performance.now() - before - TURN_MS;
+      if (stoodStillMs > STANDSTILL_MS && this.listeningSince !== Number.POSITIVE_INFINITY) this.listening();
+    });
+  }
+
   /** What is fresh by a look is not, once that was too long ago: nothing else happens then. */
   private async findOldLooks(signal: AbortSignal): Promise<void> {
     await this.untilAborted(signal, async () => {
       await pause(LOOKS_EVERY_MS, undefined, { signal });
       const now = this.parts.clock.now();
-      for (const [id, { isEnoughUntil }] of this.freshByLook) if (now > isEnoughUntil) this.look([id]);
+      for (const [id, { hostId, isEnoughUntil }] of this.freshByLook) {
+        if (now > isEnoughUntil) this.lookFor(hostId, [id], isEnoughUntil);
+      }
     });
   }
 
@@ -235,7 +281,10 @@ export class FreshnessEngine implements ActivityListener {
       try {
         await this.lookAt(batch);
       } catch (error) {
-        for (const [id, since] of batch) this.look([id], since);
+        for (const [id, { byLog, byHosts }] of batch) {
+          this.look([id], byLog);
+          for (const [hostId, since] of byHosts) this.lookFor(hostId, [id], since);
+        }
         throw error;
       } finally {
         this.inWork = new Map();
@@ -248,14 +297,14 @@ export class FreshnessEngine implements ActivityListener {
     for (const [hostId, since] of this.hosts) {
       for (let after: string | undefined = ''; after !== undefined;) {
         const ids: string[] = await this.parts.tables.page({ hostId, after, limit: PAGE });
-        this.look(ids, since);
+        this.lookFor(hostId, ids, since);
         after = ids.length < PAGE ? undefined : ids.at(-1);
       }
       this.hosts.delete(hostId);
     }
   }
 
-  private async lookAt(batch: ReadonlyMap<string, number>): Promise<void> {
+  private async lookAt(batch: ReadonlyMap<string, News>): Promise<void> {
     if (batch.size === 0) return;
     const { failure } = this.parts.projector;
     if (failure !== undefined) throw failure;
@@ -265,7 +314,7 @@ export class FreshnessEngine implements ActivityListener {
     for (const project of projects) this.judge(project, batch.get(project.id)!);
   }
 
-  private judge(project: ProjectFacts, since: number): void {
+  private judge(project: ProjectFacts, { byLog, byHosts }: News): void {
     const { clock, silenceLimitMs, statements } = this.parts;
     const now = clock.now();
     const evidence = this.evidenceOf(project, now);
@@ -274,6 +323,7 @@ export class FreshnessEngine implements ActivityListener {
     const isTold = evidence.report?.trouble !== undefined;
     const { id: projectId, generation } = project;
     const hostId = project.hostId ?? NO_HOST;
+    const since = Math.min(byLog, byHosts.get(hostId) ?? Infinity);
     if (result.freshness === 'unknown' && !isTold && now - this.listeningSince <= silenceLimitMs) {
       const before = this.undecided.get(projectId)?.since ?? since;
       this.undecided.set(projectId, { projectId, hostId, since: Math.min(since, before) });
@@ -301,7 +351,7 @@ export class FreshnessEngine implements ActivityListener {
     const heard = hostSeenAt !== undefined && now - hostSeenAt <= silenceLimitMs;
     const known = board.reportOf({ ...project, hostId });
     const wanted = provisioned && backups.length > 0 && known?.current !== true;
-    if (wanted && heard) this.unreported.set(id, { projectId: id, hostId, since: known?.vouchedAt ?? EVER });
+    if (wanted && heard) this.unreported.set(id, { projectId: id, hostId, since: known?.certainUntil ?? EVER });
     else this.unreported.delete(id);
     if (wanted && heard && board.isHeardLive(hostId)) requests.need(hostId, id);
     else requests.settle(hostId, id);
@@ -327,6 +377,16 @@ export class FreshnessEngine implements ActivityListener {
       }
     }
   }
+}
+
+/** Since when there may be something new about a project: in the log, and by the word of hosts. */
+interface News {
+  byLog: number;
+  byHosts: Map<string, number>;
+}
+
+function earlier(moments: Map<string, number>, key: string, moment: number): void {
+  moments.set(key, Math.min(moment, moments.get(key) ?? moment));
 }
 
 type Evidence = Pick<FreshnessFacts, 'report' | 'reportHeardAt' | 'hostSeenAt'>;
