@@ -231,11 +231,16 @@ describe('how fresh a project is', () => {
     await rm(join(product.dataDir, 'gate'));
     expect((await product.api.ended(first.id)).state).toBe('succeeded');
     await store(2);
-    const { result } = await product.backUp('stores');
-    expect((await becomes('stores', 'fresh')).coveredBy).toBe(result?.backupId);
     writer.stdin.end();
     await once(writer, 'exit');
     await product.stop('stores');
+    await product.backUp('stores');
+    // A new process scans: before it has, nobody can know of either store.
+    await product.stack.kill(WORKER, 'SIGKILL');
+    await product.stack.restart(WORKER);
+    await becomes('stores', 'stale');
+    const { result } = await product.backUp('stores');
+    expect((await becomes('stores', 'fresh')).coveredBy).toBe(result?.backupId);
     await product.restore('stores', result!.backupId!);
     expect((await readFile(file('stores')))[0]).toBe(2);
   });
