@@ -54,7 +54,7 @@ export interface Ending {
   backup?: BackupRecord;
   provisioned?: ProjectProvisioned;
   running?: boolean;
-  /** What was cut off has left behind, a sentence each. They are not sealed: no names of files. */
+  /** What was cut off has left behind, or left undone, a sentence each. They are not sealed: no names of files. */
   left?: string[];
 }
 
