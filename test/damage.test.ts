@@ -99,7 +99,7 @@ describe('damage', () => {
     ['config', 'missing', 0],
     ['config', 'altered', 0],
   ];
-  it.each(cases)('of a %s that is %s is found, told and healed', async (kind, how, readData) => {
+  it.each(cases)('%s, %s: is found, told and healed', async (kind, how, readData) => {
     const id = `${kind.replace(' ', '-')}-${how.replace(' ', '-')}`;
     const { backupId, picture } = await backedUp(id);
     await inStore(product, id, (store, prefix) => damage(store, prefix, kind, how));
@@ -120,6 +120,30 @@ describe('damage', () => {
     await mustBeSound(id);
     await mustRestore(id, backupId, picture);
     await mustRestore(id, healing.result!.backupId!, picture);
+  });
+
+  it('of what no host has any more stays, and what else there is heals', async () => {
+    const { backupId: older } = await backedUp('changed');
+    await writeFile(join(product.folder('changed'), 'project', 'large'), randomBytes(300_000));
+    const newer = (await product.backUp('changed')).result!.backupId!;
+    const picture = await describeTree(product.folder('changed'));
+    // It holds the large file as it was, and the small ones, which both backups need.
+    await inStore(product, 'changed', (store, prefix) => damage(store, prefix, 'data pack', 'missing'));
+    const found = await verify('changed');
+    expect(found.result?.repository?.damaged.toSorted()).toEqual([older, newer].toSorted());
+    expect(await product.backUp('changed')).toMatchObject({
+      result: { repository: { damaged: [older], whole: [newer] } },
+    });
+    for (const readData of [0, 1]) {
+      expect(await verify('changed', readData)).toMatchObject({
+        state: 'partial',
+        code: 'backups-damaged',
+        result: { repository: { total: 0, damaged: [older] } },
+      });
+    }
+    await becomes('changed', 'fresh');
+    await mustRestore('changed', newer, picture);
+    expect(await product.restore('changed', older)).toMatchObject({ state: 'failed', code: 'repository-damaged' });
   });
 
   it('of the recovery key is told, and the key is made anew', async () => {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 
-import { openRepository } from './index.js';
+import { openRepository, surveyRepository } from './index.js';
 import { RepositoryKey } from './repository-key.js';
 import { MemoryStore } from './testing/memory-store.js';
 import { RusticRepository } from './testing/rustic-repository.js';
@@ -85,6 +85,27 @@ describe('damage', () => {
         await expect(readEverything(store.with(name, bytes))).rejects.toMatchObject({ code: 'repository-corrupt' });
       }),
       { numRuns: 100 },
+    );
+  });
+
+  it('of one bit, or by which an object ends early, is found by a survey that reads all, which names the object', async () => {
+    const cut = fc.boolean();
+    await fc.assert(
+      fc.asyncProperty(anObject(), fc.nat(), fc.nat(7), cut, async (name, position, bit, endsEarly) => {
+        const bytes = Buffer.from(store.objects.get(name)!);
+        const at = position % bytes.length;
+        bytes[at]! ^= 1 << bit;
+        const damaged = store.with(name, endsEarly ? bytes.subarray(0, at) : bytes);
+        const survey = await surveyRepository({ store: damaged, prefix: '', masterKey });
+        await survey.readPacks(new Set(survey.packs.keys()));
+        const id = name === 'config' ? undefined : name.slice(-64);
+        expect(survey.damaged).toContainEqual({
+          kind: { data: 'pack', index: 'index', snapshots: 'snapshot', config: 'config' }[name.split('/')[0]!],
+          ...(id === undefined ? {} : { id }),
+          damage: endsEarly && name.startsWith('data/') ? 'wrong-size' : 'altered',
+        });
+      }),
+      { numRuns: 200 },
     );
   });
 

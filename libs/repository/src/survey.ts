@@ -7,13 +7,13 @@ import type { BlobLocation } from './blob-index.js';
 import { BoundedCache } from './bounded-cache.js';
 import { inParallel } from './in-parallel.js';
 import { parseIndexedPack, readWholeIndexFile } from './index-file.js';
-import type { IndexedPack } from './index-file.js';
+import type { IndexedPack, IndexFile } from './index-file.js';
 import { isId } from './json-fields.js';
 import { MAX_BLOBS } from './loaded-index.js';
 import { packSize } from './pack-format.js';
 import { PackReader } from './pack-reader.js';
 import { readConfig } from './read-config.js';
-import { RepositoryCorrupt, RepositoryNotFound } from './repository-error.js';
+import { RepositoryCorrupt, RepositoryError, RepositoryNotFound } from './repository-error.js';
 import { RepositoryKey } from './repository-key.js';
 import { RepositoryObjects } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
@@ -249,7 +249,7 @@ export class Survey {
 
   private async lookAtConfig(): Promise<void> {
     try {
-      this.configId = (await readConfig(this.objects)).id;
+      this.configId = (await twice(() => readConfig(this.objects))).id;
     } catch (error) {
       if (error instanceof RepositoryNotFound) this.note({ kind: 'config', damage: 'missing' });
       else if (error instanceof RepositoryCorrupt) this.note({ kind: 'config', damage: 'altered' });
@@ -265,17 +265,26 @@ export class Survey {
       const id = key.slice(key.lastIndexOf('/') + 1);
       if (!isId(id)) continue;
       keys += 1;
-      const bytes = await store.get(key, { maxBytes: KEY_BYTES, signal });
-      if (createHash('sha256').update(bytes).digest('hex') !== id) this.note({ kind: 'key', id, damage: 'altered' });
+      if (!(await this.isKey(key, id))) this.note({ kind: 'key', id, damage: 'altered' });
     }
     if (keys === 0) this.note({ kind: 'key', damage: 'missing' });
+  }
+
+  private async isKey(key: string, id: string): Promise<boolean> {
+    const { store, signal } = this.options;
+    for (let readings = 0; readings < 2; readings++) {
+      const bytes = await store.get(key, { maxBytes: KEY_BYTES, signal });
+      if (createHash('sha256').update(bytes).digest('hex') === id) return true;
+    }
+    return false;
   }
 
   private async lookAtSnapshots(): Promise<void> {
     await inParallel(await this.objects.ids('snapshots'), AT_ONCE, async (id) => {
       this.goOn();
       try {
-        const { tree } = await this.objects.document(`snapshots/${id}`, (document) => parseSnapshot(id, document));
+        const parse = (document: unknown) => parseSnapshot(id, document);
+        const { tree } = await twice(() => this.objects.document(`snapshots/${id}`, parse));
         this.snapshots.set(id, tree);
       } catch (error) {
         if (error instanceof RepositoryCorrupt) this.note({ kind: 'snapshot', id, damage: 'altered' });
@@ -338,11 +347,8 @@ export class Survey {
 
   private async packsOfFile(indexId: string): Promise<Omit<NamedPack, 'indexId'>[]> {
     try {
-      const { packs, packs_to_delete } = await readWholeIndexFile(this.objects, indexId);
-      return this.objects.read(`index/${indexId}`, () => [
-        ...packs.map((pack) => ({ ...parseIndexedPack(pack), isFading: false })),
-        ...packs_to_delete.map((pack) => ({ ...parseIndexedPack(pack), isFading: true })),
-      ]);
+      const file = await twice(() => readWholeIndexFile(this.objects, indexId));
+      return this.objects.read(`index/${indexId}`, () => packsNamedIn(file));
     } catch (error) {
       if (error instanceof RepositoryCorrupt) this.note({ kind: 'index', id: indexId, damage: 'altered' });
       else if (error instanceof ObjectNotFound) this.note({ kind: 'index', id: indexId, damage: 'missing' });
@@ -354,13 +360,17 @@ export class Survey {
   /** Reads a pack whole. What is wrong with it is noted, and which of its blobs are as they should be. */
   private async isSound(pack: IndexedPack, size: number): Promise<boolean> {
     this.goOn();
-    const read = await readWholePack(this.objects, pack, size, this.options.signal);
+    const isWhole = ({ isAsStored, readable }: WholePack) => isAsStored && readable.size === pack.blobs.length;
+    let read = await readWholePack(this.objects, pack, size, this.options.signal);
+    if (read !== undefined && !isWhole(read)) {
+      read = await readWholePack(this.objects, pack, size, this.options.signal);
+    }
     if (read === undefined) {
       this.note({ kind: 'pack', id: pack.id, damage: 'missing' });
       this.packs.delete(pack.id);
       return false;
     }
-    if (read.isAsStored && read.readable.size === pack.blobs.length) return true;
+    if (isWhole(read)) return true;
     this.note({ kind: 'pack', id: pack.id, damage: 'altered' });
     this.packs.delete(pack.id);
     this.readable.set(pack.id, read.readable);
@@ -379,6 +389,23 @@ export class Survey {
 
 /** As an index file has it; one that is fading is marked for deletion. */
 type NamedPack = IndexedPack & { indexId: string; isFading: boolean };
+
+function packsNamedIn({ packs, packs_to_delete }: IndexFile): Omit<NamedPack, 'indexId'>[] {
+  return [
+    ...packs.map((pack) => ({ ...parseIndexedPack(pack), isFading: false })),
+    ...packs_to_delete.map((pack) => ({ ...parseIndexedPack(pack), isFading: true })),
+  ];
+}
+
+/** What was altered on its way is not altered where it lies: it is read once more. */
+async function twice<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof RepositoryError)) throw error;
+    return read();
+  }
+}
 
 function add(index: BlobIndex, { id, indexId, isFading }: NamedPack, blobs: IndexedPack['blobs']): void {
   const packs = [{ id, blobs }];

@@ -154,7 +154,7 @@ export class BackupWork implements Work<'backup'> {
     return joined(await this.foundBeside(attempt, mended, damage), ending);
   }
 
-  /** What a look at the repository says beside a backup that stands, whatever becomes of the look. */
+  /** What a look at the repository says beside a backup that stands, whatever ends the look: a cancel or a limit, too. */
   private async foundBeside(
     attempt: Attempt<'backup'>,
     mended: MendedRepository | undefined,
@@ -167,7 +167,6 @@ export class BackupWork implements Work<'backup'> {
           : await this.damage.afterMending(attempt, mended);
       return repository === undefined ? {} : { result: { repository } };
     } catch (error) {
-      attempt.signalOfNoReturn.throwIfAborted();
       const { code } = asFailure(error);
       return { left: [`What is damaged in the repository could not be looked at (${code}); a verification tells it.`] };
     }

@@ -54,7 +54,7 @@ export interface Ending {
   backup?: BackupRecord;
   provisioned?: ProjectProvisioned;
   running?: boolean;
-  /** What is left behind, a sentence each. They are not sealed: no names of files. */
+  /** What is left behind, or left undone, a sentence each. They are not sealed: no names of files. */
   left?: string[];
 }
 

@@ -23,6 +23,8 @@ export interface WhatToRead {
   packs?: ReadonlySet<string>;
   /** What was read by others meanwhile. */
   readBefore?: { packs: number; bytes: number };
+  /** Whether trees are read even where nothing seems to be lost. Default false. */
+  trees?: boolean;
   /** Whether nothing of what was known before is left out. */
   settled: boolean;
 }
@@ -32,7 +34,7 @@ export async function inspect<K extends OperationKind>(
   attempt: Attempt<K>,
   survey: Survey,
   controlPlane: Pick<ControlPlane, 'ask'>,
-  { packs = new Set(), readBefore = { packs: 0, bytes: 0 }, settled }: WhatToRead,
+  { packs = new Set(), readBefore = { packs: 0, bytes: 0 }, trees = false, settled }: WhatToRead,
 ): Promise<Inspected> {
   const read = { ...readBefore };
   const bytesTotal = [...packs].reduce((sum, id) => sum + (survey.packs.get(id) ?? 0), 0);
@@ -46,7 +48,7 @@ export async function inspect<K extends OperationKind>(
   });
   const known = await knownBackups(attempt, controlPlane);
   const before = new Set(attempt.grant.damagedBackups);
-  const losses = await lossesOf(survey, known, before.size > 0);
+  const losses = await lossesOf(survey, known, trees || before.size > 0);
   const { damaged: objects } = survey;
   const hidden = hidesEverything(objects);
   const [damaged, whole] = [[...losses.damaged], [...losses.whole]];
@@ -75,9 +77,9 @@ function hidesEverything(objects: readonly DamagedObject[]): boolean {
   return objects.some(({ kind, damage }) => kind === 'config' || (kind === 'index' && damage === 'altered'));
 }
 
-async function lossesOf(survey: Survey, known: readonly string[], someWereDamaged: boolean): Promise<Losses> {
+async function lossesOf(survey: Survey, known: readonly string[], readTrees: boolean): Promise<Losses> {
   const mayLack = survey.damaged.some(({ kind }) => kind === 'pack' || kind === 'index');
-  if (mayLack || survey.hasUnnamedPacks || someWereDamaged) return survey.lossesOf(known);
+  if (mayLack || survey.hasUnnamedPacks || readTrees) return survey.lossesOf(known);
   return { damaged: new Set(known.filter((id) => !survey.snapshots.has(id))), whole: new Set() };
 }
 

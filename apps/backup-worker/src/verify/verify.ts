@@ -11,6 +11,8 @@ import type { Rustic } from '../rustic/index.js';
 import { inspect } from './inspection.js';
 import { drawPart, isInPart, type PartOfPacks } from './part-of-packs.js';
 
+/** Snapshots in the arguments of one run. */
+const MOST_NAMED = 500;
 /** An index of eight million blobs, a pack, and what rustic takes that checks. */
 const COST = { cpus: 1, memoryBytes: 512 * 2 ** 20 };
 
@@ -57,7 +59,9 @@ export class VerifyWork implements Work<'verify'> {
       };
     }
     const settled = damage.total === damage.first.length || intent.readData === 1;
-    const { findings, isWorse } = await inspect(attempt, survey, this.controlPlane, { packs, readBefore, settled });
+    const trees = intent.readData > 0;
+    const read = { packs, readBefore, trees, settled };
+    const { findings, isWorse } = await inspect(attempt, survey, this.controlPlane, read);
     return endingOf(findings, isWorse);
   }
 
@@ -69,7 +73,10 @@ export class VerifyWork implements Work<'verify'> {
     part: PartOfPacks,
   ): Promise<string[] | undefined> {
     if (!survey.isReadableByRustic) return undefined;
-    const outcome = await this.rustic.check(repository.access, rusticCall(attempt), { readData: part });
+    const snapshotIds = await this.wholeOnes(attempt, survey);
+    if (snapshotIds?.length === 0) return undefined;
+    const order = { readData: part, ...(snapshotIds === undefined ? {} : { snapshotIds }) };
+    const outcome = await this.rustic.check(repository.access, rusticCall(attempt), order);
     if (outcome.outcome === 'sound') return [];
     if (outcome.outcome !== 'damaged') throw failureOf(outcome);
     const { total, first } = outcome.errors;
@@ -78,6 +85,13 @@ export class VerifyWork implements Work<'verify'> {
     const named = first.flatMap((error) => error.match(/\b[0-9a-f]{64}\b/g) ?? []).filter((id) => survey.packs.has(id));
     const isExplained = named.length > 0 || survey.damaged.length > 0;
     return isCut || !isExplained ? undefined : named;
+  }
+
+  /** Where some have lost something, which rustic would tell once more, the snapshots that have not; undefined: all. */
+  private async wholeOnes({ grant }: Attempt<'verify'>, survey: Survey): Promise<string[] | undefined> {
+    if (grant.damagedBackups === undefined) return undefined;
+    const { whole } = await survey.lossesOf(survey.snapshots.keys());
+    return whole.size > MOST_NAMED ? [] : [...whole];
   }
 }
 
