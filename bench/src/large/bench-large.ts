@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { HOSTS } from '@buckets/stack';
@@ -13,6 +14,7 @@ import { watched, type Watched } from './process-watch.js';
 const GOAL_PAUSE_MS = 50;
 /** Until an operation has ended. */
 const DEADLINE_MS = 12 * 3_600_000;
+const REST_MS = 10_000;
 const GB = 1e9;
 
 /**
@@ -36,6 +38,7 @@ export async function benchLarge(args: string[]): Promise<void> {
   console.log(`Large projects, on ${availableParallelism()} processors.`);
   await using product = await Product.start(HOSTS[0]!.hostId);
   const bench = new LargeBench(product, Number(values.rounds));
+  await bench.atRest();
   if (values.only !== 'image') {
     const what = `${files.toLocaleString('en')} files, ${folder.toLocaleString('en')} of them in one folder`;
     await bench.project('files', what, (root) => growFiles(root, files, folder));
@@ -54,6 +57,12 @@ class LargeBench {
     private readonly product: Product,
     private readonly rounds: number,
   ) {}
+
+  /** What this machine holds up by itself. */
+  async atRest(): Promise<void> {
+    const seen = await watched(this.pid, () => delay(REST_MS));
+    console.log(`The worker at rest: ${pauseOf(seen)} in ${REST_MS / 1_000} s`);
+  }
 
   async project(id: string, what: string, grow: (root: string) => Promise<void>): Promise<void> {
     const folder = await this.product.project(id);
@@ -84,25 +93,32 @@ class LargeBench {
 
   private print(step: string, all: readonly Watched[]): void {
     const most = (of: (each: Watched) => number): number => Math.max(...all.map(of));
-    const pause = most(({ longestPauseMs }) => longestPauseMs);
-    this.longestPauseMs = Math.max(this.longestPauseMs, pause);
+    const longest = all.toSorted((a, b) => b.longestPauseMs - a.longestPauseMs)[0]!;
+    this.longestPauseMs = Math.max(this.longestPauseMs, longest.longestPauseMs);
     console.log(
       `  ${step.padEnd(34)} ${median(all.map(({ seconds }) => seconds))
         .toFixed(1)
         .padStart(7)} s` +
-        `   worker ${megabytes(most(({ serviceBytes }) => serviceBytes))}, longest pause ${pause.toFixed(0)} ms` +
+        `   worker ${megabytes(most(({ serviceBytes }) => serviceBytes))}, ${pauseOf(longest)}` +
         `   rustic ${megabytes(most(({ rusticBytes }) => rusticBytes))}`,
     );
   }
 
   private watched(path: string): Promise<Watched> {
-    const { pid } = this.product.stack.access.hosts.find(({ hostId }) => hostId === this.product.hostId)!;
-    return watched(pid!, () => this.done(path));
+    return watched(this.pid, () => this.done(path));
+  }
+
+  private get pid(): number {
+    return this.product.stack.access.hosts.find(({ hostId }) => hostId === this.product.hostId)!.pid!;
   }
 
   private async done(path: string): Promise<void> {
     await this.product.done(path, {}, DEADLINE_MS);
   }
+}
+
+function pauseOf({ longestPauseMs, waitedMs }: Watched): string {
+  return `longest pause ${longestPauseMs.toFixed(0)} ms (${waitedMs.toFixed(0)} ms without a processor)`;
 }
 
 function megabytes(bytes: number): string {

@@ -10,6 +10,8 @@ export interface Watched {
   readonly rusticBytes: number;
   /** The longest that the service's event loop was held up, or up to 10 ms less: it is looked at every 10 ms. */
   readonly longestPauseMs: number;
+  /** How long its main thread had waited for a processor when that was seen: as long as the pause, it is the machine's. */
+  readonly waitedMs: number;
 }
 
 const LOOK_EVERY_MS = 200;
@@ -21,15 +23,23 @@ export async function watched(pid: number, work: () => Promise<unknown>): Promis
   // The peak begins anew.
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
   const ended = new AbortController();
-  const [most, seconds] = await Promise.all([look(port, ended.signal), timed(work).finally(() => ended.abort())]);
-  most.longestPauseMs = Math.max(most.longestPauseMs, await longestPause(port));
+  const [most, seconds] = await Promise.all([look(pid, port, ended.signal), timed(work).finally(() => ended.abort())]);
   return { ...most, seconds, serviceBytes: peakOf(String(pid)) ?? NaN };
 }
 
-async function look(port: string, until: AbortSignal): Promise<{ longestPauseMs: number; rusticBytes: number }> {
-  const most = { longestPauseMs: 0, rusticBytes: 0 };
-  while (!until.aborted) {
-    most.longestPauseMs = Math.max(most.longestPauseMs, await longestPause(port));
+async function look(
+  pid: number,
+  port: string,
+  until: AbortSignal,
+): Promise<Pick<Watched, 'rusticBytes' | 'longestPauseMs' | 'waitedMs'>> {
+  const most = { rusticBytes: 0, longestPauseMs: 0, waitedMs: 0 };
+  let waited = waitedOf(pid);
+  for (let isLast = false; !isLast;) {
+    isLast = until.aborted;
+    const pause = await longestPause(port);
+    const before = waited;
+    waited = waitedOf(pid);
+    if (pause > most.longestPauseMs) Object.assign(most, { longestPauseMs: pause, waitedMs: waited - before });
     most.rusticBytes = Math.max(most.rusticBytes, ...processesNamed('rustic').map((pid) => peakOf(pid) ?? 0));
     await delay(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => undefined);
   }
@@ -40,6 +50,11 @@ async function look(port: string, until: AbortSignal): Promise<{ longestPauseMs:
 async function longestPause(port: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)![1]) * 1_000;
+}
+
+/** Milliseconds that its main thread has been ready to run, and was not let. */
+function waitedOf(pid: number): number {
+  return Number(text(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[1]) / 1e6;
 }
 
 function processesNamed(name: string): string[] {
