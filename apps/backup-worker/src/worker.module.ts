@@ -153,7 +153,7 @@ class Worker implements OnApplicationShutdown {
       limits: { niceness },
     });
     const endings = join(folders.own, 'endings');
-    const notes = new EndingNotes(endings, disk);
+    const notes = new EndingNotes(endings, disk, dataRoot.mustBeHere);
 
     const controlPlane = new ControlPlane(connection, hostId, log);
     const report = (projectId: string, data: ChangeReport): void =>
