@@ -11,6 +11,8 @@ export interface ProductOptions {
   services?: readonly string[];
   /** More settings for the services, given the folder in which everything is. */
   settings?: (dataDir: string) => Record<string, string>;
+  /** What one service finds in its environment besides, asked at each of its starts. */
+  environment?: StackOptions['environment'];
   /** What stands between the services and NATS, Postgres and S3. */
   between?: StackOptions['between'];
 }
@@ -38,7 +40,7 @@ export class Product {
     );
   }
 
-  static async start({ services, settings, between }: ProductOptions = {}): Promise<Product> {
+  static async start({ services, settings, environment, between }: ProductOptions = {}): Promise<Product> {
     const dataDir = await mkdtemp(join(tmpdir(), 'buckets-test-'));
     const lines: Product['lines'] = [];
     const hear = (part: string, line: string) => {
@@ -50,6 +52,7 @@ export class Product {
         dataDir,
         ...(services === undefined ? {} : { services }),
         ...(settings === undefined ? {} : { settings: settings(dataDir) }),
+        ...(environment === undefined ? {} : { environment }),
         ...(between === undefined ? {} : { between }),
         log: { line: hear, note: hear },
       });
