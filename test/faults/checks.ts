@@ -194,7 +194,7 @@ export async function checkRestless(
   const read = new Map<string, Promise<Buffer>>();
   await inRepository(product, projectId, async (repository) => {
     const contentOf = (entry: TreeEntry) => {
-      const key = (entry.content ?? []).join();
+      const key = JSON.stringify(entry.content);
       const content = read.get(key) ?? joined(repository.readFile(entry));
       read.set(key, content);
       return content;

@@ -15,13 +15,13 @@ const TIMES_AT_WORK = 5;
 /**
  * Does harm, and ends it where it lasts.
  *
- * @param hasReadSince whether a backup of a project has read since that moment, and has ended
+ * @param hasReadSince whether a backup of a project has read since that moment, and has ended; default true
  * @returns whether there was anything to harm
  */
 export async function inflict(
   fault: Fault,
   on: ProductUnderFaults,
-  hasReadSince: (projectId: string, since: number) => Promise<boolean>,
+  hasReadSince: (projectId: string, since: number) => Promise<boolean> = () => Promise.resolve(true),
 ): Promise<boolean> {
   switch (fault.fault) {
     case 'kill':

@@ -108,9 +108,12 @@ const EXPLAINED_BY: Partial<Record<Fault['fault'], { partial?: readonly string[]
 /**
  * Whether an operation may have ended so: where it did not succeed, for a reason that a fault explains.
  *
- * @param suffered what its host has seen
+ * @param suffered what its host has seen; default nothing that explains more than others do
  */
-export function isExplained({ state, code = '' }: Operation, suffered: ReadonlySet<Fault['fault']>): boolean {
+export function isExplained(
+  { state, code = '' }: Operation,
+  suffered: ReadonlySet<Fault['fault']> = new Set(),
+): boolean {
   if (state === 'succeeded' || state === 'cancelled' || state === 'expired') return true;
   const by = (outcome: 'partial' | 'failed') => [...suffered].flatMap((kind) => EXPLAINED_BY[kind]?.[outcome] ?? []);
   if (state === 'partial') return ['unwitnessed', 'shrunken', ...by('partial')].includes(code);
