@@ -4,24 +4,25 @@ import { until } from '../../stack/src/index.js';
 import { US } from '../running/product.js';
 import { PROJECTS, type Fault, type Victim } from './plan.js';
 import type { ProductUnderFaults } from './product-under-faults.js';
-import { atWork } from './tenant.js';
+import { whileAtWork } from './tenant.js';
 
 /** How long to wait for a process to show up whose turn it is. */
 const VICTIM_WITHIN_MS = 2_000;
 
-/** A tenant is at work so often at most until a backup has read meanwhile: it may be long until it has its turn. */
-const TIMES_AT_WORK = 5;
+/** A tenant is at work until so many backups have read meanwhile, and so many times as long as it should at most. */
+const READS_MEANWHILE = 2;
+const TIMES_AT_WORK = 6;
 
 /**
  * Does harm, and ends it where it lasts.
  *
- * @param hasReadSince whether a backup of a project has read since that moment, and has ended; default true
+ * @param readsSince how many backups of a project have begun since that moment, and have ended
  * @returns whether there was anything to harm
  */
 export async function inflict(
   fault: Fault,
   on: ProductUnderFaults,
-  hasReadSince: (projectId: string, since: number) => Promise<boolean> = () => Promise.resolve(true),
+  readsSince: (projectId: string, since: number) => Promise<number> = () => Promise.resolve(READS_MEANWHILE),
 ): Promise<boolean> {
   switch (fault.fault) {
     case 'kill':
@@ -67,11 +68,15 @@ export async function inflict(
         file: join(product.folder(other.id, hostId), 'persist', 'secret'),
         folder: on.secretsOf(hostId),
       };
-      for (let times = 0, since = Date.now(); times < TIMES_AT_WORK; times++) {
-        await atWork(fault.doing, product.folder(id, hostId), targets, fault.forMs);
-        if (await hasReadSince(id, since)) return true;
-      }
-      return false;
+      let reads = 0;
+      await whileAtWork(fault.doing, product.folder(id, hostId), targets, async () => {
+        const since = Date.now();
+        for (let times = 0; reads < READS_MEANWHILE && times < TIMES_AT_WORK; times++) {
+          await pause(fault.forMs);
+          reads = await readsSince(id, since);
+        }
+      });
+      return reads > 0;
     }
     case 'wrong-clock': {
       const isSet = await on.setClock(fault.hostId, fault.aheadSeconds);

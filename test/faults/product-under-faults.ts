@@ -116,8 +116,7 @@ export class ProductUnderFaults implements AsyncDisposable {
       if (this.product.pid(service) === pid) process.kill(pid, 'SIGKILL');
       return false;
     };
-    const looks = () => isSet().catch(() => false);
-    await until(looks, { what: `${service} with another clock`, withinMs: RESTARTED_WITHIN_MS, everyMs: 100 });
+    await until(isSet, { what: `${service} with another clock`, withinMs: RESTARTED_WITHIN_MS, everyMs: 100 });
     // Only then does it do something by that clock; it may wait for a server that is away.
     await until(() => this.#isReady(service), { withinMs: READY_WITHIN_MS }).catch(() => undefined);
     return true;
@@ -145,7 +144,7 @@ export class ProductUnderFaults implements AsyncDisposable {
         await rename(`${root}-away`, root);
         return true;
       };
-      await until(() => isBack().catch(() => false), { what: `the data root of ${hostId}` });
+      await until(isBack, { what: `the data root of ${hostId}` });
     });
   }
 

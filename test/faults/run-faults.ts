@@ -76,12 +76,12 @@ async function harm(
   const since = () => (performance.now() - beganAt) / 1000;
   const lines = drivers.map((driver) => new Line(driver));
   const faults: Promise<{ fault: Fault; hadEffect: boolean }>[] = [];
-  const hasReadSince = async (projectId: string, moment: number) => {
+  const readsSince = async (projectId: string, moment: number) => {
     const asked = ledger.accepted.filter(({ project, kind }) => project === projectId && kind === 'backup').slice(-3);
     const operations = await Promise.all(asked.map(({ id }) => caller.get<Operation>(`/v1/operations/${id}`)));
-    return operations.some(
-      ({ endedAt = '', result }) => result?.backupId !== undefined && Date.parse(endedAt) > moment,
-    );
+    return operations.filter(
+      ({ beganAt = '', result }) => result?.backupId !== undefined && Date.parse(beganAt) > moment,
+    ).length;
   };
   let number = 0;
   for (; number < rounds && since() < minutes * 60 && !lines.some((line) => line.hasFailed); number++) {
@@ -92,7 +92,7 @@ async function harm(
     const { fault } = round;
     say(`→ ${faultText(fault)}`);
     ledger.suffers(fault);
-    const inflicted = inflict(fault, under, hasReadSince).then((hadEffect) => ({ fault, hadEffect }));
+    const inflicted = inflict(fault, under, readsSince).then((hadEffect) => ({ fault, hadEffect }));
     inflicted.catch(() => undefined); // It is looked at below.
     faults.push(inflicted);
     await pause(round.lastsMs - round.faultAfterMs);

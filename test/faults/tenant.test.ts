@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { lstat, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { atWork, makeRestless, plantSecret, RESTLESS, secretOf, wrongIn, wrongOnDisk } from './tenant.js';
+import { until } from '@buckets/patience';
+import { makeRestless, plantSecret, RESTLESS, secretOf, whileAtWork, wrongIn, wrongOnDisk } from './tenant.js';
 
 let folder: string;
 let project: string;
@@ -19,7 +20,8 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('a tenant at work', () => {
   it.each(['swap-files', 'swap-folders', 'write-logs'] as const)('%s, and leaves nothing wrong', async (doing) => {
     const before = await contents();
-    expect(await atWork(doing, project, targets(), 200)).toBeGreaterThan(0);
+    const changes = until(async () => JSON.stringify(await contents()) !== JSON.stringify(before));
+    expect(await whileAtWork(doing, project, targets(), async () => void (await changes))).toBeGreaterThan(0);
     expect(await wrongOnDisk(project)).toEqual([]);
     const after = await contents();
     if (doing === 'write-logs') expect(after).not.toEqual(before);
@@ -28,7 +30,7 @@ describe('a tenant at work', () => {
 
   it('does nothing while its project is not there', async () => {
     await rm(project, { recursive: true });
-    expect(await atWork('write-logs', project, targets(), 50)).toBe(0);
+    expect(await whileAtWork('write-logs', project, targets(), () => Promise.resolve())).toBe(0);
     expect(await readdir(folder)).toEqual(['elsewhere']);
   });
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -75,21 +76,28 @@ async function look(place: string, path: string, show: (path: string, content: B
 }
 
 /**
- * Has the tenant of a project do something over and over, for so long.
+ * Has the tenant of a project do something over and over, for as long as the work takes that is given, which begins when
+ * the tenant is at it.
  *
  * @param targets where links lead to: to a file, or to a folder that holds one by the name of `secret`
  * @returns how often it was done: not at all, where the project is not there
  */
-export async function atWork(
+export async function whileAtWork(
   doing: Doing,
   project: string,
   targets: { file: string; folder: string },
-  forMs: number,
+  work: () => Promise<void>,
 ): Promise<number> {
   const target = doing === 'swap-folders' ? targets.folder : targets.file;
-  const args = [doing, join(project, RESTLESS), target, String(forMs / 1000), OWN, LOG_LINE];
-  const { stdout } = await execa('python3', ['-c', TENANT, ...args]);
-  return Number(stdout);
+  const tenant = execa('python3', ['-c', TENANT, doing, join(project, RESTLESS), target, OWN, LOG_LINE]);
+  try {
+    await Promise.race([once(tenant.stdout, 'data'), tenant]);
+    await work();
+  } finally {
+    tenant.stdin.end();
+  }
+  const { stdout } = await tenant;
+  return Number(stdout.split('\n').at(-1));
 }
 
 function numbered(count: number, entry: (n: number) => [path: string, content: string]): [string, string][] {
@@ -106,8 +114,8 @@ function unlessGone(error: NodeJS.ErrnoException): undefined {
  * same line over and over, so that each beginning of it is one, whenever and by whatever size it was cut.
  */
 const TENANT = `
-import os, sys, time
-doing, top, target, seconds, own, line = sys.argv[1:]
+import os, select, sys, time
+doing, top, target, own, line = sys.argv[1:]
 line = line.encode()
 done = 0
 
@@ -184,11 +192,11 @@ steps = {
     'swap-folders': [folders_to_links, links_to_folders],
     'write-logs': [write_logs],
 }[doing]
-end = time.monotonic() + float(seconds)
 mend()
 if doing == 'write-logs':
     dump()
-while time.monotonic() < end:
+print('at work', flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
     if not os.path.isdir(top):
         time.sleep(0.01)
         continue
