@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { asMarkdown } from './faults/report.js';
 import { runFaults } from './faults/run-faults.js';
 
-/** Set by `npm run test:faults`; without them a short run with a seed that stays the same. */
+/** Set by `npm run test:faults`; without them a short run with a seed that stays the same: one with a clock that is a day off. */
 const {
-  FAULTS_SEED: seed = '4',
+  FAULTS_SEED: seed = '26',
   FAULTS_ROUNDS: rounds,
   FAULTS_MINUTES: minutes,
   FAULTS_REPORT: reportFile,

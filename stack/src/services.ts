@@ -8,7 +8,11 @@ export interface ServiceContext {
   readonly infrastructure: Infrastructure;
   /** Over those of this process's environment. */
   readonly settings: Readonly<Record<string, string>>;
+  readonly environment?: EnvironmentOf;
 }
+
+/** What a service finds in its environment besides, over its settings; asked at each of its starts. */
+export type EnvironmentOf = (service: string) => Readonly<Record<string, string>>;
 
 export function apiService(context: ServiceContext, port: number): Part {
   const { infrastructure } = context;
@@ -61,13 +65,14 @@ export function workerOf(hostId: string): string {
 }
 
 function ofStack(
-  { infrastructure, settings }: ServiceContext,
+  { infrastructure, settings, environment }: ServiceContext,
   name: string,
   app: string,
   port: number,
   own: Readonly<Record<string, string>>,
 ): Part {
-  return service({ name, app, port, settings: { ...settings, BUCKETS_NATS_URL: infrastructure.natsUrl, ...own } });
+  const all = { ...settings, BUCKETS_NATS_URL: infrastructure.natsUrl, ...own };
+  return service({ name, app, port, settings: all, ...(environment && { environment }) });
 }
 
 /**
@@ -83,10 +88,11 @@ export interface ServiceOptions {
   readonly port: number;
   /** Over those of this process's environment. */
   readonly settings: Readonly<Record<string, string>>;
+  readonly environment?: EnvironmentOf;
 }
 
 /** One of the product's own services. */
-export function service({ name, app, port, settings }: ServiceOptions): Part {
+export function service({ name, app, port, settings, environment = () => ({}) }: ServiceOptions): Part {
   return {
     name,
     command: () =>
@@ -94,7 +100,13 @@ export function service({ name, app, port, settings }: ServiceOptions): Part {
         file: join(CLONE, 'node_modules', '.bin', 'node'),
         args: [...NODE_FLAGS, join(CLONE, 'apps', app, 'dist', 'main.js')],
         cwd: CLONE,
-        env: { ...inherited(), ...settings, BUCKETS_HTTP_HOST: '127.0.0.1', BUCKETS_HTTP_PORT: String(port) },
+        env: {
+          ...inherited(),
+          ...settings,
+          ...environment(name),
+          BUCKETS_HTTP_HOST: '127.0.0.1',
+          BUCKETS_HTTP_PORT: String(port),
+        },
       }),
     ready: async () => {
       const response = await fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(2_000) });

@@ -14,6 +14,7 @@ import {
   shareServerService,
   workerOf,
   workerService,
+  type EnvironmentOf,
   type ServiceContext,
 } from './services.js';
 import { choosePortsOf, keepPorts, type Ports } from './stack-ports.js';
@@ -38,6 +39,8 @@ export interface StackOptions {
   readonly services?: readonly string[];
   /** More settings for the services, over those of this process's environment. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** What one service finds in its environment besides, as in a test of what goes wrong with one host. */
+  readonly environment?: EnvironmentOf;
   /** Told where NATS, Postgres and S3 listen, says where everybody else finds them: a proxy may stand between. */
   readonly between?: (listening: ServerPorts) => Promise<ServerPorts>;
   /** The operator's word that the buckets are to be used, whatever projects they hold that the API does not know. */
@@ -262,7 +265,8 @@ export class Stack {
   }
 
   get #context(): ServiceContext {
-    return { infrastructure: this.#infrastructure, settings: this.options.settings ?? {} };
+    const { settings = {}, environment } = this.options;
+    return { infrastructure: this.#infrastructure, settings, ...(environment && { environment }) };
   }
 
   #add(to: Map<string, Supervised>, part: Part): Supervised {

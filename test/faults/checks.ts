@@ -1,4 +1,5 @@
 import { S3ObjectStore } from '@buckets/object-storage';
+import type { TreeEntry } from '@buckets/repository';
 import pg from 'pg';
 import { isEnded, OUTCOMES, STREAM } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
@@ -12,13 +13,14 @@ import { inRepository, snapshotsOf } from '../running/repositories.js';
 import type { Caller } from './caller.js';
 import type { Ledger } from './ledger.js';
 import { rusticIn } from './product-under-faults.js';
+import { RESTLESS, wrongIn } from './tenant.js';
 
 /** What somebody finds who looks at a product that is whole again. Each finding is a sentence on what is wrong. */
 export interface Looked {
   findings: string[];
 }
 
-type Listed = Operation & { requestedAt: string; limits?: { wholeSeconds: number }; requestedBy: string };
+type Listed = Operation & { limits?: { wholeSeconds: number }; requestedBy: string };
 
 /** Whoever sees to the limits may itself be away for a while. */
 const LATE_BY_AT_MOST_S = 45;
@@ -177,6 +179,60 @@ async function orphansNamed(caller: Caller, projectId: string): Promise<string[]
   return ended.state === 'succeeded'
     ? ended.result?.orphans?.first.map(({ backupId }) => backupId).toSorted()
     : undefined;
+}
+
+/**
+ * What a tenant was at work on is in the backups as the tenant wrote it, with nothing that belongs to others; what could
+ * not be read is of that alone; and what changed while it was read is named, all of it and nothing else.
+ */
+export async function checkRestless(
+  product: Product,
+  projectId: string,
+  backups: readonly Backup[],
+): Promise<Looked & { changed: number; unreadable: number }> {
+  const findings: string[] = [];
+  const read = new Map<string, Promise<Buffer>>();
+  await inRepository(product, projectId, async (repository) => {
+    const contentOf = (entry: TreeEntry) => {
+      const key = JSON.stringify(entry.content);
+      const content = read.get(key) ?? joined(repository.readFile(entry));
+      read.set(key, content);
+      return content;
+    };
+    for (const snapshot of await repository.snapshots()) {
+      const told = `Backup ${snapshot.id} of ${projectId}`;
+      const changed: string[] = [];
+      for await (const { path, entry } of repository.walk(snapshot, { path: RESTLESS })) {
+        if (entry.type !== 'file') continue;
+        const content = await contentOf(entry);
+        if (content.length !== entry.size) changed.push(`/${path.toString()}`);
+        const wrong = wrongIn(path.toString(), content);
+        if (wrong !== undefined) findings.push(`${told}: ${path.toString()} ${wrong}.`);
+      }
+      const backup = backups.find(({ id }) => id === snapshot.id);
+      if (backup === undefined || backup.partialBecause.includes('unwitnessed')) continue;
+      const named = (backup.changedWhileRead?.first ?? []).map(({ path }) => path);
+      if (named.toSorted().join() !== changed.toSorted().join()) {
+        findings.push(`${told} names as changed while they were read: ${named.join()}; these were: ${changed.join()}.`);
+      }
+    }
+  });
+  for (const { id, unreadable, vanished } of backups) {
+    const lacking = [...unreadable.first, ...(vanished?.first ?? [])].map(({ path }) => path);
+    const others = lacking.filter((path) => !path.startsWith(`/${RESTLESS}/`));
+    if (others.length > 0) findings.push(`Backup ${id} of ${projectId} lacks ${others.join()}, which nobody touched.`);
+  }
+  return {
+    findings,
+    changed: backups.filter(({ changedWhileRead }) => (changedWhileRead?.total ?? 0) > 0).length,
+    unreadable: backups.filter(({ unreadable }) => unreadable.total > 0).length,
+  };
+}
+
+async function joined(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return Buffer.concat(all);
 }
 
 /** Restic reads every byte and finds no fault; no lock and no other stray object is left in the bucket. */

@@ -8,7 +8,6 @@ function tree(...names: string[]): TreeDescription {
 }
 
 const at = (ms: number) => new Date(ms).toISOString();
-const made = (beganAt: number, endedAt: number) => ({ beganAt: at(beganAt), endedAt: at(endedAt) });
 
 describe('what is known of a folder', () => {
   it('is what it held while it stood still, and nothing of the moments between', () => {
@@ -20,14 +19,14 @@ describe('what is known of a folder', () => {
     expect(contents.now).toBeUndefined();
     contents.stands(second, now + 1_000);
     expect(contents.now).toBe(second);
-    expect(contents.during(made(now - 900, now - 800))).toBe(first);
-    expect(contents.during(made(now + 1_000, now + 9_000))).toBe(second);
+    expect(contents.between(at(now - 900), at(now - 800))).toBe(first);
+    expect(contents.between(at(now + 1_000), at(now + 9_000))).toBe(second);
     for (const [began, ended] of [
       [now - 1_001, now - 500],
       [now - 500, now + 1_500],
       [now + 500, now + 1_500],
     ]) {
-      expect(contents.during(made(began!, ended!))).toBeUndefined();
+      expect(contents.between(at(began!), at(ended!))).toBeUndefined();
     }
   });
 

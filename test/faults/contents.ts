@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { compareTrees, describeTree, differenceText, type TreeDescription } from '@buckets/trees';
+import { RESTLESS } from './tenant.js';
 
 /** A folder that is not there, or holds no file. */
 export const NOTHING: TreeDescription = new Map();
@@ -34,17 +35,17 @@ export class Contents {
     this.#now = { tree, from };
   }
 
-  /** What a backup holds that began and ended at these moments; undefined when the folder may have moved meanwhile. */
-  during({ beganAt, endedAt }: { beganAt: string; endedAt: string }): TreeDescription | undefined {
+  /** What was there all the time between two moments; undefined when the folder may have moved meanwhile. */
+  between(beganAt: string, endedAt: string): TreeDescription | undefined {
     const [began, ended] = [Date.parse(beganAt), Date.parse(endedAt)];
     const all = this.#now === undefined ? this.#past : [...this.#past, this.#now];
     return all.find(({ from, to = Infinity }) => from <= began && ended <= to)?.tree;
   }
 }
 
-/** What stands in a folder now. */
+/** What stands in a project's folder now, but for what its tenant may be changing at any time. */
 export async function lookAt(folder: string): Promise<TreeDescription> {
-  return existsSync(folder) ? describeTree(folder) : NOTHING;
+  return existsSync(folder) ? describeTree(folder, { leaveOut: RESTLESS }) : NOTHING;
 }
 
 export function differences(expected: TreeDescription, actual: TreeDescription): string[] {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { changeTree, growTree, type TreeDescription } from '@buckets/trees';
+import { rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { changeTree, growTree, removeTree, type TreeDescription } from '@buckets/trees';
 import type { Backup, Operation, Project } from '../running/api.js';
 import type { Caller } from './caller.js';
 import { bytesOf, Contents, differences, holdsNothing, lookAt, NOTHING } from './contents.js';
 import { isExplained, type Accepted, type Ledger } from './ledger.js';
 import type { Command, Step } from './plan.js';
+import type { SharedDisk } from './shared-disk.js';
+import { makeRestless, plantSecret, wrongOnDisk } from './tenant.js';
 
 /** How long each operation may take, in seconds: enough to outlast a fault or two, and soon over. */
 export const LIMITS = { queueSeconds: 60, stallSeconds: 20, attemptSeconds: 60, wholeSeconds: 120 };
@@ -36,6 +38,7 @@ export class Driver {
   constructor(
     readonly project: { id: string; hostId: string },
     private readonly folder: string,
+    private readonly disk: SharedDisk,
     private readonly caller: Caller,
     private readonly ledger: Ledger,
   ) {}
@@ -51,6 +54,8 @@ export class Driver {
     const seed = this.project.id.length;
     await growTree(join(this.folder, 'project'), { seed, smallFiles: 60, bytes: 0, hardCases: false });
     await writeFile(join(this.folder, 'persist', 'load'), randomBytes(FIRST_BYTES));
+    await plantSecret(join(this.folder, 'persist'), this.project.id);
+    await makeRestless(this.folder);
     const stillSince = Date.now();
     this.contents.stands(await lookAt(this.folder), stillSince);
     await this.#do({ do: 'backup' });
@@ -80,7 +85,7 @@ export class Driver {
   /** Nobody has touched the folder since it was looked at last. */
   async checkStillness(): Promise<void> {
     if (this.contents.now === undefined) return;
-    const differs = differences(this.contents.now, await lookAt(this.folder));
+    const differs = differences(this.contents.now, await this.#lookAt());
     if (differs.length === 0) return;
     this.ledger.found(`${this.project.id} has changed although nobody asked for it: ${differs.slice(0, 5).join('; ')}`);
   }
@@ -89,6 +94,14 @@ export class Driver {
   async backups(): Promise<Backup[]> {
     const backups = await this.caller.all<Backup>(`${this.#path}/backups`);
     return backups.toReversed();
+  }
+
+  /** What a backup holds, but for what a tenant may have been at; undefined when nobody knows. */
+  async heldBy({ id, operationId }: Backup): Promise<TreeDescription | undefined> {
+    // Its own times are by the clock of its host.
+    const operation = await this.caller.get<Operation>(`/v1/operations/${operationId}`);
+    // What was told of after its operation had ended may have been read after that, too.
+    return operation.result?.backupId === id ? this.#standingAt(operation) : undefined;
   }
 
   /** Restores a backup, as often as it takes while there are faults. @returns how it ended */
@@ -158,15 +171,17 @@ export class Driver {
     await this.settle();
     if (this.contents.now === undefined || this.#isLost) return this.#skip();
     this.contents.moves();
-    try {
-      await changeTree(join(this.folder, 'project'), seed, 2);
-      if (bytes > 0) await writeFile(join(this.folder, 'persist', 'load'), randomBytes(bytes));
-    } catch (error) {
-      // As much as there was room for.
-      if (!['ENOSPC', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    }
+    await this.disk.use(async () => {
+      try {
+        await changeTree(join(this.folder, 'project'), seed, 2);
+        if (bytes > 0) await writeFile(join(this.folder, 'persist', 'load'), randomBytes(bytes));
+      } catch (error) {
+        // As much as there was room for.
+        if (!['ENOSPC', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      }
+    });
     const stillSince = Date.now();
-    this.contents.stands(await lookAt(this.folder), stillSince);
+    this.contents.stands(await this.#lookAt(), stillSince);
   }
 
   /** The data vanish, as with a disk; where there is a backup a start has to bring them back. */
@@ -174,7 +189,12 @@ export class Driver {
     await this.settle();
     if (this.contents.now === undefined || this.#isLost || !(await this.backups()).some(isWhole)) return this.#skip();
     this.contents.moves();
-    await rm(this.folder, { recursive: true });
+    // At once, as no tenant at work puts anything into what is being removed.
+    const lost = join(dirname(this.folder), `.lost-${this.project.id}`);
+    await this.disk.use(async () => {
+      await rename(this.folder, lost);
+      await removeTree(lost);
+    });
     this.contents.stands(NOTHING, Date.now());
     this.#moves();
     await this.#start();
@@ -239,7 +259,7 @@ export class Driver {
     const { id, kind, state, code = '', reason, result } = operation;
     const told = `${kind} ${id} of ${this.project.id} is ${state}`;
     if (state === 'cancelled' && !this.#cancelled.has(id)) this.ledger.found(`${told}, and nobody wanted it.`);
-    if (isExplained(operation)) return;
+    if (isExplained(operation, this.ledger.suffered(this.project.hostId))) return;
     if (this.#mayBeLost && ABOUT_LOST_DATA.has(code)) return;
     if (code === 'incomplete-restore') {
       const applied = (await this.backups()).find((backup) => backup.id === result?.restore?.backupId);
@@ -271,18 +291,20 @@ export class Driver {
   }
 
   /** A backup that is said to exist does, and was made when it was asked for. */
-  async #checkBackup({ id, state, result, ...operation }: Operation): Promise<void> {
+  async #checkBackup(operation: Operation): Promise<void> {
+    const { id, state, result, requestedAt } = operation;
     if (state !== 'succeeded' && state !== 'partial') return;
-    const { requestedAt } = operation as unknown as { requestedAt: string };
     if (this.#forgotten.has(result?.backupId ?? '')) return;
     const path = `${this.#path}/backups/${result?.backupId}`;
     const backup = await this.caller.get<Backup>(path).catch(() => undefined);
     if (backup?.operationId !== id) {
       return this.ledger.found(`backup ${id} of ${this.project.id} is ${state}, yet there is no such backup of it`);
     }
-    if (backup.beganAt < requestedAt) this.ledger.found(`backup ${id} began reading before it was asked for`);
+    const isClockRight = !this.ledger.suffered(this.project.hostId).has('wrong-clock');
+    if (isClockRight && backup.beganAt < requestedAt)
+      this.ledger.found(`backup ${id} began reading before it was asked for`);
     const shrunken = backup.partialBecause.includes('shrunken');
-    const tree = this.contents.during(backup as Backup & { endedAt: string });
+    const tree = this.#standingAt(operation);
     if (shrunken && tree !== undefined && bytesOf(tree) > FIRST_BYTES) {
       this.ledger.found(`backup ${id} of ${this.project.id} is called shrunken, and is not`);
     }
@@ -290,7 +312,20 @@ export class Driver {
 
   async #treeOf(backupId: string): Promise<TreeDescription | undefined> {
     const backup = (await this.backups()).find(({ id }) => id === backupId);
-    return backup === undefined ? undefined : this.contents.during(backup as Backup & { endedAt: string });
+    return backup === undefined ? undefined : this.heldBy(backup);
+  }
+
+  /** What was there all the time that an operation took. */
+  #standingAt({ requestedAt, endedAt }: Operation): TreeDescription | undefined {
+    return endedAt === undefined ? undefined : this.contents.between(requestedAt, endedAt);
+  }
+
+  /** Looks also at what a tenant may be at work on. */
+  #lookAt(): Promise<TreeDescription> {
+    return this.disk.use(async () => {
+      for (const wrong of await wrongOnDisk(this.folder)) this.ledger.found(`${this.project.id}: ${wrong}.`);
+      return lookAt(this.folder);
+    });
   }
 
   /** Something that has been done after all that came before it. */
@@ -308,7 +343,7 @@ export class Driver {
 
   async #look(): Promise<void> {
     const stillSince = Date.now();
-    const tree = await lookAt(this.folder);
+    const tree = await this.#lookAt();
     const possible = this.#possible;
     if (possible !== undefined && !possible.some((each) => differences(each, tree).length === 0)) {
       const told = possible.map((each) => differences(each, tree).slice(0, 5).join('; '));

@@ -1,13 +1,29 @@
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../stack/src/index.js';
-import type { Fault, Victim } from './plan.js';
+import { US } from '../running/product.js';
+import { PROJECTS, type Fault, type Victim } from './plan.js';
 import type { ProductUnderFaults } from './product-under-faults.js';
+import { whileAtWork } from './tenant.js';
 
 /** How long to wait for a process to show up whose turn it is. */
 const VICTIM_WITHIN_MS = 2_000;
 
-/** Does harm, and ends it where it lasts. @returns whether there was anything to harm */
-export async function inflict(fault: Fault, on: ProductUnderFaults): Promise<boolean> {
+/** A tenant is at work until so many backups have read meanwhile, and so many times as long as it should at most. */
+const READS_MEANWHILE = 2;
+const TIMES_AT_WORK = 6;
+
+/**
+ * Does harm, and ends it where it lasts.
+ *
+ * @param readsSince how many backups of a project have begun since that moment, and have ended
+ * @returns whether there was anything to harm
+ */
+export async function inflict(
+  fault: Fault,
+  on: ProductUnderFaults,
+  readsSince: (projectId: string, since: number) => Promise<number> = () => Promise.resolve(READS_MEANWHILE),
+): Promise<boolean> {
   switch (fault.fault) {
     case 'kill':
       return (await signal(fault.what, 'SIGKILL', on)).length > 0;
@@ -38,11 +54,39 @@ export async function inflict(fault: Fault, on: ProductUnderFaults): Promise<boo
       return true;
     }
     case 'disk-full': {
-      const free = await on.smallDisk?.fill();
+      const disk = on.disks[US];
+      const free = await disk.use(async () => on.smallDisk?.fill());
       await pause(fault.forMs);
-      await free?.();
+      await disk.use(async () => free?.());
       return free !== undefined;
     }
+    case 'tenant': {
+      const { product } = on;
+      const { id, hostId } = PROJECTS.find((project) => project.id === fault.project)!;
+      const other = PROJECTS.find((project) => project.hostId === hostId && project.id !== id)!;
+      const targets = {
+        file: join(product.folder(other.id, hostId), 'persist', 'secret'),
+        folder: on.secretsOf(hostId),
+      };
+      let reads = 0;
+      await whileAtWork(fault.doing, product.folder(id, hostId), targets, async () => {
+        const since = Date.now();
+        for (let times = 0; reads < READS_MEANWHILE && times < TIMES_AT_WORK; times++) {
+          await pause(fault.forMs);
+          reads = await readsSince(id, since);
+        }
+      });
+      return reads > 0;
+    }
+    case 'wrong-clock': {
+      const isSet = await on.setClock(fault.hostId, fault.aheadSeconds);
+      await pause(fault.forMs);
+      await on.setClock(fault.hostId);
+      return isSet;
+    }
+    case 'data-root-away':
+      await on.takeDataRootAway(fault.hostId, fault.forMs);
+      return true;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Operation } from '../running/api.js';
 import type { Reply } from './caller.js';
+import { PROJECTS, type Fault } from './plan.js';
 
 /** An operation that was accepted. */
 export interface Accepted {
@@ -19,7 +20,22 @@ export class Ledger {
   readonly refusals = new Map<string, number>();
   readonly unanswered: string[] = [];
 
+  /** By host, the kinds of faults that it or a tenant of it has seen. */
+  readonly #suffered = new Map<string, Set<Fault['fault']>>();
+
   constructor(private readonly say: (line: string) => void) {}
+
+  /** A fault begins. */
+  suffers(fault: Fault): void {
+    const { hostId } = fault.fault === 'tenant' ? PROJECTS.find(({ id }) => id === fault.project)! : hostIn(fault);
+    if (hostId === undefined) return;
+    this.#suffered.set(hostId, this.suffered(hostId).add(fault.fault));
+  }
+
+  /** Kinds of faults that a host has seen, and that explain more than others do. */
+  suffered(hostId: string): Set<Fault['fault']> {
+    return this.#suffered.get(hostId) ?? new Set();
+  }
 
   /** Something that must not be. */
   found(finding: string): void {
@@ -59,6 +75,10 @@ const EXPECTED_REFUSALS = new Set([
   'no-repository',
 ]);
 
+function hostIn(fault: Fault): { hostId?: string } {
+  return 'hostId' in fault ? fault : {};
+}
+
 /** Classes of failures that one of the faults explains. */
 const EXPLAINED = new Set([
   // The storage is away, cut off, or says 503; rustic is killed.
@@ -75,9 +95,27 @@ const EXPLAINED = new Set([
   ...['stall-limit', 'attempt-limit', 'queue-limit', 'whole-limit', 'cancel-unanswered', 'cancelled', 'expired'],
 ]);
 
-/** Whether an operation may have ended so: where it did not succeed, for a reason that a fault explains. */
-export function isExplained({ state, code = '' }: Operation): boolean {
+/** Classes that are explained by a fault of this kind alone, on a host that has seen one. */
+const EXPLAINED_BY: Partial<Record<Fault['fault'], { partial?: readonly string[]; failed?: readonly string[] }>> = {
+  // A file that was a link, or not there, when it was to be read: which ones is looked at.
+  tenant: { partial: ['unreadable-files'] },
+  // S3 refuses what is signed a day early or late.
+  'wrong-clock': { failed: ['clock-skewed', 'rustic-clock-skewed'] },
+  // Nothing is there, or something else than before.
+  'data-root-away': { failed: ['data-root-missing', 'project-folder-missing'] },
+};
+
+/**
+ * Whether an operation may have ended so: where it did not succeed, for a reason that a fault explains.
+ *
+ * @param suffered what its host has seen; default nothing that explains more than others do
+ */
+export function isExplained(
+  { state, code = '' }: Operation,
+  suffered: ReadonlySet<Fault['fault']> = new Set(),
+): boolean {
   if (state === 'succeeded' || state === 'cancelled' || state === 'expired') return true;
-  if (state === 'partial') return code === 'unwitnessed' || code === 'shrunken';
-  return EXPLAINED.has(code);
+  const by = (outcome: 'partial' | 'failed') => [...suffered].flatMap((kind) => EXPLAINED_BY[kind]?.[outcome] ?? []);
+  if (state === 'partial') return ['unwitnessed', 'shrunken', ...by('partial')].includes(code);
+  return EXPLAINED.has(code) || by('failed').includes(code);
 }

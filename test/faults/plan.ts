@@ -1,4 +1,5 @@
 import { Seeded } from './seeded.js';
+import type { Doing } from './tenant.js';
 
 /** What is done to a project. Which backup is meant is said by a share of those that there are: 0 the oldest, 1 the newest. */
 export type Command =
@@ -27,6 +28,7 @@ export const SERVERS = ['nats', 'postgres', 's3'] as const;
 export type Service = (typeof SERVICES)[number];
 export type Server = (typeof SERVERS)[number];
 export type Victim = Service | Server | 'rustic';
+export type HostId = 'eu-1' | 'us-1';
 
 export type Fault =
   | { fault: 'kill'; what: Victim }
@@ -36,7 +38,13 @@ export type Fault =
   | { fault: 'delay'; before: Server; ms: number; forMs: number }
   | { fault: 'truncate'; before: Server; afterBytes: number; forMs: number }
   | { fault: 'unavailable'; before: 's3'; forMs: number }
-  | { fault: 'disk-full'; forMs: number };
+  | { fault: 'disk-full'; forMs: number }
+  /** The tenant of a project works on its own files, as the product has to expect of any. */
+  | { fault: 'tenant'; doing: Doing; project: string; forMs: number }
+  /** The worker of a host, and all that it starts, see another time of day. */
+  | { fault: 'wrong-clock'; hostId: HostId; aheadSeconds: number; forMs: number }
+  /** An empty folder stands in the place of a host's data root. */
+  | { fault: 'data-root-away'; hostId: HostId; forMs: number };
 
 /** One fault, and what is asked for meanwhile. */
 export interface Round {
@@ -49,7 +57,7 @@ export interface Round {
   steps: Step[];
 }
 
-export const PROJECTS: readonly { id: string; hostId: 'eu-1' | 'us-1' }[] = [
+export const PROJECTS: readonly { id: string; hostId: HostId }[] = [
   { id: 'amber', hostId: 'eu-1' },
   { id: 'basalt', hostId: 'eu-1' },
   { id: 'coral', hostId: 'us-1' },
@@ -61,7 +69,17 @@ export function planRound(seed: number, number: number): Round {
   const random = new Seeded(seed, number);
   const lastsMs = random.whole(3_000, 6_000);
   const steps = PROJECTS.flatMap(({ id }) => stepsFor(id, random));
-  return { number, lastsMs, faultAfterMs: random.whole(200, 2_000), fault: faultOf(random), steps };
+  const round = { number, lastsMs, faultAfterMs: random.whole(200, 2_000), fault: faultOf(random), steps };
+  const fault = onceADozen(seed, number);
+  if (fault === undefined) return round;
+  const backups = PROJECTS.filter(({ id, hostId }) =>
+    fault.fault === 'tenant' ? id === fault.project : fault.fault === 'wrong-clock' && hostId === fault.hostId,
+  ).flatMap(({ id }) => Array.from({ length: BACKUPS_MEANWHILE }, () => backupOf(id)));
+  return { ...round, ...(backups.length > 0 && { faultAfterMs: 0 }), fault, steps: [...backups, ...steps] };
+}
+
+function backupOf(project: string): Step {
+  return { project, command: { do: 'backup' }, hurry: false };
 }
 
 const KIND_OF_STEP: Readonly<Record<CommandKind, number>> = {
@@ -127,6 +145,34 @@ function faultOf(random: Seeded): Fault {
   }
 }
 
+const DOZEN = 12;
+/** While a tenant is at work, or a clock is wrong: a backup takes a moment, and does not always meet with that. */
+const BACKUPS_MEANWHILE = 3;
+const DAY_S = 86_400;
+const EACH_DOZEN = ['swap-files', 'swap-folders', 'write-logs', 'wrong-clock', 'data-root-away'] as const;
+
+/** Faults that each dozen rounds have once each, so that the shortest run has them all: the round's, if it is one of theirs. */
+function onceADozen(seed: number, number: number): Fault | undefined {
+  const random = new Seeded(seed, Math.floor(number / DOZEN), DOZEN);
+  const left = Array.from({ length: DOZEN }, (_, at) => at);
+  for (const kind of EACH_DOZEN) {
+    const [at] = left.splice(random.whole(0, left.length - 1), 1);
+    const fault = specialFault(kind, random);
+    if (at === number % DOZEN) return fault;
+  }
+  return undefined;
+}
+
+function specialFault(kind: (typeof EACH_DOZEN)[number], random: Seeded): Fault {
+  const { id, hostId } = random.pick(PROJECTS);
+  // S3 refuses what is signed by a clock that is a day off, and takes what is signed by the others.
+  const aheadSeconds = random.pick([DAY_S, -DAY_S, 600, -600]);
+  const forMs = random.whole(2_000, 5_000);
+  if (kind === 'wrong-clock') return { fault: kind, hostId, aheadSeconds, forMs: forMs + 1_000 };
+  if (kind === 'data-root-away') return { fault: kind, hostId, forMs: forMs - 1_500 };
+  return { fault: 'tenant', doing: kind, project: id, forMs };
+}
+
 export function faultText(fault: Fault): string {
   const lasting = 'forMs' in fault ? ` for ${(fault.forMs / 1000).toFixed(1)} s` : '';
   switch (fault.fault) {
@@ -146,8 +192,23 @@ export function faultText(fault: Fault): string {
       return `s3 answers 503${lasting}`;
     case 'disk-full':
       return `the disk of us-1 full${lasting}`;
+    case 'tenant':
+      return `${DOINGS[fault.doing]} in ${fault.project}${lasting}`;
+    case 'wrong-clock': {
+      const seconds = Math.abs(fault.aheadSeconds);
+      const off = seconds === DAY_S ? 'a day' : `${seconds / 60} minutes`;
+      return `the clock of ${fault.hostId} ${off} ${fault.aheadSeconds > 0 ? 'ahead' : 'behind'}${lasting}`;
+    }
+    case 'data-root-away':
+      return `the data root of ${fault.hostId} away${lasting}`;
   }
 }
+
+const DOINGS: Readonly<Record<Doing, string>> = {
+  'swap-files': 'files swapped for links to what belongs to others',
+  'swap-folders': 'folders swapped for links to what belongs to others',
+  'write-logs': 'logs written and cut',
+};
 
 export function commandText({ do: kind, ...rest }: Command): string {
   const told = Object.entries(rest).map(

@@ -16,6 +16,9 @@ export interface Report {
   messagesInLog: number;
   snapshotsChecked: number;
   orphans: number;
+  /** Backups with files that changed while they were read, and with some that could not be read. */
+  changedWhileRead: number;
+  withUnreadableFiles: number;
   restoresCompared: number;
   filesCompared: number;
   bytesCompared: number;
@@ -54,6 +57,8 @@ export function asMarkdown(report: Report): string {
       'messages in the log': report.messagesInLog,
       'snapshots checked': report.snapshotsChecked,
       'of them orphans': report.orphans,
+      'backups in which files changed while they were read': report.changedWhileRead,
+      'backups with unreadable files': report.withUnreadableFiles,
       'restores compared': report.restoresCompared,
       'files compared': report.filesCompared,
       'bytes compared': report.bytesCompared,

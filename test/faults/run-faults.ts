@@ -1,5 +1,6 @@
+import { execa } from 'execa';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Backup } from '../running/api.js';
+import type { Backup, Operation } from '../running/api.js';
 import { hasRestic } from '../running/plain-tools.js';
 import { Caller } from './caller.js';
 import {
@@ -9,6 +10,7 @@ import {
   checkLog,
   checkOperations,
   checkRepository,
+  checkRestless,
   checkTables,
   checkUploads,
   type Looked,
@@ -31,6 +33,8 @@ export interface RunOptions {
   say: (line: string) => void;
 }
 
+const hasCompiler = !(await execa('cc', ['--version'], { reject: false })).failed;
+
 /** Steps that a project may be behind the plan; what comes beyond is left out. */
 const BEHIND_AT_MOST = 6;
 
@@ -44,11 +48,18 @@ export async function runFaults(wanted: RunOptions): Promise<Report> {
   const ledger = new Ledger(say);
   const caller = new Caller(under.apis, `seed-${options.seed}`);
   const drivers = PROJECTS.map(
-    (project) => new Driver(project, under.product.folder(project.id, project.hostId), caller, ledger),
+    (project) =>
+      new Driver(
+        project,
+        under.product.folder(project.id, project.hostId),
+        under.disks[project.hostId],
+        caller,
+        ledger,
+      ),
   );
   await Promise.all(drivers.map((driver) => driver.begin()));
 
-  const told = await harm(options, under, drivers);
+  const told = await harm(options, under, { caller, ledger, drivers });
   say('Healing.');
   await under.healed();
   const looked = await look(options, under, { caller, ledger, drivers });
@@ -59,12 +70,19 @@ export async function runFaults(wanted: RunOptions): Promise<Report> {
 async function harm(
   { seed, rounds = Infinity, minutes = Infinity, say }: RunOptions,
   under: ProductUnderFaults,
-  drivers: readonly Driver[],
+  { caller, ledger, drivers }: Players,
 ): Promise<Pick<Report, 'rounds' | 'minutes' | 'faults' | 'faultsWithoutEffect' | 'stepsLeftOut'>> {
   const beganAt = performance.now();
   const since = () => (performance.now() - beganAt) / 1000;
   const lines = drivers.map((driver) => new Line(driver));
   const faults: Promise<{ fault: Fault; hadEffect: boolean }>[] = [];
+  const readsSince = async (projectId: string, moment: number) => {
+    const asked = ledger.accepted.filter(({ project, kind }) => project === projectId && kind === 'backup').slice(-3);
+    const operations = await Promise.all(asked.map(({ id }) => caller.get<Operation>(`/v1/operations/${id}`)));
+    return operations.filter(
+      ({ beganAt = '', result }) => result?.backupId !== undefined && Date.parse(beganAt) > moment,
+    ).length;
+  };
   let number = 0;
   for (; number < rounds && since() < minutes * 60 && !lines.some((line) => line.hasFailed); number++) {
     const round = planRound(seed, number);
@@ -73,7 +91,8 @@ async function harm(
     await pause(round.faultAfterMs);
     const { fault } = round;
     say(`→ ${faultText(fault)}`);
-    const inflicted = inflict(fault, under).then((hadEffect) => ({ fault, hadEffect }));
+    ledger.suffers(fault);
+    const inflicted = inflict(fault, under, readsSince).then((hadEffect) => ({ fault, hadEffect }));
     inflicted.catch(() => undefined); // It is looked at below.
     faults.push(inflicted);
     await pause(round.lastsMs - round.faultAfterMs);
@@ -157,13 +176,16 @@ async function look(
   for (const driver of drivers) await driver.checkStillness();
   const { operations } = await checked('all operations', checkOperations(caller, ledger));
   const compared = { restores: 0, files: 0, bytes: 0 };
-  let [snapshots, orphans] = [0, 0];
+  let [snapshots, orphans, changed, unreadable] = [0, 0, 0, 0];
   for (const driver of drivers) {
     const { id } = driver.project;
     const backups = await driver.backups();
     const of = await checked(`the backups of ${id}`, checkBackups(product, caller, id, backups));
     snapshots += of.snapshots;
     orphans += of.orphans;
+    const restless = await checked(`what the tenant of ${id} was at`, checkRestless(product, id, backups));
+    changed += restless.changed;
+    unreadable += restless.unreadable;
     for (const backup of backups.filter(isWhole).toReversed().slice(0, restores)) {
       await compare(driver, backup, ledger, under, compared);
     }
@@ -177,6 +199,7 @@ async function look(
   await under.endSecondApi();
   const { messages } = await checked('the log', checkLog(product, all));
   await checked('the tables', checkTables(product));
+  for (const stray of under.strays) ledger.found(`In the place of a data root that was away stood ${stray}`);
   for (const unanswered of ledger.unanswered) ledger.found(`Nobody answered in minutes: ${unanswered}`);
 
   const byKind = Object.groupBy(operations, ({ kind }) => kind);
@@ -195,6 +218,8 @@ async function look(
     messagesInLog: messages,
     snapshotsChecked: snapshots,
     orphans,
+    changedWhileRead: changed,
+    withUnreadableFiles: unreadable,
     restoresCompared: compared.restores,
     filesCompared: compared.files,
     bytesCompared: compared.bytes,
@@ -211,7 +236,7 @@ async function compare(
   compared: { restores: number; files: number; bytes: number },
 ): Promise<void> {
   const { id, hostId } = driver.project;
-  const recorded = driver.contents.during(backup as Backup & { endedAt: string });
+  const recorded = await driver.heldBy(backup);
   const operation = await driver.restore(backup);
   // Of a partial backup nobody may say that it has brought everything back; here all of it is known.
   const isRestored = operation?.state === 'succeeded' || operation?.code === 'incomplete-restore';
@@ -245,12 +270,15 @@ async function backUpOnceMore(drivers: readonly Driver[], ledger: Ledger): Promi
 
 function nameOf(fault: Fault): string {
   if ('what' in fault) return `${fault.fault} ${fault.what}`;
+  if ('hostId' in fault) return `${fault.fault} ${fault.hostId}`;
+  if (fault.fault === 'tenant') return fault.doing;
   return 'before' in fault ? `${fault.fault} before ${fault.before}` : fault.fault;
 }
 
 function leftOut({ smallDisk }: ProductUnderFaults): string[] {
   return [
     ...(smallDisk === undefined ? ['a full disk (needs root, to mount a small one)'] : []),
+    ...(hasCompiler ? [] : ['a wrong clock (needs a C compiler)']),
     ...(hasRestic ? [] : ['restic check (restic is not installed)']),
   ];
 }

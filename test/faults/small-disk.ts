@@ -16,9 +16,7 @@ export class SmallDisk implements Disposable {
   static mount(folder: string): SmallDisk | undefined {
     releaseThoseOfTheDead();
     mkdirSync(folder, { recursive: true });
-    const options = ['-t', 'tmpfs', '-o', `size=${BYTES},mode=0700`, `${NAME}${process.pid}`, folder];
-    const { exitCode } = execaSync('mount', options, { reject: false });
-    return exitCode === 0 ? new SmallDisk(folder) : undefined;
+    return mountOn(folder) ? new SmallDisk(folder) : undefined;
   }
 
   /** Fills it to the last byte. @returns what frees it again */
@@ -33,9 +31,16 @@ export class SmallDisk implements Disposable {
     return () => rm(filler, { force: true });
   }
 
+  /** Mounts an empty file system over it. @returns what takes that away again */
+  cover(): () => void {
+    if (!mountOn(this.folder)) throw new Error(`Nothing can be mounted over ${this.folder}.`);
+    return () => unmount(this.folder);
+  }
+
   [Symbol.dispose](): void {
     for (const signal of SIGNALS) process.off(signal, this.#cutOff);
-    execaSync('umount', ['--lazy', this.folder], { reject: false });
+    // It may be covered.
+    while (unmount(this.folder)) continue;
   }
 
   /** A mount outlives the process that made it. */
@@ -48,11 +53,20 @@ export class SmallDisk implements Disposable {
 /** A mount's name says whose it is: one that was killed could not release its own. */
 const NAME = 'buckets-test-of-';
 
+function mountOn(folder: string): boolean {
+  const options = ['-t', 'tmpfs', '-o', `size=${BYTES},mode=0700`, `${NAME}${process.pid}`, folder];
+  return !execaSync('mount', options, { reject: false }).failed;
+}
+
+function unmount(folder: string): boolean {
+  return !execaSync('umount', ['--lazy', folder], { reject: false }).failed;
+}
+
 function releaseThoseOfTheDead(): void {
   for (const mount of readFileSync('/proc/mounts', 'utf8').split('\n')) {
     const [name = '', folder = ''] = mount.split(' ');
     if (!name.startsWith(NAME) || existsSync(`/proc/${name.slice(NAME.length)}`)) continue;
-    execaSync('umount', ['--lazy', folder], { reject: false });
+    unmount(folder);
   }
 }
 

@@ -7,6 +7,9 @@ export interface Operation {
   state: 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'expired';
   projectId: string;
   attempts: number;
+  /** By the clock of the control plane, as are the two others. */
+  requestedAt: string;
+  beganAt?: string;
   endedAt?: string;
   code?: string;
   reason?: string;
@@ -41,11 +44,13 @@ export interface Backup {
   outcome: 'succeeded' | 'partial';
   partialBecause: string[];
   unreadable: FileProblems;
+  vanished?: FileProblems;
   changedWhileRead?: FileProblems;
   confined?: boolean;
   consistency: { mode: string; movedWhileReading: boolean };
   counter: { generation: number; epoch: string; n: number };
   parentId?: string;
+  /** By the clock of its host. */
   beganAt: string;
   beganPosition: number;
   accepted?: { because: string };

@@ -11,6 +11,8 @@ export interface ProductOptions {
   services?: readonly string[];
   /** More settings for the services, given the folder in which everything is. */
   settings?: (dataDir: string) => Record<string, string>;
+  /** What one service finds in its environment besides, asked at each of its starts. */
+  environment?: StackOptions['environment'];
   /** What stands between the services and NATS, Postgres and S3. */
   between?: StackOptions['between'];
   /** Takes up what an earlier one has left; default a folder of its own. It is gone after the dispose. */
@@ -41,7 +43,14 @@ export class Product {
     );
   }
 
-  static async start({ services, settings, between, foreignData, ...at }: ProductOptions = {}): Promise<Product> {
+  static async start({
+    services,
+    settings,
+    environment,
+    between,
+    foreignData,
+    ...at
+  }: ProductOptions = {}): Promise<Product> {
     const dataDir = at.dataDir ?? (await mkdtemp(join(tmpdir(), 'buckets-test-')));
     const lines: Product['lines'] = [];
     const hear = (part: string, line: string) => {
@@ -53,6 +62,7 @@ export class Product {
         dataDir,
         ...(services === undefined ? {} : { services }),
         ...(settings === undefined ? {} : { settings: settings(dataDir) }),
+        ...(environment === undefined ? {} : { environment }),
         ...(between === undefined ? {} : { between }),
         ...(foreignData === undefined ? {} : { foreignData }),
         log: { line: hear, note: hear },

@@ -162,7 +162,7 @@ class Worker implements OnApplicationShutdown {
       );
     }
     const endings = join(folders.own, 'endings');
-    const notes = new EndingNotes(endings, disk);
+    const notes = new EndingNotes(endings, disk, dataRoot.mustBeHere);
 
     const controlPlane = new ControlPlane(connection, hostId, log);
     const numbers = new ReportNumbers();

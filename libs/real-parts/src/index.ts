@@ -4,3 +4,4 @@ export { startNatsCluster } from './nats-cluster.js';
 export type { NatsCluster } from './nats-cluster.js';
 export { startSeaweedFs } from './seaweedfs.js';
 export type { BucketAccess, SeaweedFs } from './seaweedfs.js';
+export { programWithWrongClock, wrongClock, type WrongClock } from './wrong-clock.js';

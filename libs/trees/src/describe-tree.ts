@@ -11,26 +11,35 @@ export type TreeDescription = Map<RawPath, TreeEntry>;
 const AT_ONCE = 32;
 const READ_BYTES = 1024 * 1024;
 
+export interface DescribeOptions {
+  /** An entry that is left out with all that is in it, as one that does not stand still. */
+  leaveOut?: RawPath;
+}
+
 /**
  * All that a faithful copy of the folder would have in common with it, the folder itself included as ''.
  * About half a kilobyte of memory for each entry. The tree has to stand still meanwhile.
  *
  * @throws Error of the file system, when a folder cannot be read or an entry vanishes
  */
-export async function describeTree(folder: string): Promise<TreeDescription> {
+export async function describeTree(folder: string, options: DescribeOptions = {}): Promise<TreeDescription> {
   const description: TreeDescription = new Map();
-  for await (const [path, entry] of walkTree(folder)) description.set(path, entry);
+  for await (const [path, entry] of walkTree(folder, options)) description.set(path, entry);
   return description;
 }
 
 /** The same, entry by entry: folders before what is in them, names in the order of their bytes. Never follows a link. */
-export async function* walkTree(folder: string): AsyncGenerator<[RawPath, TreeEntry]> {
+export async function* walkTree(
+  folder: string,
+  { leaveOut }: DescribeOptions = {},
+): AsyncGenerator<[RawPath, TreeEntry]> {
   await using python = new Python(READ_ATTRIBUTES, folder);
-  yield* walk({ folder, python, firstNames: new Map() }, ['']);
+  yield* walk({ folder, leaveOut, python, firstNames: new Map() }, ['']);
 }
 
 interface Walk {
   folder: string;
+  leaveOut: RawPath | undefined;
   python: Python;
   /** `device:inode` of each file with several names → the first name. */
   firstNames: Map<string, RawPath>;
@@ -54,14 +63,15 @@ async function* walk(tree: Walk, paths: RawPath[]): AsyncGenerator<[RawPath, Tre
         entry.linkedTo = first;
       }
       yield [path, entry];
-      if (entry.type === 'folder') yield* walk(tree, await children(tree.folder, path));
+      if (entry.type === 'folder') yield* walk(tree, await children(tree, path));
     }
   }
 }
 
-async function children(folder: string, path: RawPath): Promise<RawPath[]> {
+async function children({ folder, leaveOut }: Walk, path: RawPath): Promise<RawPath[]> {
   const names = await readdir(fullPath(folder, path), { encoding: 'buffer' });
-  return names.sort(Buffer.compare).map((name) => childPath(path, name));
+  const paths = names.sort(Buffer.compare).map((name) => childPath(path, name));
+  return paths.filter((child) => child !== leaveOut);
 }
 
 async function look(path: Buffer): Promise<{ entry: TreeEntry; inode: string }> {

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '@buckets/contracts';
 import { exists, isAbsence, type Disk } from '../restore/disk.js';
+import { DataRootMissingError } from '../restore/errors.js';
 import type { Ending } from './operation.js';
 
 /**
@@ -12,18 +13,24 @@ export class EndingNotes {
   constructor(
     private readonly folder: string,
     private readonly disk: Disk,
+    /** @throws {DataRootMissingError} what is not there may be where the data root is */
+    private readonly dataRootMustBeHere: () => Promise<void>,
   ) {}
 
+  /** Without the data root there is nowhere to note it: then the claim alone tells. */
   async write(operationId: string, ending: Ending): Promise<void> {
-    await this.disk.writeRecord(this.file(operationId), ending);
+    if (await this.isDataRootHere()) await this.disk.writeRecord(this.file(operationId), ending);
   }
 
+  /** @throws {DataRootMissingError} */
   async read(operationId: string): Promise<Ending | undefined> {
-    return (await this.disk.readRecord(this.file(operationId))) as Ending | undefined;
+    return this.unlessAway(async () => (await this.disk.readRecord(this.file(operationId))) as Ending | undefined);
   }
 
+  /** @throws {DataRootMissingError} */
   async remove(operationId: string): Promise<void> {
-    if (await exists(this.file(operationId))) await this.disk.removeRecord(this.file(operationId));
+    const isThere = await this.unlessAway(async () => (await exists(this.file(operationId))) || undefined);
+    if (isThere) await this.disk.removeRecord(this.file(operationId));
   }
 
   /** Removes notes that nobody has come back for, such as those of projects that have moved away. */
@@ -36,6 +43,24 @@ export class EndingNotes {
       const { mtimeMs } = await stat(join(this.folder, name));
       if (Date.now() - mtimeMs > olderThanMs) await this.disk.removeRecord(join(this.folder, name));
     }
+  }
+
+  /** What is found; nothing, only if the data root was there before and after. */
+  private async unlessAway<R>(find: () => Promise<R | undefined>): Promise<R | undefined> {
+    await this.dataRootMustBeHere();
+    const found = await find();
+    if (found === undefined) await this.dataRootMustBeHere();
+    return found;
+  }
+
+  private isDataRootHere(): Promise<boolean> {
+    return this.dataRootMustBeHere().then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof DataRootMissingError) return false;
+        throw error;
+      },
+    );
   }
 
   private file(operationId: string): string {

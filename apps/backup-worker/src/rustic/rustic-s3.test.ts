@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { S3ObjectStore } from '@buckets/object-storage';
-import { startSeaweedFs, type SeaweedFs } from '@buckets/real-parts';
+import { startSeaweedFs, wrongClock, type SeaweedFs } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
 import { compareTrees, describeTree } from '@buckets/trees';
 import { execa } from 'execa';
@@ -9,7 +9,6 @@ import type { AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import type { S3Access } from './access.js';
 import { PASSWORD, PATIENT, TestBench } from './testing/bench.js';
-import { wrongClock } from './testing/wrong-clock.js';
 
 const hasCompiler = !(await execa('cc', ['--version'], { reject: false })).failed;
 

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { until } from '@buckets/patience';
+import { wrongClock } from '@buckets/real-parts';
 import { execa } from 'execa';
 import { chmod, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackupOutcome, BackupPartial } from './backup.js';
 import type { Rustic } from './rustic.js';
 import { PATIENT, TestBench, WAITED_FOR } from './testing/bench.js';
-import { wrongClock } from './testing/wrong-clock.js';
 
 const isRoot = process.geteuid?.() === 0;
 const hasCompiler = !(await execa('cc', ['--version'], { reject: false })).failed;
