@@ -30,8 +30,6 @@ const SETTINGS = {
 const HEALED_WITHIN_MS = 90_000;
 const RESTARTED_WITHIN_MS = 60_000;
 const READY_WITHIN_MS = 10_000;
-/** What is remembered of a project's tree is written whenever a backup begins, and may be lost. */
-const REMEMBERED = /^\.buckets(\/changes(\/[^/]+)?)?$/;
 /** Names the seconds by which the clock of a process is ahead. */
 const CLOCK_AHEAD = 'CLOCK_AHEAD_SECONDS';
 
@@ -150,8 +148,7 @@ export class ProductUnderFaults implements AsyncDisposable {
 
   async #noteStrays(folder: string): Promise<void> {
     const names = await readdir(folder, { recursive: true }).catch(() => []);
-    const strays = names.filter((name) => !REMEMBERED.test(name));
-    this.strays.push(...strays.map((name) => `${folder}: ${name}`));
+    this.strays.push(...names.map((name) => `${folder}: ${name}`));
   }
 
   async #clock(aheadSeconds?: number): Promise<Record<string, string> | undefined> {

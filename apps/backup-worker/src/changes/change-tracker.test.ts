@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { appendFileSync, linkSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, linkSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
@@ -369,6 +369,14 @@ it('a project that is not open, or no longer, is refused', async () => {
   expect(() => tracker.raise('p2', 'fs-api')).toThrow(expect.objectContaining({ code: 'project-not-tracked' }));
   tracker.close('p1');
   await expect(tracker.beginBackup('p1')).rejects.toMatchObject({ code: 'project-not-tracked' });
+});
+
+it('what is remembered makes no folder above its own: it may be that of a data root that is away', async () => {
+  const above = trial.outside('away');
+  await start({ stateFolder: join(above, 'state') });
+  await backup();
+  await until(() => problems.length > 0);
+  expect(existsSync(above)).toBe(false);
 });
 
 it('state that cannot be written is said, and keeps nothing else from working', async () => {

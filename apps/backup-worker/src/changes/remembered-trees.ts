@@ -67,7 +67,10 @@ export class RememberedTrees {
   async #replace(projectId: string, { generation, remembered }: Write): Promise<void> {
     const file = this.#file(projectId);
     if (!remembered) return await rm(file, { force: true });
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    // Not what is above it: an empty folder may stand where the data root is to be.
+    await mkdir(this.folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
     await synced(`${file}.new`, 'w', JSON.stringify({ version: VERSION, generation, ...remembered }));
     await rename(`${file}.new`, file);
     await synced(this.folder, 'r');
