@@ -52,8 +52,9 @@ const letterOf = (stream: string, position: number) =>
     what: `the letter of ${position} in ${stream}`,
   });
 
-const warnings = async () =>
-  (await product.api.call<{ warnings?: object }>('GET', '/health/ready', { token: null })).body.warnings;
+type Ready = { warnings?: { deadLetters?: string } };
+const warning = async () =>
+  (await product.api.call<Ready>('GET', '/health/ready', { token: null })).body.warnings?.deadLetters;
 async function counted(): Promise<number> {
   const { body } = await product.api.call<Buffer>('GET', '/metrics', { token: null });
   return Number(/^buckets_dead_letters (\S+)$/m.exec(body.toString())?.[1]);
@@ -95,7 +96,7 @@ describe('a claim that cannot be read', () => {
   let letter: Letter;
 
   it('is listed and shown, with where it came from and why', async () => {
-    expect(await warnings()).toBeUndefined();
+    expect(await warning()).toBeUndefined();
     expect(await counted()).toBe(0);
     const position = await claim(EU, 'atlas', 'operation-ended', 'neither JSON nor anything');
     letter = await letterOf(STREAM.claims, position);
@@ -119,7 +120,7 @@ describe('a claim that cannot be read', () => {
 
   it('is told of by a metric, and by a warning beside a service that is ready', async () => {
     expect(await counted()).toBe(1);
-    await until(async () => (await warnings()) !== undefined, { what: 'the warning' });
+    await until(async () => (await warning()) !== undefined, { what: 'the warning' });
     const ready = await product.api.call('GET', '/health/ready', { token: null });
     expect(ready).toMatchObject({
       status: 200,
@@ -159,7 +160,7 @@ describe('a claim that cannot be read', () => {
     ];
     expect(gone.map(({ status, body }) => [status, body.code])).toEqual(gone.map(() => [404, 'dead-letter-not-found']));
     expect(await counted()).toBe(0);
-    await until(async () => (await warnings()) === undefined, { what: 'no warning any more' });
+    await until(async () => (await warning()) === undefined, { what: 'no warning any more' });
   });
 });
 
