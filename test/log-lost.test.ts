@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { existsSync } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { STREAM, subjects } from '@buckets/contracts';
@@ -20,7 +21,7 @@ let product: Product;
 beforeAll(async () => {
   product = await Product.start({
     services: ['api', 'scheduler', 'worker-eu-1'],
-    settings: (dataDir) => ({ BUCKETS_START_HOOK: JSON.stringify(['/bin/sh', '-c', waitFor(gate(dataDir))]) }),
+    settings: (dataDir) => ({ BUCKETS_START_HOOK: JSON.stringify(['/bin/sh', '-c', waitFor(gate(dataDir), atGate(dataDir))]) }),
   });
 });
 afterAll(async () => {
@@ -29,9 +30,12 @@ afterAll(async () => {
 
 /** A start takes as long as there is no such file. */
 const gate = (dataDir: string) => join(dataDir, 'gate');
-const waitFor = (file: string) => `while [ ! -e '${file}' ]; do sleep 0.1; done`;
+const atGate = (dataDir: string) => join(dataDir, 'at-gate');
+const waitFor = (file: string, reached: string) => `: > '${reached}'; while [ ! -e '${file}' ]; do sleep 0.1; done`;
 const openGate = () => writeFile(gate(product.dataDir), '');
-const closeGate = () => rm(gate(product.dataDir), { force: true });
+async function closeGate(): Promise<void> {
+  for (const file of [gate, atGate]) await rm(file(product.dataDir), { force: true });
+}
 
 const natsFolder = () => join(product.dataDir, 'nats');
 const streams = () =>
@@ -64,9 +68,10 @@ async function withoutNats(change: () => Promise<void>): Promise<void> {
   await product.stack.restart('nats');
 }
 
-/** A start that has begun and does not end before the gate opens. */
+/** A start whose command runs, with nothing more to ask for, and does not end before the gate opens. */
 async function startUnderWay(projectId: string): Promise<Operation> {
   const { id } = await product.api.ask(`/v1/projects/${projectId}/start`);
+  await until(() => existsSync(atGate(product.dataDir)), { what: 'its command', ...PATIENT });
   return product.api.seen(id, ({ state }) => state === 'running', 'its first attempt');
 }
 
