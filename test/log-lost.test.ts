@@ -21,7 +21,9 @@ let product: Product;
 beforeAll(async () => {
   product = await Product.start({
     services: ['api', 'scheduler', 'worker-eu-1'],
-    settings: (dataDir) => ({ BUCKETS_START_HOOK: JSON.stringify(['/bin/sh', '-c', waitFor(gate(dataDir), atGate(dataDir))]) }),
+    settings: (dataDir) => ({
+      BUCKETS_START_HOOK: JSON.stringify(['/bin/sh', '-c', waitFor(gate(dataDir), atGate(dataDir))]),
+    }),
   });
 });
 afterAll(async () => {
