@@ -27,7 +27,7 @@ export interface IndexedPack {
 }
 
 /** What an index file says, its packs still as they were read: what is written again loses no field. */
-export interface IndexFile {
+export interface IndexFile extends JsonObject {
   packs: unknown[];
   packs_to_delete: unknown[];
 }
@@ -57,7 +57,10 @@ export async function readWholeIndexFile(objects: RepositoryObjects, id: string)
   const take = (list: string, elements: unknown[]): void => {
     for (const element of elements) {
       const pack = asObject(element, 'pack');
-      file[list as keyof IndexFile].push({ ...pack, blobs: ahead.concat(asList(pack['blobs'], 'blobs')) });
+      (list === 'packs' ? file.packs : file.packs_to_delete).push({
+        ...pack,
+        blobs: ahead.concat(asList(pack['blobs'], 'blobs')),
+      });
       ahead = [];
     }
   };
@@ -66,9 +69,9 @@ export async function readWholeIndexFile(objects: RepositoryObjects, id: string)
     else take(part.list, part.elements);
   });
   objects.read(`index/${id}`, () => {
-    for (const list of Object.keys(file)) take(list, asList(rest[list], list));
+    for (const list of ['packs', 'packs_to_delete']) take(list, asList(rest[list], list));
   });
-  return file;
+  return { ...rest, ...file };
 }
 
 export function parseIndexedPack(value: unknown): IndexedPack {

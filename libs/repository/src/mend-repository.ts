@@ -1,4 +1,4 @@
-import { ObjectNotFound, ObjectTooLarge } from '@buckets/object-storage';
+import { ObjectNotFound } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
 
 import { parseIndexedPack, readWholeIndexFile, writeIndexFile } from './index-file.js';
@@ -10,12 +10,15 @@ import { packName, RepositoryObjects } from './repository-objects.js';
 import type { MendableStore } from './repository-store.js';
 import { readWholePack } from './survey.js';
 import type { DamagedObject, SurveyOptions } from './survey.js';
-import { indexPacks } from './unindexed-packs.js';
+import { ASIDE, indexPacks } from './unindexed-packs.js';
 
-/** Where what is damaged is put: nobody looks for packs, indexes or snapshots there. */
-const ASIDE = 'damaged/';
-/** What is larger is no object of a repository, and stays where it is. */
 const LARGEST_ASIDE = 1024 * 1024 * 1024;
+
+export interface MendOptions extends SurveyOptions {
+  store: MendableStore;
+  /** Asked before each step; throws when somebody else has the say by now. */
+  confirm?: () => Promise<void>;
+}
 
 /**
  * Makes a repository say what it really holds, so that the next backup writes anew what is lost, and whatever else there
@@ -26,29 +29,32 @@ const LARGEST_ASIDE = 1024 * 1024 * 1024;
  * @throws ObjectStorageError
  */
 export async function mendRepository(
-  { store, prefix, masterKey, signal, onSign }: SurveyOptions & { store: MendableStore },
+  { store, prefix, masterKey, signal, onSign, confirm = () => Promise.resolve() }: MendOptions,
   damaged: readonly DamagedObject[],
 ): Promise<void> {
   const objects = new RepositoryObjects(store, prefix, new RepositoryKey(masterKey));
-  const goOn = (): void => {
+  const goOn = async (): Promise<void> => {
     signal?.throwIfAborted();
     onSign?.();
+    await confirm();
   };
-  const aside = async (name: string): Promise<void> => {
-    goOn();
-    await putAside(store, prefix, name);
-  };
-  for (const { kind, id = '', damage } of damaged) {
-    if (damage === 'missing' || kind === 'pack') continue;
-    await aside(NAMES[kind](id));
+  const there = damaged.filter(({ damage }) => damage !== 'missing');
+  const names = there.map(({ kind, id = '' }) => (kind === 'pack' ? packName(id) : NAMES[kind](id)));
+  // Before anything goes. A pack with a copy aside is believed by nobody until it is proven to be whole (`indexPacks`).
+  for (const name of names) {
+    await goOn();
+    await copyAside(store, prefix, name);
   }
   const packs = new Map(damaged.flatMap(({ kind, id, damage }) => (kind === 'pack' && id ? [[id, damage]] : [])));
   if (packs.size > 0) {
     for (const indexId of await objects.ids('index')) {
-      goOn();
+      await goOn();
       await withdraw(objects, store, indexId, packs, goOn);
     }
-    for (const id of packs.keys()) await aside(packName(id));
+  }
+  for (const name of names) {
+    await goOn();
+    await store.delete(prefix + name);
   }
   await indexPacks(store, prefix, masterKey, signal);
 }
@@ -60,17 +66,17 @@ const NAMES: Record<Exclude<DamagedObject['kind'], 'pack'>, (id: string) => stri
   snapshot: (id) => `snapshots/${id}`,
 };
 
-/** What was put aside before is so. */
-async function putAside(store: MendableStore, prefix: string, name: string): Promise<void> {
+/** What was put aside before under that name stays. What is too large to be copied fails: it would be lost. */
+async function copyAside(store: MendableStore, prefix: string, name: string): Promise<void> {
   let bytes: Buffer;
   try {
     bytes = await store.get(prefix + name, { maxBytes: LARGEST_ASIDE });
   } catch (error) {
-    if (error instanceof ObjectNotFound || error instanceof ObjectTooLarge) return;
+    if (error instanceof ObjectNotFound) return;
     throw error;
   }
-  await store.put(prefix + ASIDE + name, bytes);
-  await store.delete(prefix + name);
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  await store.put(`${prefix}${ASIDE}${name}.${hash}`, bytes);
 }
 
 /** Has an index file name no damaged pack any more. The new one is there before the old one goes. */
@@ -79,7 +85,7 @@ async function withdraw(
   store: MendableStore,
   indexId: string,
   damaged: ReadonlyMap<string, DamagedObject['damage']>,
-  goOn: () => void,
+  goOn: () => Promise<void>,
 ): Promise<void> {
   const file = await indexFileOf(objects, indexId);
   if (file === undefined) return;
@@ -88,13 +94,14 @@ async function withdraw(
   if (lost.length === 0 && !file.packs_to_delete.some(isDamaged)) return;
   const saved: IndexedPack[] = [];
   for (const pack of lost) {
-    goOn();
+    await goOn();
     const copy = damaged.get(pack.id) === 'missing' ? undefined : await salvaged(objects, store, pack);
     if (copy !== undefined) saved.push(copy);
   }
   const packs = [...file.packs.filter((pack) => !isDamaged(pack)), ...saved];
   const packs_to_delete = file.packs_to_delete.filter((pack) => !isDamaged(pack));
-  if (packs.length + packs_to_delete.length > 0) await writeIndexFile(objects, store, { packs, packs_to_delete });
+  if (packs.length + packs_to_delete.length > 0)
+    await writeIndexFile(objects, store, { ...file, packs, packs_to_delete });
   await store.delete(`${objects.prefix}index/${indexId}`);
 }
 

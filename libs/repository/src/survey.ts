@@ -157,24 +157,29 @@ export class Survey {
    */
   async lossesOf(snapshotIds: Iterable<string>): Promise<Losses> {
     const ids = [...snapshotIds];
+    let isSecond = false;
     for (let round = 1; ; round++) {
       const before = this.found.size;
-      const losses = await this.lossesNow(ids);
-      if (this.found.size === before || round === MAX_ROUNDS) return losses;
+      const { losses, suspects } = await this.lossesNow(ids);
+      const isNew = this.found.size > before;
+      if ((!isNew && (suspects === 0 || isSecond)) || round === MAX_ROUNDS) return losses;
+      // A tree that cannot be read, in a pack that is sound, was altered on its way.
+      isSecond = !isNew;
+      this.treeReader = undefined;
     }
   }
 
-  private async lossesNow(ids: readonly string[]): Promise<Losses> {
+  private async lossesNow(ids: readonly string[]): Promise<{ losses: Losses; suspects: number }> {
     const losses: Losses = { damaged: new Set(), whole: new Set() };
     const suspects = new Set<string>();
     const verdicts = new Uint8Array(this.blobs.size);
     for (const id of ids) {
-      const tree = this.snapshots.get(id);
+      const tree = await this.treeOf(id);
       const isWhole = tree !== undefined && (await this.isWhole(tree, verdicts, suspects));
       losses[isWhole ? 'whole' : 'damaged'].add(id);
     }
     await this.readPacks(suspects);
-    return losses;
+    return { losses, suspects: suspects.size };
   }
 
   /** Whether nothing below a tree is lost. What is known of trees is noted in `verdicts`, by their rows. */
@@ -280,17 +285,37 @@ export class Survey {
   }
 
   private async lookAtSnapshots(): Promise<void> {
-    await inParallel(await this.objects.ids('snapshots'), AT_ONCE, async (id) => {
-      this.goOn();
-      try {
-        const parse = (document: unknown) => parseSnapshot(id, document);
-        const { tree } = await twice(() => this.objects.document(`snapshots/${id}`, parse));
-        this.snapshots.set(id, tree);
-      } catch (error) {
-        if (error instanceof RepositoryCorrupt) this.note({ kind: 'snapshot', id, damage: 'altered' });
-        else if (!(error instanceof ObjectNotFound)) throw error;
-      }
-    });
+    await inParallel(await this.objects.ids('snapshots'), AT_ONCE, (id) => this.treeOf(id));
+  }
+
+  /** The tree of a snapshot, which is asked for by itself where the listing has not shown it; undefined where it is lost. */
+  async treeOf(id: string): Promise<string | undefined> {
+    this.goOn();
+    const known = this.snapshots.get(id);
+    if (known !== undefined) return known;
+    try {
+      const parse = (document: unknown) => parseSnapshot(id, document);
+      const { tree } = await twice(() => this.objects.document(`snapshots/${id}`, parse));
+      this.snapshots.set(id, tree);
+      return tree;
+    } catch (error) {
+      if (error instanceof RepositoryCorrupt) this.note({ kind: 'snapshot', id, damage: 'altered' });
+      else if (!(error instanceof ObjectNotFound)) throw error;
+      return undefined;
+    }
+  }
+
+  /** What a listing has not shown as the index has it is asked for by itself: a listing may lack what is there. */
+  private async damageOf({ id }: IndexedPack, size: number): Promise<'missing' | 'wrong-size' | undefined> {
+    this.goOn();
+    try {
+      const end = await this.objects.packBytes(id, size - 1, 2, this.options.signal);
+      return end.length === 1 ? undefined : 'wrong-size';
+    } catch (error) {
+      if (error instanceof ObjectNotFound) return 'missing';
+      if (error instanceof RepositoryCorrupt) return 'wrong-size';
+      throw error;
+    }
   }
 
   private async lookAtPacks(): Promise<void> {
@@ -306,15 +331,18 @@ export class Survey {
     for await (const pack of this.packsOfIndex()) {
       const { id } = pack;
       named.add(id);
-      const size = stored.get(id);
-      if (size !== undefined && size === packSize(pack)) {
-        this.packs.set(id, size);
-        this.found.delete(`pack/${id}`);
-        add(blobs, pack, pack.blobs);
-        // Of a pack that is marked for deletion, nobody needs anything.
-      } else if (!pack.isFading && !this.packs.has(id)) {
-        this.note({ kind: 'pack', id, damage: size === undefined ? 'missing' : 'wrong-size' });
+      const size = packSize(pack);
+      const isListed = stored.get(id) === size;
+      // Of a pack that is marked for deletion, nobody needs anything.
+      if (!isListed && (pack.isFading || this.packs.has(id))) continue;
+      const damage = isListed ? undefined : await this.damageOf(pack, size);
+      if (damage !== undefined) {
+        this.note({ kind: 'pack', id, damage });
+        continue;
       }
+      this.packs.set(id, size);
+      this.found.delete(`pack/${id}`);
+      add(blobs, pack, pack.blobs);
     }
     this.hasUnnamedPacks = stored.keys().some((id) => !named.has(id));
     this.blobs = blobs;
@@ -362,7 +390,7 @@ export class Survey {
     this.goOn();
     const isWhole = ({ isAsStored, readable }: WholePack) => isAsStored && readable.size === pack.blobs.length;
     let read = await readWholePack(this.objects, pack, size, this.options.signal);
-    if (read !== undefined && !isWhole(read)) {
+    if (read === undefined || !isWhole(read)) {
       read = await readWholePack(this.objects, pack, size, this.options.signal);
     }
     if (read === undefined) {
@@ -397,12 +425,12 @@ function packsNamedIn({ packs, packs_to_delete }: IndexFile): Omit<NamedPack, 'i
   ];
 }
 
-/** What was altered on its way is not altered where it lies: it is read once more. */
+/** What was altered or lost on its way is not so where it lies: it is read once more. */
 async function twice<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof RepositoryError)) throw error;
+    if (!(error instanceof RepositoryError || error instanceof ObjectNotFound)) throw error;
     return read();
   }
 }

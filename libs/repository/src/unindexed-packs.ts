@@ -1,4 +1,5 @@
 import type { ObjectInfo } from '@buckets/object-storage';
+import { createHash } from 'node:crypto';
 
 import { inParallel } from './in-parallel.js';
 import { readIndexFile, writeIndexFile } from './index-file.js';
@@ -14,10 +15,13 @@ export interface IndexedPacks {
   bytes: number;
 }
 
+/** Where what is damaged is put: nobody looks for packs, indexes or snapshots there. */
+export const ASIDE = 'damaged/';
 /** Packs that are looked at before an index file is written, and blobs in one, but for those of its last pack. */
 const PACKS_AT_ONCE = 500;
 const BLOBS_AT_ONCE = 10_000;
 const READ_AT_ONCE = 8;
+const PART_BYTES = 4 * 1024 * 1024;
 /** Read at first of the end of a pack: the header of some 1,500 blobs. */
 const USUAL_HEADER = 64 * 1024;
 /** As many blobs as fit into the largest pack. */
@@ -39,11 +43,13 @@ export async function indexPacks(
 ): Promise<IndexedPacks> {
   const objects = new RepositoryObjects(store, prefix, new RepositoryKey(masterKey));
   const known = await knownPacks(objects);
+  const suspects = await packsAside(store, prefix, signal);
   const done: IndexedPacks = { packs: 0, bytes: 0 };
   let some: ObjectInfo[] = [];
   const index = async () => {
     const found = await inParallel(some, READ_AT_ONCE, async ({ key, size }) => {
       signal?.throwIfAborted();
+      if (suspects.has(idOf(key)) && !(await isWhole(objects, key, size, signal))) return undefined;
       return packAt(objects, key, size);
     });
     signal?.throwIfAborted();
@@ -61,6 +67,22 @@ export async function indexPacks(
   }
   await index();
   return done;
+}
+
+/** Packs of which a damaged copy was put aside. */
+async function packsAside(store: WritableStore, prefix: string, signal?: AbortSignal): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for await (const { key } of store.list(`${prefix}${ASIDE}data/`, { signal })) ids.add(idOf(key).slice(0, 64));
+  return ids;
+}
+
+/** Whether a pack's bytes are those that its name stands for, whatever its header says. */
+async function isWhole(objects: RepositoryObjects, key: string, size: number, signal?: AbortSignal): Promise<boolean> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < size; at += PART_BYTES) {
+    hash.update(await objects.packBytes(idOf(key), at, Math.min(PART_BYTES, size - at), signal));
+  }
+  return hash.digest('hex') === idOf(key);
 }
 
 interface Pack {

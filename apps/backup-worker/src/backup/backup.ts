@@ -151,7 +151,7 @@ export class BackupWork implements Work<'backup'> {
       partialBecause: [...record.partialBecause, ...suspiciousLoss(record, grant.newestBackup)],
     });
     if (mended === undefined && damage === undefined) return ending;
-    return joined(await this.foundBeside(attempt, mended, damage), ending);
+    return joined(await this.foundBeside(attempt, mended, damage, made.snapshotId), ending);
   }
 
   /** What a look at the repository says beside a backup that stands, whatever ends the look: a cancel or a limit, too. */
@@ -159,12 +159,13 @@ export class BackupWork implements Work<'backup'> {
     attempt: Attempt<'backup'>,
     mended: MendedRepository | undefined,
     damage: RepositoryCorrupt | undefined,
+    made: string,
   ): Promise<Partial<Ending>> {
     try {
       const repository =
         mended === undefined
-          ? await this.damage.find(attempt, damage)
-          : await this.damage.afterMending(attempt, mended);
+          ? await this.damage.find(attempt, damage, made)
+          : await this.damage.afterMending(attempt, mended, made);
       return repository === undefined ? {} : { result: { repository } };
     } catch (error) {
       const { code } = asFailure(error);

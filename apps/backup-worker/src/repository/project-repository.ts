@@ -71,10 +71,11 @@ export class ProjectRepository implements AsyncDisposable {
    * Mends what was found to be damaged, so that the repository works, and the next backup writes anew what is lost. A
    * config that is made anew keeps its id; what is chunked from then on is only chunked otherwise.
    */
-  async mend(damaged: readonly DamagedObject[], call: Call): Promise<void> {
+  async mend(damaged: readonly DamagedObject[], call: Call, confirm: () => Promise<void>): Promise<void> {
     const { prefix, configId, recoveryPassword } = this.grant.repository;
     const { masterKey } = this.access;
-    await mendRepository({ store: this.store, prefix, masterKey, signal: call.signal, onSign: call.onSign }, damaged);
+    const { signal, onSign } = call;
+    await mendRepository({ store: this.store, prefix, masterKey, signal, onSign, confirm }, damaged);
     const lacks = new Set<string>(damaged.map(({ kind }) => kind));
     if (!lacks.has('config') && !lacks.has('key')) return;
     const { objects } = await this.rustic.initialise(masterKey, recoveryPassword, call);

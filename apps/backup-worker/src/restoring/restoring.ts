@@ -34,7 +34,7 @@ export class Restoring {
 
   async restore(attempt: Attempt, record: BackupRecord, what: RestoreOrder['what']): Promise<RestoreResultData> {
     return whenThereIsRoom(attempt, this.budget, costOf(record), async () => {
-      await this.damage.mend(attempt);
+      await this.damage.mend(attempt, { onlyKnown: true });
       await using repository = new ProjectRepository(attempt.grant, this.rustic);
       using _signs = signsOfDisk(attempt.alive);
       const { projectId, signal, intent } = attempt;

@@ -1,8 +1,8 @@
-import type { OperationKind, RepositoryFindings } from '@buckets/contracts';
+import type { DamagedObject, DamagedObjects, OperationKind, RepositoryFindings } from '@buckets/contracts';
 import { RepositoryCorrupt } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { asFailure, withFacts } from '../operations/failures.js';
-import type { Attempt, Work } from '../operations/operation.js';
+import { AttemptFailed, type Attempt, type Work } from '../operations/operation.js';
 import { rusticCall } from '../operations/rustic-call.js';
 import { ProjectRepository } from '../repository/project-repository.js';
 import type { Rustic } from '../rustic/index.js';
@@ -51,20 +51,33 @@ export class DamageWatch {
   /**
    * What is damaged, looked for where the error came from. Undefined where nothing is.
    *
+   * @param made a backup that was just made
    * @throws when it cannot be looked at, as when the storage does not answer
    */
-  async find<K extends OperationKind>(attempt: Attempt<K>, error: unknown): Promise<RepositoryFindings | undefined> {
+  async find<K extends OperationKind>(
+    attempt: Attempt<K>,
+    error: unknown,
+    made?: string,
+  ): Promise<RepositoryFindings | undefined> {
     const { grant, signal, alive } = attempt;
     await using repository = new ProjectRepository(grant, this.rustic);
     const survey = await repository.survey({ signal, onSign: alive });
     const restored = grant.restore?.backupId;
     const packs = new Set([...packsNamedBy(error), ...(restored === undefined ? [] : await survey.packsOf(restored))]);
-    const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, settled: false });
+    const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, settled: false, made });
     return findings.total === 0 && findings.damaged.length === 0 ? undefined : findings;
   }
 
-  /** Mends what is known to be damaged; undefined where nothing is. */
-  async mend<K extends OperationKind>(attempt: Attempt<K>): Promise<MendedRepository | undefined> {
+  /**
+   * Mends what is damaged, where something is known to be; undefined where nothing is.
+   *
+   * @param onlyKnown for work that does not look at the repository afterwards, and so would not tell what else was found
+   * @throws {AttemptFailed} where more is damaged than is known, and only that is to be mended
+   */
+  async mend<K extends OperationKind>(
+    attempt: Attempt<K>,
+    { onlyKnown = false } = {},
+  ): Promise<MendedRepository | undefined> {
     const { grant, signal, alive } = attempt;
     if (grant.damage === undefined) return undefined;
     await using repository = new ProjectRepository(grant, this.rustic);
@@ -72,21 +85,34 @@ export class DamageWatch {
     const survey = await repository.survey({ signal, onSign: alive });
     const known = grant.damage.first.flatMap(({ kind, id }) => (kind === 'pack' ? (id ?? []) : []));
     await survey.readPacks(new Set(known));
-    await attempt.confirm();
-    await repository.mend(survey.damaged, rusticCall(attempt));
+    if (onlyKnown) mustBeKnown(survey.damaged, grant.damage);
+    await repository.mend(survey.damaged, rusticCall(attempt), () => attempt.confirm());
     return { packs: new Set(survey.packs.keys()) };
   }
 
   /** What is there after a backup into a mended repository: all that was written since is read and proven. */
-  async afterMending(attempt: Attempt<'backup'>, mended: MendedRepository): Promise<RepositoryFindings> {
+  async afterMending(attempt: Attempt<'backup'>, mended: MendedRepository, made: string): Promise<RepositoryFindings> {
     const { grant, signalOfNoReturn: signal, alive } = attempt;
     await using repository = new ProjectRepository(grant, this.rustic);
     const survey = await repository.survey({ signal, onSign: alive });
     const packs = new Set([...survey.packs.keys()].filter((id) => !mended.packs.has(id)));
     const settled = grant.damage === undefined || grant.damage.total === grant.damage.first.length;
-    const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, settled });
+    const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, trees: true, settled, made });
     return findings;
   }
+}
+
+function mustBeKnown(found: readonly DamagedObject[], known: DamagedObjects): void {
+  const names = new Set(known.first.map(nameOf));
+  if (known.total > known.first.length || found.every((object) => names.has(nameOf(object)))) return;
+  throw new AttemptFailed(
+    'repository-damaged',
+    'More of the repository is damaged than was known. Nothing was changed: try again, now that it is known.',
+  );
+}
+
+function nameOf({ kind, id = '' }: DamagedObject): string {
+  return `${kind}/${id}`;
 }
 
 function packsNamedBy(error: unknown): string[] {

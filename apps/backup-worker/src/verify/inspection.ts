@@ -27,6 +27,8 @@ export interface WhatToRead {
   trees?: boolean;
   /** Whether nothing of what was known before is left out. */
   settled: boolean;
+  /** A backup that was just made, and that nobody else knows of. */
+  made?: string;
 }
 
 /** What is damaged in a repository that was looked at, and which backups of its project that takes something of. */
@@ -34,7 +36,7 @@ export async function inspect<K extends OperationKind>(
   attempt: Attempt<K>,
   survey: Survey,
   controlPlane: Pick<ControlPlane, 'ask'>,
-  { packs = new Set(), readBefore = { packs: 0, bytes: 0 }, trees = false, settled }: WhatToRead,
+  { packs = new Set(), readBefore = { packs: 0, bytes: 0 }, trees = false, settled, made }: WhatToRead,
 ): Promise<Inspected> {
   const read = { ...readBefore };
   const bytesTotal = [...packs].reduce((sum, id) => sum + (survey.packs.get(id) ?? 0), 0);
@@ -46,7 +48,7 @@ export async function inspect<K extends OperationKind>(
     bytesDone += size;
     attempt.progress({ phase: 'verifying', bytesDone, bytesTotal });
   });
-  const known = await knownBackups(attempt, controlPlane);
+  const known = [...(await knownBackups(attempt, controlPlane)), ...(made === undefined ? [] : [made])];
   const before = new Set(attempt.grant.damagedBackups);
   const losses = await lossesOf(survey, known, trees || before.size > 0);
   const { damaged: objects } = survey;
@@ -80,7 +82,9 @@ function hidesEverything(objects: readonly DamagedObject[]): boolean {
 async function lossesOf(survey: Survey, known: readonly string[], readTrees: boolean): Promise<Losses> {
   const mayLack = survey.damaged.some(({ kind }) => kind === 'pack' || kind === 'index');
   if (mayLack || survey.hasUnnamedPacks || readTrees) return survey.lossesOf(known);
-  return { damaged: new Set(known.filter((id) => !survey.snapshots.has(id))), whole: new Set() };
+  const damaged = new Set<string>();
+  for (const id of known) if ((await survey.treeOf(id)) === undefined) damaged.add(id);
+  return { damaged, whole: new Set() };
 }
 
 async function knownBackups(

@@ -12,10 +12,15 @@ import type { ProjectState } from '../project-state.js';
  * What follows from what a host has found in the project's repository: which backups are damaged, which are whole again,
  * and what is to be mended. A host speaks for the backups of its own project only, and of those that are known.
  */
-export function findingsOf(state: ProjectState, { operationId, result }: OperationEndedClaim): NewEvent<'project'>[] {
+export function findingsOf(
+  state: ProjectState,
+  { operationId, result, backup }: OperationEndedClaim,
+): NewEvent<'project'>[] {
   const found = result?.repository;
   if (found === undefined) return [];
-  const { backups } = state;
+  // The one that it has made too, which becomes known with the same claim.
+  const made = backup === undefined || state.deleted?.includes(backup.backupId) ? {} : { [backup.backupId]: {} };
+  const backups: Record<string, { damaged?: boolean }> = { ...made, ...state.backups };
   const known = (ids: readonly string[]): string[] => [...new Set(ids)].filter((id) => Object.hasOwn(backups, id));
   const named = { damaged: new Set(known(found.damaged)), whole: new Set(known(found.whole)) };
   const others = Object.keys(backups).filter((id) => !named.damaged.has(id) && !named.whole.has(id));
