@@ -5,7 +5,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { mendRepository, openRepository, surveyRepository, type DamagedObject, type Survey } from './index.js';
+import {
+  indexPacks,
+  mendRepository,
+  openRepository,
+  surveyRepository,
+  type DamagedObject,
+  type Survey,
+} from './index.js';
 import { parseIndexedPack, readWholeIndexFile } from './index-file.js';
 import { RepositoryKey } from './repository-key.js';
 import { RepositoryObjects } from './repository-objects.js';
@@ -266,6 +273,84 @@ describe('bytes that are altered on their way', () => {
     await looked.readPacks(new Set(looked.packs.keys()));
     expect(seen.size).toBeGreaterThan(6);
     expect(looked.damaged).toEqual([]);
+  });
+
+  it('once take no backup for damaged, be they those of a tree', async () => {
+    const trees = new Set(await packs('tree'));
+    let left = 1;
+    const flawed = Object.assign(Object.create(store) as WritableFolder, {
+      get: async (key: string, ...rest: []) => {
+        const bytes = Buffer.from(await store.get(key, ...rest));
+        if (trees.has(key.split('/').at(-1)!) && left-- > 0) bytes[20]! ^= 1;
+        return bytes;
+      },
+    });
+    const looked = await surveyRepository({ store: flawed, prefix: '', masterKey: repository.masterKey });
+    expect(await lossesOf(looked)).toEqual([]);
+    expect(left).toBeLessThan(1);
+  });
+});
+
+describe('what a storage has not shown once', () => {
+  /** A store whose listings lack all objects but those of the index. */
+  const forgetful = (): WritableFolder =>
+    Object.assign(Object.create(store) as WritableFolder, {
+      list: async function* (prefix: string, ...rest: []) {
+        if (/data|snapshots/.test(prefix)) return;
+        yield* store.list(prefix, ...rest);
+      },
+    });
+
+  it('is asked for by itself: a listing that lacks it makes nothing damaged', async () => {
+    const looked = await surveyRepository({ store: forgetful(), prefix: '', masterKey: repository.masterKey });
+    await looked.readPacks(new Set(looked.packs.keys()));
+    expect(looked.packs.size).toBeGreaterThan(1);
+    expect(looked.damaged).toEqual([]);
+    expect(await lossesOf(looked)).toEqual([]);
+  });
+
+  it('stays where it is, and is named anew by the index, if it was taken for missing', async () => {
+    const before = await contentOf(first);
+    const [pack] = await packs('data');
+    const missing = { kind: 'pack', id: pack!, damage: 'missing' } as const;
+    await mendRepository({ store, prefix: '', masterKey: repository.masterKey }, [missing]);
+    expect(await contentOf(first)).toBe(before);
+    await mustBeSound();
+  });
+});
+
+describe('a mending that is cut off', () => {
+  it('anywhere lets no index file that is made later believe the damaged pack', async () => {
+    const [pack] = await packs('data', first);
+    await flip(pathOf(pack!));
+    const looked = await survey();
+    await looked.readPacks(new Set([pack!]));
+    const objects = new RepositoryObjects(store, '', new RepositoryKey(repository.masterKey));
+    const before = new Set(await objects.ids('index'));
+    let cuts = 0;
+    for (let isDone = false; !isDone; cuts++) {
+      let left = cuts;
+      const step = <R>(act: () => Promise<R>) => (left-- > 0 ? act() : Promise.reject(new Error('cut off')));
+      const cutOff = Object.assign(Object.create(store) as WritableFolder, {
+        put: (key: string, bytes: Uint8Array) => step(() => store.put(key, bytes)),
+        delete: (key: string) => step(() => store.delete(key)),
+      });
+      const mending = mendRepository({ store: cutOff, prefix: '', masterKey: repository.masterKey }, looked.damaged);
+      isDone = await mending.then(
+        () => true,
+        (error: Error) => (error.message === 'cut off' ? false : Promise.reject(error)),
+      );
+      // As whoever comes next does.
+      await indexPacks(store, '', repository.masterKey);
+      for (const id of await objects.ids('index')) {
+        if (before.has(id)) continue;
+        const { packs: named } = await readWholeIndexFile(objects, id);
+        expect(named.map((each) => parseIndexedPack(each).id)).not.toContain(pack);
+      }
+    }
+    expect(cuts).toBeGreaterThan(3);
+    await mend((await survey()).damaged);
+    await mustBeSound(second);
   });
 });
 

@@ -12,6 +12,7 @@ import {
   HERE,
   LIMITS,
   READY,
+  record,
   requestedEvent,
   said,
   snapshot,
@@ -63,6 +64,14 @@ describe('what a host has found in a repository', () => {
     const after = given(...TWO, ...VERIFYING, ...events);
     expect(after.damage).toEqual({ total: 1, first: [pack(7)] });
     expect(damagedBackups(after)).toEqual([snapshot(2)]);
+  });
+
+  it('is of the backup too that was made in the same go', () => {
+    const backing = given(...TWO, requestedEvent('op-3', 'backup'), beganEvent('op-3', 'backup', 'at-1'));
+    const made = { kind: 'backup' as const, backup: record(3, 'op-3'), operationId: 'op-3' };
+    const repository = found({ total: 1, first: [pack(7, 'altered')], damaged: [snapshot(3)] });
+    const { events } = endOperation(backing, HERE.hostId, claim({ ...made, result: { repository } }));
+    expect(events).toContainEqual(event('backups-damaged', { backupIds: [snapshot(3)], operationId: 'op-3' }));
   });
 
   it('is of the backups of its project only, and each fact is stated once', () => {
