@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ownFolder } from './own-folder.js';
 import { identify, isAlive, signalGroup, type ProcessIdentity } from './system-process.js';
 
 const PREFIX = 'run-';
@@ -49,9 +50,8 @@ export class RunFolders {
    * else runs processes with the same work folder loses them.
    */
   async reap(): Promise<Reaped> {
-    await this.ensureWorkFolder();
     const reaped: Reaped = { ended: [], stillRunning: [], removed: 0 };
-    for (const name of await readdir(this.workFolder)) {
+    for (const name of await this.list()) {
       if (!name.startsWith(PREFIX) || this.inUse.has(name)) continue;
       const path = join(this.workFolder, name);
       await rm(join(path, PROFILE), { force: true });
@@ -67,8 +67,15 @@ export class RunFolders {
     return reaped;
   }
 
+  private async list(): Promise<string[]> {
+    return readdir(this.workFolder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+  }
+
   private async ensureWorkFolder(): Promise<void> {
-    await mkdir(this.workFolder, { recursive: true, mode: 0o700 });
+    await ownFolder(this.workFolder);
     await chmod(this.workFolder, 0o700);
   }
 }

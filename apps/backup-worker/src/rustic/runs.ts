@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access as accessFile, mkdir, rm } from 'node:fs/promises';
+import { access as accessFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { measureClockSkew } from '@buckets/object-storage';
 import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
@@ -9,6 +9,7 @@ import { mayBeTheClock } from './failure.js';
 import { Lines } from './lines.js';
 import { Messages, type Extents, type Message } from './messages.js';
 import { failed, stoppedOrFailed, type Ran } from './outcome.js';
+import { ownFolder } from './own-folder.js';
 import type { OnProgress } from './progress.js';
 import { PROFILE, RunFolders, type RunFolder } from './run-folders.js';
 import { runProcess, type Patience } from './run-process.js';
@@ -145,7 +146,8 @@ export class Runs {
       });
     const views = [...(ownCache ? [] : [cache]), ...stored, ...(command.views ?? [])];
     try {
-      await mkdir(cache.from, { recursive: true, mode: 0o700 });
+      await ownFolder(this.settings.cacheFolder);
+      await ownFolder(cache.from);
       const ran = await this.inFolder(profile, (folder) => this.runIn(folder, access, { ...command, views }, call));
       return await withClockSkew(ran, access, call.signal);
     } catch (error) {
