@@ -10,7 +10,8 @@ export function mountOn(folder: string): () => void {
   execFileSync('mount', ['-t', 'tmpfs', name, folder], { stdio: 'ignore' });
   return () => {
     const where = execFileSync('findmnt', ['-n', '-o', 'TARGET', '--source', name], { encoding: 'utf8' }).trimEnd();
-    execFileSync('umount', [where]);
+    // The worker may be writing it back right now, and holds it open for that.
+    execFileSync('umount', ['--lazy', where]);
   };
 }
 
