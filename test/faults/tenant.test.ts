@@ -53,9 +53,10 @@ describe("a tenant's files", () => {
   });
 });
 
+/** Without what the tenant makes before it is at work, and what it makes to put in place. */
 async function contents(): Promise<Record<string, string>> {
   const top = join(project, RESTLESS);
-  const paths = (await readdir(top, { recursive: true })).filter((path) => !path.endsWith('/.file')).toSorted();
+  const paths = (await readdir(top, { recursive: true })).filter((path) => !/\/\.?(file|dump)$/.test(path)).toSorted();
   const read = paths.map(async (path) => {
     const file = join(top, path);
     return [path, (await lstat(file)).isFile() ? await readFile(file, 'utf8') : 'no file'] as const;

@@ -74,7 +74,7 @@ describe('a supervised process', () => {
 
   it('fails to start when it is not ready in time, and is ended', async () => {
     const process = supervise('sleep 100', { readyWithinMs: 200 });
-    await expect(process.start()).rejects.toThrow(`stand-in was not ready within ${0.2 * patience()} s`);
+    await expect(process.start()).rejects.toThrow(`stand-in was not ready within ${(200 * patience()) / 1000} s`);
     expect(process.pid).toBeUndefined();
   });
 
