@@ -48,7 +48,7 @@ await operatorCommand(NAME, async (operator) => {
   });
 });
 
-type Ways = Pick<BucketRecoveryParts, 'keysFrom' | 'stateOf' | 'state' | 'isLookOnly'>;
+type Ways = Pick<BucketRecoveryParts, 'keyNames' | 'keysFrom' | 'stateOf' | 'state' | 'isLookOnly'>;
 
 async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: string, ways: Ways): Promise<void> {
   const { data, log, platformKeys } = operator;
@@ -92,6 +92,7 @@ function lookOnly({ data, platformKeys, log }: Operator): Ways {
   log.warn({}, 'This is a dry run: nothing is changed');
   const vault = vaultOf({ data, platformKeys });
   return {
+    keyNames: (store) => vault.namesIn(store),
     keysFrom: (store, projectId) => vault.copyIn(store, projectId),
     stateOf: async (id) => {
       const row = await data.getRepository(ThingStateRow).findOneBy({ thing: 'project', id });
@@ -105,6 +106,7 @@ function lookOnly({ data, platformKeys, log }: Operator): Ways {
 function statedIn(operator: Operator, decider: Decider): Ways {
   const vault = vaultOf(operator);
   return {
+    keyNames: (store) => vault.namesIn(store),
     keysFrom: (store: ObjectStore, projectId) => vault.takeFromBucket(projectId, store),
     stateOf: (projectId) => decider.currentStateOf('project', projectId),
     state: async (projectId, found) => {

@@ -33,6 +33,21 @@ export class DamagedObjects {
   @NestedList(DamagedObject, MAX_DAMAGED_OBJECTS) first!: DamagedObject[];
 }
 
+/** Tells a damaged object from others, however it is damaged. */
+export function damagedName({ kind, id = '' }: DamagedObject): string {
+  return `${kind}/${id}`;
+}
+
+/** The packs that are named among damaged objects. */
+export function damagedPacks({ first }: DamagedObjects): string[] {
+  return first.flatMap(({ kind, id }) => (kind === 'pack' ? (id ?? []) : []));
+}
+
+/** Whether each of them is named. */
+export function areAllNamed({ total, first }: DamagedObjects): boolean {
+  return total === first.length;
+}
+
 /** What was found in a project's repository, by whoever looked. */
 export class RepositoryFindings extends DamagedObjects {
   /** The backups of which something is lost. */

@@ -58,27 +58,29 @@ export async function* readContent(
 
 /** The number of bytes that the blobs of a file hold together. */
 export async function contentLength(reader: PackReader, content: readonly BlobRun[]): Promise<number> {
-  let length = 0;
-  let lookedUp = 0;
-  for (const { id, times } of content) {
-    length += plainLength(reader.known(id) ?? (await reader.locate(id))) * times;
-    if (++lookedUp % LOOKED_UP_AT_ONCE === 0) await nextTurn();
-  }
-  return length;
+  return sumOf(reader, content, ({ times }, each) => each * times);
 }
 
 /**
  * As `contentLength`, without what comes back as holes: zeros that are repeated. Zeros that stand once may be counted.
  */
 export async function filledLength(reader: PackReader, content: readonly BlobRun[], zeros: ZeroBlobs): Promise<number> {
-  let length = 0;
+  return sumOf(reader, content, ({ id, times }, each) => (times === 1 || !zeros.include(id, each) ? each * times : 0));
+}
+
+/** @param bytesOf what of a run counts, given the bytes of its blob */
+async function sumOf(
+  reader: PackReader,
+  content: readonly BlobRun[],
+  bytesOf: (run: BlobRun, each: number) => number,
+): Promise<number> {
+  let bytes = 0;
   let lookedUp = 0;
-  for (const { id, times } of content) {
-    const each = plainLength(reader.known(id) ?? (await reader.locate(id)));
-    if (times === 1 || !zeros.include(id, each)) length += each * times;
+  for (const run of content) {
+    bytes += bytesOf(run, plainLength(reader.known(run.id) ?? (await reader.locate(run.id))));
     if (++lookedUp % LOOKED_UP_AT_ONCE === 0) await nextTurn();
   }
-  return length;
+  return bytes;
 }
 
 /** The ids of blobs of nothing but zeros. */

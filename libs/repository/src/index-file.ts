@@ -74,10 +74,15 @@ export async function readWholeIndexFile(objects: RepositoryObjects, id: string)
   return { ...rest, ...file };
 }
 
+/** The id of a pack, as an index file has it. */
+export function packIdOf(pack: unknown): string {
+  return asId(asObject(pack, 'pack')['id'], 'pack id');
+}
+
 export function parseIndexedPack(value: unknown): IndexedPack {
-  const { id, blobs, size } = asObject(value, 'pack');
+  const { blobs, size } = asObject(value, 'pack');
   return {
-    id: asId(id, 'pack id'),
+    id: packIdOf(value),
     blobs: asList(blobs, 'blobs').map(parseBlob),
     size: optional(asCount, size, 'size', U32),
   };

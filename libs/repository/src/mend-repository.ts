@@ -1,7 +1,7 @@
 import { ObjectNotFound } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
 
-import { parseIndexedPack, readWholeIndexFile, writeIndexFile } from './index-file.js';
+import { packIdOf, parseIndexedPack, readWholeIndexFile, writeIndexFile } from './index-file.js';
 import type { IndexBlob, IndexedPack, IndexFile } from './index-file.js';
 import { LENGTH_BYTES, packHeader, packSize } from './pack-format.js';
 import { RepositoryCorrupt } from './repository-error.js';
@@ -48,6 +48,7 @@ export async function mendRepository(
   const packs = new Map(damaged.flatMap(({ kind, id, damage }) => (kind === 'pack' && id ? [[id, damage]] : [])));
   if (packs.size > 0) {
     for (const indexId of await objects.ids('index')) {
+      if (names.includes(NAMES.index(indexId))) continue;
       await goOn();
       await withdraw(objects, store, indexId, packs, goOn);
     }
@@ -89,7 +90,7 @@ async function withdraw(
 ): Promise<void> {
   const file = await indexFileOf(objects, indexId);
   if (file === undefined) return;
-  const isDamaged = (pack: unknown): boolean => damaged.has(parseIndexedPack(pack).id);
+  const isDamaged = (pack: unknown): boolean => damaged.has(packIdOf(pack));
   const lost = file.packs.filter(isDamaged).map(parseIndexedPack);
   if (lost.length === 0 && !file.packs_to_delete.some(isDamaged)) return;
   const saved: IndexedPack[] = [];

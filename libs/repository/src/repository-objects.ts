@@ -64,7 +64,7 @@ export class RepositoryObjects {
   /** The same, page by page. */
   async *eachId(kind: 'snapshots' | 'index'): AsyncGenerator<string, void, undefined> {
     for await (const { key } of this.store.list(`${this.prefix}${kind}/`)) {
-      const id = key.slice(key.lastIndexOf('/') + 1);
+      const id = nameIn(key);
       if (isId(id)) yield id;
     }
   }
@@ -89,12 +89,7 @@ export class RepositoryObjects {
    */
   async longDocument(name: `index/${string}`, lists: JsonLists, take: (part: JsonPart) => void): Promise<JsonObject> {
     const stored = await this.stored(name);
-    const hash = createHash('sha256');
-    for (const piece of piecesOf(stored, HASHED_BYTES)) {
-      hash.update(piece);
-      await nextTurn();
-    }
-    if (hash.digest('hex') !== name.slice(name.indexOf('/') + 1)) throw otherBytes(name);
+    if ((await hashOf(stored)) !== name.slice(name.indexOf('/') + 1)) throw otherBytes(name);
     const open = await this.key.openInPieces(stored);
     if (!open) throw otherKey(name);
     return this.reading(name, async () => {
@@ -167,12 +162,8 @@ export class RepositoryObjects {
    * @throws RepositoryCorrupt when they are not
    */
   async proveBlob(id: string, location: BlobLocation, sealed: Uint8Array): Promise<void> {
-    if (isSmall(location)) {
-      await this.turns.after(plainLength(location) / 4);
-      this.#blobAtOnce(id, location, sealed);
-      return;
-    }
-    for await (const _ of this.#piecesOf(id, location, await this.#opened(id, location, sealed)));
+    if (isSmall(location)) await this.blob(id, location, sealed);
+    else for await (const _ of this.#piecesOf(id, location, await this.#opened(id, location, sealed)));
   }
 
   #blobAtOnce(id: string, location: BlobLocation, sealed: Uint8Array): Buffer {
@@ -261,6 +252,11 @@ export function isSmall(location: BlobLocation): boolean {
   return Math.max(location.length, plainLength(location)) <= SMALL_BYTES;
 }
 
+/** The last part of a key. */
+export function nameIn(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
 export function packName(pack: string): string {
   return `data/${pack.slice(0, 2)}/${pack}`;
 }
@@ -327,4 +323,14 @@ function decompressed(bytes: Buffer, maxOutputLength: number): Buffer {
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The same of what is large: the event loop has its turns. */
+export async function hashOf(bytes: Uint8Array): Promise<string> {
+  const hash = createHash('sha256');
+  for (const piece of piecesOf(bytes, HASHED_BYTES)) {
+    hash.update(piece);
+    await nextTurn();
+  }
+  return hash.digest('hex');
 }

@@ -1,6 +1,5 @@
 import { ObjectNotFound } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
-import { setImmediate as breathe } from 'node:timers/promises';
 
 import { BlobIndex } from './blob-index.js';
 import type { BlobLocation } from './blob-index.js';
@@ -15,7 +14,7 @@ import { PackReader } from './pack-reader.js';
 import { readConfig } from './read-config.js';
 import { RepositoryCorrupt, RepositoryError, RepositoryNotFound } from './repository-error.js';
 import { RepositoryKey } from './repository-key.js';
-import { RepositoryObjects } from './repository-objects.js';
+import { hashOf, nameIn, RepositoryObjects } from './repository-objects.js';
 import type { RepositoryStore } from './repository-store.js';
 import { parseSnapshot } from './snapshot.js';
 import type { TreeEntry } from './tree-entry.js';
@@ -267,7 +266,7 @@ export class Survey {
     let keys = 0;
     const { store, prefix, signal } = this.options;
     for await (const { key } of store.list(`${prefix}keys/`, { signal })) {
-      const id = key.slice(key.lastIndexOf('/') + 1);
+      const id = nameIn(key);
       if (!isId(id)) continue;
       keys += 1;
       if (!(await this.isKey(key, id))) this.note({ kind: 'key', id, damage: 'altered' });
@@ -322,7 +321,7 @@ export class Survey {
     const stored = new Map<string, number>();
     const { store, prefix, signal } = this.options;
     for await (const { key, size } of store.list(`${prefix}data/`, { signal })) {
-      const id = key.slice(key.lastIndexOf('/') + 1);
+      const id = nameIn(key);
       if (isId(id)) stored.set(id, size);
       if (stored.size % 1000 === 0) this.goOn();
     }
@@ -443,9 +442,6 @@ function add(index: BlobIndex, { id, indexId, isFading }: NamedPack, blobs: Inde
 const WHOLE = 1;
 const LOST = 2;
 
-/** Bytes that are hashed or decrypted before others have their turn. */
-const PIECE = 4 * 1024 * 1024;
-
 /** What a pack holds when it is read whole. */
 export interface WholePack {
   bytes: Buffer;
@@ -475,18 +471,8 @@ export async function readWholePack(
     bytes = Buffer.alloc(0);
   }
   const readable = new Set<string>();
-  const hash = createHash('sha256');
-  for (let at = 0; at < bytes.length; at += PIECE) {
-    hash.update(bytes.subarray(at, at + PIECE));
-    await breathe();
-  }
-  let sinceBreath = 0;
   for (const { id: blob, offset, length, uncompressed_length } of blobs) {
     const location = { pack: id, offset, length, uncompressedLength: uncompressed_length || undefined };
-    if ((sinceBreath += length) > PIECE) {
-      sinceBreath = 0;
-      await breathe();
-    }
     try {
       await objects.proveBlob(blob, location, bytes.subarray(offset, offset + length));
       readable.add(blob);
@@ -494,5 +480,5 @@ export async function readWholePack(
       if (!(error instanceof RepositoryCorrupt)) throw error;
     }
   }
-  return { bytes, isAsStored: hash.digest('hex') === id, readable };
+  return { bytes, isAsStored: (await hashOf(bytes)) === id, readable };
 }

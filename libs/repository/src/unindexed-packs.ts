@@ -2,12 +2,12 @@ import type { ObjectInfo } from '@buckets/object-storage';
 import { createHash } from 'node:crypto';
 
 import { inParallel } from './in-parallel.js';
-import { readIndexFile, writeIndexFile } from './index-file.js';
+import { packIdOf, readIndexFile, writeIndexFile } from './index-file.js';
 import type { IndexBlob } from './index-file.js';
-import { asId, asObject, isId } from './json-fields.js';
+import { isId } from './json-fields.js';
 import { blobsIn, LENGTH_BYTES } from './pack-format.js';
 import { RepositoryKey, SEAL_BYTES } from './repository-key.js';
-import { RepositoryObjects } from './repository-objects.js';
+import { nameIn, RepositoryObjects } from './repository-objects.js';
 import type { WritableStore } from './repository-store.js';
 
 export interface IndexedPacks {
@@ -49,7 +49,7 @@ export async function indexPacks(
   const index = async () => {
     const found = await inParallel(some, READ_AT_ONCE, async ({ key, size }) => {
       signal?.throwIfAborted();
-      if (suspects.has(idOf(key)) && !(await isWhole(objects, key, size, signal))) return undefined;
+      if (suspects.has(nameIn(key)) && !(await isWhole(objects, key, size, signal))) return undefined;
       return packAt(objects, key, size);
     });
     signal?.throwIfAborted();
@@ -61,7 +61,7 @@ export async function indexPacks(
     }
   };
   for await (const object of store.list(`${prefix}data/`, { signal })) {
-    const id = idOf(object.key);
+    const id = nameIn(object.key);
     if (isId(id) && !known.has(id)) some.push(object);
     if (some.length === PACKS_AT_ONCE) await index();
   }
@@ -72,7 +72,7 @@ export async function indexPacks(
 /** Packs of which a damaged copy was put aside. */
 async function packsAside(store: WritableStore, prefix: string, signal?: AbortSignal): Promise<Set<string>> {
   const ids = new Set<string>();
-  for await (const { key } of store.list(`${prefix}${ASIDE}data/`, { signal })) ids.add(idOf(key).slice(0, 64));
+  for await (const { key } of store.list(`${prefix}${ASIDE}data/`, { signal })) ids.add(nameIn(key).slice(0, 64));
   return ids;
 }
 
@@ -80,9 +80,9 @@ async function packsAside(store: WritableStore, prefix: string, signal?: AbortSi
 async function isWhole(objects: RepositoryObjects, key: string, size: number, signal?: AbortSignal): Promise<boolean> {
   const hash = createHash('sha256');
   for (let at = 0; at < size; at += PART_BYTES) {
-    hash.update(await objects.packBytes(idOf(key), at, Math.min(PART_BYTES, size - at), signal));
+    hash.update(await objects.packBytes(nameIn(key), at, Math.min(PART_BYTES, size - at), signal));
   }
-  return hash.digest('hex') === idOf(key);
+  return hash.digest('hex') === nameIn(key);
 }
 
 interface Pack {
@@ -96,7 +96,7 @@ async function knownPacks(objects: RepositoryObjects): Promise<Set<string>> {
   for (const id of await objects.ids('index')) {
     await readIndexFile(objects, id, (part) => {
       if ('within' in part) return;
-      for (const pack of part.elements) known.add(asId(asObject(pack, 'pack')['id'], 'pack id'));
+      for (const pack of part.elements) known.add(packIdOf(pack));
     });
   }
   return known;
@@ -104,7 +104,7 @@ async function knownPacks(objects: RepositoryObjects): Promise<Set<string>> {
 
 /** What a pack says of itself at its end; undefined when that is not what a whole pack says. */
 async function packAt(objects: RepositoryObjects, key: string, size: number): Promise<Pack | undefined> {
-  const id = idOf(key);
+  const id = nameIn(key);
   const read = (length: number) => objects.packBytes(id, size - length, length);
   if (size < LENGTH_BYTES + SEAL_BYTES) return undefined;
   let end = await read(Math.min(size, USUAL_HEADER + LENGTH_BYTES));
@@ -131,8 +131,4 @@ function inFiles(packs: readonly Pack[]): Pack[][] {
     blobs += pack.blobs.length;
   }
   return files;
-}
-
-function idOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
 }

@@ -1,6 +1,7 @@
 import { isId, type BackupRecorded, type ProjectRecovered } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import {
+  inParallel,
   openRepository,
   RepositoryError,
   RepositoryNotFound,
@@ -28,6 +29,8 @@ export interface RecoveredBucket {
 }
 
 export interface BucketRecoveryParts {
+  /** What a bucket holds copies of keys of, by their names: not all of them need to be ids. */
+  keyNames: (store: ObjectStore) => AsyncIterable<string>;
   /** The keys of a project from its copy in the bucket; throws a {@link VaultError}. */
   keysFrom: (store: ObjectStore, projectId: string) => Promise<ProjectKeys>;
   /** What the log knows, with everything in it that was stated before. */
@@ -69,9 +72,7 @@ export class BucketRecovery {
 
   async recover(bucket: RecoveredBucket): Promise<BucketRecovered> {
     const done: BucketRecovered = { recovered: 0, known: 0, backups: 0, erased: 0, refused: 0 };
-    await someAtOnce(bucket.store.list('keys/'), ({ key }) =>
-      this.recoverOrRefuse(bucket, key.slice('keys/'.length), done),
-    );
+    await someAtOnce(this.parts.keyNames(bucket.store), (name) => this.recoverOrRefuse(bucket, name, done));
     await someAtOnce(bucket.store.folders('projects/'), async (name) => {
       if (isId(name) && (await bucket.store.head(`keys/${name}`)) !== undefined) return;
       this.refuse(
@@ -109,7 +110,9 @@ export class BucketRecovery {
     if (before === null) await states(projectId, { project, backups: [] });
     for (let at = 0; at < missing.length; at += STATED_AT_ONCE) {
       const some = missing.slice(at, at + STATED_AT_ONCE);
-      const backups = await inTurns(some, (placed) => recordOf(repository!, projectId, bucket.id, placed));
+      const backups = await inParallel(some, READ_AT_ONCE, (placed) =>
+        recordOf(repository!, projectId, bucket.id, placed),
+      );
       await states(projectId, { project, backups: backups.filter((backup) => backup !== undefined) });
     }
 
@@ -182,7 +185,7 @@ const NOTHING: Survey = { described: [], foreign: 0, refused: { total: 0, first:
 async function surveyOf(repository: Repository, projectId: string): Promise<Survey> {
   const survey: Survey = { described: [], foreign: 0, refused: { total: 0, first: [] } };
   for await (const ids of pagesOf(repository.snapshotIds(), READ_AT_ONCE)) {
-    for (const told of await inTurns(ids, (id) => read(repository, projectId, id))) {
+    for (const told of await inParallel(ids, READ_AT_ONCE, (id) => read(repository, projectId, id))) {
       if (told === undefined) continue;
       if (typeof told === 'string') {
         survey.refused.total++;
@@ -246,15 +249,6 @@ async function someAtOnce<T>(all: AsyncIterable<T>, work: (each: T) => Promise<v
   } finally {
     await source.return?.();
   }
-}
-
-/** Some at once, in the order of the list. */
-async function inTurns<T, R>(list: readonly T[], work: (each: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let at = 0; at < list.length; at += READ_AT_ONCE) {
-    results.push(...(await Promise.all(list.slice(at, at + READ_AT_ONCE).map(work))));
-  }
-  return results;
 }
 
 async function* pagesOf<T>(all: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {

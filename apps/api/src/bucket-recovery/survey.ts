@@ -44,7 +44,7 @@ export function highestGeneration(all: readonly Described[]): number {
   return all.reduce((most, { generation }) => Math.max(most, generation), 0);
 }
 
-/** What a snapshot that is to be a backup again is flagged with, and whether it comes too late. */
+/** A snapshot that is to be a backup again, and what it is flagged with. */
 export interface Placed extends Described {
   suspicions: PartialReason[];
 }

@@ -1,5 +1,6 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownFolder } from '../restore/disk.js';
 import type { Remembered } from './change-ledger.js';
 import type { ChangeCounter } from '@buckets/contracts';
 
@@ -67,10 +68,7 @@ export class RememberedTrees {
   async #replace(projectId: string, { generation, remembered }: Write): Promise<void> {
     const file = this.#file(projectId);
     if (!remembered) return await rm(file, { force: true });
-    // Not what is above it: an empty folder may stand where the data root is to be.
-    await mkdir(this.folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+    await ownFolder(this.folder);
     await synced(`${file}.new`, 'w', JSON.stringify({ version: VERSION, generation, ...remembered }));
     await rename(`${file}.new`, file);
     await synced(this.folder, 'r');

@@ -1,7 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '@buckets/contracts';
-import { exists, isAbsence, type Disk } from '../restore/disk.js';
+import { exists, namesWithin, type Disk } from '../restore/disk.js';
 import { DataRootMissingError } from '../restore/errors.js';
 import type { Ending } from './operation.js';
 
@@ -35,11 +35,7 @@ export class EndingNotes {
 
   /** Removes notes that nobody has come back for, such as those of projects that have moved away. */
   async sweep(olderThanMs: number): Promise<void> {
-    const names = await readdir(this.folder).catch((error: unknown) => {
-      if (isAbsence(error)) return [];
-      throw error;
-    });
-    for (const name of names) {
+    for (const name of await namesWithin(this.folder)) {
       const { mtimeMs } = await stat(join(this.folder, name));
       if (Date.now() - mtimeMs > olderThanMs) await this.disk.removeRecord(join(this.folder, name));
     }

@@ -83,10 +83,7 @@ export class Disk {
 
   /** Removes what was cut off in the middle of writing a record. For the start, before anybody writes one. */
   async removeDrafts(folder: string): Promise<void> {
-    const names = await readdir(folder).catch((error: unknown) => {
-      if (isAbsence(error)) return [];
-      throw error;
-    });
+    const names = await namesWithin(folder);
     // One that stays does no harm: whoever writes the record removes it first, or says why that cannot be.
     const drafts = names.filter((each) => each.endsWith(DRAFT));
     await Promise.allSettled(drafts.map((name) => rm(join(folder, name), { force: true })));
@@ -115,6 +112,13 @@ export class Disk {
   }
 }
 
+/** Makes a folder for its owner alone if it is not there, and none above it: that one may be of a data root that is away. */
+export async function ownFolder(path: string): Promise<void> {
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  });
+}
+
 /** True when something stands at the path, be it a link that leads nowhere. */
 export async function exists(path: string): Promise<boolean> {
   try {
@@ -124,6 +128,14 @@ export async function exists(path: string): Promise<boolean> {
     if (isAbsence(error)) return false;
     throw error;
   }
+}
+
+/** The names in a folder; none where it is not there. */
+export async function namesWithin(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    if (isAbsence(error)) return [];
+    throw error;
+  });
 }
 
 /** True for the error that says that nothing is there. */

@@ -1,6 +1,6 @@
-import { readdir, rename, stat } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAbsence } from './disk.js';
+import { namesWithin } from './disk.js';
 import type { HostFolders } from './host-folders.js';
 import { removeTree } from './tree-removal.js';
 
@@ -35,7 +35,7 @@ export class Trash {
   async empty(keep: ReadonlySet<string>, signal?: AbortSignal): Promise<{ removed: string[]; failures: Error[] }> {
     const removed: string[] = [];
     const failures: Error[] = [];
-    for (const name of await this.#list()) {
+    for (const name of await namesWithin(this.folders.trashes)) {
       signal?.throwIfAborted();
       const operationId = name.replace(CONDEMNED, '');
       if (keep.has(operationId)) continue;
@@ -51,15 +51,6 @@ export class Trash {
       }
     }
     return { removed, failures };
-  }
-
-  async #list(): Promise<string[]> {
-    try {
-      return await readdir(this.folders.trashes);
-    } catch (error) {
-      if (isAbsence(error)) return [];
-      throw error;
-    }
   }
 
   /** The folder's own time is that of the last root that was moved into it. */

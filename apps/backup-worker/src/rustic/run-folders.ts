@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ownFolder } from './own-folder.js';
+import { namesWithin, ownFolder } from '../restore/disk.js';
 import { identify, isAlive, signalGroup, type ProcessIdentity } from './system-process.js';
 
 const PREFIX = 'run-';
@@ -51,7 +51,7 @@ export class RunFolders {
    */
   async reap(): Promise<Reaped> {
     const reaped: Reaped = { ended: [], stillRunning: [], removed: 0 };
-    for (const name of await this.list()) {
+    for (const name of await namesWithin(this.workFolder)) {
       if (!name.startsWith(PREFIX) || this.inUse.has(name)) continue;
       const path = join(this.workFolder, name);
       await rm(join(path, PROFILE), { force: true });
@@ -65,13 +65,6 @@ export class RunFolders {
       reaped.removed += 1;
     }
     return reaped;
-  }
-
-  private async list(): Promise<string[]> {
-    return readdir(this.workFolder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
   }
 
   private async ensureWorkFolder(): Promise<void> {

@@ -1,4 +1,12 @@
-import type { DamagedObject, DamagedObjects, OperationKind, RepositoryFindings } from '@buckets/contracts';
+import {
+  areAllNamed,
+  damagedName,
+  damagedPacks,
+  type DamagedObject,
+  type DamagedObjects,
+  type OperationKind,
+  type RepositoryFindings,
+} from '@buckets/contracts';
 import { RepositoryCorrupt } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { asFailure, withFacts } from '../operations/failures.js';
@@ -21,6 +29,8 @@ const MAY_BE_DAMAGE = new Set([
 export interface MendedRepository {
   /** The packs that were there before. */
   packs: ReadonlySet<string>;
+  /** Whether it was named all that was known to be damaged. */
+  settled: boolean;
 }
 
 /** Finds out what is damaged where work has come upon it, and mends it where that is known. */
@@ -83,11 +93,10 @@ export class DamageWatch {
     await using repository = new ProjectRepository(grant, this.rustic);
     attempt.progress({ phase: 'preparing', bytesDone: 0 });
     const survey = await repository.survey({ signal, onSign: alive });
-    const known = grant.damage.first.flatMap(({ kind, id }) => (kind === 'pack' ? (id ?? []) : []));
-    await survey.readPacks(new Set(known));
+    await survey.readPacks(new Set(damagedPacks(grant.damage)));
     if (onlyKnown) mustBeKnown(survey.damaged, grant.damage);
     await repository.mend(survey.damaged, rusticCall(attempt), () => attempt.confirm());
-    return { packs: new Set(survey.packs.keys()) };
+    return { packs: new Set(survey.packs.keys()), settled: areAllNamed(grant.damage) };
   }
 
   /** What is there after a backup into a mended repository: all that was written since is read and proven. */
@@ -96,23 +105,19 @@ export class DamageWatch {
     await using repository = new ProjectRepository(grant, this.rustic);
     const survey = await repository.survey({ signal, onSign: alive });
     const packs = new Set([...survey.packs.keys()].filter((id) => !mended.packs.has(id)));
-    const settled = grant.damage === undefined || grant.damage.total === grant.damage.first.length;
+    const { settled } = mended;
     const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, trees: true, settled, made });
     return findings;
   }
 }
 
 function mustBeKnown(found: readonly DamagedObject[], known: DamagedObjects): void {
-  const names = new Set(known.first.map(nameOf));
-  if (known.total > known.first.length || found.every((object) => names.has(nameOf(object)))) return;
+  const names = new Set(known.first.map(damagedName));
+  if (!areAllNamed(known) || found.every((object) => names.has(damagedName(object)))) return;
   throw new AttemptFailed(
     'repository-damaged',
     'More of the repository is damaged than was known. Nothing was changed: try again, now that it is known.',
   );
-}
-
-function nameOf({ kind, id = '' }: DamagedObject): string {
-  return `${kind}/${id}`;
 }
 
 function packsNamedBy(error: unknown): string[] {

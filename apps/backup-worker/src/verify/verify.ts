@@ -1,4 +1,4 @@
-import type { RepositoryFindings } from '@buckets/contracts';
+import { areAllNamed, damagedPacks, type RepositoryFindings } from '@buckets/contracts';
 import type { Survey } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { failureOf } from '../operations/failures.js';
@@ -45,7 +45,7 @@ export class VerifyWork implements Work<'verify'> {
     const survey = await repository.survey({ signal, onSign: attempt.alive });
     const { damage = { total: 0, first: [] } } = grant;
     // Of what was found by reading, only reading says whether it is still so.
-    const packs = new Set(damage.first.flatMap(({ kind, id }) => (kind === 'pack' ? (id ?? []) : [])));
+    const packs = new Set(damagedPacks(damage));
     let readBefore = { packs: 0, bytes: 0 };
     if (intent.readData > 0) {
       const part = drawPart(intent.readData);
@@ -58,7 +58,7 @@ export class VerifyWork implements Work<'verify'> {
         bytes: byRustic.reduce((sum, id) => sum + survey.packs.get(id)!, 0),
       };
     }
-    const settled = damage.total === damage.first.length || intent.readData === 1;
+    const settled = areAllNamed(damage) || intent.readData === 1;
     const trees = intent.readData > 0;
     const read = { packs, readBefore, trees, settled };
     const { findings, isWorse } = await inspect(attempt, survey, this.controlPlane, read);

@@ -1,4 +1,5 @@
 import {
+  damagedName,
   MAX_DAMAGED_BACKUPS,
   MAX_DAMAGED_OBJECTS,
   type DamagedObject,
@@ -52,17 +53,13 @@ function objectsNow(
 
 /** What was known and what was found by somebody who has not looked at everything. */
 function together(known: DamagedObjects, found: DamagedObjects): DamagedObjects {
-  const all = new Map([...known.first, ...found.first].map((object) => [nameOf(object), object]));
+  const all = new Map([...known.first, ...found.first].map((object) => [damagedName(object), object]));
   const unlisted = known.total - known.first.length + found.total - found.first.length;
   return { total: all.size + unlisted, first: [...all.values()].slice(0, MAX_DAMAGED_OBJECTS) };
 }
 
 function sorted(objects: readonly DamagedObject[]): string[] {
-  return objects.map((object) => `${nameOf(object)} ${object.damage}`).sort();
-}
-
-function nameOf({ kind, id = '' }: DamagedObject): string {
-  return `${kind}/${id}`;
+  return objects.map((object) => `${damagedName(object)} ${object.damage}`).sort();
 }
 
 function inPieces(ids: readonly string[], stated: (some: string[]) => NewEvent<'project'>): NewEvent<'project'>[] {
