@@ -73,7 +73,7 @@ describe('a backup', () => {
   it('is whole when files vanish while it reads, and names them', async () => {
     await bench.write('project/a/slow', '');
     await using slow = await open(join(bench.root, 'project/a/slow'), 'r+');
-    await slow.truncate(1_000_000_000);
+    await slow.truncate(1_000_000_000_000);
     for (let each = 0; each < 1_500; each++) await bench.write(`project/b/${each}`, '');
     const access = await bench.repository();
     let reading = false;
