@@ -6,6 +6,7 @@ import { compareTrees, describeTree, differenceText, removeTree, type TreeDescri
 import { execa } from 'execa';
 import { CLONE } from '../stack/src/clone.js';
 import { ProjectsUnknown } from '../stack/src/fleet.js';
+import { secretsIn } from '../stack/src/secrets.js';
 import type { Backup, Problem, Project } from './running/api.js';
 import { growHardTree } from './running/hard-tree.js';
 import { operator } from './running/operator.js';
@@ -16,6 +17,8 @@ jest.setTimeout(240_000);
 
 /** A restore's holes come out in whole chunks of 8 MiB at most. */
 const AS_RESTORED = { allocated: { notMoreThanBy: 8 * 2 ** 20 }, topFolder: false };
+const NODE = join(CLONE, 'node_modules', '.bin', 'node');
+const RECOVERY = join('apps', 'api', 'dist', 'recover-from-buckets.js');
 const SERVICES = ['api', 'scheduler', `worker-${EU}`];
 const RECOVERED = /A project (is|would be) known again/;
 
@@ -57,6 +60,36 @@ async function startAgain(foreignData?: 'accept'): Promise<void> {
   product = await Product.start({ services: SERVICES, dataDir, ...(foreignData === undefined ? {} : { foreignData }) });
 }
 
+/** What the command of the API does on the running stack, given these buckets. */
+async function recoverWith(...buckets: object[]): Promise<string> {
+  const { natsUrl, postgresUrl } = product.stack.access;
+  const { controlCredentials, platformKeyFile } = await secretsIn(join(product.dataDir, 'secrets'));
+  const file = join(product.dataDir, 'given-buckets.json');
+  await writeFile(file, JSON.stringify({ buckets }), { mode: 0o600 });
+  const env = {
+    ...{ BUCKETS_NATS_URL: natsUrl, BUCKETS_POSTGRES_URL: postgresUrl, BUCKETS_RECOVERY_FILE: file },
+    ...{ BUCKETS_NATS_CREDS_FILE: controlCredentials.api, BUCKETS_PLATFORM_KEY_FILE: platformKeyFile },
+  };
+  return (await execa(NODE, [join(CLONE, RECOVERY)], { env, timeout: 90_000 })).stdout;
+}
+
+/** @returns whether the recovery was still at work when it had said so, and was killed */
+async function killedAt(said: RegExp): Promise<boolean> {
+  const env = { BUCKETS_DATA_DIR: product.dataDir };
+  const running = execa(NODE, [join(CLONE, 'stack', 'dist', 'recover-from-buckets.js')], {
+    ...{ env, reject: false, timeout: 90_000 },
+  });
+  for await (const line of running) {
+    if (!said.test(line)) continue;
+    for (const pid of (await readFile(`/proc/${running.pid}/task/${running.pid}/children`, 'utf8')).split(' ')) {
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (command.includes(RECOVERY)) process.kill(Number(pid), 'SIGKILL');
+    }
+    break;
+  }
+  return (await running).exitCode !== 0;
+}
+
 const differences = async (id: string, picture: TreeDescription) =>
   compareTrees(picture, await describeTree(product.folder(id)), AS_RESTORED).map(differenceText);
 const project = (id: string) => product.api.project(id);
@@ -90,10 +123,9 @@ describe('when NATS and Postgres are lost', () => {
   });
 
   it('npm start says so to its caller, and ends with a failure', async () => {
-    const node = join(CLONE, 'node_modules', '.bin', 'node');
     const env = { BUCKETS_DATA_DIR: product.dataDir };
     const program = join(CLONE, 'stack', 'dist', 'start.js');
-    const { exitCode, stderr } = await execa(node, [program], { env, reject: false, timeout: 120_000 });
+    const { exitCode, stderr } = await execa(NODE, [program], { env, reject: false, timeout: 120_000 });
     expect(exitCode).toBe(1);
     expect(stderr).toContain('npm run recover-from-buckets');
     expect(stderr).not.toContain('    at ');
@@ -104,9 +136,15 @@ describe('when NATS and Postgres are lost', () => {
     expect(said).toMatchObject(FOUND);
   });
 
+  it('a recovery may be killed wherever it is', async () => {
+    // Once after it has added the first bucket, and once after it has stated the first project.
+    expect(await killedAt(/The bucket is known now/)).toBe(true);
+    await killedAt(RECOVERED);
+  });
+
   it('a recovery makes projects, keys and backups known again; repeated, it does nothing', async () => {
     const said = await operator(product, 'recover-from-buckets');
-    expect(recoveredIn(said)).toMatchObject(FOUND);
+    expect(recoveredIn(said).map(({ projectId }) => projectId)).toEqual(['atlas', 'boreas', 'corona']);
     const secrets = await readFile(join(product.dataDir, 'secrets', 's3-eu-west.json'), 'utf8');
     expect(said).not.toContain((JSON.parse(secrets) as { secretAccessKey: string }).secretAccessKey);
 
@@ -181,6 +219,20 @@ describe('when NATS and Postgres are lost', () => {
   it('once all goes on, a recovery while the product runs adds nothing', async () => {
     expect(recoveredIn(await operator(product, 'recover-from-buckets'))).toMatchObject(NOTHING_NEW);
     expect((await product.api.backups('boreas')).map(({ id }) => id)).toEqual(backups['boreas']);
+  });
+});
+
+describe('a file with buckets', () => {
+  it('changes nothing when it names another bucket than the log, or credentials that do not serve', async () => {
+    const bucket = {
+      ...{ id: 'eu-west', regionId: 'eu-west', bucket: 'buckets-eu-west', s3Region: product.stack.access.s3.region },
+      endpoint: product.stack.access.s3.endpoint,
+      ...{ accessKeyId: 'nobody', secretAccessKey: 'wrong' },
+    };
+    const other = recoverWith({ ...bucket, bucket: 'buckets-us-east' });
+    await expect(other).rejects.toThrow(/knows the bucket eu-west as buckets-eu-west at .*the file says buckets-us-east/);
+    await expect(recoverWith(bucket)).rejects.toThrow(/The bucket buckets-eu-west at .* cannot be used/);
+    expect(recoveredIn(await recoverWith())).toMatchObject(NOTHING_NEW);
   });
 });
 

@@ -1,9 +1,12 @@
+import { isEnded, type OperationState } from '@buckets/contracts';
 import { S3ObjectStore, type ObjectStore } from '@buckets/object-storage';
 import { defineSettings, filePath, readSettings, string } from '@buckets/settings';
 import { PostgresKeyRows, Vault } from '@buckets/vault';
-import { In } from 'typeorm';
+import { In, type DataSource } from 'typeorm';
 import { BucketRecovery, type BucketRecoveryParts } from './bucket-recovery/bucket-recovery.js';
-import { readRecoveryFile, type RecoveryFile } from './bucket-recovery/recovery-file.js';
+import { readRecoveryFile, type GivenBucket, type RecoveryFile } from './bucket-recovery/recovery-file.js';
+import type { OperationKnown } from './bucket-recovery/survey.js';
+import { checkBucket } from './buckets/check-bucket.js';
 import type { Decider } from './decisions/decider.js';
 import { VaultKeys } from './keys/vault-keys.js';
 import { recoverProject } from './projects/decide/recover-project.js';
@@ -41,6 +44,7 @@ await operatorCommand(NAME, async (operator) => {
   const { file, ownerId } = readSettings(recoverySettings);
   const given = file === undefined ? NO_BUCKETS : await readRecoveryFile(file);
   await alone(operator.data, NAME, async () => {
+    for (const bucket of given.buckets) await mustBeUsable(operator.data, bucket);
     if (dryRun) return recover(operator, given, ownerId, lookOnly(operator));
     await using opened = await OperatorsLog.open(operator, NAME);
     await addFixtures(operator, given, opened.decider);
@@ -57,8 +61,8 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
     ...{ ...ways, log, ownerId, requestedBy: REQUESTED_BY },
     operationsKnown: async (projectId, ids) => {
       const where = { id: In(ids), project_id: projectId };
-      const rows = await data.getRepository(OperationRow).find({ select: { id: true }, where });
-      return new Set(rows.map(({ id }) => id));
+      const rows = await data.getRepository(OperationRow).find({ select: { id: true, state: true }, where });
+      return new Map(rows.map(({ id, state }) => [id, knownAs(state)]));
     },
   });
   const all = new Map(buckets.map(({ id, regionId, ...access }) => [id, { regionId, ...accessOf(access) }]));
@@ -85,6 +89,11 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
     keys.close();
   }
   if (refused > 0) throw new Error(`${refused} things could not be recovered: see above. All else is done.`);
+}
+
+function knownAs(state: OperationState): OperationKnown {
+  if (!isEnded(state)) return 'open';
+  return state === 'expired' ? 'expired' : 'ended';
 }
 
 /** What a dry run does: it reads. */
@@ -123,6 +132,21 @@ function vaultOf({ data, platformKeys }: Pick<Operator, 'data' | 'platformKeys'>
   return new Vault({ rows: new PostgresKeyRows(data), platformKeys, createRepositoryKey });
 }
 
+/** Before anything is kept of it: a bucket that is not the one that the log knows, or out of reach, changes nothing. */
+async function mustBeUsable(data: DataSource, bucket: GivenBucket): Promise<void> {
+  mustBeTheSame(await data.getRepository(BucketRow).findOneBy({ id: bucket.id }), bucket);
+  await checkBucket(accessOf(bucket));
+}
+
+/** @throws {Error} that names both places */
+function mustBeTheSame(known: BucketRow | null, { id, endpoint, s3Region, bucket }: GivenBucket): void {
+  if (known === null) return;
+  const [ours, given] = [[known.bucket, known.endpoint, known.s3_region], [bucket, endpoint, s3Region]];
+  if (ours.join() === given.join()) return;
+  const place = ([name, at, region]: string[]): string => `${name} at ${at} (${region})`;
+  throw new Error(`The log knows the bucket ${id} as ${place(ours)}; the file says ${place(given)}.`);
+}
+
 /** Regions and buckets of the file, as far as the log does not know them. Their credentials go into the vault. */
 async function addFixtures(operator: Operator, { regions, buckets }: RecoveryFile, decider: Decider): Promise<void> {
   const { data, platformKeys, log } = operator;
@@ -134,19 +158,19 @@ async function addFixtures(operator: Operator, { regions, buckets }: RecoveryFil
         events: state === null ? [{ thing: 'region', type: 'created', data: event }] : [],
       }));
     }
-    for (const { id, regionId, endpoint, s3Region, bucket, ...credentials } of buckets) {
+    for (const given of buckets) {
+      const { id, regionId, endpoint, s3Region, bucket } = given;
       if (!(await data.getRepository(RegionRow).existsBy({ id: regionId }))) {
         throw new Error(`The bucket ${id} is of the region ${regionId}, which nobody knows: name it in the file.`);
       }
-      await keys.storeBucketAccess(id, accessOf({ endpoint, s3Region, bucket, ...credentials }));
       const event = { regionId, endpoint, s3Region, bucket, requestedBy: REQUESTED_BY };
       const { verdict } = await decider.decide('bucket', id, (state) => ({
         events: state === null ? [{ thing: 'bucket', type: 'created', data: event }] : [],
       }));
       if (verdict.events.length > 0) log.info({ bucketId: id }, 'The bucket is known now');
-      const known = await data.getRepository(BucketRow).findOneByOrFail({ id });
-      if (known.bucket !== bucket)
-        throw new Error(`The log knows the bucket ${id} as ${known.bucket}, not as ${bucket}.`);
+      // Somebody else may have made it meanwhile.
+      mustBeTheSame(await data.getRepository(BucketRow).findOneByOrFail({ id }), given);
+      await keys.storeBucketAccess(id, accessOf(given));
     }
   } finally {
     keys.close();

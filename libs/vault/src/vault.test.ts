@@ -125,10 +125,10 @@ describe('after the database was lost', () => {
 
   it('the keys of one project can be looked at in the bucket, and taken from it', async () => {
     const keys = await vault.ensure('p1', bucket);
-    expect(await vault.isOnlyIn(bucket, 'p1')).toBe(false);
-    expect(await vault.isOnlyIn(bucket, 'p2')).toBe(false);
+    expect(await vault.hasTraceOf('p1', bucket)).toBe(true);
+    expect(await vault.hasTraceOf('p2', bucket)).toBe(false);
     loseTheDatabase();
-    expect(await vault.isOnlyIn(bucket, 'p1')).toBe(true);
+    expect(await vault.hasTraceOf('p1', bucket)).toBe(true);
 
     expect((await vault.copyIn(bucket, 'p1')).equals(keys)).toBe(true);
     expect(rows.rows.size).toBe(0);

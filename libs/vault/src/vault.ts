@@ -125,9 +125,9 @@ export class Vault {
     return copy.entry;
   }
 
-  /** Whether a bucket holds something in the place of the project's keys, and the database nothing. */
-  async isOnlyIn(store: CopyStore, projectId: string): Promise<boolean> {
-    if (await this.#places.hasRow(checkedId(projectId))) return false;
+  /** Whether the database or a bucket holds something in the place of the project's keys, whatever it is. */
+  async hasTraceOf(projectId: string, store: CopyStore): Promise<boolean> {
+    if (await this.#places.hasRow(checkedId(projectId))) return true;
     return (await new KeyCopies(store, this.#platformKeys).read(projectId)) !== undefined;
   }
 

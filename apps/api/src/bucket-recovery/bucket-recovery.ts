@@ -13,7 +13,7 @@ import { ProjectKeysErased, VaultError, type ProjectKeys } from '@buckets/vault'
 import { generationAbove } from '../projects/decide/generation.js';
 import { mustFit, type FoundProject } from '../projects/decide/recover-project.js';
 import type { ProjectState } from '../projects/project-state.js';
-import { highestGeneration, planOf, tellingOf, type Described, type Placed } from './survey.js';
+import { highestGeneration, planOf, tellingOf, type Described, type OperationKnown, type Placed } from './survey.js';
 
 /** Projects that are looked at, snapshots of each that are read at once, and backups that are stated together. */
 const PROJECTS_AT_ONCE = 4;
@@ -35,8 +35,8 @@ export interface BucketRecoveryParts {
   keysFrom: (store: ObjectStore, projectId: string) => Promise<ProjectKeys>;
   /** What the log knows, with everything in it that was stated before. */
   stateOf: (projectId: string) => Promise<ProjectState | null>;
-  /** Which of these operations the log knows as the project's. */
-  operationsKnown: (projectId: string, operationIds: string[]) => Promise<ReadonlySet<string>>;
+  /** What has become of those of these operations of the project that the log knows. */
+  operationsKnown: (projectId: string, operationIds: string[]) => Promise<ReadonlyMap<string, OperationKnown>>;
   /** States what was found; does nothing where only a look is wanted. */
   state: (projectId: string, found: FoundProject) => Promise<void>;
   isLookOnly: boolean;
@@ -104,7 +104,7 @@ export class BucketRecovery {
     const found = { bucketId: bucket.id, ...(configId === undefined ? {} : { repositoryConfigId: configId }) };
     mustFit(before, found);
     const survey = repository === null ? NOTHING : await surveyOf(repository, projectId);
-    const { missing, late } = planOf(survey.described, await this.knownOf(before, projectId, survey.described));
+    const { missing, late, open } = planOf(survey.described, await this.knownOf(before, projectId, survey.described));
     const project = this.projectOf(bucket, found, survey.described);
 
     if (before === null) await states(projectId, { project, backups: [] });
@@ -125,9 +125,9 @@ export class BucketRecovery {
       { ...told, foreignSnapshots: survey.foreign },
       isLookOnly ? 'A project would be known again' : 'A project is known again',
     );
-    const leftOut = survey.refused.total + late.length;
+    const leftOut = survey.refused.total + late.length + open.length;
     if (leftOut === 0) return;
-    const first = [...survey.refused.first, ...late.slice(0, NAMED).map(({ backupId }) => `${backupId}: ${TOO_LATE}`)];
+    const first = [...survey.refused.first, ...namedIn(late, TOO_LATE), ...namedIn(open, NOT_ENDED)];
     const named = first.slice(0, NAMED).join('; ');
     this.refuse(bucket, projectId, `${leftOut} snapshots were left out, and stay as they are: ${named}.`, done);
   }
@@ -151,16 +151,16 @@ export class BucketRecovery {
   }
 
   private async knownOf(before: ProjectState | null, projectId: string, all: readonly Described[]) {
-    const operations = new Set<string>();
+    const operations = new Map<string, OperationKnown>();
     for (let at = 0; before !== null && at < all.length; at += STATED_AT_ONCE) {
       const ids = all.slice(at, at + STATED_AT_ONCE).map(({ operationId }) => operationId);
-      for (const id of await this.parts.operationsKnown(projectId, ids)) operations.add(id);
+      for (const [id, known] of await this.parts.operationsKnown(projectId, ids)) operations.set(id, known);
     }
     const backups = before?.backups ?? {};
     return {
       knows: (id: string) => Object.hasOwn(backups, id) || (before?.deleted?.includes(id) ?? false),
       wasFound: (id: string) => Object.hasOwn(backups, id) && backups[id]!.beganPosition === 0,
-      knowsOperation: (id: string) => operations.has(id),
+      operation: (id: string) => operations.get(id) ?? 'unknown',
     };
   }
 
@@ -171,6 +171,11 @@ export class BucketRecovery {
 }
 
 const TOO_LATE = 'it is older than some that were recovered before, and would count as newer';
+const NOT_ENDED = 'the operation that made it has not ended by the log; once it has, recover again';
+
+function namedIn(some: readonly Described[], why: string): string[] {
+  return some.slice(0, NAMED).map(({ backupId }) => `${backupId}: ${why}`);
+}
 
 interface Survey {
   described: Described[];

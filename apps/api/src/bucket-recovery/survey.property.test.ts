@@ -5,7 +5,7 @@ import { recoverProject } from '../projects/decide/recover-project.js';
 import { backupToRestore, evolve, type ProjectState } from '../projects/project-state.js';
 import { logged, record, snapshot } from '../projects/testing/given.js';
 import { generationAbove } from '../projects/decide/generation.js';
-import { highestGeneration, planOf, tellingOf, type Described } from './survey.js';
+import { highestGeneration, planOf, tellingOf, type Described, type OperationKnown } from './survey.js';
 
 const PROJECT = {
   ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', backupIntervalMinutes: 60, requestedBy: 'test' },
@@ -59,7 +59,7 @@ class Recovery {
   known() {
     const backups = this.state?.backups ?? {};
     const knows = (id: string): boolean => Object.hasOwn(backups, id);
-    return { knows, wasFound: knows, knowsOperation: () => false };
+    return { knows, wasFound: knows, operation: () => 'unknown' as const };
   }
 }
 
@@ -154,17 +154,17 @@ describe('a project that is recovered from its bucket', () => {
     );
   });
 
-  it('leaves to the log what operations have come to that the log knows', () => {
+  it('leaves to the log what operations have come to that have ended by their hosts; nothing else is passed over', () => {
+    const became = fc.constantFrom<OperationKnown>('unknown', 'open', 'expired', 'ended');
     fc.assert(
-      fc.property(described, (all) => {
-        const known = { knows: () => false, wasFound: () => false, knowsOperation: (id: string) => id.endsWith('1') };
-        const { missing, late } = planOf(all, known);
-        expect(missing.map(({ operationId }) => operationId).toSorted()).toEqual(
-          all
-            .map(({ operationId }) => operationId)
-            .filter((id) => !id.endsWith('1'))
-            .toSorted(),
-        );
+      fc.property(described, fc.array(became, { minLength: 15, maxLength: 15 }), (all, fates) => {
+        const operation = (id: string): OperationKnown => fates[Number(id.slice('op-'.length))]!;
+        const { missing, late, open } = planOf(all, { knows: () => false, wasFound: () => false, operation });
+        const of = (...wanted: OperationKnown[]): string[] =>
+          all.map(({ operationId }) => operationId).filter((id) => wanted.includes(operation(id)));
+        const ids = (some: readonly Described[]): string[] => some.map(({ operationId }) => operationId);
+        expect(new Set(ids(missing))).toEqual(new Set(of('unknown', 'expired')));
+        expect(new Set(ids(open))).toEqual(new Set(of('open')));
         expect(late).toEqual([]);
       }),
     );

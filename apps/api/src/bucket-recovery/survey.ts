@@ -49,12 +49,20 @@ export interface Placed extends Described {
   suspicions: PartialReason[];
 }
 
+/**
+ * What has become of an operation by the log: nothing that it knows of, not ended, ended by others without a word of its host,
+ * or ended by its host or a cancel.
+ */
+export type OperationKnown = 'unknown' | 'open' | 'expired' | 'ended';
+
 /** What of a repository's snapshots is to be stated, and what cannot be. */
 export interface Plan {
   /** The oldest first: in this order they are to be stated. */
   missing: Placed[];
   /** What belongs before one that was stated already: stated now, it would count as newer than that. */
   late: Described[];
+  /** Those of operations that have not ended: their hosts may have the say yet. */
+  open: Described[];
 }
 
 /** What the log knows of a project's snapshots. */
@@ -63,24 +71,26 @@ export interface Known {
   knows: (backupId: string) => boolean;
   /** Whether it has this backup as one that was found in its bucket. */
   wasFound: (backupId: string) => boolean;
-  /** Whether it knows the operation: what that has come to is for the log to say. */
-  knowsOperation: (operationId: string) => boolean;
+  /** What it knows of the operation. Once that has ended by a word of its host, what it made is for the log to say. */
+  operation: (operationId: string) => OperationKnown;
 }
 
 /**
  * Which snapshots are to be stated as backups, in the order in which they say that they began. One that holds suspiciously
  * less than the good one before it is flagged, as its host would have flagged it. Pure.
  */
-export function planOf(all: readonly Described[], { knows, wasFound, knowsOperation }: Known): Plan {
+export function planOf(all: readonly Described[], { knows, wasFound, operation }: Known): Plan {
   const ordered = all.toSorted(asDescribed);
   const lastFound = ordered.findLastIndex(({ backupId }) => wasFound(backupId));
-  const plan: Plan = { missing: [], late: [] };
+  const plan: Plan = { missing: [], late: [], open: [] };
   let good: Described | undefined;
   for (const [index, described] of ordered.entries()) {
     const suspicions = suspiciousLoss(described, good);
     if (isRestorable(suspicions)) good = described;
-    if (knows(described.backupId) || knowsOperation(described.operationId)) continue;
-    if (index < lastFound) plan.late.push(described);
+    const maker = operation(described.operationId);
+    if (knows(described.backupId) || maker === 'ended') continue;
+    if (maker === 'open') plan.open.push(described);
+    else if (index < lastFound) plan.late.push(described);
     else plan.missing.push({ ...described, suspicions });
   }
   return plan;

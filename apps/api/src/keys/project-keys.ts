@@ -18,8 +18,8 @@ export interface TextPlace {
 export interface ProjectKeys {
   /** Makes the keys if there are none, with their second copy in the bucket, or gives those that are there. */
   ensure(projectId: string, bucketId: string): Promise<ProjectKeySet>;
-  /** Whether the bucket holds keys of the project that the vault lacks: a log before this one has known it. */
-  isLeftOver(projectId: string, bucketId: string): Promise<boolean>;
+  /** Whether there were ever keys of the project, here or in the bucket: then it may have had data, on any host. */
+  hasTraceOf(projectId: string, bucketId: string): Promise<boolean>;
   /** @throws {Problem} when the project has no keys */
   get(projectId: string): Promise<ProjectKeySet>;
   bucketAccess(bucketId: string): Promise<BucketAccess>;

@@ -39,8 +39,8 @@ export class VaultKeys implements ProjectKeys {
     return { masterKey: repositoryKey, recoveryPassword, dataKey };
   }
 
-  async isLeftOver(projectId: string, bucketId: string): Promise<boolean> {
-    return this.vault.isOnlyIn(await this.store(bucketId), projectId);
+  async hasTraceOf(projectId: string, bucketId: string): Promise<boolean> {
+    return this.vault.hasTraceOf(projectId, await this.store(bucketId));
   }
 
   async get(projectId: string): Promise<ProjectKeySet> {
@@ -49,10 +49,7 @@ export class VaultKeys implements ProjectKeys {
   }
 
   async bucketAccess(bucketId: string): Promise<BucketAccess> {
-    const row = await this.data.getRepository(BucketRow).findOneBy({ id: bucketId });
-    if (row === null) throw new Rejection('bucket-not-found', `There is no bucket ${bucketId}.`, 404);
-    const { endpoint, s3_region: region, bucket } = row;
-    return { endpoint, region, bucket, ...(await this.credentials.read(bucketId)) };
+    return { ...placeOf(await this.bucketRow(bucketId)), ...(await this.credentials.read(bucketId)) };
   }
 
   async storeBucketAccess(bucketId: string, { accessKeyId, secretAccessKey }: BucketAccess): Promise<void> {
@@ -64,6 +61,14 @@ export class VaultKeys implements ProjectKeys {
     bucketId: string,
     credentials: Pick<BucketAccess, 'accessKeyId' | 'secretAccessKey'>,
   ): Promise<RestoredVault> {
+    const row = await this.bucketRow(bucketId);
+    // What does not serve takes nobody's place.
+    const store = new S3ObjectStore({ ...placeOf(row), ...credentials }, PATIENCE);
+    try {
+      await store.check();
+    } finally {
+      store.destroy();
+    }
     await this.credentials.store(bucketId, credentials);
     return this.vault.restoreFromBucket(await this.store(bucketId));
   }
@@ -93,6 +98,12 @@ export class VaultKeys implements ProjectKeys {
     for (const store of this.stores.values()) store.destroy();
   }
 
+  private async bucketRow(bucketId: string): Promise<BucketRow> {
+    const row = await this.data.getRepository(BucketRow).findOneBy({ id: bucketId });
+    if (row === null) throw new Rejection('bucket-not-found', `There is no bucket ${bucketId}.`, 404);
+    return row;
+  }
+
   private async store(bucketId: string): Promise<S3ObjectStore> {
     const known = this.stores.get(bucketId);
     if (known !== undefined) return known;
@@ -100,6 +111,10 @@ export class VaultKeys implements ProjectKeys {
     this.stores.set(bucketId, store);
     return store;
   }
+}
+
+function placeOf({ endpoint, s3_region: region, bucket }: BucketRow): Omit<BucketAccess, 'accessKeyId' | 'secretAccessKey'> {
+  return { endpoint, region, bucket };
 }
 
 /** Somebody waits for the answer: better a 503 within seconds. */

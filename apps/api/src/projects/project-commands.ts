@@ -64,7 +64,8 @@ export class ProjectCommands {
     const bucket = await this.bucketFor(project, host.region_id);
     // Refused before keys are made for it; what still slips through is refused again by the decision.
     const existing = await this.decider.stateOf('project', projectId);
-    const isLeftOver = existing.state === null && (await this.keys.isLeftOver(projectId, bucket.id));
+    // An earlier try of this very request counts, too: which of them the keys are of, nobody can say.
+    const mayHaveHadData = existing.state === null && (await this.keys.hasTraceOf(projectId, bucket.id));
     if (existing.state === null) await this.keys.ensure(projectId, bucket.id);
     const { requestedBy, requestHash } = repetition;
     const data: ProjectCreated = {
@@ -74,7 +75,7 @@ export class ProjectCommands {
       bucketId: bucket.id,
       hostId: project.hostId,
       // What a host still has of a project of that name is not the data of this one.
-      generation: isLeftOver ? generationAbove(0) : 1,
+      generation: mayHaveHadData ? generationAbove(0) : 1,
       backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
       ...(project.retention === undefined ? {} : { retention: project.retention }),
       requestedBy,
