@@ -29,7 +29,7 @@ const MAY_BE_DAMAGE = new Set([
 export interface MendedRepository {
   /** The packs that were there before. */
   packs: ReadonlySet<string>;
-  /** Whether it was named all that was known to be damaged. */
+  /** Whether all was looked at that was known to be damaged. */
   settled: boolean;
 }
 
@@ -93,10 +93,17 @@ export class DamageWatch {
     await using repository = new ProjectRepository(grant, this.rustic);
     attempt.progress({ phase: 'preparing', bytesDone: 0 });
     const survey = await repository.survey({ signal, onSign: alive });
-    await survey.readPacks(new Set(damagedPacks(grant.damage)));
+    // Where more is damaged than could be named, everything is read: otherwise nobody would ever come to the end of it.
+    const readsAll = !onlyKnown && !areAllNamed(grant.damage);
+    const suspects = readsAll ? new Set(survey.packs.keys()) : new Set(damagedPacks(grant.damage));
+    const bytesTotal = suspects.values().reduce((sum, id) => sum + (survey.packs.get(id) ?? 0), 0);
+    let bytesDone = 0;
+    await survey.readPacks(suspects, (bytes) => {
+      attempt.progress({ phase: 'verifying', bytesDone: (bytesDone += bytes), bytesTotal });
+    });
     if (onlyKnown) mustBeKnown(survey.damaged, grant.damage);
     await repository.mend(survey.damaged, rusticCall(attempt), () => attempt.confirm());
-    return { packs: new Set(survey.packs.keys()), settled: areAllNamed(grant.damage) };
+    return { packs: new Set(survey.packs.keys()), settled: readsAll || areAllNamed(grant.damage) };
   }
 
   /** What is there after a backup into a mended repository: all that was written since is read and proven. */

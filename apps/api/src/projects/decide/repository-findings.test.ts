@@ -169,6 +169,17 @@ describe('what a host has found in a repository', () => {
     });
   });
 
+  it('that is found again by somebody who has not looked at everything is no more than it was', () => {
+    const known = event('repository-damaged', { operationId: 'op-v', total: 300, first: [pack(7)] });
+    const again = found({ settled: false, total: 250, first: [pack(7)] });
+    expect(findings(given(...TWO, known, ...VERIFYING), again).events[0]).toMatchObject({ type: 'verify-failed' });
+    const more = found({ settled: false, total: 301, first: [pack(8)] });
+    expect(findings(given(...TWO, known, ...VERIFYING), more).events[0]).toMatchObject({
+      type: 'repository-damaged',
+      data: { total: 301, first: [pack(7), pack(8)] },
+    });
+  });
+
   it('counts for nothing when the operation was ended by others, or from an attempt without a say', () => {
     const expired = given(...TWO, ...VERIFYING, event('verify-expired', { operationId: 'op-1' }));
     const worse = found({ damaged: [snapshot(2)] });

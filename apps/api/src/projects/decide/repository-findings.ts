@@ -51,11 +51,14 @@ function objectsNow(
   return [event('repository-damaged', { operationId, total, first })];
 }
 
-/** What was known and what was found by somebody who has not looked at everything. */
+/**
+ * What was known and what was found by somebody who has not looked at everything. What is counted and not named may be the
+ * same in both: damage that is found again is no more damage.
+ */
 function together(known: DamagedObjects, found: DamagedObjects): DamagedObjects {
   const all = new Map([...known.first, ...found.first].map((object) => [damagedName(object), object]));
-  const unlisted = known.total - known.first.length + found.total - found.first.length;
-  return { total: all.size + unlisted, first: [...all.values()].slice(0, MAX_DAMAGED_OBJECTS) };
+  const total = Math.max(all.size, known.total, found.total);
+  return { total, first: [...all.values()].slice(0, MAX_DAMAGED_OBJECTS) };
 }
 
 function sorted(objects: readonly DamagedObject[]): string[] {
