@@ -153,6 +153,16 @@ describe('a backup', () => {
     expect(settledBefore).toBeLessThanOrEqual(after - 2_000);
   });
 
+  it('has young files settled soon after, so that backups that follow without a change leave them unread', async () => {
+    let scans = 0;
+    await start({ tickMs: 20, scan: (order) => ((scans += 1), scanTree(order)) });
+    const written = Date.now();
+    await (await tracker.beginBackup('p1')).release();
+    const looked = scans;
+    await until(async () => ((await (await tracker.beginBackup('p1')).release()).settledBefore ?? 0) >= written);
+    expect(scans).toBe(looked);
+  });
+
   it('says no such moment when the disk has not written back, and is not quiet', async () => {
     await start({ flushes: new Flushes({ flush: () => Promise.reject(new Error('EIO')) }) });
     const begun = await tracker.beginBackup('p1');

@@ -232,6 +232,12 @@ export class ChangeTracker {
     );
   }
 
+  /** Has files settled that were young when a backup began: those that follow without a change leave them unread. */
+  #settle(project: Project, since: number): void {
+    project.settlesAt = undefined;
+    void this.#flushed(project, performance.now() - since);
+  }
+
   /** Of what is read after a flush. */
   #settledBefore(flushed: Flushed | undefined): number | undefined {
     if (!flushed || this.#flushes.clock.wasSetBackSince(flushed.steadyAt)) return undefined;
@@ -306,6 +312,7 @@ export class ChangeTracker {
         project.raisedUnwatchedAt = now;
         this.#raise(project, 'running-unwatched');
       }
+      if (project.settlesAt !== undefined && now >= project.settlesAt) this.#settle(project, project.settlesAt);
       if (project.reportDue && now - project.reportedAt >= reportEveryMs) this.#report(project);
     }
     if (now - this.#allReportedAt >= reportAllEveryMs) this.reportAll();
@@ -373,6 +380,7 @@ export class ChangeTracker {
       const { referenced } = ledger;
       const outcome = ledger.scanned(began, tree, beganAt);
       if (outcome !== 'moved') {
+        if (scan.speed === 'now') project.settlesAt = performance.now() + STAMP_MARGIN_MS;
         project.scannedAt = Date.now();
         project.lookedAt = lookedAt;
         // That it was looked at is worth a report, though nothing was found.
@@ -425,6 +433,8 @@ interface Project {
   nextScanAt: number;
   /** Slow scans in a row that said nothing because the project changed meanwhile. */
   disturbed: number;
+  /** When a flush would settle what a backup was about to read; undefined once there was one. */
+  settlesAt?: number | undefined;
   reportedAt: number;
   reportDue: boolean;
 }
