@@ -22,6 +22,7 @@ interface Side {
 export interface ProgramsTree {
   readonly id: string;
   readonly what: string;
+  readonly hasManyFiles: boolean;
   readonly grow: (folder: string) => Promise<unknown>;
   readonly goals: Readonly<Record<Step, { stock: number; restic?: number }>>;
 }
@@ -31,6 +32,7 @@ const NOT_SLOWER = { stock: 1.02 };
 export const SMALL_FILES: ProgramsTree = {
   id: 'small-files',
   what: '20,000 files of 4 kB on average',
+  hasManyFiles: true,
   grow: (folder) => growTree(folder, { seed: 3, smallFiles: 20_000, bytes: 0, hardCases: false }),
   goals: {
     'first backup': { stock: 0.5, restic: 1 },
@@ -42,6 +44,7 @@ export const SMALL_FILES: ProgramsTree = {
 export const LARGE_FILES: ProgramsTree = {
   id: 'large-files',
   what: '1.2 GB in 12 files',
+  hasManyFiles: false,
   grow: growLargeFiles,
   goals: { 'first backup': NOT_SLOWER, 'backup without a change': NOT_SLOWER, restore: NOT_SLOWER },
 };
@@ -50,7 +53,7 @@ export const LARGE_FILES: ProgramsTree = {
 export async function programs(product: Product, rounds: number, tree: ProgramsTree): Promise<void> {
   const { dataDir, access } = product.stack;
   const source = join(dataDir, 'programs');
-  const destination = join(dataDir, 'programs-restored');
+  const restored = join(dataDir, 'programs-restored');
   await tree.grow(source);
   const stock = await findTool('rustic-stock').catch(async () => {
     await execa('npm', ['run', '--silent', 'stock-rustic'], { stdio: ['ignore', 2, 2] });
@@ -59,7 +62,7 @@ export async function programs(product: Product, rounds: number, tree: ProgramsT
   await using ours = await BareRustic.create(access.rusticPath);
   await using theirs = await BareRustic.create(stock);
   const restic = await findTool('restic').catch(() => undefined);
-  const work = { id: tree.id, source, destination };
+  const work = { id: tree.id, source, restored };
   const sides: Side[] = [
     rusticSide('Buckets’ rustic', product, ours, work),
     rusticSide('stock rustic', product, theirs, work),
@@ -74,10 +77,11 @@ export async function programs(product: Product, rounds: number, tree: ProgramsT
         await execa('sync');
         measured[index]![step].push(await sides[index]!.run(step, round));
       }
-      await rm(destination, { recursive: true, force: true });
+      // A file system is slow to use again what was deleted in the last minutes: many files stay until the end.
+      if (!tree.hasManyFiles) await rm(restored, { recursive: true, force: true });
     }
   }
-  await rm(source, { recursive: true, force: true });
+  for (const folder of [source, restored]) await rm(folder, { recursive: true, force: true });
   for (const step of STEPS) {
     console.log(`\n${tree.what}, ${step} (${rounds} rounds, medians)`);
     const walls = measured.map((side) => median(side[step].map(({ wallMs }) => wallMs)));
@@ -99,10 +103,11 @@ export async function programs(product: Product, rounds: number, tree: ProgramsT
 interface Work {
   readonly id: string;
   readonly source: string;
-  readonly destination: string;
+  /** Holds a folder for each restore. */
+  readonly restored: string;
 }
 
-function rusticSide(name: string, { stack }: Product, rustic: BareRustic, { id, source, destination }: Work): Side {
+function rusticSide(name: string, { stack }: Product, rustic: BareRustic, { id, source, restored }: Work): Side {
   return {
     name,
     run: async (step, round) => {
@@ -114,14 +119,14 @@ function rusticSide(name: string, { stack }: Product, rustic: BareRustic, { id, 
           init: ['init'],
           'first backup': rustic.backupArguments(source),
           'backup without a change': rustic.backupArguments(source),
-          restore: ['restore', '--numeric-id', 'latest', destination],
+          restore: ['restore', '--numeric-id', 'latest', join(restored, repository)],
         }[step],
       );
     },
   };
 }
 
-function resticSide({ stack }: Product, program: string, { id, source, destination }: Work): Side {
+function resticSide({ stack }: Product, program: string, { id, source, restored }: Work): Side {
   const { endpoint, region, accessKeyId, secretAccessKey, buckets } = stack.access.s3;
   const env = {
     AWS_ACCESS_KEY_ID: accessKeyId,
@@ -138,7 +143,7 @@ function resticSide({ stack }: Product, program: string, { id, source, destinati
         init: ['init'],
         'first backup': ['backup', source],
         'backup without a change': ['backup', source],
-        restore: ['restore', 'latest', '--target', destination],
+        restore: ['restore', 'latest', '--target', join(restored, `restic-${round}`)],
       }[step];
       return measuredRun(program, [...repository, ...args], { env, cwd: source });
     },
