@@ -58,6 +58,26 @@ describe('a request', () => {
     expect([requests.isPaused('a'), requests.paused]).toEqual([false, []]);
   });
 
+  it('that fails again and again is made less and less often, until it goes well', async () => {
+    let error: Error | undefined = new Unanswered('s', null);
+    const { requests, control } = requestsThat(() => error);
+    const pauses: number[] = [];
+    const pauseAfterOne = async (): Promise<void> => {
+      await requests.mayFollow();
+      await requests.ask(all('a')[0]!);
+      const from = control.now;
+      while (requests.isPaused('a')) control.now += 5_000;
+      pauses.push((control.now - from) / FAILED_PAUSE_MS);
+    };
+    for (let time = 0; time < 8; time++) await pauseAfterOne();
+    expect(pauses).toEqual([1, 2, 4, 8, 16, 32, 40, 40]);
+    error = undefined;
+    await pauseAfterOne();
+    error = new Unanswered('s', null);
+    await pauseAfterOne();
+    expect(pauses.slice(8)).toEqual([4, 1]);
+  });
+
   it('that is settled is neither counted nor warned of, nor made again', async () => {
     const { requests, outcomes, warnings, control } = requestsThat(() => refusal('settled'));
     await requests.ask(all('a')[0]!);

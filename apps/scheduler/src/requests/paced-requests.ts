@@ -32,6 +32,7 @@ export interface PacedRequest<Command> {
 
 /** The tables show a request soon; until then it is not repeated. */
 export const ASKED_PAUSE_MS = 60_000;
+/** After the first failure; then twice as long each time, up to the pause of what was refused. */
 export const FAILED_PAUSE_MS = 15_000;
 /** Beyond it the oldest pause ends early. */
 export const MAX_PAUSES = 10_000;
@@ -43,6 +44,8 @@ interface Pause {
   until: number;
   /** The code of the refusal, if it was one. */
   refusedFor?: string;
+  /** How often in a row it has failed. */
+  failures: number;
 }
 
 /**
@@ -60,6 +63,7 @@ export class PacedRequests<Command extends { projectId: string }> {
     const position = await this.parts.position();
     if (position < this.furthest) return false;
     this.furthest = position;
+    this.forgetWhatIsOver();
     return true;
   }
 
@@ -99,13 +103,18 @@ export class PacedRequests<Command extends { projectId: string }> {
     let outcome: RequestOutcome = 'requested';
     try {
       await request(command);
-      this.pause(key, askedPauseMs);
+      this.pause(key, { ms: askedPauseMs, failures: 0 });
     } catch (error) {
-      const refusal = error instanceof Refused && !error.refusal.retry ? error.code : undefined;
-      outcome = refusal === undefined ? 'failed' : 'refused';
-      const isSettled = refusal !== undefined && refusal === settledBy;
-      this.pause(key, refusal === undefined ? FAILED_PAUSE_MS : isSettled ? Infinity : refusedPauseMs, refusal);
-      if (isSettled) return outcome;
+      if (error instanceof Refused && !error.refusal.retry) {
+        outcome = 'refused';
+        const isSettled = error.code === settledBy;
+        this.pause(key, { ms: isSettled ? Infinity : refusedPauseMs, refusedFor: error.code, failures: 0 });
+        if (isSettled) return outcome;
+      } else {
+        outcome = 'failed';
+        const failures = (this.pauses.get(key)?.failures ?? 0) + 1;
+        this.pause(key, { ms: Math.min(refusedPauseMs, FAILED_PAUSE_MS * 2 ** (failures - 1)), failures });
+      }
       log.warn({ error, ...command }, failed);
     }
     ended?.(outcome);
@@ -114,17 +123,22 @@ export class PacedRequests<Command extends { projectId: string }> {
 
   private pauseOf(key: string): Pause | undefined {
     const pause = this.pauses.get(key);
-    if (pause === undefined || pause.until > this.parts.clock.now()) return pause;
-    this.pauses.delete(key);
-    return undefined;
+    return pause !== undefined && pause.until > this.parts.clock.now() ? pause : undefined;
   }
 
-  private pause(key: string, ms: number, refusedFor?: string): void {
+  private pause(key: string, { ms, ...about }: { ms: number } & Omit<Pause, 'until'>): void {
     this.pauses.delete(key);
-    this.pauses.set(key, { until: this.parts.clock.now() + ms, ...(refusedFor === undefined ? {} : { refusedFor }) });
+    this.pauses.set(key, { until: this.parts.clock.now() + ms, ...about });
     if (this.pauses.size <= MAX_PAUSES) return;
-    // One by one, so that a full map costs no more than one that is not.
     const [oldest] = this.pauses.keys();
     this.pauses.delete(oldest!);
+  }
+
+  /** How often something has failed is remembered for a while, so that it is known when it fails again. */
+  private forgetWhatIsOver(): void {
+    const now = this.parts.clock.now();
+    for (const [key, { until, failures }] of this.pauses) {
+      if (until + (failures === 0 ? 0 : this.parts.refusedPauseMs) <= now) this.pauses.delete(key);
+    }
   }
 }
