@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { FRESHNESS_STATES } from '@buckets/contracts';
 import fc from 'fast-check';
-import { shownFreshness, type Confirmed, type ShownFreshness, type StatedFreshness } from './shown-freshness.js';
+import {
+  SCHEDULER_IS_SILENT,
+  shownFreshness,
+  type Confirmed,
+  type ShownFreshness,
+  type StatedFreshness,
+} from './shown-freshness.js';
 
 const LIMIT = 60_000;
 const moment = fc.integer({ min: 0, max: 200_000 });
@@ -96,18 +102,13 @@ describe('what has grown old says who is silent', () => {
   const longAgo = NOW - LIMIT - 1;
   it.each([
     ['nobody', lately, 'fresh', 'A backup holds everything.'],
-    [
-      'the scheduler',
-      { ...lately, byLogAt: longAgo },
-      'unknown',
-      'The scheduler is silent: nobody can say how it is now.',
-    ],
+    ['the scheduler', { ...lately, byLogAt: longAgo }, 'unknown', SCHEDULER_IS_SILENT],
     ['whoever is known to be', { byLogAt: longAgo, silence: 'NATS is away.' }, 'unknown', 'NATS is away.'],
     [
       'the scheduler, whose last word was of a host heard a moment before',
       { byLogAt: NOW - LIMIT + 1, byHostAt: longAgo },
       'unknown',
-      'The scheduler is silent: nobody can say how it is now.',
+      SCHEDULER_IS_SILENT,
     ],
     ['its host', { ...lately, byHostAt: longAgo }, 'unknown', 'Its host is silent, or what it tells is not complete.'],
     [

@@ -12,6 +12,9 @@ export interface StatedFreshness {
   watched?: boolean;
 }
 
+/** For people. */
+export const SCHEDULER_IS_SILENT = 'The scheduler is silent: nobody can say how it is now.';
+
 /** How recently it was certain that what was stated holds. Moments, by the clock of `now`; absent: never. */
 export interface Confirmed {
   /** All was stated then that the log said until then. */
@@ -59,7 +62,7 @@ export function shownFreshness(
   /** The scheduler's own silence is the reason where it makes the greater part of that age. */
   function whySilent(): string {
     if (now - byLogAt > limitMs || now - byLogAt >= byLogAt - at) {
-      return silence ?? 'The scheduler is silent: nobody can say how it is now.';
+      return silence ?? SCHEDULER_IS_SILENT;
     }
     return unstatedSince === at
       ? 'The scheduler could not state yet how it is now.'

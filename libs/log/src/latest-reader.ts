@@ -17,7 +17,10 @@ export interface HeardMessage {
   data: Uint8Array;
   /** When the stream took it, by the server's clock. */
   keptAt: Date;
-  /** How long ago that was when it got here, by the server's clock and the time that has passed here since; milliseconds. */
+  /**
+   * How long ago that was when it got here, by the server's clock and the time that has passed here since; milliseconds.
+   * Of what was kept from before it may be longer ago: by as much as that clock was set back meanwhile.
+   */
   ageMs: number;
   /** Whether it came since we listen, or was kept from before. */
   live: boolean;

@@ -22,10 +22,10 @@ beforeEach(() => {
   freshness.listening();
 });
 
-function hear(hostId: string, more: Partial<FreshnessConfirmation> = {}, ageMs = 0): void {
+function hear(hostId: string, more: Partial<FreshnessConfirmation> = {}, ageMs = 0, live = true): void {
   const data = { position: 100, agoMs: 0, unstated: [], ...more };
   const { subject, bytes } = writeConfirmation({ hostId, data }, 'buckets/scheduler');
-  freshness.hear({ subject, data: bytes, keptAt: new Date(), ageMs, live: true });
+  freshness.hear({ subject, data: bytes, keptAt: new Date(), ageMs, live });
 }
 function hearAll(more: Partial<FreshnessConfirmation> = {}, ageMs = 0): void {
   for (const hostId of [NO_HOST, 'eu-1']) hear(hostId, more, ageMs);
@@ -34,6 +34,11 @@ const shown = (more: Partial<FreshnessColumns> = {}) => freshness.view()({ ...ro
 const agoOf = (moment?: string) => Date.now() - Date.parse(moment!);
 
 describe('the freshness of a project', () => {
+  it('is not shown by what a stream has kept: its age is the word of a clock that may have been set back', () => {
+    for (const hostId of [NO_HOST, 'eu-1']) hear(hostId, {}, 0, false);
+    expect(shown().freshness).toBe('unknown');
+  });
+
   it('is shown as it was stated while that is confirmed, with since when', () => {
     hearAll({ agoMs: 20_000 });
     const { confirmedAt, ...rest } = shown();

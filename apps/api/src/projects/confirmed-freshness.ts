@@ -1,6 +1,6 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { NO_HOST, readConfirmation, STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
-import { shownFreshness, type Confirmed, type StatedFreshness } from '@buckets/freshness';
+import { SCHEDULER_IS_SILENT, shownFreshness, type Confirmed, type StatedFreshness } from '@buckets/freshness';
 import { LatestReader, type HeardMessage, type LatestListener, type Projector } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { ProjectRow } from '../tables/entities.js';
@@ -51,7 +51,12 @@ export class ConfirmedFreshness implements LatestListener {
     this.hears = false;
   }
 
-  hear({ subject, data: bytes, ageMs }: HeardMessage): void {
+  /**
+   * Of what the stream has kept from before only the clock of its server says how old it is, and that may have been set
+   * back since: nothing may be shown by it. What holds is told again within moments.
+   */
+  hear({ subject, data: bytes, ageMs, live }: HeardMessage): void {
+    if (!live) return;
     try {
       const { hostId, data } = readConfirmation(subject, bytes);
       const sentAt = performance.now() - ageMs;
@@ -142,9 +147,7 @@ export class ConfirmedFreshness implements LatestListener {
     if (!this.hears) return 'The API does not hear the scheduler: NATS is away.';
     const kept = this.hosts.get(NO_HOST);
     const isBehind = kept !== undefined && kept.at(-1)!.position > this.parts.projector.position;
-    return isBehind
-      ? 'The API has not caught up with the log.'
-      : 'The scheduler is silent: nobody can say how it is now.';
+    return isBehind ? 'The API has not caught up with the log.' : SCHEDULER_IS_SILENT;
   }
 }
 

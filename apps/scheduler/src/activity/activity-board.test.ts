@@ -159,3 +159,13 @@ describe('a host', () => {
     expect(board.count(350, 100)).toEqual({ heard: 1, silent: 1 });
   });
 });
+
+it('what a stream has kept confirms nothing of a host: its age is the word of a clock that may have been set back', () => {
+  const board = new ActivityBoard();
+  const confirmed = () => [...board.complete()].map(({ completeAt }) => completeAt);
+  board.hear(host('first'), { at: 100, live: false });
+  board.hear(project('first', 7), { at: 110, live: true });
+  expect(confirmed()).toEqual([undefined]);
+  board.hear(host('first'), { at: 120, live: true });
+  expect(confirmed()).toEqual([120]);
+});

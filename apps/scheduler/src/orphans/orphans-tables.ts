@@ -5,7 +5,7 @@ import type { DoubtfulProject, OrphanedProject } from './due-tidyings.js';
 export class OrphansTables {
   constructor(private readonly data: DataSource) {}
 
-  /** A page of the projects with orphans from before a moment, those aside that are being tidied, by their ids. */
+  /** A page of the projects on hosts with orphans from before a moment, those aside that are being tidied, by their ids. */
   async orphaned(page: { before: number; after: string; limit: number }): Promise<OrphanedProject[]> {
     const rows = await this.data.query<{ id: string; orphans_since: Date }[]>(ORPHANED, [
       new Date(page.before),
@@ -28,14 +28,14 @@ export class OrphansTables {
 
 const ORPHANED = `
   SELECT id, orphans_since FROM scheduler.project AS project
-   WHERE orphans_since IS NOT NULL AND orphans_since <= $1 AND id > $2
+   WHERE host_id IS NOT NULL AND orphans_since <= $1 AND id > $2
      AND NOT EXISTS (SELECT 1 FROM scheduler.operation
                       WHERE project_id = project.id AND NOT ended AND tidies_before IS NOT NULL)
    ORDER BY id LIMIT $3`;
 
 const DOUBTFUL = `
   SELECT id, doubts_since FROM scheduler.project AS project
-   WHERE doubts_since IS NOT NULL AND doubts_since <= $1 AND id > $2
+   WHERE host_id IS NOT NULL AND doubts_since <= $1 AND id > $2
      AND NOT EXISTS (SELECT 1 FROM scheduler.operation
                       WHERE project_id = project.id AND NOT ended AND kind IN ('tidy', 'forget'))
    ORDER BY id LIMIT $3`;

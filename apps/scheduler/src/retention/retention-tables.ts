@@ -12,7 +12,7 @@ export interface RetainedProject {
 export class RetentionTables {
   constructor(private readonly data: DataSource) {}
 
-  /** A page of the projects with a retention, those aside of which a backup is being deleted, by their ids. */
+  /** A page of the projects on hosts with a retention, those aside of which a backup is being deleted, by their ids. */
   async retained(page: { after: string; limit: number }): Promise<RetainedProject[]> {
     const rows = await this.data.query<Row[]>(RETAINED, [page.after, page.limit]);
     return rows.map(({ id, retention, backups }) => ({
@@ -52,7 +52,7 @@ const RETAINED = `
                    'damaged', project.damaged ? backup.id)), '[]')
             FROM scheduler.backup AS backup WHERE backup.project_id = project.id) AS backups
     FROM scheduler.project AS project
-   WHERE retention IS NOT NULL AND id > $1
+   WHERE retention IS NOT NULL AND host_id IS NOT NULL AND id > $1
      AND NOT EXISTS (SELECT 1 FROM scheduler.operation
                       WHERE project_id = project.id AND NOT ended AND kind = 'forget')
    ORDER BY id LIMIT $2`;

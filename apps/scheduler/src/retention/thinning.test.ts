@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Refused } from '@buckets/log';
+import { Refused, Unanswered } from '@buckets/log';
 import type { RetainedProject } from './retention-tables.js';
 import { Thinning } from './thinning.js';
 
@@ -19,10 +19,13 @@ const project = (id: string, last: number, count: number): RetainedProject => ({
   })),
 });
 
-function thinningOf(projects: RetainedProject[], request: () => Promise<unknown> = () => Promise.resolve()) {
+function thinningOf(
+  projects: RetainedProject[],
+  request: (projectId: string, backupId: string) => Promise<unknown> = () => Promise.resolve(),
+) {
   const asked: { projectId: string; backupId: string; key: string }[] = [];
   const outcomes: string[] = [];
-  const control = { position: 10 };
+  const control = { position: 10, steady: 0 };
   const thinning = new Thinning({
     tables: {
       retained: ({ after, limit }) => Promise.resolve(projects.filter(({ id }) => id > after).slice(0, limit)),
@@ -30,8 +33,9 @@ function thinningOf(projects: RetainedProject[], request: () => Promise<unknown>
     position: () => Promise.resolve(control.position),
     request: (command) => {
       asked.push(command);
-      return request();
+      return request(command.projectId, command.backupId);
     },
+    clock: { now: () => control.steady },
     log: { warn: () => undefined },
     ended: (outcome) => outcomes.push(outcome),
     tickMs: 1_000,
@@ -59,6 +63,49 @@ describe('what a retention keeps no longer', () => {
     control.position = 9;
     await thinning.tick(NOW);
     expect(asked).toHaveLength(1);
+  });
+
+  describe('is deleted of all others', () => {
+    const names = Array.from({ length: 400 }, (_, n) => `p${1_000 + n}`);
+    const broken = new Set(names.slice(0, 300));
+    /** How many of the others are thinned by so many ticks, a minute apart, when those first ones never are. */
+    const thinnedIn = async (ticks: number, ofBroken: () => Promise<unknown>): Promise<number> => {
+      const thinned = new Set<string>();
+      const projects = names.map((id) => project(id, 1, 2));
+      const { thinning, control } = thinningOf(projects, async (projectId) => {
+        if (broken.has(projectId)) return ofBroken();
+        thinned.add(projectId);
+        const found = projects.find(({ id }) => id === projectId)!;
+        found.backups = found.backups.slice(1);
+      });
+      for (let tick = 0; tick < ticks; tick++) {
+        await thinning.tick(NOW + tick * 60_000);
+        control.steady += 60_000;
+      }
+      return thinned.size;
+    };
+
+    it('where the first ones are always refused', async () => {
+      const refuse = () => Promise.reject(new Refused({ code: 'backup-in-use', detail: 'No.', retry: false }));
+      expect(await thinnedIn(10, refuse)).toBe(100);
+    });
+
+    it('where what is asked for of the first ones comes to nothing', async () => {
+      expect(await thinnedIn(25, () => Promise.resolve())).toBe(100);
+    });
+
+    it('where nobody answers for the first ones', async () => {
+      expect(await thinnedIn(25, () => Promise.reject(new Unanswered('s', null)))).toBe(100);
+    });
+  });
+
+  it('is deleted though the oldest of the same project is one that only a person may delete', async () => {
+    const last = { code: 'last-good-backup', detail: 'No.', retry: false };
+    const { thinning, asked } = thinningOf([project('atlas', 1, 3)], (_, backupId) =>
+      backupId === 'atlas-0' ? Promise.reject(new Refused(last)) : Promise.resolve(),
+    );
+    for (let tick = 0; tick < 4; tick++) await thinning.tick(NOW);
+    expect(asked.map(({ backupId }) => backupId)).toEqual(['atlas-0', 'atlas-1']);
   });
 
   it('stays where that is refused, and is counted', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Refused, Unanswered } from '@buckets/log';
+import { FAILED_PAUSE_MS } from '../requests/paced-requests.js';
 import type { ScheduledProject } from './due-backups.js';
 import { Schedule } from './schedule.js';
 
@@ -27,7 +28,7 @@ function scheduleOf(
   more: { open?: [string, number][]; request?: () => Promise<void> } = {},
 ) {
   const asked: string[] = [];
-  const control = { position: 10 };
+  const control = { position: 10, steady: 0 };
   const sorted = projects.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const schedule = new Schedule({
     tables: {
@@ -39,7 +40,8 @@ function scheduleOf(
       asked.push(projectId);
       return more.request?.() ?? Promise.resolve();
     },
-    log: { info: () => undefined, warn: () => undefined },
+    clock: { now: () => control.steady },
+    log: { warn: () => undefined },
     tickMs: 1000,
     atMost: 3,
     perHost: 2,
@@ -62,25 +64,43 @@ describe('the schedule', () => {
   });
 
   it('does not repeat a request before the tables can show it', async () => {
-    const { schedule, asked } = scheduleOf([project('atlas')]);
+    const { schedule, asked, control } = scheduleOf([project('atlas')]);
     await schedule.tick(NOW);
-    await schedule.tick(NOW + 59_999);
+    control.steady += 59_999;
+    await schedule.tick(NOW + DAY);
     expect(asked).toEqual(['atlas']);
-    await schedule.tick(NOW + 60_000);
+    control.steady += 1;
+    await schedule.tick(NOW);
     expect(asked).toEqual(['atlas', 'atlas']);
   });
 
-  it('asks again at the next tick when nobody answered, and much later when it was refused', async () => {
+  it('asks again soon when nobody answered, and much later when it was refused', async () => {
     const unanswered = scheduleOf([project('atlas')], { request: () => Promise.reject(new Unanswered('s', null)) });
     await unanswered.schedule.tick(NOW);
-    await unanswered.schedule.tick(NOW + 1);
+    unanswered.control.steady += FAILED_PAUSE_MS;
+    await unanswered.schedule.tick(NOW);
     expect(unanswered.asked).toHaveLength(2);
 
     const refusal = { code: 'project-has-no-data', detail: 'It has no data.', retry: false };
     const refused = scheduleOf([project('atlas')], { request: () => Promise.reject(new Refused(refusal)) });
     await refused.schedule.tick(NOW);
-    await refused.schedule.tick(NOW + 9 * 60_000);
+    refused.control.steady += 9 * 60_000;
+    await refused.schedule.tick(NOW);
     expect(refused.asked).toHaveLength(1);
+  });
+
+  it('asks for the others meanwhile, though those that failed are overdue for longer', async () => {
+    const projects = Array.from({ length: 15 }, (_, index) =>
+      project(`p-${index}`, { hostId: `host-${index}`, staleSince: NOW - 5 * DAY + index * 1e6 }),
+    );
+    const { schedule, asked, control } = scheduleOf(projects, {
+      request: () => Promise.reject(new Unanswered('s', null)),
+    });
+    for (let tick = 0; tick < 10; tick++) {
+      await schedule.tick(NOW);
+      control.steady += 10_000;
+    }
+    expect(new Set(asked).size).toBe(projects.length);
   });
 
   it('asks for nothing while the tables are behind where they were', async () => {

@@ -1,7 +1,8 @@
 import type { Commands } from '@buckets/contracts';
-import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
+import type { Clock } from '../activity/clock.js';
 import { everyTick } from '../leadership/every-tick.js';
+import { PacedRequests, type RequestOutcome } from '../requests/paced-requests.js';
 import { dueBackups, type DueBackup } from './due-backups.js';
 import type { ScheduleTables } from './schedule-tables.js';
 
@@ -11,9 +12,11 @@ export interface ScheduleParts {
   position: () => Promise<number>;
   /** Asks the control plane for a backup. */
   request: (command: Commands['request-backup']['command']) => Promise<unknown>;
-  log: Pick<Logger, 'info' | 'warn'>;
+  /** For pauses only. */
+  clock: Clock;
+  log: Pick<Logger, 'warn'>;
   /** Called with how each request ended, for the metrics. */
-  ended?: (outcome: 'requested' | 'refused' | 'failed') => void;
+  ended?: (outcome: RequestOutcome) => void;
   tickMs: number;
   /** New requests in one tick, on all hosts together. */
   atMost: number;
@@ -22,17 +25,16 @@ export interface ScheduleParts {
 }
 
 const PAGE = 500;
-/** The tables show a request soon; until then it is not repeated. */
-const ASKED_PAUSE_MS = 60_000;
 const REFUSED_PAUSE_MS = 10 * 60_000;
 
 /** Asks for a backup of each project that has been without protection for its interval. */
 export class Schedule {
-  /** When a request may be repeated, by its key; milliseconds since 1970. */
-  private readonly pauses = new Map<string, number>();
-  private furthest = 0;
+  private readonly requests: PacedRequests<Commands['request-backup']['command']>;
 
-  constructor(private readonly parts: ScheduleParts) {}
+  constructor(private readonly parts: ScheduleParts) {
+    const failed = 'A backup that is due could not be asked for';
+    this.requests = new PacedRequests({ ...parts, failed, refusedPauseMs: REFUSED_PAUSE_MS });
+  }
 
   /** Until the signal. */
   async run(signal: AbortSignal): Promise<void> {
@@ -47,13 +49,10 @@ export class Schedule {
 
   /** @returns how many backups were asked for */
   async tick(now: number): Promise<number> {
-    const position = await this.parts.position();
     // Tables that were put back show projects without their newest backups.
-    if (position < this.furthest) return 0;
-    this.furthest = position;
-    for (const [key, until] of this.pauses) if (until <= now) this.pauses.delete(key);
+    if (!(await this.requests.mayFollow())) return 0;
     const due = await this.due(now);
-    await Promise.all(due.map((backup) => this.request(backup, now)));
+    await Promise.all(due.map(({ projectId, key }) => this.requests.ask({ key, command: { projectId, key } })));
     return due.length;
   }
 
@@ -63,7 +62,7 @@ export class Schedule {
     const byHost = new Map<string, DueBackup[]>();
     for (let after: string | undefined = ''; after !== undefined;) {
       const page = await tables.unprotected({ now, after, limit: PAGE });
-      const due = dueBackups(now, page).filter(({ key }) => !this.pauses.has(key));
+      const due = dueBackups(now, page).filter(({ key }) => !this.requests.isPaused(key));
       for (const [hostId, backups] of Map.groupBy(due, ({ hostId }) => hostId)) {
         const room = Math.max(0, perHost - (open.get(hostId) ?? 0));
         byHost.set(hostId, longestOverdue([...(byHost.get(hostId) ?? []), ...backups], room));
@@ -71,20 +70,6 @@ export class Schedule {
       after = page.length < PAGE ? undefined : page.at(-1)!.id;
     }
     return longestOverdue([...byHost.values()].flat(), atMost);
-  }
-
-  private async request({ projectId, key }: DueBackup, now: number): Promise<void> {
-    const { request, log, ended } = this.parts;
-    try {
-      await request({ projectId, key });
-      this.pauses.set(key, now + ASKED_PAUSE_MS);
-      ended?.('requested');
-    } catch (error) {
-      const final = error instanceof Refused && !error.refusal.retry;
-      if (final) this.pauses.set(key, now + REFUSED_PAUSE_MS);
-      ended?.(final ? 'refused' : 'failed');
-      log.warn({ error, projectId }, 'A backup that is due could not be asked for');
-    }
   }
 }
 

@@ -80,6 +80,12 @@ describe('a project', () => {
     expect(rows!.project.provisioned_at).toBe(BEGAN + 3000);
   });
 
+  it('whose backups were found in its bucket has none from after that, whatever the clock of their host said', () => {
+    const beganAt = new Date(BEGAN + 365 * 86_400_000).toISOString();
+    const found = { ...recorded('lost', 'b1'), beganAt, recovered: { bucketId: 'north', orderedBy: 'clock' } };
+    expect(after(['backup-recorded', found]).backups.get('b1')!.began_at).toBe(BEGAN + 2000);
+  });
+
   it('whose backups were found in its bucket has them on the days that they say, and any new one is newer', () => {
     const found = (backupId: string, day: number): [ProjectEvent['type'], object] => [
       'backup-recorded',
@@ -286,17 +292,27 @@ describe('a backup', () => {
 
 describe('a repository', () => {
   const verified = (...events: [ProjectEvent['type'], object][]) => after(...events).project.verified_at;
-  const verify: [ProjectEvent['type'], object][] = [
+  const looked = { result: { repository: { total: 1 } } };
+  const verifyThat = (end: ProjectEvent['type'], more: object = {}): [ProjectEvent['type'], object][] => [
     ['verify-requested', requested('v1')],
-    ['verify-failed', { operationId: 'v1' }],
+    [end, { operationId: 'v1', ...more }],
   ];
+  const verify = verifyThat('verify-failed', looked);
 
-  it('is looked at in time from its first backup, and then from the end of each look, whatever that came to', () => {
+  it('is looked at in time from its first backup, and then from the end of each look', () => {
     expect(verified(...verify)).toBeNull();
     expect(verified(['backup-recorded', recorded('o1')])).toBe(BEGAN + 2000);
     expect(verified(['backup-recorded', recorded('o1')], ['backup-recorded', recorded('o2', 'b2')])).toBe(BEGAN + 2000);
     expect(verified(['backup-recorded', recorded('o1')], ...verify)).toBe(BEGAN + 4000);
   });
+
+  it.each(['verify-failed', 'verify-cancelled', 'verify-expired'] as const)(
+    'has not been looked at by a %s that found nothing out, and waits for the others',
+    (end) => {
+      const { project } = after(['backup-recorded', recorded('o1')], ...verifyThat(end));
+      expect(project).toMatchObject({ verified_at: BEGAN + 2000, last_verify_position: 4 });
+    },
+  );
 });
 
 describe('backup operations', () => {

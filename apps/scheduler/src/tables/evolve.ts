@@ -80,17 +80,19 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
     case 'backup-recorded': {
       const { backupId, operationId, counter, partialBecause, recovered, beganAt } = event.data;
       const operation = rows.operations.find(({ id }) => id === operationId);
+      const at = Date.parse(event.time);
       const row: BackupRow = {
         project_id: project.id,
         id: backupId,
-        // Of what was found in a bucket the log knows no moment: all of them would fall on the day they were found.
-        began_at: operation?.began_at ?? Date.parse(recovered === undefined ? event.time : beganAt),
+        // Of what was found in a bucket the log knows no moment: all of them would fall on the day they were found. A host
+        // said when it began, and before that it did: by a clock that was ahead it would put the next backup off.
+        began_at: operation?.began_at ?? (recovered === undefined ? at : Math.min(at, Date.parse(beganAt))),
         began_position: operation?.began_position ?? 0,
         recorded_position: event.position,
         counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
         partial_because: partialBecause,
       };
-      const verified_at = project.verified_at ?? Date.parse(event.time);
+      const verified_at = project.verified_at ?? at;
       return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0, verified_at } };
     }
     case 'runtime-changed':
@@ -168,6 +170,7 @@ function newProject({
     doubts_since: null,
     damaged: [],
     verified_at: null,
+    last_verify_position: null,
     position,
   };
 }
@@ -219,7 +222,7 @@ function ended(
   event: LoggedEvent<'project'>,
   { operationId, kind, outcome }: { operationId: string; kind: OperationKind; outcome: Outcome },
 ): ProjectRows {
-  const { running = rows.project.running, code } = event.data as OperationEnded;
+  const { running = rows.project.running, code, result } = event.data as OperationEnded;
   const at = Date.parse(event.time);
   const operation = rows.operations.find(({ id }) => id === operationId);
   const project = { ...rows.project, running };
@@ -233,7 +236,10 @@ function ended(
         : kind === 'tidy'
           ? doubtsAfterTidying(project, at)
           : {};
-    const verified = kind === 'verify' && project.verified_at !== null ? { verified_at: at } : {};
+    const verified =
+      kind === 'verify'
+        ? verifiedAfter(project, { position: event.position, at, looked: result?.repository !== undefined })
+        : {};
     return { ...rows, project: { ...project, ...orphans, ...doubts, ...verified }, operations: others };
   }
   const mayHaveUploaded = operation !== undefined && operation.began_position !== null;
@@ -250,6 +256,14 @@ function ended(
     },
     operations: withoutLongEnded(operations),
   };
+}
+
+/** A verification that came to nothing has not looked: the repository stays as due as it was, after the others. */
+function verifiedAfter(
+  { verified_at }: ProjectRow,
+  { position, at, looked }: { position: number; at: number; looked: boolean },
+): Pick<ProjectRow, 'verified_at' | 'last_verify_position'> {
+  return { verified_at: looked && verified_at !== null ? at : verified_at, last_verify_position: position };
 }
 
 function withOperation(rows: ProjectRows, id: string, change: (row: OperationRow) => OperationRow): ProjectRows {

@@ -64,6 +64,8 @@ export class ProjectRow {
   @Column({ type: 'jsonb' }) damaged!: string[];
   /** When its repository was last looked at as a whole, or had its first backup; null while there is none. */
   @Column({ ...moment, nullable: true }) verified_at!: number | null;
+  /** Where the last verification ended, whether it came to look or not. */
+  @Column({ ...position, nullable: true }) last_verify_position!: number | null;
 
   /** Of the project's last event. */
   @Column(position) position!: number;

@@ -9,12 +9,14 @@ const MINUTE = 60_000;
 function verificationsOf(ids: string[], request: (id: string) => Promise<unknown> = () => Promise.resolve()) {
   const asked: string[] = [];
   const outcomes: string[] = [];
-  const control = { position: 10, steady: 0, before: 0 };
+  const control = { position: 10, steady: 0, due: [0, 0] };
   const verifications = new Verifications({
     tables: {
-      due: ({ before, limit }) => {
-        control.before = before;
-        return Promise.resolve(ids.slice(0, limit).map((id) => ({ projectId: id, key: `${id}/verify/1` })));
+      due: ({ now, intervalMs, except, limit }) => {
+        control.due = [now, intervalMs];
+        const found = ids.filter((id) => !except.includes(id)).slice(0, limit);
+        // Each request comes to an end at once: the next one is another.
+        return Promise.resolve(found.map((id) => ({ projectId: id, key: `${id}/verify/${asked.length}` })));
       },
     },
     position: () => Promise.resolve(control.position),
@@ -32,14 +34,17 @@ function verificationsOf(ids: string[], request: (id: string) => Promise<unknown
 }
 
 describe('repositories that nobody has looked at for long', () => {
-  it('are looked at a few at a time, and the request not repeated before the tables can show it', async () => {
+  it('are looked at a few at a time, and each once an hour at most, whatever clocks say', async () => {
     const { verifications, asked, control } = verificationsOf(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
     await verifications.tick(NOW);
-    expect(control.before).toBe(NOW - INTERVAL);
+    expect(control.due).toEqual([NOW, INTERVAL]);
     expect(asked).toEqual(['a', 'b', 'c', 'd', 'e']);
-    await verifications.tick(NOW);
+    await verifications.tick(2 * NOW);
     expect(asked.slice(5)).toEqual(['f', 'g']);
-    control.steady += MINUTE;
+    control.steady += 60 * MINUTE - 1;
+    await verifications.tick(2 * NOW);
+    expect(asked).toHaveLength(7);
+    control.steady += 1;
     await verifications.tick(NOW);
     expect(asked.slice(7)).toEqual(['a', 'b', 'c', 'd', 'e']);
   });

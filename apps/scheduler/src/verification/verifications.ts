@@ -1,21 +1,23 @@
 import type { Commands } from '@buckets/contracts';
-import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Clock } from '../activity/clock.js';
 import { everyTick } from '../leadership/every-tick.js';
+import { PacedRequests, type RequestOutcome } from '../requests/paced-requests.js';
 import type { VerificationTables } from './verification-tables.js';
+
+type Verification = Commands['request-verify']['command'];
 
 export interface VerificationsParts {
   tables: Pick<VerificationTables, 'due'>;
   /** The position in the log that the tables have reached. */
   position: () => Promise<number>;
   /** Asks the control plane for a verification. */
-  request: (command: Commands['request-verify']['command']) => Promise<unknown>;
+  request: (command: Verification) => Promise<unknown>;
   /** For pauses only. */
   clock: Clock;
   log: Pick<Logger, 'warn'>;
   /** Called with how each request ended, for the metrics. */
-  ended?: (outcome: 'requested' | 'refused' | 'failed') => void;
+  ended?: (outcome: RequestOutcome) => void;
   tickMs: number;
   /** Between two looks at one repository. */
   intervalMs: number;
@@ -23,19 +25,21 @@ export interface VerificationsParts {
 
 /** New requests in one tick: nobody waits for them. */
 const AT_MOST = 5;
-/** The tables show a request soon; until then it is not repeated. */
-const ASKED_PAUSE_MS = 60_000;
-const REFUSED_PAUSE_MS = 60 * 60_000;
-/** Of those that are due, so many are looked at: what pauses must not hide what is behind it. */
-const LOOKED_AT = 500;
+/** A project is asked about no more often, whatever came of it and whatever clocks say. */
+const PAUSE_MS = 60 * 60_000;
+/** Of those that are due. */
+const LOOKED_AT = 50;
 
 /** Has each repository looked at now and then, whether what should be in it is there: a few at a time, by turns. */
 export class Verifications {
-  /** When a request may be repeated, by its key. */
-  private readonly pauses = new Map<string, number>();
-  private furthest = 0;
+  /** Their pauses are those of projects. */
+  private readonly requests: PacedRequests<Verification>;
 
-  constructor(private readonly parts: VerificationsParts) {}
+  constructor(private readonly parts: VerificationsParts) {
+    const pauseMs = Math.min(PAUSE_MS, parts.intervalMs);
+    const failed = 'A repository could not be had verified';
+    this.requests = new PacedRequests({ ...parts, failed, askedPauseMs: pauseMs, refusedPauseMs: PAUSE_MS });
+  }
 
   /** Until the signal. */
   async run(signal: AbortSignal): Promise<void> {
@@ -45,27 +49,11 @@ export class Verifications {
   }
 
   async tick(now: number): Promise<void> {
-    const { tables, position, clock, intervalMs } = this.parts;
-    const reached = await position();
+    const { tables, intervalMs } = this.parts;
     // Tables that were put back do not know what was looked at since.
-    if (reached < this.furthest) return;
-    this.furthest = reached;
-    for (const [key, until] of this.pauses) if (until <= clock.now()) this.pauses.delete(key);
-    const due = await tables.due({ before: now - intervalMs, limit: LOOKED_AT });
-    for (const one of due.filter(({ key }) => !this.pauses.has(key)).slice(0, AT_MOST)) await this.request(one);
-  }
-
-  private async request({ projectId, key }: Commands['request-verify']['command']): Promise<void> {
-    const { request, clock, log, ended } = this.parts;
-    try {
-      await request({ projectId, key });
-      this.pauses.set(key, clock.now() + ASKED_PAUSE_MS);
-      ended?.('requested');
-    } catch (error) {
-      const final = error instanceof Refused && !error.refusal.retry;
-      this.pauses.set(key, clock.now() + (final ? REFUSED_PAUSE_MS : ASKED_PAUSE_MS));
-      ended?.(final ? 'refused' : 'failed');
-      log.warn({ error, projectId }, 'A repository could not be had verified');
-    }
+    if (!(await this.requests.mayFollow())) return;
+    const due = await tables.due({ now, intervalMs, except: this.requests.paused, limit: LOOKED_AT });
+    const wanted = due.map((command) => ({ key: command.projectId, command }));
+    await this.requests.askForSome(wanted, AT_MOST);
   }
 }
