@@ -10,10 +10,11 @@ import {
 } from '@buckets/repository';
 import { Problem, type Logger } from '@buckets/service';
 import { ProjectKeysErased, VaultError, type ProjectKeys } from '@buckets/vault';
-import { generationAbove } from '../projects/decide/generation.js';
+import type { OperationKnown } from '../operations/operation-known.js';
+import { newGeneration } from '../projects/decide/generation.js';
 import { mustFit, type FoundProject } from '../projects/decide/recover-project.js';
 import type { ProjectState } from '../projects/project-state.js';
-import { highestGeneration, planOf, tellingOf, type Described, type OperationKnown, type Placed } from './survey.js';
+import { planOf, tellingOf, type Described, type Placed } from './survey.js';
 
 /** Projects that are looked at, snapshots of each that are read at once, and backups that are stated together. */
 const PROJECTS_AT_ONCE = 4;
@@ -146,7 +147,7 @@ export class BucketRecovery {
     described: readonly Described[],
   ): ProjectRecovered {
     const { ownerId, requestedBy } = this.parts;
-    const generation = generationAbove(highestGeneration(described));
+    const generation = newGeneration(described.map(({ generation: told }) => told));
     return { ...found, ownerId, regionId, generation, backupIntervalMinutes: BACKUP_INTERVAL_MINUTES, requestedBy };
   }
 
