@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { isEnded, OUTCOMES, type NewEvent, type OperationState } from '@buckets/contracts';
 import fc from 'fast-check';
-import { planOf } from '../apps/api/src/bucket-recovery/survey.js';
+import { planOf } from '../apps/api/src/bucket-recovery/plan.js';
 import { operationKnown, type OperationKnown } from '../apps/api/src/operations/operation-known.js';
 import { unknownBackups } from '../apps/api/src/projects/decide/attempt.js';
 import {

@@ -6,7 +6,7 @@ import { backupToRestore, evolve, type ProjectState } from '../projects/project-
 import { logged, record, snapshot } from '../projects/testing/given.js';
 import type { OperationKnown } from '../operations/operation-known.js';
 import { newGeneration } from '../projects/decide/generation.js';
-import { planOf, tellingOf, type Described } from './survey.js';
+import { planOf, tellingOf, type Described } from './plan.js';
 
 const PROJECT = {
   ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', backupIntervalMinutes: 60, requestedBy: 'test' },
