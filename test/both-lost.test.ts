@@ -1,14 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { STREAM } from '@buckets/contracts';
 import { S3ObjectStore } from '@buckets/object-storage';
+import { until } from '@buckets/patience';
 import { compareTrees, describeTree, differenceText, removeTree, type TreeDescription } from '@buckets/trees';
-import { execa } from 'execa';
+import { execa, ExecaError } from 'execa';
 import { CLONE } from '../stack/src/clone.js';
-import { ProjectsUnknown } from '../stack/src/fleet.js';
+import { bucketBody, ProjectsUnknown, REGIONS } from '../stack/src/fleet.js';
 import { secretsIn } from '../stack/src/secrets.js';
 import type { Backup, Problem, Project } from './running/api.js';
+import { rowsIn } from './running/database.js';
 import { growHardTree } from './running/hard-tree.js';
+import { messagesOf } from './running/log.js';
 import { operator } from './running/operator.js';
 import { EU, Product } from './running/product.js';
 import { snapshotsOf } from './running/repositories.js';
@@ -20,6 +24,7 @@ const AS_RESTORED = { allocated: { notMoreThanBy: 8 * 2 ** 20 }, topFolder: fals
 const NODE = join(CLONE, 'node_modules', '.bin', 'node');
 const RECOVERY = join('apps', 'api', 'dist', 'recover-from-buckets.js');
 const SERVICES = ['api', 'scheduler', `worker-${EU}`];
+const KILLS = 8;
 const RECOVERED = /A project (is|would be) known again/;
 
 let product: Product;
@@ -52,6 +57,10 @@ async function backUp(id: string): Promise<void> {
 /** NATS and Postgres are gone, with all that they knew. */
 async function loseBoth(): Promise<void> {
   await product.stack.stop();
+  await removeBoth();
+}
+
+async function removeBoth(): Promise<void> {
   for (const name of ['nats', 'postgres']) await rm(join(product.dataDir, name), { recursive: true });
 }
 
@@ -62,32 +71,80 @@ async function startAgain(foreignData?: 'accept'): Promise<void> {
 
 /** What the command of the API does on the running stack, given these buckets. */
 async function recoverWith(...buckets: object[]): Promise<string> {
-  const { natsUrl, postgresUrl } = product.stack.access;
-  const { controlCredentials, platformKeyFile } = await secretsIn(join(product.dataDir, 'secrets'));
-  const file = join(product.dataDir, 'given-buckets.json');
-  await writeFile(file, JSON.stringify({ buckets }), { mode: 0o600 });
+  return (await recovering(product, { buckets })).stdout;
+}
+
+interface Running {
+  pid: number;
+  /** @returns whether it was still there */
+  kill: () => boolean;
+}
+
+async function recovering(
+  { dataDir, stack }: Product,
+  given: { buckets: object[]; regions?: readonly object[] },
+  watch: (running: Running) => Promise<void> = async () => undefined,
+) {
+  const { natsUrl, postgresUrl } = stack.access;
+  const { controlCredentials, platformKeyFile } = await secretsIn(join(dataDir, 'secrets'));
+  const file = join(dataDir, 'given-buckets.json');
+  await writeFile(file, JSON.stringify(given), { mode: 0o600 });
   const env = {
     ...{ BUCKETS_NATS_URL: natsUrl, BUCKETS_POSTGRES_URL: postgresUrl, BUCKETS_RECOVERY_FILE: file },
     ...{ BUCKETS_NATS_CREDS_FILE: controlCredentials.api, BUCKETS_PLATFORM_KEY_FILE: platformKeyFile },
   };
-  return (await execa(NODE, [join(CLONE, RECOVERY)], { env, timeout: 90_000 })).stdout;
+  const command = execa(NODE, [join(CLONE, RECOVERY)], { env, timeout: 90_000 });
+  const [ended] = await Promise.all([command, watch({ pid: command.pid!, kill: () => command.kill('SIGKILL') })]);
+  return ended;
 }
 
-/** @returns whether the recovery was still at work when it had said so, and was killed */
-async function killedAt(said: RegExp): Promise<boolean> {
-  const env = { BUCKETS_DATA_DIR: product.dataDir };
-  const running = execa(NODE, [join(CLONE, 'stack', 'dist', 'recover-from-buckets.js')], {
-    ...{ env, reject: false, timeout: 90_000 },
-  });
-  for await (const line of running) {
-    if (!said.test(line)) continue;
-    for (const pid of (await readFile(`/proc/${running.pid}/task/${running.pid}/children`, 'utf8')).split(' ')) {
-      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      if (command.includes(RECOVERY)) process.kill(Number(pid), 'SIGKILL');
-    }
-    break;
+/** How much a process has written, to sockets and files; undefined when it has ended. */
+async function writtenBy(pid: number): Promise<number | undefined> {
+  const text = await readFile(`/proc/${pid}/io`, 'utf8').catch(() => '');
+  const written = /^wchar: (\d+)$/m.exec(text)?.[1];
+  return written === undefined ? undefined : Number(written);
+}
+
+/** Follows a process until it has written so much, or has ended. @returns how much it had written */
+async function untilWritten(pid: number, bytes: number): Promise<number> {
+  let most = 0;
+  await until(
+    async () => {
+      const written = await writtenBy(pid);
+      most = written ?? most;
+      return written === undefined || written >= bytes;
+    },
+    { what: 'progress of a recovery', withinMs: 30_000, everyMs: 1 },
+  );
+  return most;
+}
+
+/** NATS, Postgres and the buckets alone, for as long as the work takes. */
+async function onParts<R>(work: (parts: Product) => Promise<R>): Promise<R> {
+  const parts = await Product.start({ services: [], dataDir: product.dataDir });
+  try {
+    return await work(parts);
+  } finally {
+    await parts.stack.stop();
   }
-  return (await running).exitCode !== 0;
+}
+
+/** What there is after a recovery, without what no two recoveries share. */
+async function recovered(parts: Product): Promise<object> {
+  const events = (await messagesOf(parts, STREAM.log)).map(({ subject, text }) => {
+    const { data, type } = JSON.parse(text.slice(text.indexOf('\n{') + 1)) as { data: object; type: string };
+    return [subject, type, { ...data, ...('generation' in data ? { generation: 'some' } : {}) }] as const;
+  });
+  const rows = (await rowsIn(parts, ['vault']))['vault.project_keys']!;
+  // The id, and what is wrapped: the other columns are moments.
+  const keys = rows.map((row) => row.split(',').slice(0, 2));
+  return { events: Object.groupBy(events, ([subject]) => subject), keys };
+}
+
+/** The regions and buckets of this product, with credentials. */
+async function ours({ dataDir, stack }: Product) {
+  const { s3 } = await secretsIn(join(dataDir, 'secrets'));
+  return { regions: REGIONS, buckets: s3.buckets.map((each) => bucketBody(stack.access.s3.endpoint, each)) };
 }
 
 const differences = async (id: string, picture: TreeDescription) =>
@@ -136,10 +193,34 @@ describe('when NATS and Postgres are lost', () => {
     expect(said).toMatchObject(FOUND);
   });
 
-  it('a recovery may be killed wherever it is', async () => {
-    // Once after it has added the first bucket, and once after it has stated the first project.
-    expect(await killedAt(/The bucket is known now/)).toBe(true);
-    await killedAt(RECOVERED);
+  it('a recovery may be killed wherever it is, and repeated: it ends as one that nobody disturbed', async () => {
+    await removeBoth();
+    const [whole, undisturbed] = await onParts(async (parts) => {
+      let written = 0;
+      await recovering(parts, await ours(parts), async ({ pid }) => {
+        written = await untilWritten(pid, Number.POSITIVE_INFINITY);
+      });
+      return [written, await recovered(parts)];
+    });
+    await removeBoth();
+
+    await onParts(async (parts) => {
+      const given = await ours(parts);
+      const killed: number[] = [];
+      for (let tries = 1; tries <= KILLS; tries++) {
+        const at = Math.floor(((tries - Math.random()) / KILLS) * whole);
+        await recovering(parts, given, async ({ pid, kill }) => {
+          const written = await untilWritten(pid, at);
+          if (kill()) killed.push(written);
+        }).catch((error: unknown) => {
+          if (!(error instanceof ExecaError && error.signal === 'SIGKILL')) throw error;
+        });
+      }
+      // The later ones may find too little left to do.
+      expect(killed.length).toBeGreaterThanOrEqual(2);
+      await recovering(parts, given);
+      expect({ killed, ...(await recovered(parts)) }).toEqual({ killed, ...undisturbed });
+    });
   });
 
   it('a recovery makes projects, keys and backups known again; repeated, it does nothing', async () => {
@@ -175,6 +256,9 @@ describe('when NATS and Postgres are lost', () => {
       const assigned = await product.api.post<Project>(`/v1/projects/${id}/assign`, { hostId: EU }, 200);
       expect(assigned).toMatchObject({ hostId: EU, provisioned: false });
     }
+    const isNever = async () => (await project('corona')).freshness.freshness === 'never';
+    await until(isNever, { what: 'a project that is said to have no backup', withinMs: 30_000 });
+    expect((await project('corona')).freshness.reason).toBe('No backup of it is known.');
     expect((await project('atlas')).generation).toBe(generation + 1);
     expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);
     const stale = await product.api.call<Problem>('POST', '/v1/projects/atlas/backups');
@@ -230,7 +314,9 @@ describe('a file with buckets', () => {
       ...{ accessKeyId: 'nobody', secretAccessKey: 'wrong' },
     };
     const other = recoverWith({ ...bucket, bucket: 'buckets-us-east' });
-    await expect(other).rejects.toThrow(/knows the bucket eu-west as buckets-eu-west at .*the file says buckets-us-east/);
+    await expect(other).rejects.toThrow(
+      /knows the bucket eu-west as buckets-eu-west at .*the file says buckets-us-east/,
+    );
     await expect(recoverWith(bucket)).rejects.toThrow(/The bucket buckets-eu-west at .* cannot be used/);
     expect(recoveredIn(await recoverWith())).toMatchObject(NOTHING_NEW);
   });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { OUTCOMES, type NewEvent } from '@buckets/contracts';
+import { isEnded, OUTCOMES, type NewEvent, type OperationState } from '@buckets/contracts';
 import fc from 'fast-check';
+import { planOf } from '../apps/api/src/bucket-recovery/plan.js';
+import { operationKnown, type OperationKnown } from '../apps/api/src/operations/operation-known.js';
 import { unknownBackups } from '../apps/api/src/projects/decide/attempt.js';
 import {
   beganEvent,
@@ -18,12 +20,16 @@ import { sortOut } from '../apps/backup-worker/src/tidy/tidy.js';
  * A tidy removes what the host sorts out by the word of the control plane: both halves together, as they are in the product.
  */
 
+const PLACE = { generation: 1, beganAt: '2031-01-01T00:00:00Z', files: 1, bytes: 1 };
 const NOW = Date.parse('2031-02-03T04:05:06.789Z');
 const GRACE_SECONDS = 3_600;
 
 /** A backup operation, what the log knows of it, and the snapshots that name it. */
 const operation = fc.record({
   log: fc.constantFrom('unknown', 'queued', 'running', ...OUTCOMES),
+  /** Whether its host began with it, where it has ended, and whether its host did not answer a cancel. */
+  hasBegun: fc.boolean(),
+  isUnanswered: fc.boolean(),
   /** Whether the log has its first snapshot as a backup. */
   isRecorded: fc.boolean(),
   isInHand: fc.boolean(),
@@ -47,14 +53,16 @@ const story = fc.array(operation, { maxLength: 6 }).map((operations) => {
     }));
     return { ...each, operationId, snapshots };
   });
-  const events: NewEvent<'project'>[] = made.flatMap(({ operationId, log, isRecorded, snapshots }) => {
+  const events: NewEvent<'project'>[] = made.flatMap((each) => {
+    const { operationId, log, isRecorded, snapshots } = each;
     if (log === 'unknown') return [];
     const [first] = snapshots;
+    const began = attemptsOf(each) > 0;
     return [
       requestedEvent(operationId, 'backup'),
-      ...(log === 'queued' ? [] : [beganEvent(operationId, 'backup', `at-${operationId}`)]),
-      ...(log !== 'queued' && isRecorded && first !== undefined ? [recordedEvent(first.digit, operationId)] : []),
-      ...(log === 'queued' || log === 'running' ? [] : [event(`backup-${log}`, { operationId })]),
+      ...(began ? [beganEvent(operationId, 'backup', `at-${operationId}`)] : []),
+      ...(began && isRecorded && first !== undefined ? [recordedEvent(first.digit, operationId)] : []),
+      ...(isEnded(log) ? [event(`backup-${log}`, { operationId })] : []),
     ];
   });
   return { made, events };
@@ -76,13 +84,38 @@ function tellingOf(operationId: string, named: string): { tags: string[]; descri
   }
 }
 
+interface Fate {
+  log: 'unknown' | OperationState;
+  hasBegun: boolean;
+  isUnanswered: boolean;
+}
+
+function attemptsOf({ log, hasBegun }: Fate): number {
+  return log === 'running' || (log !== 'queued' && hasBegun) ? 1 : 0;
+}
+
+function becameOf(fate: Fate): OperationKnown {
+  if (fate.log === 'unknown') return 'unknown';
+  return operationKnown({
+    state: fate.log,
+    attempts: attemptsOf(fate),
+    code: fate.log === 'cancelled' && fate.isUnanswered ? 'cancel-unanswered' : null,
+  });
+}
+
+/** Whether its host has said how it ended. */
+const hasToldItsEnd = (fate: Fate): boolean =>
+  fate.hasBegun &&
+  ['succeeded', 'partial', 'failed', 'cancelled'].includes(fate.log) &&
+  !(fate.log === 'cancelled' && fate.isUnanswered);
+
 type Story = typeof story extends fc.Arbitrary<infer T> ? T : never;
 const idOf = ({ operationId }: { operationId: string }): string => operationId;
 
 function tidied({ made, events }: Story) {
   const state = given(...READY, ...events, requestedEvent('op-1', 'tidy'), beganEvent('op-1', 'tidy', 'at-1'));
   const snapshots = made.flatMap((each) => each.snapshots);
-  const ended = new Set(['op-0', ...made.filter(({ log }) => OUTCOMES.some((each) => each === log)).map(idOf)]);
+  const ended = new Set(['op-0', ...made.filter((each) => becameOf(each) === 'ended').map(idOf)]);
   const attempt = { ...HERE, operationId: 'op-1', attemptId: 'at-1' };
   const asked = { backupIds: snapshots.map(({ id }) => id), operationIds: ['op-0', ...made.map(idOf)] };
   const answer = unknownBackups(state, 'p1', attempt, asked, ended);
@@ -97,16 +130,16 @@ function tidied({ made, events }: Story) {
 }
 
 describe('whatever the log knows, and whatever snapshots say of themselves', () => {
-  it('a tidy removes just those of one operation of which the log has the end, when they are old and no backups', () => {
+  it('a tidy removes just those of one operation whose end its host told, when they are old and no backups', () => {
     fc.assert(
       fc.property(story, (told) => {
         const { state, due } = tidied(told);
-        for (const { operationId, log, isInHand, snapshots } of told.made) {
+        for (const made of told.made) {
+          const { operationId, isInHand, snapshots } = made;
           for (const each of snapshots) {
-            const hasEnded = OUTCOMES.some((outcome) => outcome === log);
             const namesOne = each.named === 'tag' || each.named === 'tag and description';
             const isBackup = Object.hasOwn(state.backups, each.id);
-            const mayGo = hasEnded && !isInHand && namesOne && each.isOld && !isBackup;
+            const mayGo = hasToldItsEnd(made) && !isInHand && namesOne && each.isOld && !isBackup;
             expect([operationId, each.named, due.some(({ id }) => id === each.id)]).toEqual([
               ...[operationId, each.named],
               mayGo,
@@ -118,15 +151,26 @@ describe('whatever the log knows, and whatever snapshots say of themselves', () 
     );
   });
 
-  it('one that calls itself a backup of an operation that the log does not know is told', () => {
+  it('one that calls itself a backup of an operation whose end the log does not know is told, and recovery states it', () => {
     fc.assert(
       fc.property(story, (told) => {
-        const { unexplained } = tidied(told);
+        const { state, unexplained } = tidied(told);
         const expected = told.made
-          .filter(({ log, isInHand }) => log === 'unknown' && !isInHand)
+          .filter((each) => (each.log === 'unknown' || isEnded(each.log)) && !hasToldItsEnd(each) && !each.isInHand)
           .flatMap(({ snapshots }) => snapshots)
-          .filter(({ named }) => named === 'tag' || named === 'tag and description');
+          .filter(({ id, named }) => named.startsWith('tag') && !Object.hasOwn(state.backups, id));
         expect(unexplained.map(({ id }) => id).toSorted()).toEqual(expected.map(({ id }) => id).toSorted());
+        const described = told.made.flatMap((each) =>
+          each.snapshots.map(({ id }) => ({ ...PLACE, backupId: id, operationId: each.operationId })),
+        );
+        const fates = new Map(told.made.map((each) => [each.operationId, becameOf(each)]));
+        const { missing } = planOf(described, {
+          knows: (id) => Object.hasOwn(state.backups, id),
+          wasFound: () => false,
+          operation: (id) => fates.get(id)!,
+        });
+        const stated = missing.map(({ backupId }) => backupId);
+        expect(stated).toEqual(expect.arrayContaining(unexplained.map(({ id }) => id)));
       }),
       { numRuns: 500 },
     );

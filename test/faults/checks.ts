@@ -176,7 +176,8 @@ async function orphansNamed(caller: Caller, projectId: string): Promise<string[]
     },
     { withinMs: 60_000 },
   );
-  return ended.state === 'succeeded'
+  // It ends partial where it does not know how the ones that made them have ended.
+  return ended.state === 'succeeded' || ended.code === 'unexplained-backups'
     ? ended.result?.orphans?.first.map(({ backupId }) => backupId).toSorted()
     : undefined;
 }

@@ -1,14 +1,13 @@
-import { isEnded, type OperationState } from '@buckets/contracts';
 import { S3ObjectStore, type ObjectStore } from '@buckets/object-storage';
 import { defineSettings, filePath, readSettings, string } from '@buckets/settings';
 import { PostgresKeyRows, Vault } from '@buckets/vault';
 import { In, type DataSource } from 'typeorm';
 import { BucketRecovery, type BucketRecoveryParts } from './bucket-recovery/bucket-recovery.js';
 import { readRecoveryFile, type GivenBucket, type RecoveryFile } from './bucket-recovery/recovery-file.js';
-import type { OperationKnown } from './bucket-recovery/survey.js';
 import { checkBucket } from './buckets/check-bucket.js';
 import type { Decider } from './decisions/decider.js';
 import { VaultKeys } from './keys/vault-keys.js';
+import { operationKnown, TELLING_OF_END } from './operations/operation-known.js';
 import { recoverProject } from './projects/decide/recover-project.js';
 import type { ProjectState } from './projects/project-state.js';
 import { BucketRow, OperationRow, RegionRow, ThingStateRow } from './tables/entities.js';
@@ -61,8 +60,8 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
     ...{ ...ways, log, ownerId, requestedBy: REQUESTED_BY },
     operationsKnown: async (projectId, ids) => {
       const where = { id: In(ids), project_id: projectId };
-      const rows = await data.getRepository(OperationRow).find({ select: { id: true, state: true }, where });
-      return new Map(rows.map(({ id, state }) => [id, knownAs(state)]));
+      const rows = await data.getRepository(OperationRow).find({ select: TELLING_OF_END, where });
+      return new Map(rows.map((row) => [row.id, operationKnown(row)]));
     },
   });
   const all = new Map(buckets.map(({ id, regionId, ...access }) => [id, { regionId, ...accessOf(access) }]));
@@ -89,11 +88,6 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
     keys.close();
   }
   if (refused > 0) throw new Error(`${refused} things could not be recovered: see above. All else is done.`);
-}
-
-function knownAs(state: OperationState): OperationKnown {
-  if (!isEnded(state)) return 'open';
-  return state === 'expired' ? 'expired' : 'ended';
 }
 
 /** What a dry run does: it reads. */
@@ -141,7 +135,10 @@ async function mustBeUsable(data: DataSource, bucket: GivenBucket): Promise<void
 /** @throws {Error} that names both places */
 function mustBeTheSame(known: BucketRow | null, { id, endpoint, s3Region, bucket }: GivenBucket): void {
   if (known === null) return;
-  const [ours, given] = [[known.bucket, known.endpoint, known.s3_region], [bucket, endpoint, s3Region]];
+  const [ours, given] = [
+    [known.bucket, known.endpoint, known.s3_region],
+    [bucket, endpoint, s3Region],
+  ];
   if (ours.join() === given.join()) return;
   const place = ([name, at, region]: string[]): string => `${name} at ${at} (${region})`;
   throw new Error(`The log knows the bucket ${id} as ${place(ours)}; the file says ${place(given)}.`);

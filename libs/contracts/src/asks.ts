@@ -102,7 +102,7 @@ export interface UnknownBackups {
   backupIds: string[];
   /** Operations of the project that have not ended: what one of them has made may become a backup yet. */
   openOperations: string[];
-  /** Those of the operations asked about that the log knows as the project's, with their end. */
+  /** Those of the operations asked about that the log knows as the project's, with their end as their host told it. */
   endedOperations?: string[];
 }
 

@@ -253,8 +253,12 @@ describe('a project is unknown', () => {
     expect(freshness).toBe('unknown');
   });
 
-  it('while its data are not on its host', () => {
-    expect(freshnessOf(facts({ backups: [backup(7, -5)], provisioned: false }), NOW).freshness).toBe('unknown');
+  it('while it has no host, or its data are not on it', () => {
+    const without = { backups: [backup(7, -5)], provisioned: false };
+    const shown = (more: object) => freshnessOf(facts({ ...without, ...more }), NOW);
+    expect(shown({ hostId: null })).toEqual({ freshness: 'unknown', reason: 'It has no host yet.' });
+    const reason = 'Its host has no data of its present assignment yet.';
+    for (const more of [{}, { hostId: 'h1' }]) expect(shown(more)).toEqual({ freshness: 'unknown', reason });
   });
 });
 

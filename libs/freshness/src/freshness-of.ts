@@ -34,6 +34,8 @@ export interface OutsideChange {
 
 /** All that freshness depends on. */
 export interface FreshnessFacts {
+  /** Null of a project that was not assigned to any host yet. */
+  hostId?: string | null;
   generation: number;
   /** Whether the data are on the host of this generation. */
   provisioned: boolean;
@@ -94,7 +96,8 @@ export function lastLook(
  */
 export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   if (facts.backups.length === 0) return { freshness: 'never', reason: 'No backup of it exists.' };
-  if (!facts.provisioned) return unknown('Its data are not on its host yet.');
+  if (facts.hostId === null) return unknown('It has no host yet.');
+  if (!facts.provisioned) return unknown('Its host has no data of its present assignment yet.');
   const { hostSeenAt = Number.NEGATIVE_INFINITY, report } = facts;
   if (now - hostSeenAt > facts.silenceLimitMs) return unknown('Its host is silent.');
   if (report === undefined || report.counter.generation !== facts.generation) {

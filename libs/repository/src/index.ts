@@ -1,7 +1,7 @@
 export type { ContentOptions } from './file-content.js';
 export type { EntryType } from './file-mode.js';
 export { FolderStore } from './folder-store.js';
-export { inParallel } from './in-parallel.js';
+export { forEachInParallel, inParallel } from './in-parallel.js';
 export * from './repository-error.js';
 export { createRepositoryKey } from './repository-key.js';
 export { mendRepository } from './mend-repository.js';

@@ -1,6 +1,7 @@
 export { BucketCredentials } from './bucket-credentials.js';
 export type { CredentialRows, Credentials } from './bucket-credentials.js';
 export * from './errors.js';
+export { KEY_COPIES, keyCopyOf } from './key-copies.js';
 export type { CopyStore } from './key-copies.js';
 export type { KeyRow, KeyRows } from './key-rows.js';
 export { PlatformKeys } from './platform-keys.js';

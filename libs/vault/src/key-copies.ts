@@ -16,7 +16,14 @@ export interface CopyStore {
 export type Copy =
   { readonly wrapped: string; readonly entry: Entry } | { readonly wrapped: string; readonly problem: unknown };
 
-const PREFIX = 'keys/';
+/** Where a bucket has the copies of projects' keys. */
+export const KEY_COPIES = 'keys/';
+
+/** The object of a bucket that is the copy of a project's keys. */
+export function keyCopyOf(projectId: string): string {
+  return KEY_COPIES + projectId;
+}
+
 /** An entry is below 1 KiB; more than this is something else. */
 const MAX_BYTES = 64 * 1024;
 
@@ -29,7 +36,7 @@ export class KeyCopies {
 
   async read(projectId: string): Promise<Copy | undefined> {
     try {
-      const bytes = await this.store.get(PREFIX + projectId, { maxBytes: MAX_BYTES });
+      const bytes = await this.store.get(keyCopyOf(projectId), { maxBytes: MAX_BYTES });
       return this.open(projectId, Buffer.from(bytes).toString('utf8'));
     } catch (error) {
       const { code } = error as { code?: unknown };
@@ -41,17 +48,17 @@ export class KeyCopies {
 
   /** Writes unless there is something already: the caller reads back either way. */
   async add(projectId: string, wrapped: string): Promise<void> {
-    await this.store.put(PREFIX + projectId, Buffer.from(wrapped), { ifNoneMatch: true });
+    await this.store.put(keyCopyOf(projectId), Buffer.from(wrapped), { ifNoneMatch: true });
   }
 
   /** Writes over whatever is there. Only tombstones are written like this. */
   async overwrite(projectId: string, tombstone: string): Promise<void> {
-    await this.store.put(PREFIX + projectId, Buffer.from(tombstone));
+    await this.store.put(keyCopyOf(projectId), Buffer.from(tombstone));
   }
 
   /** What there are copies of, by the names in the bucket: not all of them need to be ids. */
   async *names(): AsyncGenerator<string, void, void> {
-    for await (const { key } of this.store.list(PREFIX)) yield key.slice(PREFIX.length);
+    for await (const { key } of this.store.list(KEY_COPIES)) yield key.slice(KEY_COPIES.length);
   }
 
   private open(projectId: string, wrapped: string): Copy {

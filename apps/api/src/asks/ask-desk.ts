@@ -18,10 +18,11 @@ import {
 } from '@buckets/contracts';
 import { answer, LogRefused, LogUnreachable, ProjectionBehind, type Projector } from '@buckets/log';
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
-import { In, IsNull, Not, type DataSource } from 'typeorm';
+import { In, type DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
+import { operationKnown, TELLING_OF_END } from '../operations/operation-known.js';
 import {
   beginAttempt,
   confirmAttempt,
@@ -163,10 +164,11 @@ export class AskDesk {
     const state = await this.decider.currentStateOf('project', projectId);
     // Tables that are behind know of fewer ends: what they do not know of stays where it is.
     const rows = await this.data.getRepository(OperationRow).find({
-      select: { id: true },
-      where: { id: In(operationIds), project_id: projectId, ended_at: Not(IsNull()) },
+      select: TELLING_OF_END,
+      where: { id: In(operationIds), project_id: projectId },
     });
-    return unknownBackups(state, projectId, attemptOf(hostId, ask), ask, new Set(rows.map(({ id }) => id)));
+    const ended = rows.filter((row) => operationKnown(row) === 'ended').map(({ id }) => id);
+    return unknownBackups(state, projectId, attemptOf(hostId, ask), ask, new Set(ended));
   }
 
   private async knownBackups(hostId: string, ask: Asks['known-backups']['ask']): Promise<KnownBackups> {

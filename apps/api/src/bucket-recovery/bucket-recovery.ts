@@ -1,6 +1,7 @@
 import { isId, type BackupRecorded, type ProjectRecovered } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import {
+  forEachInParallel,
   inParallel,
   openRepository,
   RepositoryError,
@@ -9,11 +10,12 @@ import {
   type Repository,
 } from '@buckets/repository';
 import { Problem, type Logger } from '@buckets/service';
-import { ProjectKeysErased, VaultError, type ProjectKeys } from '@buckets/vault';
-import { generationAbove } from '../projects/decide/generation.js';
+import { keyCopyOf, ProjectKeysErased, VaultError, type ProjectKeys } from '@buckets/vault';
+import type { OperationKnown } from '../operations/operation-known.js';
+import { newGeneration } from '../projects/decide/generation.js';
 import { mustFit, type FoundProject } from '../projects/decide/recover-project.js';
 import type { ProjectState } from '../projects/project-state.js';
-import { highestGeneration, planOf, tellingOf, type Described, type OperationKnown, type Placed } from './survey.js';
+import { planOf, tellingOf, type Described, type Placed } from './plan.js';
 
 /** Projects that are looked at, snapshots of each that are read at once, and backups that are stated together. */
 const PROJECTS_AT_ONCE = 4;
@@ -72,9 +74,11 @@ export class BucketRecovery {
 
   async recover(bucket: RecoveredBucket): Promise<BucketRecovered> {
     const done: BucketRecovered = { recovered: 0, known: 0, backups: 0, erased: 0, refused: 0 };
-    await someAtOnce(this.parts.keyNames(bucket.store), (name) => this.recoverOrRefuse(bucket, name, done));
-    await someAtOnce(bucket.store.folders('projects/'), async (name) => {
-      if (isId(name) && (await bucket.store.head(`keys/${name}`)) !== undefined) return;
+    await forEachInParallel(this.parts.keyNames(bucket.store), PROJECTS_AT_ONCE, (name) =>
+      this.recoverOrRefuse(bucket, name, done),
+    );
+    await forEachInParallel(bucket.store.folders('projects/'), PROJECTS_AT_ONCE, async (name) => {
+      if (isId(name) && (await bucket.store.head(keyCopyOf(name))) !== undefined) return;
       this.refuse(
         bucket,
         name,
@@ -103,9 +107,12 @@ export class BucketRecovery {
     const configId = repository?.config.id;
     const found = { bucketId: bucket.id, ...(configId === undefined ? {} : { repositoryConfigId: configId }) };
     mustFit(before, found);
-    const survey = repository === null ? NOTHING : await surveyOf(repository, projectId);
-    const { missing, late, open } = planOf(survey.described, await this.knownOf(before, projectId, survey.described));
-    const project = this.projectOf(bucket, found, survey.described);
+    const tellings = repository === null ? NOTHING : await tellingsOf(repository, projectId);
+    const { missing, late, open } = planOf(
+      tellings.described,
+      await this.knownOf(before, projectId, tellings.described),
+    );
+    const project = this.projectOf(bucket, found, tellings.described);
 
     if (before === null) await states(projectId, { project, backups: [] });
     for (let at = 0; at < missing.length; at += STATED_AT_ONCE) {
@@ -122,12 +129,12 @@ export class BucketRecovery {
     const lastHost = missing.length === 0 ? {} : { newest: missing.at(-1)!.backupId, madeAt: missing.at(-1)!.beganAt };
     const told = { bucketId: bucket.id, projectId, isNew: before === null, backups: missing.length, ...lastHost };
     log.info(
-      { ...told, foreignSnapshots: survey.foreign },
+      { ...told, foreignSnapshots: tellings.foreign },
       isLookOnly ? 'A project would be known again' : 'A project is known again',
     );
-    const leftOut = survey.refused.total + late.length + open.length;
+    const leftOut = tellings.refused.total + late.length + open.length;
     if (leftOut === 0) return;
-    const first = [...survey.refused.first, ...namedIn(late, TOO_LATE), ...namedIn(open, NOT_ENDED)];
+    const first = [...tellings.refused.first, ...namedIn(late, TOO_LATE), ...namedIn(open, NOT_ENDED)];
     const named = first.slice(0, NAMED).join('; ');
     this.refuse(bucket, projectId, `${leftOut} snapshots were left out, and stay as they are: ${named}.`, done);
   }
@@ -146,7 +153,7 @@ export class BucketRecovery {
     described: readonly Described[],
   ): ProjectRecovered {
     const { ownerId, requestedBy } = this.parts;
-    const generation = generationAbove(highestGeneration(described));
+    const generation = newGeneration(described.map(({ generation: told }) => told));
     return { ...found, ownerId, regionId, generation, backupIntervalMinutes: BACKUP_INTERVAL_MINUTES, requestedBy };
   }
 
@@ -177,7 +184,8 @@ function namedIn(some: readonly Described[], why: string): string[] {
   return some.slice(0, NAMED).map(({ backupId }) => `${backupId}: ${why}`);
 }
 
-interface Survey {
+/** What the snapshots of a repository say of themselves. */
+interface Tellings {
   described: Described[];
   /** Snapshots that are no backups by their own word. */
   foreign: number;
@@ -185,23 +193,23 @@ interface Survey {
   refused: { total: number; first: string[] };
 }
 
-const NOTHING: Survey = { described: [], foreign: 0, refused: { total: 0, first: [] } };
+const NOTHING: Tellings = { described: [], foreign: 0, refused: { total: 0, first: [] } };
 
-async function surveyOf(repository: Repository, projectId: string): Promise<Survey> {
-  const survey: Survey = { described: [], foreign: 0, refused: { total: 0, first: [] } };
+async function tellingsOf(repository: Repository, projectId: string): Promise<Tellings> {
+  const tellings: Tellings = { described: [], foreign: 0, refused: { total: 0, first: [] } };
   for await (const ids of pagesOf(repository.snapshotIds(), READ_AT_ONCE)) {
     for (const told of await inParallel(ids, READ_AT_ONCE, (id) => read(repository, projectId, id))) {
       if (told === undefined) continue;
       if (typeof told === 'string') {
-        survey.refused.total++;
-        if (survey.refused.first.length < NAMED) survey.refused.first.push(told);
+        tellings.refused.total++;
+        if (tellings.refused.first.length < NAMED) tellings.refused.first.push(told);
         continue;
       }
-      if (told.is === 'backup') survey.described.push(told.described);
-      else survey.foreign++;
+      if (told.is === 'backup') tellings.described.push(told.described);
+      else tellings.foreign++;
     }
   }
-  return survey;
+  return tellings;
 }
 
 /** What a snapshot says of itself; why that is not to be had; nothing when it has gone meanwhile. */
@@ -242,18 +250,6 @@ function isOfProject(error: unknown): error is Error {
     error instanceof RepositoryError ||
     (error instanceof Problem && error.status === 409)
   );
-}
-
-async function someAtOnce<T>(all: AsyncIterable<T>, work: (each: T) => Promise<void>): Promise<void> {
-  const source = all[Symbol.asyncIterator]();
-  const worker = async (): Promise<void> => {
-    for (let next = await source.next(); next.done !== true; next = await source.next()) await work(next.value);
-  };
-  try {
-    await Promise.all(Array.from({ length: PROJECTS_AT_ONCE }, worker));
-  } finally {
-    await source.return?.();
-  }
 }
 
 async function* pagesOf<T>(all: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {

@@ -1,5 +1,6 @@
 import { isId } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
+import { KEY_COPIES } from '@buckets/vault';
 import { Rejection } from '../decisions/rejection.js';
 
 /** Names of one listing that are looked at: one page. */
@@ -29,7 +30,7 @@ export async function unknownProjectsIn(
   known: (projectIds: string[]) => Promise<ReadonlySet<string>>,
 ): Promise<UnknownProjects> {
   const [keys, repositories] = await Promise.all([
-    idsOf(store.list('keys/', { limit: LOOKED_AT }), ({ key }) => key.slice('keys/'.length)),
+    idsOf(store.list(KEY_COPIES, { limit: LOOKED_AT }), ({ key }) => key.slice(KEY_COPIES.length)),
     idsOf(store.folders('projects/', { limit: LOOKED_AT }), (name) => name),
   ]);
   const all = [...new Set([...keys.ids, ...repositories.ids])];

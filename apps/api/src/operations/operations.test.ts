@@ -243,14 +243,26 @@ describe('operations', () => {
       expect(await get(id)).toMatchObject({ state: 'succeeded', result: { orphans } });
     });
 
+    const newId = (): string => `op-${++names}`;
+
     it('are told which snapshots are no backups, what may make one yet, and which of their makers have ended', async () => {
-      const [backup, tidy, ended] = [`op-${++names}`, `op-${++names}`, `op-${++names}`];
-      const other = `op-${++names}`;
+      const [backup, tidy, ended, other] = [newId(), newId(), newId(), newId()];
+      // The control plane ended these by itself: after an older log was put back, their hosts may have made backups.
+      const [expired, unanswered, unbegun] = [newId(), newId(), newId()];
       await newProject(requestedEvent(other, 'backup'), event('backup-failed', { operationId: other }));
       const project = await newProject(
         recordedEvent(1),
         requestedEvent(ended, 'backup'),
-        event('backup-failed', { operationId: ended }),
+        beganEvent(ended, 'backup', 'at-1'),
+        event('backup-failed', { operationId: ended, attempt: 1 }),
+        requestedEvent(expired, 'backup'),
+        beganEvent(expired, 'backup', 'at-1'),
+        event('backup-expired', { operationId: expired, attempt: 1, code: 'whole-limit' }),
+        requestedEvent(unanswered, 'backup'),
+        beganEvent(unanswered, 'backup', 'at-1'),
+        event('backup-cancelled', { operationId: unanswered, attempt: 1, code: 'cancel-unanswered' }),
+        requestedEvent(unbegun, 'backup'),
+        event('backup-cancelled', { operationId: unbegun }),
         requestedEvent(backup, 'backup'),
         requestedEvent(tidy, 'tidy'),
         beganEvent(tidy, 'tidy', 'at-1'),
@@ -262,7 +274,7 @@ describe('operations', () => {
         attemptId: 'at-1',
         backupIds: [snapshot(1), snapshot(2)],
         // The last two: of another project, and of nobody.
-        operationIds: [backup, ended, other, 'op-lost'],
+        operationIds: [backup, ended, expired, unanswered, unbegun, other, 'op-lost'],
       };
       expect(await ask('unknown-backups', about)).toEqual({
         ok: {

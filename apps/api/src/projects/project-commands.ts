@@ -23,7 +23,7 @@ import { cancelOperation } from './decide/cancel-operation.js';
 import { reportChange, stateFreshness } from './decide/changes.js';
 import { createProject, updateProject } from './decide/create-project.js';
 import { expireOperation, type Expiry } from './decide/expire-operation.js';
-import { generationAbove } from './decide/generation.js';
+import { newGeneration } from './decide/generation.js';
 import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
 import { NOTHING, type Verdict } from './decide/verdict.js';
 import { undecided, type ProjectState } from './project-state.js';
@@ -75,7 +75,7 @@ export class ProjectCommands {
       bucketId: bucket.id,
       hostId: project.hostId,
       // What a host still has of a project of that name is not the data of this one.
-      generation: mayHaveHadData ? generationAbove(0) : 1,
+      generation: mayHaveHadData ? newGeneration([]) : 1,
       backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
       ...(project.retention === undefined ? {} : { retention: project.retention }),
       requestedBy,

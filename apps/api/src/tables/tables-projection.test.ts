@@ -176,6 +176,14 @@ describe("the API's tables", () => {
     ]);
   });
 
+  it('say of one that was found without a backup that there is none, as long as nobody states otherwise', async () => {
+    await clear();
+    const assigned = event('assigned', { hostId: 'h1', generation: 701, requestedBy: 'admin' });
+    await write([event('recovered', RECOVERED), assigned].map((each) => ({ ...each, id: 'p1' })));
+    const never = { freshness: 'never', freshness_reason: 'No backup of it is known.' };
+    expect(await rowOf('project')).toEqual([expect.objectContaining(never)]);
+  });
+
   it('lose a backup that was deleted, and keep what is of other projects', async () => {
     await clear();
     const both = [...READY, recordedEvent(1)];

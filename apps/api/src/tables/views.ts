@@ -120,11 +120,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       });
       break;
     case 'recovered':
-      views.projects.put({
-        ...newProjectRow(event),
-        freshness: 'unknown',
-        freshness_reason: 'It was found in its bucket, and has no host yet.',
-      });
+      views.projects.put({ ...newProjectRow(event), freshness_reason: 'No backup of it is known.' });
       break;
     case 'updated': {
       const { ownerId, title, description, backupIntervalMinutes, retention } = event.data;
@@ -165,6 +161,10 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         accepted: null,
         position,
       });
+      // Until freshness is stated: whoever states it begins with "never", too, and says nothing where it stays so.
+      if (data.recovered !== undefined && views.projects.get(id)?.freshness === 'never') {
+        views.projects.patch([id], { freshness: 'unknown', freshness_reason: FOUND_IN_BUCKET });
+      }
       break;
     }
     case 'backup-accepted': {
@@ -199,6 +199,8 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
     views.projects.put({ ...row, provisioned, running, host_id: hostId, generation });
   }
 }
+
+const FOUND_IN_BUCKET = 'A backup of it was found in its bucket; nobody has looked yet what that holds.';
 
 function newProjectRow({
   id,

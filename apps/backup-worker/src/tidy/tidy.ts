@@ -151,8 +151,8 @@ function endingOf({ orphans: snapshots, unexplained, lookedFor }: Found, removed
 
 function whyUnexplained(snapshots: number): string {
   return (
-    `${snapshots} snapshots call themselves backups of operations that the log does not know, as after a loss of the ` +
-    'log. They stay. To have them known as backups again: npm run recover-from-buckets.'
+    `${snapshots} snapshots call themselves backups of operations whose end the log does not know, as after a loss of the ` +
+    'log, or where a host was given up. They stay. To have them known as backups: npm run recover-from-buckets.'
   );
 }
 

@@ -74,7 +74,7 @@ export interface SnapshotsInQuestion {
  * it is known how they ended. A host of an earlier version, which does not say who made them, would remove all that are
  * none: it is told of none.
  *
- * @param ended those of the operations that are the project's and have ended
+ * @param ended those of the operations that are the project's and have ended, as their host said
  */
 export function unknownBackups(
   state: ProjectState | null,

@@ -11,6 +11,8 @@ import {
   type PartialReason,
   type SelfDescribed,
 } from '@buckets/contracts';
+import type { OperationKnown } from '../operations/operation-known.js';
+import { HIGHEST_GENERATION } from '../projects/decide/generation.js';
 
 /** One snapshot that calls itself a backup of the project: as little of it as its place among the others takes. */
 export interface Described extends DescribedPlace, Pick<BackupRecord, 'operationId' | 'files' | 'bytes'> {}
@@ -29,31 +31,17 @@ export function tellingOf(snapshot: SelfDescribed, projectId: string): Telling {
   if (fault !== null) return { is: 'unbelievable', why: fault };
   const { generation, counter, host: hostId, beganPosition } = description;
   if (counter.generation !== generation) return { is: 'unbelievable', why: 'its counter is of another generation' };
-  if (generation > MOST_BELIEVED) return { is: 'unbelievable', why: 'no project was assigned so often' };
+  if (generation > HIGHEST_GENERATION) return { is: 'unbelievable', why: 'no project was assigned so often' };
   const record = { ...unwitnessedRecord(snapshot, description), hostId };
   const { backupId, operationId, beganAt, files, bytes } = record;
   const place = { backupId, generation, beganAt, ...(beganPosition === undefined ? {} : { beganPosition }) };
   return { is: 'backup', described: { ...place, operationId, files, bytes }, record };
 }
 
-/** Generations fit into 31 bits; a host must not be able to use them up. */
-const MOST_BELIEVED = 2 ** 30;
-
-/** The highest generation that the snapshots tell of; 0 when there are none. */
-export function highestGeneration(all: readonly Described[]): number {
-  return all.reduce((most, { generation }) => Math.max(most, generation), 0);
-}
-
 /** A snapshot that is to be a backup again, and what it is flagged with. */
 export interface Placed extends Described {
   suspicions: PartialReason[];
 }
-
-/**
- * What has become of an operation by the log: nothing that it knows of, not ended, ended by others without a word of its host,
- * or ended by its host or a cancel.
- */
-export type OperationKnown = 'unknown' | 'open' | 'expired' | 'ended';
 
 /** What of a repository's snapshots is to be stated, and what cannot be. */
 export interface Plan {

@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { recoverProject } from '../projects/decide/recover-project.js';
 import { backupToRestore, evolve, type ProjectState } from '../projects/project-state.js';
 import { logged, record, snapshot } from '../projects/testing/given.js';
-import { generationAbove } from '../projects/decide/generation.js';
-import { highestGeneration, planOf, tellingOf, type Described, type OperationKnown } from './survey.js';
+import type { OperationKnown } from '../operations/operation-known.js';
+import { newGeneration } from '../projects/decide/generation.js';
+import { planOf, tellingOf, type Described } from './plan.js';
 
 const PROJECT = {
   ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', backupIntervalMinutes: 60, requestedBy: 'test' },
@@ -77,7 +78,7 @@ describe('a project that is recovered from its bucket', () => {
     fc.assert(
       fc.property(described, (all) => {
         const recovery = new Recovery();
-        recovery.run(all, generationAbove(highestGeneration(all)));
+        recovery.run(all, newGeneration(all.map(({ generation }) => generation)));
         expect(newest(recovery.state!)).toEqual(
           all
             .toSorted(asDescribed)
@@ -105,17 +106,6 @@ describe('a project that is recovered from its bucket', () => {
         expect(cut.state).toEqual(before);
       }),
     );
-  });
-
-  it('has a generation above all that its snapshots tell of, and two recoveries hardly ever the same', () => {
-    fc.assert(
-      fc.property(described, fc.double({ min: 0, max: 0.999_999, noNaN: true }), (all, random) => {
-        const generation = generationAbove(highestGeneration(all), () => random);
-        for (const each of all) expect(generation).toBeGreaterThan(each.generation);
-        expect(generation).toBeLessThan(2 ** 31 - 1_000_000);
-      }),
-    );
-    expect(new Set(Array.from({ length: 50 }, () => generationAbove(0))).size).toBeGreaterThan(45);
   });
 
   it('has no backup that is suddenly empty or shrunken restored by itself, when there is a good one', () => {
@@ -155,7 +145,7 @@ describe('a project that is recovered from its bucket', () => {
   });
 
   it('leaves to the log what operations have come to that have ended by their hosts; nothing else is passed over', () => {
-    const became = fc.constantFrom<OperationKnown>('unknown', 'open', 'expired', 'ended');
+    const became = fc.constantFrom<OperationKnown>('unknown', 'open', 'given-up', 'ended');
     fc.assert(
       fc.property(described, fc.array(became, { minLength: 15, maxLength: 15 }), (all, fates) => {
         const operation = (id: string): OperationKnown => fates[Number(id.slice('op-'.length))]!;
@@ -163,7 +153,7 @@ describe('a project that is recovered from its bucket', () => {
         const of = (...wanted: OperationKnown[]): string[] =>
           all.map(({ operationId }) => operationId).filter((id) => wanted.includes(operation(id)));
         const ids = (some: readonly Described[]): string[] => some.map(({ operationId }) => operationId);
-        expect(new Set(ids(missing))).toEqual(new Set(of('unknown', 'expired')));
+        expect(new Set(ids(missing))).toEqual(new Set(of('unknown', 'given-up')));
         expect(new Set(ids(open))).toEqual(new Set(of('open')));
         expect(late).toEqual([]);
       }),
@@ -203,6 +193,11 @@ describe('what a snapshot says of itself', () => {
     ['its operation is no id', { operation: 'op 1' }],
   ])('is not believed when %s', (_, changes) => {
     expect(told(changes)).toMatchObject({ is: 'unbelievable' });
+  });
+
+  it('is a backup when its generation is of a recovery beside what was planted', () => {
+    const generation = newGeneration([1, 2, 2 ** 30]);
+    expect(told({ generation, counter: { generation, epoch: 'dawn', n: 1 } })).toMatchObject({ is: 'backup' });
   });
 
   it('is nothing of ours when it is of another project', () => {
