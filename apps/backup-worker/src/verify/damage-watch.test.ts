@@ -34,7 +34,7 @@ async function repositoryAt(prefix: string) {
   const bucket = server.access(BUCKET);
   const store = new S3ObjectStore(bucket);
   await store.createBucket();
-  const repository = { prefix, masterKey: JSON.parse(createRepositoryKey()), recoveryPassword: PASSWORD };
+  const repository = { prefix, masterKey: JSON.parse(createRepositoryKey()) as object, recoveryPassword: PASSWORD };
   const rustic = bench.rustic();
   const opened = new ProjectRepository({ bucket, repository } as unknown as Grant, rustic);
   const configId = await opened.initialise(PATIENT);
