@@ -8,7 +8,7 @@ import { until } from '../stack/src/index.js';
 import type { Operation, Problem } from './running/api.js';
 import { hasRestic, restic } from './running/plain-tools.js';
 import { processesOf, Product } from './running/product.js';
-import { snapshotsOf } from './running/repositories.js';
+import { inStore, snapshotsOf } from './running/repositories.js';
 
 jest.setTimeout(180_000);
 
@@ -196,6 +196,34 @@ describe('the limits of a request', () => {
   });
 });
 
+describe('a look at a repository', () => {
+  it('ends at a cancel, with its rustic; nothing is left of it, and nothing is said of the repository', async () => {
+    const before = await objectsOf('atlas');
+    const verify = await product.api.ask('/v1/projects/atlas/verify', { readData: 1 });
+    await held('check');
+    expect(await cancelled(verify)).toMatchObject({
+      state: 'cancelled',
+      left: ['Nothing was found to be damaged, nor to be whole.'],
+    });
+    expect(await rusticProcesses()).toEqual([]);
+    expect(await product.leftOn()).toEqual([]);
+    expect(await objectsOf('atlas')).toEqual(before);
+    expect(await product.api.project('atlas')).not.toHaveProperty('damage');
+    expect(await product.api.done('/v1/projects/atlas/verify')).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('whose rustic stands still is ended by its limit, and tried again', async () => {
+    const verify = await product.api.ask('/v1/projects/atlas/verify', { readData: 1, limits: { stallSeconds: 3 } });
+    await held('check');
+    expect(await product.api.ended(verify.id)).toMatchObject({
+      ...{ state: 'succeeded', attempts: 2, previousFailure: 'stalled' },
+      result: { repository: { total: 0 } },
+    });
+    expect(await rusticProcesses()).toEqual([]);
+    expect(await product.leftOn()).toEqual([]);
+  });
+});
+
 describe('tidying a repository', () => {
   interface Tidied extends Omit<Operation, 'result'> {
     result: {
@@ -296,6 +324,22 @@ async function bidHook(what: 'hang' | 'freeze', moment: string): Promise<void> {
 async function hookRan(projectId: string): Promise<void> {
   const ran = () => readFile(join(product.dataDir, `ran-${projectId}`), 'utf8');
   await until(ran, { what: `a command for ${projectId}`, withinMs: 30_000 });
+}
+
+/** Stops the rustic that does this, once there is one: it shows no sign of work until somebody ends it. */
+async function held(command: string): Promise<void> {
+  const isWanted = new RegExp(`/rustic\\b.* ${command}\\b`);
+  const found = async () => (await rusticProcesses()).filter((each) => isWanted.test(each.command));
+  await until(async () => (await found()).length > 0, { what: `rustic ${command}`, withinMs: 60_000 });
+  for (const { pid } of await found()) process.kill(pid, 'SIGSTOP');
+}
+
+async function objectsOf(projectId: string): Promise<string[]> {
+  return inStore(product, projectId, async (store, prefix) => {
+    const keys: string[] = [];
+    for await (const { key } of store.list(prefix)) keys.push(key);
+    return keys;
+  });
 }
 
 async function rusticProcesses(): Promise<{ pid: number; command: string }[]> {

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { until } from '../stack/src/index.js';
 import { runOf } from './running/copy.js';
-import { EU, Product } from './running/product.js';
+import { EU, processesOf, Product } from './running/product.js';
 
 jest.setTimeout(60_000);
 
@@ -85,6 +86,29 @@ describe('a data root that is not there', () => {
     expect(await product.api.ended(backup)).toMatchObject({ state: 'succeeded' });
     expect(await readFile(file('atlas'), 'utf8')).toBe('since the backup');
     expect((await becomes('atlas', 'fresh')).coveredBy).not.toBe(backupId);
+  });
+
+  it('and goes away in the middle of a restore has that tried again when it is back', async () => {
+    await product.newProject('middle');
+    await writeFile(file('middle'), randomBytes(200_000_000));
+    const { result } = await product.backUp('middle');
+    const { id } = await product.api.ask(`/v1/projects/middle/backups/${result!.backupId!}/restore`);
+    const restores = async () =>
+      (await processesOf(product.dataDir)).filter(({ command }) => /\/rustic\b.* restore /.test(command));
+    const held = await until(async () => {
+      const found = await restores();
+      for (const { pid } of found) process.kill(pid, 'SIGSTOP');
+      return found.length > 0 ? found : undefined;
+    });
+    await away();
+    await dataRootIs('down');
+    for (const { pid } of held) process.kill(pid, 'SIGCONT');
+    await product.api.seen(id, ({ progress }) => progress?.phase === 'waiting', 'that its attempt has failed');
+    await back();
+    await dataRootIs('up');
+    expect(await product.api.ended(id)).toMatchObject({
+      ...{ state: 'succeeded', attempts: 2, previousFailure: 'data-root-missing' },
+    });
   });
 
   it('at the start of the worker is waited for in the same way', async () => {

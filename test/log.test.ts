@@ -235,9 +235,9 @@ describe('two copies of the API', () => {
   /** The same data under another root, as if the host had been set up twice. */
   async function sameProjectElsewhere(projectId: string): Promise<string> {
     const root = join(product.dataDir, 'hosts', 'eu-1-twin');
-    await mkdir(root);
-    await cp(product.folder(projectId), join(root, projectId), { recursive: true });
     const folders = new HostFolders(root);
+    await mkdir(folders.own, { recursive: true });
+    await cp(product.folder(projectId), join(root, projectId), { recursive: true });
     await new ProvisionedRecords(folders, new Disk()).adopt(projectId, 1);
     // A person says that this is the host's data root, although other projects are not in it.
     await writeFile(folders.marker, 'eu-1\n');

@@ -102,7 +102,7 @@ const EXPLAINED_BY: Partial<Record<Fault['fault'], { partial?: readonly string[]
   // S3 refuses what is signed a day early or late.
   'wrong-clock': { failed: ['clock-skewed', 'rustic-clock-skewed'] },
   // Nothing is there, or something else than before.
-  'data-root-away': { failed: ['data-root-missing', 'project-folder-missing', 'host-error'] },
+  'data-root-away': { failed: ['data-root-missing'] },
 };
 
 /**

@@ -8,7 +8,7 @@ import { ask } from '@buckets/log';
 import { until } from '../../stack/src/index.js';
 import type { Operation, Problem } from '../running/api.js';
 import { messagesOf } from '../running/log.js';
-import { EU, Product } from '../running/product.js';
+import { EU, processesOf, Product } from '../running/product.js';
 
 jest.setTimeout(120_000);
 
@@ -34,6 +34,7 @@ beforeAll(async () => {
   });
   await product.newProject('atlas');
   await writeFile(join(product.folder('atlas'), 'project', 'file'), 'content');
+  await product.backUp('atlas');
 });
 afterAll(() => product[Symbol.asyncDispose]());
 
@@ -79,6 +80,13 @@ describe('while the worker of its host is down', () => {
     expect(operation).toMatchObject({ state: 'expired', code: 'queue-limit', attempts: 0 });
     expect(operation.reason).toMatch(`Nothing has been heard of the host ${EU} since 2`);
     expect(took(operation)).toBeGreaterThanOrEqual(3_000);
+  });
+
+  it('so does a look at its repository', async () => {
+    const limits = { queueSeconds: 3 };
+    const { id } = await product.api.post<Limited>('/v1/projects/atlas/verify', { limits }, 202);
+    expect(await ended(id)).toMatchObject({ state: 'expired', code: 'queue-limit', attempts: 0 });
+    expect(await endings(id)).toEqual(['verify-expired']);
   });
 
   it('it expires all the same when the scheduler was down at that moment', async () => {
@@ -135,6 +143,23 @@ it('a worker that has stood still until its restore had expired does no harm whe
   expect(await readFile(file('later'), 'utf8')).toBe('while it slept');
   await until(async () => (await product.leftOn()).length === 0, { what: 'the end of what was staged' });
   expect(await endings(id)).toEqual(['restore-expired']);
+});
+
+it('a look at a repository expires when all its time is up, and its rustic is ended', async () => {
+  const body = { readData: 1, limits: { queueSeconds: 60, wholeSeconds: 6 } };
+  const { id } = await product.api.post<Limited>('/v1/projects/atlas/verify', body, 202);
+  const checks = async () =>
+    (await processesOf(product.dataDir)).filter(({ command }) => /\/rustic\b.* check\b/.test(command));
+  const found = await until(async () => {
+    const all = await checks();
+    return all.length > 0 ? all : undefined;
+  });
+  for (const { pid } of found) process.kill(pid, 'SIGSTOP');
+  expect(await ended(id)).toMatchObject({ state: 'expired', code: 'whole-limit', attempts: 1 });
+  await until(async () => (await checks()).length === 0, { what: 'the end of rustic' });
+  await until(async () => (await product.leftOn()).length === 0, { what: 'the end of what it had made' });
+  expect(await endings(id)).toEqual(['verify-expired']);
+  expect(await product.api.done('/v1/projects/atlas/verify')).toMatchObject({ state: 'succeeded' });
 });
 
 it('a host that is back leaves what has ended alone, and does what is asked of it', async () => {

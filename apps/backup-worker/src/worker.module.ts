@@ -210,6 +210,7 @@ class Worker implements OnApplicationShutdown {
         await projects.learned;
         await dataRoot.here();
       },
+      dataRootAwaySince: dataRoot.whyAwaySince,
     });
     metrics.watch(registry, () => operations.doing);
     const mayTouch = async (projectId: string, generation: number) =>

@@ -66,7 +66,7 @@ export class BackupWork implements Work<'backup'> {
     const mended = await this.damage.mend(attempt);
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
-    if (earlier !== undefined) return this.claimEarlier(attempt, earlier);
+    if (earlier !== undefined) return this.claimEarlier(attempt, earlier, mended);
     await this.mustBeProvisioned(attempt);
     if (made) await repository.keepUploads(signal);
     return whenThereIsRoom(attempt, this.budget, COST, () => this.make(attempt, repository, mended));
@@ -237,14 +237,21 @@ export class BackupWork implements Work<'backup'> {
   }
 
   /** An earlier attempt got as far as the snapshot: it is claimed, not made again. */
-  private claimEarlier(attempt: Attempt<'backup'>, snapshot: Snapshot): Ending {
+  private async claimEarlier(
+    attempt: Attempt<'backup'>,
+    snapshot: Snapshot,
+    mended: MendedRepository | undefined,
+  ): Promise<Ending> {
     const { operationId } = attempt.intent;
     const record = { ...unwitnessedRecord(snapshot, readDescription(snapshot, attempt.projectId)), operationId };
     const { partialBecause } = record;
-    return endingOf({
+    const ending = endingOf({
       ...record,
       partialBecause: [...partialBecause, ...suspiciousLoss(record, attempt.grant.newestBackup)],
     });
+    return mended === undefined
+      ? ending
+      : joined(await this.foundBeside(attempt, mended, undefined, snapshot.id), ending);
   }
 
   private description(

@@ -24,6 +24,7 @@ let isMounted: boolean;
 
 beforeEach(async () => {
   folders = new HostFolders(await mkdtemp(join(tmpdir(), 'buckets-backup-')));
+  await mkdir(folders.own);
   isMounted = true;
   records = new ProvisionedRecords(folders, new Disk(), () =>
     isMounted ? Promise.resolve() : Promise.reject(new DataRootMissingError('It is not mounted.')),

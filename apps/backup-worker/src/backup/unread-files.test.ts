@@ -113,6 +113,15 @@ async function backUpBeforeUnseenStore(options: Parameters<typeof backUp>[1] = {
     expect((await contentIn(await backUpUntilCovered(second), 'mapped'))[0]).toBe(2);
   });
 
+  onDisk(
+    'is read when that was to be at rest since a moment from the future, the clock having been set back',
+    async () => {
+      const { id } = await backUpBeforeUnseenStore();
+      const settledBefore = Date.now() + 3_600_000;
+      expect((await contentIn(await backUp({ id, settledBefore }), 'mapped'))[0]).toBe(2);
+    },
+  );
+
   onDisk('is read when nobody knows since when it is at rest, as in backups of old', async () => {
     const { id } = await backUpBeforeUnseenStore();
     expect((await contentIn(await backUp({ id }), 'mapped'))[0]).toBe(2);

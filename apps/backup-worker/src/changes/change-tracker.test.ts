@@ -228,8 +228,15 @@ describe('a restarted worker', () => {
       () => writeFileSync(join(stateFolder(), 'p1.json'), '{"version":1,"backups":[7]}'),
       1,
     ],
+    ['the clock was set back meanwhile', () => rememberedAt(Date.now() + 3_600_000), 1],
     ['the project has another generation', () => {}, 2],
   ];
+  const rememberedAt = (at: number) => {
+    const file = join(stateFolder(), 'p1.json');
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as { at: number };
+    expect(kept.at).toBeLessThanOrEqual(Date.now());
+    writeFileSync(file, JSON.stringify({ ...kept, at }));
+  };
   it.each(losses)('takes nothing for covered if %s', async (_, happen, generation) => {
     await start();
     const counter = await backup();

@@ -22,13 +22,13 @@ export class RememberedTrees {
     private readonly onProblem: (projectId: string, error: Error) => void,
   ) {}
 
-  /** Nothing if there is any doubt: no file, not readable, of another generation. */
+  /** Nothing if there is any doubt: no file, not readable, of another generation, or the clock was set back since. */
   async load(projectId: string, generation: number): Promise<Remembered | undefined> {
     // A project that comes back at once finds what was about to be written.
     await this.#writing.get(projectId);
     try {
       const kept: unknown = JSON.parse(await readFile(this.#file(projectId), 'utf8'));
-      return isKept(kept) && kept.generation === generation
+      return isKept(kept) && kept.generation === generation && (kept.at ?? 0) <= Date.now()
         ? { fingerprint: kept.fingerprint, backups: kept.backups }
         : undefined;
     } catch (error) {
@@ -69,7 +69,7 @@ export class RememberedTrees {
     const file = this.#file(projectId);
     if (!remembered) return await rm(file, { force: true });
     await ownFolder(this.folder);
-    await synced(`${file}.new`, 'w', JSON.stringify({ version: VERSION, generation, ...remembered }));
+    await synced(`${file}.new`, 'w', JSON.stringify({ version: VERSION, generation, at: Date.now(), ...remembered }));
     await rename(`${file}.new`, file);
     await synced(this.folder, 'r');
   }
@@ -90,11 +90,12 @@ async function synced(path: string, flags: string, content?: string): Promise<vo
   await handle.sync();
 }
 
-function isKept(kept: unknown): kept is Remembered & { generation: number } {
-  const { version, generation, fingerprint, backups } = (kept ?? {}) as Record<string, unknown>;
+function isKept(kept: unknown): kept is Remembered & { generation: number; at?: number } {
+  const { version, generation, at, fingerprint, backups } = (kept ?? {}) as Record<string, unknown>;
   return (
     version === VERSION &&
     Number.isInteger(generation) &&
+    (at === undefined || Number.isInteger(at)) &&
     typeof fingerprint === 'string' &&
     /^[0-9a-f]{64}$/.test(fingerprint) &&
     Array.isArray(backups) &&

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   appendFileSync,
   chmodSync,
@@ -40,6 +40,9 @@ async function flushAll(): Promise<number> {
   return flushed!.at;
 }
 
+const fail = (why: string): never => {
+  throw new Error(why);
+};
 const FLUSH: Flush = { file: flushFile, all: flushAll };
 
 async function scan(options: Partial<ScanOptions> = {}): Promise<TreeScan> {
@@ -140,6 +143,19 @@ describe('a scan', () => {
       return Date.now();
     };
     expect(await scan({ flush: { file: restless, all } })).toMatchObject({ settled: false });
+  });
+
+  it('is not settled where a stamp is from the future, as by a server whose clock is ahead, and does not wait for it', async () => {
+    expect(await scan()).toMatchObject({ settled: true });
+    const now = jest.spyOn(Date, 'now');
+    try {
+      const anHourAgo = Date.now() - 3_600_000;
+      now.mockImplementation(() => anHourAgo);
+      const flush: Flush = { file: () => fail('It waits.'), all: () => fail('It waits.') };
+      expect(await scan({ flush, flushedAt: anHourAgo - 1 })).toMatchObject({ settled: false });
+    } finally {
+      now.mockRestore();
+    }
   });
 
   it('is not settled when nothing can be written back', async () => {

@@ -41,6 +41,8 @@ export interface Flush {
 /** Clock ticks of file systems: up to 10 ms, or a second (ext3, small inodes). With a margin. */
 const TICK_MS = 50;
 const COARSE_TICK_MS = 2_000;
+/** Of a stamp that is no more than a tick ahead. One from further in the future is not waited for. */
+const LONGEST_REST_MS = 2 * COARSE_TICK_MS;
 /** How often one scan looks again at entries that changed lately, and how often it flushes just that file for it. */
 const SETTLE_ATTEMPTS = 40;
 const FLUSHED_SINGLY = 32;
@@ -137,9 +139,9 @@ class Scan {
   /** Whether any change after the look is certain to show. `flushedAt`: when a flush of just this file began, if there was one. */
   #isSettled({ stat, at }: Look, flushedAt = 0): boolean {
     if (!stat) return true;
+    // A ctime from the future proves nothing: the clock of the server that stamps may be ahead, and its next stamp the same.
     const moment = stat.isFile() ? Math.max(flushedAt, this.#flushedAt) : at;
-    // A ctime from the future is one from before the clock was set back.
-    return moment > 0 && (nextTick(stat) < moment || milliseconds(stat.ctimeNs) > Date.now() + COARSE_TICK_MS);
+    return moment > 0 && nextTick(stat) < moment;
   }
 
   /** Looks again until the entry is settled; gives that up for one that never rests. */
@@ -147,12 +149,14 @@ class Scan {
     let look: Look | undefined = first;
     let flushedAt = 0;
     while (look?.stat && !this.#isSettled(look, flushedAt)) {
-      if (!this.options.flush || this.#attempts >= SETTLE_ATTEMPTS || this.options.wanted?.() === false) {
+      const restsIn = nextTick(look.stat) + 1 - Date.now();
+      const isVain = restsIn > LONGEST_REST_MS || this.#attempts >= SETTLE_ATTEMPTS;
+      if (!this.options.flush || isVain || this.options.wanted?.() === false) {
         this.#settled = false;
         break;
       }
       this.#attempts += 1;
-      await delay(Math.max(0, Math.min(nextTick(look.stat) + 1 - Date.now(), COARSE_TICK_MS)));
+      await delay(Math.max(0, restsIn));
       if (look.stat.isFile()) flushedAt = await this.#flush(this.options.flush, path);
       look = lookAt(path);
     }

@@ -57,7 +57,7 @@ async function begun(...how: Parameters<typeof make>): Promise<DataRoot> {
 
 /** What the host had before: a project with its record, and the marker. */
 async function grown(): Promise<void> {
-  await mkdir(folders.dataRoot);
+  await mkdir(folders.own, { recursive: true });
   await new ProvisionedRecords(folders, new Disk()).createEmpty('atlas', 1);
   await (await begun()).end();
   assigned = [{ projectId: 'atlas', provisioned: true }];
@@ -93,7 +93,7 @@ describe('the data root', () => {
   });
 
   it('from before there were markers is known by its records', async () => {
-    await mkdir(folders.dataRoot);
+    await mkdir(folders.own, { recursive: true });
     await new ProvisionedRecords(folders, new Disk()).createEmpty('atlas', 1);
     assigned = [{ projectId: 'atlas', provisioned: true }];
     await (await begun()).mustBeHere();
@@ -152,6 +152,20 @@ describe('the data root', () => {
     await root.here();
     await root.mustBeHere();
     expect(order).toEqual(['in order', 'here', 'missing', 'in order', 'here']);
+  });
+
+  it('that was away for a while is told to whoever has used it since before that', async () => {
+    await grown();
+    const root = await begun();
+    await root.here();
+    const before = performance.now();
+    expect(await root.whyAwaySince(before)).toBeUndefined();
+    await rename(folders.dataRoot, `${folders.dataRoot}-away`);
+    expect(await root.whyAwaySince(before)).toContain('although it was there before');
+    await rename(`${folders.dataRoot}-away`, folders.dataRoot);
+    await root.here();
+    expect(await root.whyAwaySince(before)).toContain('although it was there before');
+    expect(await root.whyAwaySince(performance.now())).toBeUndefined();
   });
 
   itWhereMountable(

@@ -33,6 +33,8 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 1_000, maxMs: 30_000 });
 export class DataRoot {
   #problem: DataRootProblem | undefined = { state: 'opening', why: 'What was broken off in it is being put in order.' };
   #wasHere = false;
+  /** The last time that it could not be used: until when, by `performance.now()`. */
+  #away = { until: Infinity, why: 'It was being put in order.' };
   #here = Promise.withResolvers<void>();
   #lock: { of: string; release: () => Promise<void> } | undefined;
   #expected: { at: number; projects?: readonly ExpectedProject[] } | undefined;
@@ -75,6 +77,15 @@ export class DataRoot {
       if (verdict.state !== 'here' && verdict.state !== 'unmarked') this.#close(verdict);
     }
     if (this.#problem !== undefined) throw new DataRootMissingError(this.#problem.why);
+  };
+
+  /**
+   * Looks now, and tells why it could not be used at some time since the moment (of `performance.now()`); undefined where that
+   * was not seen.
+   */
+  readonly whyAwaySince = async (moment: number): Promise<string | undefined> => {
+    await this.mustBeHere().catch(() => undefined);
+    return this.#away.until >= moment ? this.#away.why : undefined;
   };
 
   async end(): Promise<void> {
@@ -155,6 +166,7 @@ export class DataRoot {
     await this.#lockIfThere();
     await this.parts.putInOrder();
     this.#problem = undefined;
+    this.#away.until = performance.now();
     this.#saidAt = Number.NEGATIVE_INFINITY;
     this.parts.log.info({ dataRoot: this.parts.folders.dataRoot }, 'The data root is here');
     this.#here.resolve();
@@ -165,6 +177,7 @@ export class DataRoot {
     const isNews = this.#problem?.state !== problem.state;
     if (this.#problem === undefined) this.#here = Promise.withResolvers();
     this.#problem = problem;
+    this.#away = { until: Infinity, why: problem.why };
     if (isNews || performance.now() - this.#saidAt >= SAY_AGAIN_EVERY_MS) {
       this.#saidAt = performance.now();
       this.parts.log.error({ ...problem }, 'The data root is not here: this host does nothing until it is');

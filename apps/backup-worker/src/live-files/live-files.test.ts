@@ -47,6 +47,7 @@ beforeEach(async () => {
   uploads = `${place}/data/.buckets/uploads`;
   await mkdir(home, { recursive: true });
   await mkdir(`${place}/data/p1/persist`);
+  await mkdir(`${place}/data/.buckets`);
   await writeFile(`${place}/outside`, 'secret');
   changes = [];
   files = new LiveFiles({ dataRoot: `${place}/data`, uploadsFolder: uploads, onChange: (id) => void changes.push(id) });
@@ -121,6 +122,14 @@ async function setAttributes(path: string): Promise<void> {
 async function attributesOf(path: string): Promise<Record<string, string>> {
   return JSON.parse((await run('python3', ['-c', GET, path])).stdout) as Record<string, string>;
 }
+
+it('nothing is made in the place of a data root that is away', async () => {
+  await rename(`${place}/data`, `${place}/away`);
+  await mkdir(`${place}/data/p1/project`, { recursive: true });
+  await expect(files.sweep()).rejects.toThrow(LiveFilesError);
+  await expect(files.beginWrite('p1', 'project/new', { size: 1 })).rejects.toThrow(LiveFilesError);
+  expect(await readdir(`${place}/data`)).toEqual(['p1']);
+});
 
 describe('listing', () => {
   it('shows both roots for the empty path and for /, and nothing else of the project folder', async () => {

@@ -1,5 +1,6 @@
 import { constants, type BigIntStats } from 'node:fs';
-import { mkdir, open, rm, unlink, type FileHandle } from 'node:fs/promises';
+import { open, rm, unlink, type FileHandle } from 'node:fs/promises';
+import { ownFolder } from '../restore/disk.js';
 import { folderPage, liveEntry, type LiveEntry, type LivePage } from './folder-page.js';
 import { CALLS_AT_ONCE, LIVE_FILE_BYTES, PAGE_LIMIT, PART_BYTES } from './limits.js';
 import { asLiveFilesError, LiveFilesError } from './live-files-error.js';
@@ -213,7 +214,7 @@ export class LiveFiles {
   }
 
   async #makeUploadsFolder(): Promise<void> {
-    await mkdir(this.#options.uploadsFolder, { recursive: true, mode: 0o700 });
+    await ownFolder(this.#options.uploadsFolder);
   }
 
   async #call<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -35,6 +35,7 @@ class FaultyDisk extends Disk {
 
 beforeEach(async () => {
   folders = new HostFolders(await mkdtemp(join(tmpdir(), 'buckets-local-')));
+  await mkdir(folders.own);
   disk = new FaultyDisk();
   isMounted = true;
   records = new ProvisionedRecords(folders, disk, () =>

@@ -250,6 +250,35 @@ describe('an operation', () => {
     expect(host.claims).toMatchObject([{ outcome: 'succeeded' }]);
   });
 
+  it('has an attempt that fails for whatever reason while the data root is away tried again when it is back', async () => {
+    const host = new Host();
+    const { promise, resolve: comesBack } = Promise.withResolvers<void>();
+    let attempts = 0;
+    const run = host.take('op', () => {
+      attempts += 1;
+      host.dataRootWasAway = attempts === 1 ? 'It is not mounted.' : undefined;
+      if (attempts === 2) return Promise.resolve(DONE);
+      host.ready = promise;
+      return Promise.reject(Object.assign(new Error('no such file or directory'), { code: 'ENOENT' }));
+    });
+    await until(() => host.failures.length === 1);
+    await turns(20);
+    expect([attempts, host.claims]).toEqual([1, []]);
+    comesBack();
+    await run;
+    expect(host.grants.map(({ previousFailure }) => previousFailure)).toEqual([undefined, 'data-root-missing']);
+    expect(host.claims).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
+  it('that is half in place is no other for the data root being away', async () => {
+    const host = new Host();
+    host.dataRootWasAway = 'It is not mounted.';
+    await host.take('op', () => {
+      throw new AttemptFailed('switch-stuck', 'Half in place.', { retry: false, halfDone: true });
+    });
+    expect(host.claims).toMatchObject([{ outcome: 'failed', code: 'switch-stuck' }]);
+  });
+
   it('is not tried again where that cannot help', async () => {
     const host = new Host();
     await host.take('op', () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' })));

@@ -21,6 +21,8 @@ export interface OperationsOptions {
   stopping: AbortSignal;
   /** Fulfilled when the host knows which projects are its own, and their data root is here; asked before each attempt. */
   ready: () => Promise<void>;
+  /** Why the data root was away at some time since a moment of `performance.now()`; undefined where it was not. */
+  dataRootAwaySince: (moment: number) => Promise<string | undefined>;
   /** Attempts in a row that this worker makes; default 7. */
   attempts?: number;
   /** For a grant or a confirmation, in milliseconds; default a minute. */
@@ -226,7 +228,7 @@ export class Operations {
     } catch (error) {
       // What was cut off by a stop has not failed: it is taken up again.
       options.stopping.throwIfAborted();
-      const failure = made.failureOf(error);
+      const failure = await this.unlessAway(made.failureOf(error), startedAt);
       const { code } = failure;
       const isCut = operation.isCancelled && failure.options.halfDone !== true;
       this.metrics.attemptEnded(kind, isCut ? 'cancelled' : 'failed');
@@ -237,6 +239,15 @@ export class Operations {
       );
       return failure;
     }
+  }
+
+  /** What fails for good while the data root is away says nothing of the project: it is tried again when that is back. */
+  private async unlessAway(failure: AttemptFailed, since: number): Promise<AttemptFailed> {
+    const { retry, halfDone } = failure.options;
+    const why = retry || halfDone ? undefined : await this.options.dataRootAwaySince(since);
+    if (why === undefined) return failure;
+    const { code } = new DataRootMissingError(why);
+    return new AttemptFailed(code, why, { ...failure.options, retry: true, cause: failure });
   }
 
   private async pauseBeforeRetry(operation: OpenOperation, { grant }: Granted, tries: number): Promise<void> {

@@ -11,6 +11,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
+it('no folder is made in the place of a data root that is away', async () => {
+  const own = join(folder, '.buckets');
+  await expect(new Disk().makeFolder(join(own, 'staging'))).rejects.toThrow('ENOENT');
+  await expect(new Disk().writeRecord(join(own, 'state', 'record.json'), {})).rejects.toThrow('ENOENT');
+  expect(await readdir(folder)).toEqual([]);
+});
+
 describe('a record that was cut off while it was written', () => {
   it('leaves the one before, and nothing of its own after the next start', async () => {
     const file = join(folder, 'record.json');

@@ -11,15 +11,11 @@ export type StepHook = (step: string) => void | Promise<void>;
 export class Disk {
   constructor(private readonly afterStep: StepHook = () => undefined) {}
 
-  /** Creates a folder and its parents; what was there already stays as it is. */
-  async makeFolder(folder: string, mode = 0o700): Promise<void> {
-    const firstCreated = await mkdir(folder, { recursive: true, mode });
-    if (firstCreated === undefined) return;
+  /** Makes a folder if it is not there, as `ownFolder` does. */
+  async makeFolder(folder: string, mode?: number): Promise<void> {
+    if (!(await ownFolder(folder, mode))) return;
     await this.afterStep(`made ${folder}`);
-    for (let made = folder; ; made = dirname(made)) {
-      await this.flushFolder(dirname(made));
-      if (made === firstCreated) return;
-    }
+    await this.flushFolder(dirname(folder));
   }
 
   /** Renames; whoever calls flushes both folders, so that several renames share one flush. */
@@ -112,11 +108,18 @@ export class Disk {
   }
 }
 
-/** Makes a folder for its owner alone if it is not there, and none above it: that one may be of a data root that is away. */
-export async function ownFolder(path: string): Promise<void> {
-  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
-    if (errorCode(error) !== 'EEXIST') throw error;
-  });
+/**
+ * Makes a folder if it is not there, by default for its owner alone, and none above it: that one may be of a data root that
+ * is away. @returns whether it was made
+ */
+export async function ownFolder(path: string, mode = 0o700): Promise<boolean> {
+  try {
+    await mkdir(path, { mode });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 /** True when something stands at the path, be it a link that leads nowhere. */

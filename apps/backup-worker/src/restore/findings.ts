@@ -4,7 +4,6 @@ export type FindingKind =
   | 'extra'
   | 'type'
   | 'size'
-  | 'content'
   | 'mode'
   | 'owner'
   | 'mtime'

@@ -19,7 +19,7 @@ export { ProvisionedRecords } from './provisioned-records.js';
 export type { NewRoots } from './provisioned-records.js';
 export type { RestoreResult } from './restore-result.js';
 export type { RootIdentity } from './roots.js';
-export type { ContentPiece, EntryType, SnapshotEntry, Xattr } from './snapshot-entry.js';
+export type { EntryType, SnapshotEntry, Xattr } from './snapshot-entry.js';
 export { Staging } from './staging.js';
 export type { SpaceNeed, StagingOptions } from './staging.js';
 export { Swap } from './swap.js';

@@ -72,7 +72,6 @@ function order(changes: Partial<RestoreOrder> = {}): RestoreOrder {
     generation: 1,
     backup,
     what: 'missing',
-    content: true,
     confirm: async () => true,
     signal: AbortSignal.timeout(30_000),
     ...changes,
@@ -199,7 +198,7 @@ describe('a restore by an ordinary user', () => {
       return warnings;
     };
     const changed = { ...backup, entries: asSource(entries), restoreInto };
-    return asOrdinaryUser(() => restorer().restore(order({ backup: changed, content: false })));
+    return asOrdinaryUser(() => restorer().restore(order({ backup: changed })));
   };
 
   beforeEach(() => giveToOrdinaryUser(source));
@@ -215,7 +214,6 @@ describe('a restore by an ordinary user', () => {
     expect((await restored(entries)).problems).toEqual([]);
     const { differences } = await checkTree(host.folders.project(PROJECT), asSource(entries), {
       roots: ROOT_NAMES,
-      content: true,
       tolerated: new Set(),
     });
     expect(differences.first).toEqual([]);

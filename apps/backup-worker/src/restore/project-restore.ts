@@ -50,8 +50,6 @@ export interface RestoreOrder {
   backup: RestorableBackup;
   /** `missing`: the roots that are not here; `everything`: both, and what stands there goes to trash. */
   what: 'missing' | 'everything';
-  /** Prove every byte too: wherever the source is deleted afterwards. */
-  content: boolean;
   confirm: SwapRequest['confirm'];
   onPhase?: (phase: RestorePhase) => void;
   /** Cancels; once the swap has begun it has no effect. */
@@ -141,7 +139,7 @@ export class ProjectRestore {
   }
 
   async #stage(order: RestoreOrder, roots: RootName[]): Promise<RestoreResult> {
-    const { operationId, projectId, backup, content, signal } = order;
+    const { operationId, projectId, backup, signal } = order;
     order.onPhase?.('preparing');
     const folder = await this.staging.prepare(operationId, projectId, backup.need, signal);
     order.onPhase?.('restoring');
@@ -149,7 +147,7 @@ export class ProjectRestore {
     order.onPhase?.('checking');
     const [flushed, checked] = await Promise.allSettled([
       flushFileSystem(folder, { timeoutMs: this.limits.flushTimeoutMs, signal }),
-      checkTree(folder, backup.entries, { roots, content, signal }),
+      checkTree(folder, backup.entries, { roots, signal }),
     ]);
     if (checked.status === 'rejected') throw checked.reason;
     if (flushed.status === 'rejected') throw flushed.reason;

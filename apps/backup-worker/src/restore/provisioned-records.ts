@@ -64,6 +64,7 @@ export class ProvisionedRecords {
   }
 
   async write(record: ProvisionedRecord): Promise<void> {
+    await this.disk.makeFolder(this.folders.states);
     await this.disk.writeRecord(this.folders.provisionedRecord(record.projectId), record);
   }
 

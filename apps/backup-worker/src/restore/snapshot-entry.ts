@@ -25,8 +25,6 @@ export interface SnapshotEntry {
   xattrs?: Xattr[];
   /** Of a chardev or blockdev: Linux's device number, as in `st_rdev`. */
   rdev?: bigint | number;
-  /** Of a file: what it consists of, in order. */
-  content?: ContentPiece[];
 }
 
 /** Those of the entries that are in these roots, the roots themselves among them. */
@@ -44,11 +42,4 @@ export async function* entriesWithin(
 export interface Xattr {
   name: string;
   value: Buffer;
-}
-
-export interface ContentPiece {
-  /** SHA-256 of the piece, in hex: the id of the blob. */
-  id: string;
-  /** Bytes. */
-  length: number;
 }

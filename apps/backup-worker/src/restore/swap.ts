@@ -1,5 +1,5 @@
 import { access, constants, lstat, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Disk } from './disk.js';
 import { exists, isAbsence } from './disk.js';
 import {
@@ -212,6 +212,7 @@ export class Swap {
     const expendable =
       sight.kind === 'folder' && (sight.empty || (replaces && isSameRoot(sight.identity, replaces[root])));
     const away = expendable ? this.folders.trash(operationId) : this.folders.kept(operationId);
+    await this.disk.makeFolder(dirname(away));
     await this.disk.makeFolder(away);
     await this.#move(place, await freeName(join(away, root)));
   }

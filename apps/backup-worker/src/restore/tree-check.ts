@@ -1,6 +1,5 @@
 import { lstat, readlink, type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
-import { ContentCheck } from './content-check.js';
 import { errorCode, isAbsence } from './disk.js';
 import { compareEntry } from './entry-comparison.js';
 import { FindingList, shownBytes } from './findings.js';
@@ -25,8 +24,6 @@ const BEYOND_AN_ORDINARY_USER: readonly FindingKind[] = ['owner', 'device', 'xat
 export interface CheckOptions {
   /** The roots that were restored; whatever else the snapshot has is left out. */
   roots: readonly RootName[];
-  /** Compare every byte of every file with the hashes in the snapshot too. */
-  content: boolean;
   /** Kinds that are named as problems instead of differences. By default what this user or rustic cannot make. */
   tolerated?: ReadonlySet<FindingKind>;
   /** For reading the extended attributes, in milliseconds. */
@@ -67,7 +64,6 @@ class TreeCheck {
   readonly #tolerated: ReadonlySet<FindingKind>;
   readonly #report: CheckReport = { entries: 0, bytes: 0, differences: new FindingList(), problems: new FindingList() };
   readonly #hardLinks = new HardLinks();
-  readonly #content = new ContentCheck();
   readonly #xattrs = new XattrCheck(process.geteuid?.() === 0);
 
   constructor(
@@ -122,8 +118,6 @@ class TreeCheck {
       const target = stats.isSymbolicLink() ? await targetOf(path, { encoding: 'buffer' }) : undefined;
       const differences = compareEntry(entry, stats, target);
       for (const { kind, detail } of differences) this.#add(kind, entry.path, detail);
-      const comparable = !differences.some(({ kind }) => kind === 'type' || kind === 'size');
-      if (this.options.content && entry.type === 'file' && comparable) await this.#compareContent(path, entry);
       return stats;
     } catch (error) {
       if (isGone(error)) {
@@ -132,8 +126,7 @@ class TreeCheck {
         return undefined;
       }
       if (!isDenial(error)) throw error;
-      const unproven = this.options.content && entry.type === 'file';
-      this.#add(unproven ? 'content' : 'unchecked', entry.path, (error as Error).message);
+      this.#add('unchecked', entry.path, (error as Error).message);
       return undefined;
     }
   }
@@ -141,20 +134,6 @@ class TreeCheck {
   /** In the order of the entries, not in that in which the disk has answered: so the same names are found every time. */
   #compareLinks(entry: SnapshotEntry, found: BigIntStats): void {
     for (const { kind, detail } of this.#hardLinks.compare(entry, found)) this.#add(kind, entry.path, detail);
-  }
-
-  async #compareContent(path: Buffer, { path: shown, size, content }: SnapshotEntry): Promise<void> {
-    if (!content || content.reduce((sum, { length }) => sum + length, 0) !== Number(size)) {
-      return this.#add('content', shown, 'the backup does not say what it consists of');
-    }
-    try {
-      const difference = await this.#content.compare(path, content, this.options.signal);
-      if (difference !== undefined) this.#add('content', shown, difference);
-    } catch (error) {
-      // Bytes that were to be proven and cannot be read are not proven.
-      if (!isDenial(error)) throw error;
-      this.#add('content', shown, (error as Error).message);
-    }
   }
 
   /** How many entries stand in the folder. */

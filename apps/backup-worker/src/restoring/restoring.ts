@@ -44,7 +44,6 @@ export class Restoring {
         generation: intent.generation,
         backup: await restorableBackup(attempt, record, repository, this.rustic),
         what,
-        content: false,
         confirm: async () => {
           await attempt.confirm();
           return true;

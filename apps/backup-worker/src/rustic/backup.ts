@@ -49,10 +49,15 @@ export function backupArguments(order: BackupOrder, options: { knowsSettled: boo
     '--set-devid=hardlink',
     ...(order.parent === undefined || !options.knowsSettled
       ? ['--force']
-      : [`--parent=${order.parent}`, `--settled-before=${order.settledBefore ?? NOTHING_IS_SETTLED}`]),
+      : [`--parent=${order.parent}`, `--settled-before=${settledBefore(order)}`]),
     '--',
     order.root,
   ];
+}
+
+/** A moment from the future is one from before the clock was set back: what is stamped now may look like what was then. */
+function settledBefore({ settledBefore: moment }: BackupOrder): number {
+  return moment === undefined || moment > Date.now() ? NOTHING_IS_SETTLED : moment;
 }
 
 export interface BackupSummary {

@@ -1,6 +1,7 @@
-import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { lstat, readdir, realpath, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
+import { ownFolder } from '../restore/disk.js';
 import { mountPointsWithin } from '../restore/mount-points.js';
 import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
 import type { RepositoryAccess } from './access.js';
@@ -233,7 +234,7 @@ async function folderAt(path: string): Promise<string | undefined> {
 
 async function emptyFolderAt(path: string): Promise<string | Failed> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await ownFolder(path);
     const folder = await folderAt(path);
     if (folder === undefined) return failedWith('destination-denied', `${path} is no folder.`);
     return (await readdir(folder)).length === 0 ? folder : failedWith('destination-not-empty');

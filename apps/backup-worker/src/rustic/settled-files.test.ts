@@ -73,7 +73,7 @@ async function backUp(
 }
 
 /** After everything that is there now. */
-const NOW = () => Date.now() + 1_000;
+const NOW = () => Date.now();
 
 (isOurs && hasCompiler ? describe : describe.skip)('rustic, told which files of the parent are settled,', () => {
   beforeEach(async () => {

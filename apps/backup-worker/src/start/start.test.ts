@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Attempt } from '../operations/operation.js';
@@ -14,6 +14,7 @@ let started: boolean;
 
 beforeEach(async () => {
   folders = new HostFolders(await mkdtemp(join(tmpdir(), 'buckets-start-')));
+  await mkdir(folders.own);
   records = new ProvisionedRecords(folders, new Disk());
   [restores, started] = [[], false];
   await records.createEmpty(PROJECT, 1);

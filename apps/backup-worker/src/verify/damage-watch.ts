@@ -27,8 +27,9 @@ const MAY_BE_DAMAGE = new Set([
 
 /** A repository that was mended before work began. */
 export interface MendedRepository {
-  /** The packs that were there before. */
+  /** The packs and snapshots that were there before. */
   packs: ReadonlySet<string>;
+  snapshots: ReadonlySet<string>;
   /** Whether all was looked at that was known to be damaged. */
   settled: boolean;
 }
@@ -103,15 +104,23 @@ export class DamageWatch {
     });
     if (onlyKnown) mustBeKnown(survey.damaged, grant.damage);
     await repository.mend(survey.damaged, rusticCall(attempt), () => attempt.confirm());
-    return { packs: new Set(survey.packs.keys()), settled: readsAll || areAllNamed(grant.damage) };
+    return {
+      packs: new Set(survey.packs.keys()),
+      snapshots: new Set(survey.snapshots.keys()),
+      settled: readsAll || areAllNamed(grant.damage),
+    };
   }
 
-  /** What is there after a backup into a mended repository: all that was written since is read and proven. */
+  /**
+   * What is there after a backup into a mended repository: all that was written since is read and proven, and of a backup
+   * that an earlier attempt had made, all that it needs.
+   */
   async afterMending(attempt: Attempt<'backup'>, mended: MendedRepository, made: string): Promise<RepositoryFindings> {
     const { grant, signalOfNoReturn: signal, alive } = attempt;
     await using repository = new ProjectRepository(grant, this.rustic);
     const survey = await repository.survey({ signal, onSign: alive });
-    const packs = new Set([...survey.packs.keys()].filter((id) => !mended.packs.has(id)));
+    const written = survey.packs.keys().filter((id) => !mended.packs.has(id));
+    const packs = new Set([...written, ...(mended.snapshots.has(made) ? await survey.packsOf(made) : [])]);
     const { settled } = mended;
     const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, trees: true, settled, made });
     return findings;

@@ -38,6 +38,8 @@ export class Host {
   readonly cancelled = new Set<string>();
   /** Fulfilled while the host may work. */
   ready: Promise<void> = Promise.resolve();
+  /** Why the data root was away during an attempt that has failed. */
+  dataRootWasAway?: string;
   /** Operations that the control plane has ended. */
   readonly ended = new Set<string>();
   /** Where the notes are. */
@@ -68,6 +70,7 @@ export class Host {
         workerId: 'this-run',
         stopping: this.stopping.signal,
         ready: () => this.ready,
+        dataRootAwaySince: () => Promise.resolve(this.dataRootWasAway),
         attempts: 3,
         betweenAttempts: new Backoff({ firstMs: 1, maxMs: 1 }),
       },

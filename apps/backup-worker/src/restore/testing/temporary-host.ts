@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,10 @@ export const OPERATION = 'the-operation';
 /** A data root of its own in the system's temporary folder. */
 export class TemporaryHost {
   readonly folders = new HostFolders(mkdtempSync(join(tmpdir(), 'buckets-restore-')));
+
+  constructor() {
+    mkdirSync(this.folders.own);
+  }
 
   /** The worker's parts as they are after a start, all with a disk of their own. */
   worker(disk = new Disk()): { disk: Disk; records: ProvisionedRecords; swap: Swap } {

@@ -1,11 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { joined } from '../tree-walk.js';
 import { typeOf } from '../entry-comparison.js';
-import type { ContentPiece, SnapshotEntry } from '../snapshot-entry.js';
-
-const PIECE_BYTES = 100_000;
+import type { SnapshotEntry } from '../snapshot-entry.js';
 
 /** What a snapshot of these roots would hold, read by means of its own. */
 export function snapshotOf(folder: string, roots: readonly string[] = ['project', 'persist']): SnapshotEntry[] {
@@ -58,18 +55,8 @@ function entriesBelow(base: Buffer, path: Buffer): SnapshotEntry[] {
     rdev: stats.rdev,
   };
   if (type === 'symlink') entry.linkTarget = readlinkSync(full, { encoding: 'buffer' });
-  if (type === 'file') entry.content = piecesOf(readFileSync(full));
   const names = type === 'dir' ? readdirSync(full, { encoding: 'buffer' }) : [];
   return [entry, ...names.flatMap((name) => entriesBelow(base, joined(path, name)))];
-}
-
-function piecesOf(content: Buffer): ContentPiece[] {
-  const pieces: ContentPiece[] = [];
-  for (let at = 0; at < content.length; at += PIECE_BYTES) {
-    const piece = content.subarray(at, at + PIECE_BYTES);
-    pieces.push({ id: createHash('sha256').update(piece).digest('hex'), length: piece.length });
-  }
-  return pieces;
 }
 
 const LIST_XATTRS = `
