@@ -113,7 +113,11 @@ export class VaultKeys implements ProjectKeys {
   }
 }
 
-function placeOf({ endpoint, s3_region: region, bucket }: BucketRow): Omit<BucketAccess, 'accessKeyId' | 'secretAccessKey'> {
+function placeOf({
+  endpoint,
+  s3_region: region,
+  bucket,
+}: BucketRow): Omit<BucketAccess, 'accessKeyId' | 'secretAccessKey'> {
   return { endpoint, region, bucket };
 }
 
