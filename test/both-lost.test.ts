@@ -13,7 +13,7 @@ import type { Backup, Problem, Project } from './running/api.js';
 import { rowsIn } from './running/database.js';
 import { growHardTree } from './running/hard-tree.js';
 import { messagesOf } from './running/log.js';
-import { operator } from './running/operator.js';
+import { operator, operatorOfApi } from './running/operator.js';
 import { EU, Product } from './running/product.js';
 import { snapshotsOf } from './running/repositories.js';
 
@@ -22,7 +22,6 @@ jest.setTimeout(240_000);
 /** A restore's holes come out in whole chunks of 8 MiB at most. */
 const AS_RESTORED = { allocated: { notMoreThanBy: 8 * 2 ** 20 }, topFolder: false };
 const NODE = join(CLONE, 'node_modules', '.bin', 'node');
-const RECOVERY = join('apps', 'api', 'dist', 'recover-from-buckets.js');
 const SERVICES = ['api', 'scheduler', `worker-${EU}`];
 const KILLS = 8;
 const RECOVERED = /A project (is|would be) known again/;
@@ -81,20 +80,14 @@ interface Running {
 }
 
 async function recovering(
-  { dataDir, stack }: Product,
+  parts: Product,
   given: { buckets: object[]; regions?: readonly object[] },
   watch: (running: Running) => Promise<void> = async () => undefined,
 ) {
-  const { natsUrl, postgresUrl } = stack.access;
-  const { controlCredentials, platformKeyFile } = await secretsIn(join(dataDir, 'secrets'));
-  const file = join(dataDir, 'given-buckets.json');
+  const file = join(parts.dataDir, 'given-buckets.json');
   await writeFile(file, JSON.stringify(given), { mode: 0o600 });
-  const env = {
-    ...{ BUCKETS_NATS_URL: natsUrl, BUCKETS_POSTGRES_URL: postgresUrl, BUCKETS_RECOVERY_FILE: file },
-    ...{ BUCKETS_NATS_CREDS_FILE: controlCredentials.api, BUCKETS_PLATFORM_KEY_FILE: platformKeyFile },
-  };
-  const command = execa(NODE, [join(CLONE, RECOVERY)], { env, timeout: 90_000 });
-  const [ended] = await Promise.all([command, watch({ pid: command.pid!, kill: () => command.kill('SIGKILL') })]);
+  const { running } = await operatorOfApi(parts, 'recover-from-buckets', { BUCKETS_RECOVERY_FILE: file });
+  const [ended] = await Promise.all([running, watch({ pid: running.pid!, kill: () => running.kill('SIGKILL') })]);
   return ended;
 }
 

@@ -12,7 +12,7 @@ import { Api, type Operation, type Project } from './running/api.js';
 import { runOf, startCopy, type Copy } from './running/copy.js';
 import { loseDatabase, positionIn, rowsIn } from './running/database.js';
 import { connectAsAdmin, lastSequences, messagesOf, withStreams } from './running/log.js';
-import { operator } from './running/operator.js';
+import { operator, operatorOfApi } from './running/operator.js';
 import { hasRestic, restic } from './running/plain-tools.js';
 import { Product } from './running/product.js';
 import { inRepository, keysOf, snapshotsOf } from './running/repositories.js';
@@ -305,6 +305,13 @@ describe('the tables', () => {
     await product.stack.kill('api', 'SIGTERM');
     await loseDatabase(product);
     await operator(product, 'rebuild-projections');
+    // Credentials that do not serve take nobody's place.
+    const file = join(product.dataDir, 'given-credentials.json');
+    const wrong = { 'eu-west': { accessKeyId: 'nobody', secretAccessKey: 'wrong' } };
+    await writeFile(file, JSON.stringify(wrong), { mode: 0o600 });
+    const { running } = await operatorOfApi(product, 'restore-vault', { BUCKETS_BUCKET_CREDENTIALS_FILE: file });
+    await expect(running).rejects.toThrow(/refused access to buckets-eu-west/);
+    expect((await rowsIn(product, ['vault']))['vault.bucket_credentials']).toEqual([]);
     await operator(product, 'restore-vault');
     expect(derived(await ofApi())).toEqual(derived(before));
     await Promise.all([product.stack.restart('api'), product.stack.restart('scheduler')]);
