@@ -3,7 +3,7 @@ import { isEnded, OUTCOMES, type NewEvent, type OperationState } from '@buckets/
 import fc from 'fast-check';
 import { planOf } from '../apps/api/src/bucket-recovery/plan.js';
 import { operationKnown, type OperationKnown } from '../apps/api/src/operations/operation-known.js';
-import { unknownBackups } from '../apps/api/src/projects/decide/attempt.js';
+import { unknownBackups } from '../apps/api/src/project-decisions/attempt.js';
 import {
   beganEvent,
   event,
@@ -13,7 +13,7 @@ import {
   recordedEvent,
   requestedEvent,
   snapshot as snapshotId,
-} from '../apps/api/src/projects/testing/given.js';
+} from '../apps/api/src/state/testing/given.js';
 import { sortOut } from '../apps/backup-worker/src/tidy/tidy.js';
 
 /*

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { newestFirst, type ChangeReport, type LoggedEvent } from '@buckets/contracts';
 import { freshnessOf } from '@buckets/freshness';
 import fc from 'fast-check';
-import { backupsInDoubt, backupToRestore } from '../../apps/api/src/projects/project-state.js';
-import { actions, clocks, storyOf } from '../../apps/api/src/projects/testing/backup-stories.js';
+import { backupsInDoubt, backupToRestore } from '../../apps/api/src/state/project-state.js';
+import { actions, clocks, storyOf } from '../../apps/api/src/project-decisions/testing/backup-stories.js';
 import { noLongerKept } from '../../apps/scheduler/src/retention/no-longer-kept.js';
 import { evolve, type ProjectRows } from '../../apps/scheduler/src/tables/evolve.js';
 

@@ -28,7 +28,7 @@ import { VaultKeys } from './keys/vault-keys.js';
 import { HostFiles } from './live-files/host-files.js';
 import { LiveFilesController } from './live-files/live-files.controller.js';
 import { EndedOperations } from './operations/ended-operations.js';
-import { limitsFrom } from './operations/limits.js';
+import { limitsFrom } from './project-decisions/limits.js';
 import { OperationFollower } from './operations/operation-follower.js';
 import { KnownLog } from './log-recovery/known-log.js';
 import { OperationStream } from './operations/operation-stream.js';
@@ -36,7 +36,7 @@ import { Operations } from './operations/operations.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { ProgressBoard } from './operations/progress-board.js';
 import { ConfirmedFreshness } from './projects/confirmed-freshness.js';
-import { ProjectCommands } from './projects/project-commands.js';
+import { ProjectCommands } from './project-decisions/project-commands.js';
 import { ProjectsController } from './projects/projects.controller.js';
 import { RegionsController } from './regions/regions.controller.js';
 import type { ApiSettings } from './settings.js';
@@ -131,7 +131,7 @@ function decisions(settings: ApiSettings): Provider[] {
     {
       provide: ProjectCommands,
       useFactory: (decider: Decider, data: DataSource, keys: ProjectKeys, files: HostFiles) =>
-        new ProjectCommands(decider, data, keys, limitsFrom(settings.limits), files),
+        new ProjectCommands(decider, data, keys, limitsFrom(settings.limits), (project) => files.lacksRoots(project)),
       inject: [Decider, DataSource, PROJECT_KEYS, HostFiles],
     },
   ];

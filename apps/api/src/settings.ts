@@ -11,7 +11,7 @@ import {
   string,
   type SettingsOf,
 } from '@buckets/settings';
-import { LIMIT_NAMES } from './operations/limits.js';
+import { LIMIT_NAMES } from './project-decisions/limits.js';
 
 export const apiSettings = defineSettings({
   ...serviceSettings,

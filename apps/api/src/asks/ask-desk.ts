@@ -30,8 +30,8 @@ import {
   knownBackups,
   unknownBackups,
   type Attempt,
-} from '../projects/decide/attempt.js';
-import { openOperation } from '../projects/decide/verdict.js';
+} from '../project-decisions/attempt.js';
+import { openOperation } from '../project-decisions/verdict.js';
 import {
   backupsInDoubt,
   backupToCompareWith,
@@ -40,7 +40,7 @@ import {
   undecided,
   type OpenOperation,
   type ProjectState,
-} from '../projects/project-state.js';
+} from '../state/project-state.js';
 import { BackupRow, OperationRow, ProjectRow } from '../tables/entities.js';
 import { readAsk } from './read-ask.js';
 

@@ -13,10 +13,10 @@ import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
-import { WithLimits } from '../operations/limits.js';
+import { WithLimits } from '../project-decisions/limits.js';
 import { OperationView } from '../operations/operation-view.js';
 import { Operations } from '../operations/operations.js';
-import { ProjectCommands } from '../projects/project-commands.js';
+import { ProjectCommands } from '../project-decisions/project-commands.js';
 import { BackupRow } from '../tables/entities.js';
 import { BackupView, backupView } from './backup-view.js';
 

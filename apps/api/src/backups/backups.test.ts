@@ -10,7 +10,7 @@ import {
   recordedEvent,
   requestedEvent,
   snapshot,
-} from '../projects/testing/given.js';
+} from '../state/testing/given.js';
 import { RunningApi } from '../testing/running-api.js';
 
 jest.setTimeout(60_000);

@@ -12,9 +12,9 @@ import {
 import { Problem, type Logger } from '@buckets/service';
 import { keyCopyOf, ProjectKeysErased, VaultError, type ProjectKeys } from '@buckets/vault';
 import type { OperationKnown } from '../operations/operation-known.js';
-import { newGeneration } from '../projects/decide/generation.js';
-import { mustFit, type FoundProject } from '../projects/decide/recover-project.js';
-import type { ProjectState } from '../projects/project-state.js';
+import { newGeneration } from '../project-decisions/generation.js';
+import { mustFit, type FoundProject } from '../project-decisions/recover-project.js';
+import type { ProjectState } from '../state/project-state.js';
 import { planOf, tellingOf, type Described, type Placed } from './plan.js';
 
 /** Projects that are looked at, snapshots of each that are read at once, and backups that are stated together. */

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { asDescribed, newestFirst, type BackupRecorded, type NewEvent } from '@buckets/contracts';
 import fc from 'fast-check';
-import { recoverProject } from '../projects/decide/recover-project.js';
-import { backupToRestore, evolve, type ProjectState } from '../projects/project-state.js';
-import { logged, record, snapshot } from '../projects/testing/given.js';
+import { recoverProject } from '../project-decisions/recover-project.js';
+import { backupToRestore, evolve, type ProjectState } from '../state/project-state.js';
+import { logged, record, snapshot } from '../state/testing/given.js';
 import type { OperationKnown } from '../operations/operation-known.js';
-import { newGeneration } from '../projects/decide/generation.js';
+import { newGeneration } from '../project-decisions/generation.js';
 import { planOf, tellingOf, type Described } from './plan.js';
 
 const PROJECT = {

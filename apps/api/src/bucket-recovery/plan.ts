@@ -12,7 +12,7 @@ import {
   type SelfDescribed,
 } from '@buckets/contracts';
 import type { OperationKnown } from '../operations/operation-known.js';
-import { HIGHEST_GENERATION } from '../projects/decide/generation.js';
+import { HIGHEST_GENERATION } from '../project-decisions/generation.js';
 
 /** One snapshot that calls itself a backup of the project: as little of it as its place among the others takes. */
 export interface Described extends DescribedPlace, Pick<BackupRecord, 'operationId' | 'files' | 'bytes'> {}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { expectRejection } from '../projects/testing/given.js';
+import { expectRejection } from '../state/testing/given.js';
 import { LOOKED_AT, mustHoldNone, unknownProjectsIn } from './unknown-projects.js';
 
 /** A bucket that holds copies of these keys, and these repositories. */

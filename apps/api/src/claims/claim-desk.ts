@@ -10,7 +10,7 @@ import {
 import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
-import { endOperation } from '../projects/decide/end-operation.js';
+import { endOperation } from '../project-decisions/end-operation.js';
 
 /** Decides the claims of hosts: what was checked becomes a fact, what was not is stated as rejected. */
 export class ClaimDesk {

@@ -25,8 +25,8 @@ import {
 import { answer } from '@buckets/log';
 import { toProblem, type Logger } from '@buckets/service';
 import { Rejection } from '../decisions/rejection.js';
-import { SCHEDULER } from '../projects/decide/request-operation.js';
-import type { ProjectCommands } from '../projects/project-commands.js';
+import { SCHEDULER } from '../project-decisions/request-operation.js';
+import type { ProjectCommands } from '../project-decisions/project-commands.js';
 
 class RequestBackupBody {
   @Matches(ID_PATTERN) projectId!: string;

@@ -3,7 +3,7 @@ import type { LoggedEvent, NewEvent } from '@buckets/contracts';
 import { PositionMoved, ProjectionBehind } from '@buckets/log';
 import { Decider } from './decider.js';
 import { Rejection } from './rejection.js';
-import { evolveThing, type FixtureState } from './thing-state.js';
+import { evolveThing, type FixtureState } from '../state/thing-state.js';
 
 type Event = NewEvent<'api-key'>;
 

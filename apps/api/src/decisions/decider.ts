@@ -6,7 +6,7 @@ import { Backoff } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { ThingStateRow } from '../tables/entities.js';
 import { Rejection } from './rejection.js';
-import { evolveThing, type ThingStates } from './thing-state.js';
+import { evolveThing, type ThingStates } from '../state/thing-state.js';
 
 export interface Decided {
   events: readonly NewEvent[];

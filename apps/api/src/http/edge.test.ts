@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { READY, recordedEvent, requestedEvent } from '../projects/testing/given.js';
+import { READY, recordedEvent, requestedEvent } from '../state/testing/given.js';
 import { RunningApi } from '../testing/running-api.js';
 
 jest.setTimeout(60_000);

@@ -1,9 +1,9 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { subjects, type FilesRequest } from '@buckets/contracts';
+import { ROOTS, subjects, type FilesRequest, type LiveListing } from '@buckets/contracts';
 import { ask, Refused, Unanswered } from '@buckets/log';
 import { Problem } from '@buckets/service';
 import { Rejection } from '../decisions/rejection.js';
-import { notAssigned } from '../projects/decide/request-operation.js';
+import { notAssigned } from '../project-decisions/request-operation.js';
 import type { ProjectRow } from '../tables/entities.js';
 
 const TIMEOUT_MS = 5_000;
@@ -24,6 +24,16 @@ const STATUS: Record<string, number> = {
 /** A project's files as they are on its host, one step at a time. */
 export class HostFiles {
   constructor(private readonly nats: NatsConnection) {}
+
+  /** Whether the host says that folders of the project are missing. False, too, where it says nothing. */
+  async lacksRoots(project: ProjectRow): Promise<boolean> {
+    try {
+      const { entries } = await this.step<LiveListing>(project, { do: 'list', path: '', limit: ROOTS.length });
+      return !ROOTS.every((root) => entries.some(({ name }) => name === root));
+    } catch (error) {
+      return error instanceof Rejection && error.code === 'project-folder-missing';
+    }
+  }
 
   /** @throws {Problem} when the host does not answer, or refuses */
   async step<Result>(project: ProjectRow, step: StepOf): Promise<Result> {

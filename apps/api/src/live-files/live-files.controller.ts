@@ -27,7 +27,7 @@ import { Rejection } from '../decisions/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does, OptionalWhole, Whole } from '../http/described.js';
 import { Id } from '../http/identifiers.js';
-import { ProjectCommands } from '../projects/project-commands.js';
+import { ProjectCommands } from '../project-decisions/project-commands.js';
 import type { ProjectRow } from '../tables/entities.js';
 import { HostFiles } from './host-files.js';
 import { readBody } from './read-body.js';

@@ -4,7 +4,7 @@ import { cp, rm } from 'node:fs/promises';
 import { hostConsumer, STREAM } from '@buckets/contracts';
 import { logIdentity, PositionRow, restoreLog, type StoredPosition } from '@buckets/log';
 import { until } from '@buckets/patience';
-import { event, READY, requestedEvent } from '../projects/testing/given.js';
+import { event, READY, requestedEvent } from '../state/testing/given.js';
 import { TablesProjection } from '../tables/tables-projection.js';
 import { RunningApi } from '../testing/running-api.js';
 import { provisionHostQueues } from './host-queues.js';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { NewEvent } from '@buckets/contracts';
 import { Registry } from 'prom-client';
-import { event, logged, READY, recordedEvent, requestedEvent } from '../projects/testing/given.js';
+import { event, logged, READY, recordedEvent, requestedEvent } from '../state/testing/given.js';
 import { EndedOperations } from './ended-operations.js';
 
 describe('the count of operations that have ended', () => {

@@ -24,7 +24,7 @@ import {
 import { OptionalWhole, Whole } from '../http/described.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import type { OperationRow } from '../tables/entities.js';
-import { LimitsView } from './limits.js';
+import { LimitsView } from '../project-decisions/limits.js';
 
 export class FileProblemView {
   @ApiProperty() path!: string;

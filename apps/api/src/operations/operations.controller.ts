@@ -20,7 +20,7 @@ import { Id } from '../http/identifiers.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { NoFields } from '../http/no-fields.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
-import { ProjectCommands } from '../projects/project-commands.js';
+import { ProjectCommands } from '../project-decisions/project-commands.js';
 import { OperationRow } from '../tables/entities.js';
 import { OperationView } from './operation-view.js';
 import { Operations } from './operations.js';

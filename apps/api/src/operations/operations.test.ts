@@ -13,7 +13,7 @@ import {
   type NewEvent,
   type OperationKind,
 } from '@buckets/contracts';
-import { beganEvent, event, HERE, READY, recordedEvent, requestedEvent, snapshot } from '../projects/testing/given.js';
+import { beganEvent, event, HERE, READY, recordedEvent, requestedEvent, snapshot } from '../state/testing/given.js';
 import { RunningApi } from '../testing/running-api.js';
 
 jest.setTimeout(60_000);

@@ -25,12 +25,12 @@ import { Begins, Creates, Does, WantedWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
-import { WithLimits } from '../operations/limits.js';
+import { WithLimits } from '../project-decisions/limits.js';
 import { OperationView } from '../operations/operation-view.js';
 import { Operations } from '../operations/operations.js';
 import { ProjectRow } from '../tables/entities.js';
 import { ConfirmedFreshness } from './confirmed-freshness.js';
-import { ProjectCommands } from './project-commands.js';
+import { ProjectCommands } from '../project-decisions/project-commands.js';
 import { openTexts } from './project-texts.js';
 import { FreshnessView, ProjectView, projectView, RetentionView } from './project-view.js';
 

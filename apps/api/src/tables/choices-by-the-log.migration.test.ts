@@ -13,7 +13,7 @@ import {
   READY,
   recordedEvent,
   requestedEvent,
-} from '../projects/testing/given.js';
+} from '../state/testing/given.js';
 import { openDatabase } from '../wiring/database.js';
 import { ChoicesByTheLog1764200000000 } from './choices-by-the-log.migration.js';
 import { TablesProjection } from './tables-projection.js';

@@ -17,7 +17,7 @@ import {
   recordedEvent,
   requestedEvent,
   snapshot,
-} from '../projects/testing/given.js';
+} from '../state/testing/given.js';
 import { openDatabase } from '../wiring/database.js';
 import { API_ENTITIES, JournalRow } from './entities.js';
 import { TablesProjection } from './tables-projection.js';

@@ -11,8 +11,8 @@ import {
   type OperationEvent,
 } from '@buckets/contracts';
 import type { EntityManager } from 'typeorm';
-import { evolveThing } from '../decisions/thing-state.js';
-import { backupsInDoubt, damagedBackups, type ProjectState } from '../projects/project-state.js';
+import { evolveThing } from '../state/thing-state.js';
+import { backupsInDoubt, damagedBackups, type ProjectState } from '../state/project-state.js';
 import {
   ApiKeyRow,
   BackupRow,

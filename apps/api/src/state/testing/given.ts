@@ -10,7 +10,7 @@ import type {
 } from '@buckets/contracts';
 import { expect } from '@jest/globals';
 import { evolve, type ProjectState } from '../project-state.js';
-import type { Verdict } from '../decide/verdict.js';
+import type { Verdict } from '../../project-decisions/verdict.js';
 
 export const AT = '2031-02-03T04:05:06.789Z';
 export const OVER_THERE = { hostId: 'h2', generation: 1 };

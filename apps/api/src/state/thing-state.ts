@@ -1,5 +1,5 @@
 import type { EventThing, LoggedEvent } from '@buckets/contracts';
-import { evolve as evolveProject, type ProjectState } from '../projects/project-state.js';
+import { evolve as evolveProject, type ProjectState } from './project-state.js';
 
 /** A region, bucket, host or API key as far as decisions go: it is there, and what made it. */
 export interface FixtureState {

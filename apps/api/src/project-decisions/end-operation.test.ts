@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BackupRecord, NewEvent, OperationEndedClaim, OperationKind } from '@buckets/contracts';
-import { backupsInDoubt, backupToRestore } from '../project-state.js';
+import { backupsInDoubt, backupToRestore } from '../state/project-state.js';
 import {
   backedUp,
   beganEvent,
@@ -17,7 +17,7 @@ import {
   requestedEvent,
   said,
   snapshot,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { endOperation } from './end-operation.js';
 
 const open = (kind: OperationKind, params: Record<string, unknown> = {}): NewEvent<'project'>[] => [

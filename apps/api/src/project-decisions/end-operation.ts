@@ -1,5 +1,5 @@
 import type { BackupRecorded, NewEvent, OperationEnded, OperationEndedClaim, Outcome } from '@buckets/contracts';
-import { smallRunAfter, type OpenOperation, type ProjectState } from '../project-state.js';
+import { smallRunAfter, type OpenOperation, type ProjectState } from '../state/project-state.js';
 import { findingsOf } from './repository-findings.js';
 import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { MAX_DAMAGED_BACKUPS, type DamagedObject, type RepositoryFindings } from '@buckets/contracts';
-import { backupToCompareWith, backupToRestore, damagedBackups, undecided } from '../project-state.js';
+import { backupToCompareWith, backupToRestore, damagedBackups, undecided } from '../state/project-state.js';
 import {
   AT,
   backedUp,
@@ -16,7 +16,7 @@ import {
   requestedEvent,
   said,
   snapshot,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { endOperation } from './end-operation.js';
 import { requestOperation, SCHEDULER } from './request-operation.js';
 

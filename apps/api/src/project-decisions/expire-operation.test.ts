@@ -10,7 +10,7 @@ import {
   READY,
   requestedEvent,
   said,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { expireOperation } from './expire-operation.js';
 
 const asked = [...READY, requestedEvent('op-1', 'restore')];

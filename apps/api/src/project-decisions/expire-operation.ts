@@ -1,5 +1,5 @@
 import type { ExpiryCode, NewEvent } from '@buckets/contracts';
-import type { OpenOperation, ProjectState } from '../project-state.js';
+import type { OpenOperation, ProjectState } from '../state/project-state.js';
 import { cancelIntent } from './cancel-operation.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 

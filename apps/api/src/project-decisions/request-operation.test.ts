@@ -15,7 +15,7 @@ import {
   requestedEvent,
   said,
   snapshot,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { acceptBackup } from './accept-backup.js';
 import { createProject, updateProject } from './create-project.js';
 import { MAX_OPEN_OPERATIONS, requestOperation, SCHEDULER, type OperationRequest } from './request-operation.js';

@@ -10,7 +10,7 @@ import {
   requestedEvent,
   said,
   snapshot,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { reportChange, stateFreshness } from './changes.js';
 
 const change = { source: 'agent-edit', at: AT };

@@ -1,6 +1,6 @@
 import { isId, type NewEvent, type NewIntent, type OperationKind } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import type { KnownBackup, OpenOperation, ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import type { KnownBackup, OpenOperation, ProjectState } from '../state/project-state.js';
 
 /** What follows from a command or a claim: nothing, or facts with the intents that carry them out. */
 export interface Verdict {

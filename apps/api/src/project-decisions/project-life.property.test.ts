@@ -11,9 +11,9 @@ import {
   type OperationEndedClaim,
   type OperationKind,
 } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import { evolve, type ProjectState } from '../project-state.js';
-import { AT, created, LIMITS, logged, record } from '../testing/given.js';
+import { Rejection } from '../decisions/rejection.js';
+import { evolve, type ProjectState } from '../state/project-state.js';
+import { AT, created, LIMITS, logged, record } from '../state/testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';
 import { cancelOperation } from './cancel-operation.js';
 import { reportChange, stateFreshness } from './changes.js';

@@ -1,6 +1,6 @@
 import type { ProjectAssigned } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import type { ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import type { ProjectState } from '../state/project-state.js';
 import { existing, facts, NOTHING, type Verdict } from './verdict.js';
 
 /**

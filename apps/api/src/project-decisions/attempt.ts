@@ -1,6 +1,6 @@
 import type { KnownBackups, NewEvent, UnknownBackups } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import type { OpenOperation, ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import type { OpenOperation, ProjectState } from '../state/project-state.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 
 /** Who speaks for a host: a message from elsewhere never gets here. */

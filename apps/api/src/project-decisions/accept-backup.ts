@@ -1,6 +1,6 @@
 import { isRestorable } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import { isBeingForgotten, type ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import { isBeingForgotten, type ProjectState } from '../state/project-state.js';
 import { existing, facts, knownBackup, NOTHING, type Verdict } from './verdict.js';
 
 /**

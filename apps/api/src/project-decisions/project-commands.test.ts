@@ -11,10 +11,10 @@ import {
 import type { Decider } from '../decisions/decider.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { BucketRow, HostRow } from '../tables/entities.js';
-import type { Verdict } from './decide/verdict.js';
+import type { Verdict } from './verdict.js';
 import { ProjectCommands } from './project-commands.js';
-import { evolve, type ProjectState } from './project-state.js';
-import { logged } from './testing/given.js';
+import { evolve, type ProjectState } from '../state/project-state.js';
+import { logged } from '../state/testing/given.js';
 
 const platformKeys = new PlatformKeys(randomBytes(32).toString('base64'));
 const FIXTURES = new Map<unknown, object>([

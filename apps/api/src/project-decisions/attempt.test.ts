@@ -12,7 +12,7 @@ import {
   requestedEvent,
   said,
   snapshot,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import {
   beginAttempt,
   confirmAttempt,

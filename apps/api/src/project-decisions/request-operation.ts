@@ -5,8 +5,8 @@ import {
   type OperationKind,
   type OperationLimits,
 } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import { isBeingForgotten, keptFromTheSchedule, undecided, type ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import { isBeingForgotten, keptFromTheSchedule, undecided, type ProjectState } from '../state/project-state.js';
 import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 
 export interface Requester {

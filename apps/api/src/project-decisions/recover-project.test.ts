@@ -13,14 +13,14 @@ import {
   record,
   said,
   snapshot,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { acceptBackup } from './accept-backup.js';
 import { assignProject } from './assign-project.js';
 import { beginAttempt } from './attempt.js';
 import { endOperation } from './end-operation.js';
 import { recoverProject } from './recover-project.js';
 import { requestOperation, SCHEDULER, type OperationRequest } from './request-operation.js';
-import { backupToRestore, undecided } from '../project-state.js';
+import { backupToRestore, undecided } from '../state/project-state.js';
 
 const project: ProjectRecovered = {
   ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', generation: 700, backupIntervalMinutes: 60 },

@@ -11,7 +11,7 @@ import {
   READY,
   requestedEvent,
   said,
-} from '../testing/given.js';
+} from '../state/testing/given.js';
 import { beginAttempt } from './attempt.js';
 import { cancelOperation } from './cancel-operation.js';
 

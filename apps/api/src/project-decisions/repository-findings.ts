@@ -7,7 +7,7 @@ import {
   type NewEvent,
   type OperationEndedClaim,
 } from '@buckets/contracts';
-import type { ProjectState } from '../project-state.js';
+import type { ProjectState } from '../state/project-state.js';
 
 /**
  * What follows from what a host has found in the project's repository: which backups are damaged, which are whole again,

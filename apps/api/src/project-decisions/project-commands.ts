@@ -1,9 +1,7 @@
 import {
   idFromKey,
   isEnded,
-  ROOTS,
   type FreshnessChanged,
-  type LiveListing,
   type OperationLimits,
   type ProjectCreated,
   type ProjectUpdated,
@@ -14,19 +12,18 @@ import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../decisions/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
-import type { HostFiles } from '../live-files/host-files.js';
-import { limitsFor, type Limits } from '../operations/limits.js';
+import { limitsFor, type Limits } from './limits.js';
 import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
-import { acceptBackup } from './decide/accept-backup.js';
-import { assignProject } from './decide/assign-project.js';
-import { cancelOperation } from './decide/cancel-operation.js';
-import { reportChange, stateFreshness } from './decide/changes.js';
-import { createProject, updateProject } from './decide/create-project.js';
-import { expireOperation, type Expiry } from './decide/expire-operation.js';
-import { newGeneration } from './decide/generation.js';
-import { requestOperation, type OperationRequest, type Requester } from './decide/request-operation.js';
-import { NOTHING, type Verdict } from './decide/verdict.js';
-import { undecided, type ProjectState } from './project-state.js';
+import { acceptBackup } from './accept-backup.js';
+import { assignProject } from './assign-project.js';
+import { cancelOperation } from './cancel-operation.js';
+import { reportChange, stateFreshness } from './changes.js';
+import { createProject, updateProject } from './create-project.js';
+import { expireOperation, type Expiry } from './expire-operation.js';
+import { newGeneration } from './generation.js';
+import { requestOperation, type OperationRequest, type Requester } from './request-operation.js';
+import { NOTHING, type Verdict } from './verdict.js';
+import { undecided, type ProjectState } from '../state/project-state.js';
 
 /** What is asked for, and how long it may take where the caller has a wish. */
 export interface Wanted {
@@ -55,7 +52,8 @@ export class ProjectCommands {
     private readonly data: DataSource,
     private readonly keys: ProjectKeys,
     private readonly limits: Limits,
-    private readonly files: HostFiles,
+    /** Whether a host lacks data of a project, by its own word; it may not answer. */
+    private readonly lacksData: (project: ProjectRow) => Promise<boolean>,
   ) {}
 
   async create(project: NewProject, repetition: Repeatable): Promise<string> {
@@ -227,13 +225,7 @@ export class ProjectCommands {
   private async dataAreMissing(projectId: string): Promise<boolean> {
     const { state } = await this.decider.stateOf('project', projectId);
     if (state === null || undecided(state) === null) return false;
-    const project = await this.existing(projectId);
-    try {
-      const { entries } = await this.files.step<LiveListing>(project, { do: 'list', path: '', limit: ROOTS.length });
-      return !ROOTS.every((root) => entries.some(({ name }) => name === root));
-    } catch (error) {
-      return error instanceof Rejection && error.code === 'project-folder-missing';
-    }
+    return this.lacksData(await this.existing(projectId));
   }
 
   private async host(id: string): Promise<HostRow> {

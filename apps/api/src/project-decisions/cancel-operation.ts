@@ -1,6 +1,6 @@
 import type { NewEvent, NewIntent } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import type { OpenOperation, ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import type { OpenOperation, ProjectState } from '../state/project-state.js';
 import type { Requester } from './request-operation.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 

@@ -1,6 +1,6 @@
 import type { BackupRecorded, NewEvent, ProjectRecovered } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
-import type { ProjectState } from '../project-state.js';
+import { Rejection } from '../decisions/rejection.js';
+import type { ProjectState } from '../state/project-state.js';
 import { facts, NOTHING, type Verdict } from './verdict.js';
 
 /** What was found of a project in its bucket. */

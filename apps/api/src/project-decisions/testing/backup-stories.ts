@@ -11,12 +11,12 @@ import {
   type PartialReason,
 } from '@buckets/contracts';
 import { Rejection } from '../../decisions/rejection.js';
-import { acceptBackup } from '../decide/accept-backup.js';
-import { beginAttempt } from '../decide/attempt.js';
-import { endOperation, SMALL_ON_PURPOSE } from '../decide/end-operation.js';
-import { expireOperation } from '../decide/expire-operation.js';
-import { requestOperation, SCHEDULER } from '../decide/request-operation.js';
-import type { Verdict } from '../decide/verdict.js';
+import { acceptBackup } from '../accept-backup.js';
+import { beginAttempt } from '../attempt.js';
+import { endOperation, SMALL_ON_PURPOSE } from '../end-operation.js';
+import { expireOperation } from '../expire-operation.js';
+import { requestOperation, SCHEDULER } from '../request-operation.js';
+import type { Verdict } from '../verdict.js';
 import {
   backupsInDoubt,
   backupToCompareWith,
@@ -25,8 +25,8 @@ import {
   evolve,
   undecided,
   type ProjectState,
-} from '../project-state.js';
-import { AT, given, HERE, LIMITS, logged, READY, record, said } from './given.js';
+} from '../../state/project-state.js';
+import { AT, given, HERE, LIMITS, logged, READY, record, said } from '../../state/testing/given.js';
 
 /*
  * A project grows, shrinks and is emptied; its backups are made, told of late, accepted, damaged, healed, deleted, and

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { backupToRestore, undecided } from '../project-state.js';
-import { actions, BackupStory, clocks, storyOf } from '../testing/backup-stories.js';
+import { backupToRestore, undecided } from '../state/project-state.js';
+import { actions, BackupStory, clocks, storyOf } from './testing/backup-stories.js';
 
 describe('whatever becomes of a project and its backups', () => {
   it('the product chooses the newest backup that is good and certain, and passes over no newer one in silence', () => {
