@@ -57,7 +57,7 @@ async function create(requestHash = 'hash'): Promise<string> {
     hasTraceOf: (id: string) => vault.hasTraceOf(id, bucket),
   } as unknown as ProjectKeys;
   const limits = { provision: { queueSeconds: 1, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 1 } };
-  const commands = new ProjectCommands(log.decider, data as never, keys, limits as never, undefined as never);
+  const commands = new ProjectCommands(log.decider, data as never, keys, limits as never);
   const repetition = { requestedBy: 'admin', requestHash, hasKey: true, idFor: (what: string) => what };
   return commands.create({ id: 'atlas', hostId: 'h1', bucketId: 'b1' }, repetition);
 }

@@ -29,6 +29,8 @@ import { undecided, type ProjectState } from '../state/project-state.js';
 export interface Wanted {
   params?: Record<string, unknown>;
   limits?: Partial<OperationLimits> | undefined;
+  /** For a start: whether the host of the project says that data are missing. Asked only where somebody has to choose. */
+  areDataMissing?: (project: ProjectRow) => Promise<boolean>;
 }
 
 export interface NewProject {
@@ -52,8 +54,6 @@ export class ProjectCommands {
     private readonly data: DataSource,
     private readonly keys: ProjectKeys,
     private readonly limits: Limits,
-    /** Whether a host lacks data of a project, by its own word; it may not answer. */
-    private readonly lacksData: (project: ProjectRow) => Promise<boolean>,
   ) {}
 
   async create(project: NewProject, repetition: Repeatable): Promise<string> {
@@ -127,7 +127,7 @@ export class ProjectCommands {
   async request(
     projectId: string,
     kind: OperationRequest['kind'],
-    { params = {}, limits }: Wanted,
+    { params = {}, limits, areDataMissing }: Wanted,
     repetition: Repeatable,
   ): Promise<string> {
     const by = requester(repetition);
@@ -139,7 +139,7 @@ export class ProjectCommands {
       limits: limitsFor(this.limits, kind, limits),
       at: new Date().toISOString(),
       by,
-      ...(kind === 'start' ? { dataAreMissing: await this.dataAreMissing(projectId) } : {}),
+      ...(areDataMissing === undefined ? {} : { dataAreMissing: await this.mayChoose(projectId, areDataMissing) }),
     };
     // Without a key the id is a new one: there is nothing to look up.
     const { hasKey } = repetition;
@@ -219,13 +219,13 @@ export class ProjectCommands {
   }
 
   /**
-   * Whether the host says that data are missing. It is asked only where somebody would then have to choose between
-   * backups; when it says nothing, its worker finds out, and has the start fail rather than choose.
+   * Whether data are missing, and somebody has to choose between backups. Where the host says nothing, its worker finds out,
+   * and has the start fail rather than choose.
    */
-  private async dataAreMissing(projectId: string): Promise<boolean> {
+  private async mayChoose(projectId: string, areDataMissing: NonNullable<Wanted['areDataMissing']>): Promise<boolean> {
     const { state } = await this.decider.stateOf('project', projectId);
     if (state === null || undecided(state) === null) return false;
-    return this.lacksData(await this.existing(projectId));
+    return areDataMissing(await this.existing(projectId));
   }
 
   private async host(id: string): Promise<HostRow> {

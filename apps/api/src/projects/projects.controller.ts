@@ -24,6 +24,7 @@ import { Id } from '../http/identifiers.js';
 import { Begins, Creates, Does, WantedWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { HostFiles } from '../live-files/host-files.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
 import { WithLimits } from '../project-decisions/limits.js';
 import { OperationView } from '../operations/operation-view.js';
@@ -162,6 +163,7 @@ export class ProjectsController {
     private readonly operations: Operations,
     private readonly data: DataSource,
     private readonly freshnessNow: ConfirmedFreshness,
+    private readonly files: HostFiles,
     @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
   ) {}
 
@@ -275,7 +277,8 @@ export class ProjectsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const { limits, ...params } = body;
-    const operationId = await this.commands.request(id, 'start', { params, limits }, repetition);
+    const areDataMissing = (project: ProjectRow) => this.files.lacksRoots(project);
+    const operationId = await this.commands.request(id, 'start', { params, limits, areDataMissing }, repetition);
     return this.operations.accepted(operationId, response);
   }
 

@@ -1,0 +1,27 @@
+import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Projector } from '@buckets/log';
+import { LOGGER } from '@buckets/service';
+import { DataSource } from 'typeorm';
+import { Decider } from '../decisions/decider.js';
+import { DecisionsModule } from '../decisions/decisions.module.js';
+import { PROJECT_KEYS } from '../keys/project-keys.js';
+import { provided } from '../wiring/provided.js';
+import { NATS } from '../wiring/tokens.js';
+import { AskDesk } from './ask-desk.js';
+
+/** What hosts ask. */
+@Module({
+  imports: [DecisionsModule],
+  providers: [provided(AskDesk, NATS, Decider, DataSource, Projector, PROJECT_KEYS, LOGGER)],
+})
+export class AsksModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(private readonly desk: AskDesk) {}
+
+  onModuleInit(): void {
+    this.desk.open();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.desk.close();
+  }
+}

@@ -1,0 +1,37 @@
+import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Projector } from '@buckets/log';
+import { LOGGER } from '@buckets/service';
+import { DataSource } from 'typeorm';
+import { PROJECT_KEYS } from '../keys/project-keys.js';
+import { ProjectDecisionsModule } from '../project-decisions/project-decisions.module.js';
+import { provided } from '../wiring/provided.js';
+import { JETSTREAM, NATS } from '../wiring/tokens.js';
+import { OperationFollower } from './operation-follower.js';
+import { OperationStream } from './operation-stream.js';
+import { Operations } from './operations.js';
+import { OperationsController } from './operations.controller.js';
+import { ProgressBoard } from './progress-board.js';
+
+/** What operations come to, and how far they are. */
+@Module({
+  imports: [ProjectDecisionsModule],
+  controllers: [OperationsController],
+  providers: [
+    provided(ProgressBoard, NATS, JETSTREAM, LOGGER),
+    provided(Operations, DataSource, PROJECT_KEYS, ProgressBoard),
+    provided(OperationFollower, Operations, Projector),
+    provided(OperationStream, Operations, ProgressBoard, OperationFollower),
+  ],
+  exports: [Operations],
+})
+export class OperationsModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(private readonly board: ProgressBoard) {}
+
+  onModuleInit(): void {
+    this.board.open();
+  }
+
+  onApplicationShutdown(): void {
+    this.board.close();
+  }
+}
