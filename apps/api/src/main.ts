@@ -6,7 +6,7 @@ import { PullServer } from '@buckets/log';
 import { LOGGER, mountOpenApi, runService, type Logger } from '@buckets/service';
 import { ApiModule } from './api.module.js';
 import { ClaimDesk } from './claims/claim-desk.js';
-import { problemOf } from './problems.js';
+import { problemOf } from './problems/problem-of.js';
 import { apiSettings } from './settings.js';
 import { NATS } from './wiring/tokens.js';
 

@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connectToNats, rebuildProjection } from '@buckets/log';
 import { everySecond } from './wiring/every-second.js';
-import { operatorCommand } from './wiring/operator-command.js';
+import { operatorCommand } from './operator/operator-command.js';
 import { TablesProjection } from './tables/tables-projection.js';
 
 /**

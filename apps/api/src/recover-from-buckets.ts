@@ -11,9 +11,9 @@ import { operationKnown, TELLING_OF_END } from './operations/operation-known.js'
 import { recoverProject } from './project-decisions/recover-project.js';
 import type { ProjectState } from './state/project-state.js';
 import { BucketRow, OperationRow, RegionRow, ThingStateRow } from './tables/entities.js';
-import { alone } from './wiring/alone.js';
-import { operatorCommand, type Operator } from './wiring/operator-command.js';
-import { OperatorsLog } from './wiring/operators-log.js';
+import { alone } from './operator/alone.js';
+import { operatorCommand, type Operator } from './operator/operator-command.js';
+import { OperatorsLog } from './operator/operators-log.js';
 
 const NAME = 'recover-from-buckets';
 const REQUESTED_BY = NAME;

@@ -1,7 +1,7 @@
 import { isId } from '@buckets/contracts';
 import { VaultKeys } from './keys/vault-keys.js';
 import { BucketRow, ProjectRow } from './tables/entities.js';
-import { operatorCommand } from './wiring/operator-command.js';
+import { operatorCommand } from './operator/operator-command.js';
 
 /**
  * Tells an operator how to open a project's repository with plain restic or rustic, with no Buckets at all. The

@@ -4,9 +4,9 @@ import { connectToNats, PositionRow, restoreLog, streamInfo } from '@buckets/log
 import { provisionHostQueues } from './log-recovery/host-queues.js';
 import { PostgresJournal } from './log-recovery/postgres-journal.js';
 import { TablesProjection } from './tables/tables-projection.js';
-import { alone } from './wiring/alone.js';
+import { alone } from './operator/alone.js';
 import { everySecond } from './wiring/every-second.js';
-import { operatorCommand } from './wiring/operator-command.js';
+import { operatorCommand } from './operator/operator-command.js';
 
 /**
  * Makes a log that was lost again from the journal in Postgres, or completes an older copy of it, with the queues of

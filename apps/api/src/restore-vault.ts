@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { defineSettings, filePath, readSettings } from '@buckets/settings';
 import { VaultKeys } from './keys/vault-keys.js';
 import { BucketRow } from './tables/entities.js';
-import { operatorCommand } from './wiring/operator-command.js';
+import { operatorCommand } from './operator/operator-command.js';
 
 /**
  * Fills the vault again after its database was lost: the credentials of buckets from a file, and the keys of projects

@@ -7,7 +7,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, mayDo, Needs, type Caller } from '../access/caller.js';
 import { tokenHash } from '../access/token-guard.js';
 import { Decider } from '../decisions/decider.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';

@@ -20,7 +20,7 @@ import { answer, LogRefused, LogUnreachable, ProjectionBehind, type Projector } 
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
 import { In, type DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { operationKnown, TELLING_OF_END } from '../operations/operation-known.js';
 import {

@@ -8,7 +8,7 @@ import {
   type Asks,
   type OperationKind,
 } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 
 class ConfirmAskBody {
   @Matches(ID_PATTERN) projectId!: string;

@@ -5,7 +5,7 @@ import type { Response } from 'express';
 import { CONSISTENCY_MODES, type ConsistencyMode } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { Needs } from '../access/caller.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { BackupId, Id } from '../http/identifiers.js';
 import { Begins, Does } from '../http/described.js';

@@ -6,7 +6,7 @@ import type { ObjectStore } from '@buckets/object-storage';
 import { DataSource, In } from 'typeorm';
 import { Needs } from '../access/caller.js';
 import { Decider } from '../decisions/decider.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does } from '../http/described.js';

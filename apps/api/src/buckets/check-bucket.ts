@@ -1,6 +1,6 @@
 import type { BucketAccess } from '@buckets/contracts';
 import { ObjectStorageError, S3ObjectStore } from '@buckets/object-storage';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 
 /**
  * Tries a bucket and its credentials, and has a look at what it holds.

@@ -1,7 +1,7 @@
 import { isId } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import { KEY_COPIES } from '@buckets/vault';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 
 /** Names of one listing that are looked at: one page. */
 export const LOOKED_AT = 1000;

@@ -24,7 +24,7 @@ import {
 } from '@buckets/contracts';
 import { answer } from '@buckets/log';
 import { toProblem, type Logger } from '@buckets/service';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { SCHEDULER } from '../project-decisions/request-operation.js';
 import type { ProjectCommands } from '../project-decisions/project-commands.js';
 

@@ -11,7 +11,7 @@ import type { Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import type { ClaimDesk } from '../claims/claim-desk.js';
 import type { Decider } from '../decisions/decider.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { existing, NOTHING, openOperation } from '../project-decisions/verdict.js';
 import type { ProjectState } from '../state/project-state.js';
 import { OperationRow } from '../tables/entities.js';

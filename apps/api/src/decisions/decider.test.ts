@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { LoggedEvent, NewEvent } from '@buckets/contracts';
 import { PositionMoved, ProjectionBehind } from '@buckets/log';
 import { Decider } from './decider.js';
-import { Rejection } from './rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { evolveThing, type FixtureState } from '../state/thing-state.js';
 
 type Event = NewEvent<'api-key'>;

@@ -5,7 +5,7 @@ import { PositionMoved, ProjectionBehind, type Log, type Projector } from '@buck
 import { Backoff } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { ThingStateRow } from '../tables/entities.js';
-import { Rejection } from './rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { evolveThing, type ThingStates } from '../state/thing-state.js';
 
 export interface Decided {

@@ -3,7 +3,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { idFromKey, newId } from '@buckets/contracts';
 import { ApiHeader } from '@nestjs/swagger';
 import { Problem } from '@buckets/service';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { CalledRequest } from '../access/caller.js';
 
 /** How a request is told from its repetition. */

@@ -12,7 +12,7 @@ import {
 } from '@buckets/vault';
 import { createRepositoryKey } from '@buckets/repository';
 import type { DataSource } from 'typeorm';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { BucketRow } from '../tables/entities.js';
 import type { ProjectKeys, ProjectKeySet, TextPlace } from './project-keys.js';
 

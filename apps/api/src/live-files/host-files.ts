@@ -2,7 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { ROOTS, subjects, type FilesRequest, type LiveListing } from '@buckets/contracts';
 import { ask, Refused, Unanswered } from '@buckets/log';
 import { Problem } from '@buckets/service';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { notAssigned } from '../project-decisions/request-operation.js';
 import type { ProjectRow } from '../tables/entities.js';
 

@@ -23,7 +23,7 @@ import {
   type LiveListing,
 } from '@buckets/contracts';
 import { Needs } from '../access/caller.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does, OptionalWhole, Whole } from '../http/described.js';
 import { Id } from '../http/identifiers.js';

@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { OperationRow } from '../tables/entities.js';
 import { operationView, type OperationView } from './operation-view.js';

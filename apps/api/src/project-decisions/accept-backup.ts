@@ -1,5 +1,5 @@
 import { isRestorable } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { isBeingForgotten, type ProjectState } from '../state/project-state.js';
 import { existing, facts, knownBackup, NOTHING, type Verdict } from './verdict.js';
 

@@ -1,5 +1,5 @@
 import type { KnownBackups, NewEvent, UnknownBackups } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { OpenOperation, ProjectState } from '../state/project-state.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 

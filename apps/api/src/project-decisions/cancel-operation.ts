@@ -1,5 +1,5 @@
 import type { NewEvent, NewIntent } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { OpenOperation, ProjectState } from '../state/project-state.js';
 import type { Requester } from './request-operation.js';
 import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';

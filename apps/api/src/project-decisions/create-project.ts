@@ -1,5 +1,5 @@
 import type { OperationLimits, ProjectCreated, ProjectUpdated } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { ProjectState } from '../state/project-state.js';
 import { requested } from './request-operation.js';
 import { existing, facts, NOTHING, type Verdict } from './verdict.js';

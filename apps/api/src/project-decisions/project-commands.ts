@@ -9,7 +9,7 @@ import {
 } from '@buckets/contracts';
 import type { DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { limitsFor, type Limits } from './limits.js';

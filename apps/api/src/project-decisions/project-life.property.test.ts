@@ -11,7 +11,7 @@ import {
   type OperationEndedClaim,
   type OperationKind,
 } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { evolve, type ProjectState } from '../state/project-state.js';
 import { AT, created, LIMITS, logged, record } from '../state/testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';

@@ -1,5 +1,5 @@
 import type { BackupRecorded, NewEvent, ProjectRecovered } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { ProjectState } from '../state/project-state.js';
 import { facts, NOTHING, type Verdict } from './verdict.js';
 

@@ -5,7 +5,7 @@ import {
   type OperationKind,
   type OperationLimits,
 } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import { isBeingForgotten, keptFromTheSchedule, undecided, type ProjectState } from '../state/project-state.js';
 import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
 

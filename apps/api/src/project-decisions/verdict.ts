@@ -1,5 +1,5 @@
 import { isId, type NewEvent, type NewIntent, type OperationKind } from '@buckets/contracts';
-import { Rejection } from '../decisions/rejection.js';
+import { Rejection } from '../problems/rejection.js';
 import type { KnownBackup, OpenOperation, ProjectState } from '../state/project-state.js';
 
 /** What follows from a command or a claim: nothing, or facts with the intents that carry them out. */

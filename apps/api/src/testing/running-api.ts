@@ -9,7 +9,7 @@ import { readSettings } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { ApiModule } from '../api.module.js';
-import { problemOf } from '../problems.js';
+import { problemOf } from '../problems/problem-of.js';
 import { apiSettings } from '../settings.js';
 
 export interface Answer {

@@ -10,7 +10,7 @@ import {
   type OtherBackups,
   type PartialReason,
 } from '@buckets/contracts';
-import { Rejection } from '../../decisions/rejection.js';
+import { Rejection } from '../../problems/rejection.js';
 import { acceptBackup } from '../accept-backup.js';
 import { beginAttempt } from '../attempt.js';
 import { endOperation, SMALL_ON_PURPOSE } from '../end-operation.js';

@@ -4,7 +4,7 @@ import { defineSettings, readSettings, type SettingsOf } from '@buckets/settings
 import { PlatformKeys } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
 import { apiSettings } from '../settings.js';
-import { openDatabase } from './database.js';
+import { openDatabase } from '../wiring/database.js';
 
 const { natsUrl, natsCredsFile, natsReplicas, logBytes, postgresUrl, platformKey, logLevel } = apiSettings;
 const operatorSettings = defineSettings({
