@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Module, type INestApplication } from '@nestjs/common';
+import { Module, type INestApplication, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { SCOPES } from '@buckets/contracts';
@@ -99,7 +99,7 @@ describe('the description of the API', () => {
 
 /** The API's routes, and nothing behind them. */
 function withoutParts(): new () => object {
-  const { controllers = [] } = ApiModule.with({} as never);
+  const controllers = [...modulesOf(ApiModule)].flatMap((module) => metadata<Type>('controllers', module));
   const wanted = controllers.flatMap((controller) => [
     ...((Reflect.getMetadata('design:paramtypes', controller) ?? []) as unknown[]),
     ...((Reflect.getMetadata('self:paramtypes', controller) ?? []) as { param: unknown }[]).map(({ param }) => param),
@@ -108,4 +108,15 @@ function withoutParts(): new () => object {
   class Routes {}
   Module({ controllers, providers: tokens.map((token) => ({ provide: token as never, useValue: {} })) })(Routes);
   return Routes;
+}
+
+function modulesOf(module: Type, known = new Set<Type>()): Set<Type> {
+  if (known.has(module)) return known;
+  known.add(module);
+  for (const imported of metadata<Type>('imports', module)) modulesOf(imported, known);
+  return known;
+}
+
+function metadata<T>(key: string, of: Type): T[] {
+  return (Reflect.getMetadata(key, of) ?? []) as T[];
 }
