@@ -83,10 +83,14 @@ describe('what a snapshot says of itself', () => {
     const junk = fc.oneof(fc.jsonValue(), fc.constantFrom(-1, 1.5, 1e300, Number.NaN, undefined), farAway);
     const names = ['total_files_processed', 'total_dirs_processed', 'total_bytes_processed', 'backup_end', 'files_new'];
     fc.assert(
-      fc.property(fc.option(fc.dictionary(fc.constantFrom(...names), junk)), fc.oneof(fc.string(), farAway), (summary, time) => {
-        const told = snapshot({ time, summary: summary ?? undefined });
-        expect(faultIn(BackupRecord, unwitnessedRecord(told, description))).toBeNull();
-      }),
+      fc.property(
+        fc.option(fc.dictionary(fc.constantFrom(...names), junk)),
+        fc.oneof(fc.string(), farAway),
+        (summary, time) => {
+          const told = snapshot({ time, summary: summary ?? undefined });
+          expect(faultIn(BackupRecord, unwitnessedRecord(told, description))).toBeNull();
+        },
+      ),
     );
   });
 });

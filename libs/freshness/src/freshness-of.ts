@@ -1,4 +1,5 @@
 import {
+  momentAt,
   PROJECT_TROUBLES,
   newestFirst,
   type ChangeCounter,
@@ -127,18 +128,10 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   const since = complete.map((backup) => firstLacking(backup, report, facts)!);
   return {
     freshness: 'stale',
-    staleSince: momentOf(since.length === 0 ? facts.createdAt : Math.max(...since)),
+    staleSince: momentAt(since.length === 0 ? facts.createdAt : Math.max(...since)),
     reason: reasonOfStale(backups[0]!, report, facts),
     counter,
   };
-}
-
-/** The first and the last moment that RFC 3339 can say. */
-const [FIRST, LAST] = [Date.parse('0000-01-01T00:00:00.000Z'), Date.parse('9999-12-31T23:59:59.999Z')];
-
-/** Of a number that may be a host's word: any at all. */
-function momentOf(at: number): string {
-  return new Date(Math.min(Math.max(at, FIRST), LAST)).toISOString();
 }
 
 const NOT_LOOKED_AT = 'Its host has not been able to look through it for a while.';
