@@ -64,9 +64,10 @@ export class BackupWork implements Work<'backup'> {
     const { signal, intent } = attempt;
     const { operationId } = intent;
     const inRoom = <R>(work: () => Promise<R>) => whenThereIsRoom(attempt, this.budget, COST, work);
+    const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
+    if (!made) await this.mustBeProvisioned(attempt);
     // Which may read all of the repository.
     const mended = attempt.grant.damage && (await inRoom(() => this.damage.mend(attempt)));
-    const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
     if (earlier !== undefined) {
       const claim = () => this.claimEarlier(attempt, earlier, mended);
