@@ -18,7 +18,7 @@ export * from './progress.js';
 export * from './registry.js';
 export * from './requests.js';
 export * from './retention.js';
-export { BackupId, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
+export { BackupId, Count, Generation, Id, List, Moment, momentAt, Nested, NestedList, Optional } from './shape.js';
 export * from './shrinkage.js';
 export * from './snapshot.js';
 export * from './subjects.js';

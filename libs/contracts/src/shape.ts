@@ -72,6 +72,13 @@ export function isMoment(value: unknown): value is string {
   return typeof value === 'string' && RFC_3339.test(value) && !Number.isNaN(Date.parse(value));
 }
 
+const [FIRST_MOMENT, LAST_MOMENT] = [Date.parse('0000-01-01T00:00:00.000Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+
+/** The moment that is nearest to so many milliseconds since 1970, whatever number that is: hosts and snapshots say any. */
+export function momentAt(at: number): string {
+  return new Date(Math.min(Math.max(at, FIRST_MOMENT), LAST_MOMENT)).toISOString();
+}
+
 export interface NestedField {
   type: ClassConstructor<object>;
   /** Of a list: how many there may be. */

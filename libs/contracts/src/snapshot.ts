@@ -3,7 +3,7 @@ import type { BackupRecord } from './backup.js';
 import { faultIn } from './check-data.js';
 import { ChangeCounter } from './counter.js';
 import { isId } from './ids.js';
-import { Count, Generation, Id, Moment, Nested, Optional } from './shape.js';
+import { Count, Generation, Id, Moment, momentAt, Nested, Optional } from './shape.js';
 import { CONSISTENCY_MODES, LAYOUT, type ConsistencyMode } from './vocabulary.js';
 
 /** What a snapshot's description holds as JSON; a restore refuses a snapshot without it. */
@@ -123,7 +123,7 @@ export type DescribedPlace = Pick<SnapshotDescription, 'generation' | 'beganPosi
 
 function momentOf(value: unknown): string | undefined {
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(at) ? undefined : new Date(at).toISOString();
+  return Number.isNaN(at) ? undefined : momentAt(at);
 }
 
 function parsed(text: string | undefined): Partial<SnapshotDescription> | null {

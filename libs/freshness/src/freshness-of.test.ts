@@ -151,6 +151,16 @@ describe('a project is stale', () => {
     });
   });
 
+  it.each([
+    [Number.MAX_SAFE_INTEGER, '9999-12-31T23:59:59.999Z'],
+    [1e300, '9999-12-31T23:59:59.999Z'],
+    [-1e300, '0000-01-01T00:00:00.000Z'],
+  ])('since a moment that a fact can have, whatever number its host says: %d', (said, staleSince) => {
+    const firstChanges = [{ epoch: 'dawn', n: 6, at: said }];
+    const found = freshnessOf(facts({ backups: [backup(6, -5)], report: report(7, { firstChanges }) }), NOW);
+    expect(found).toMatchObject({ freshness: 'stale', staleSince });
+  });
+
   it('while what holds everything is damaged, and fresh by another one that is not', () => {
     const damaged = backup(7, -1, { backupId: 'f'.repeat(64), damaged: true });
     expect(freshnessOf(facts({ backups: [damaged] }), NOW)).toMatchObject({

@@ -1,4 +1,5 @@
 import {
+  momentAt,
   PROJECT_TROUBLES,
   newestFirst,
   type ChangeCounter,
@@ -127,7 +128,7 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
   const since = complete.map((backup) => firstLacking(backup, report, facts)!);
   return {
     freshness: 'stale',
-    staleSince: new Date(since.length === 0 ? facts.createdAt : Math.max(...since)).toISOString(),
+    staleSince: momentAt(since.length === 0 ? facts.createdAt : Math.max(...since)),
     reason: reasonOfStale(backups[0]!, report, facts),
     counter,
   };

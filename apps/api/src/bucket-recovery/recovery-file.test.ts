@@ -20,6 +20,11 @@ it.each([
   ['no list', JSON.stringify({ buckets: bucket }), '"buckets" is not a list'],
   ['no id', JSON.stringify({ buckets: [{ ...bucket, id: undefined }] }), 'buckets[0] is wrong: id must be'],
   ['a wrong name', JSON.stringify({ buckets: [bucket, { ...bucket, bucket: 'very-secret?' }] }), 'buckets[1] is wrong'],
+  [
+    'a secret in the endpoint',
+    JSON.stringify({ buckets: [{ ...bucket, endpoint: 'https://me:very-secret@s3.example' }] }),
+    'buckets[0] is wrong: endpoint',
+  ],
   ['no region', JSON.stringify({ buckets: [{ ...bucket, regionId: 'very-secret!' }] }), 'buckets[0] is wrong'],
 ])('what is wrong with one that has %s is said without what it holds', (_, text, expected) => {
   let said = '';

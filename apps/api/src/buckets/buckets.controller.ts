@@ -21,7 +21,8 @@ export class CreateBucket {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
   @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
   @ApiProperty({ example: 'https://s3.eu-west-1.amazonaws.com' })
-  @IsUrl({ protocols: ['http', 'https'], require_protocol: true, require_tld: false })
+  // No secret in it: it is shown.
+  @IsUrl({ protocols: ['http', 'https'], require_protocol: true, require_tld: false, disallow_auth: true })
   @Length(1, 2000)
   endpoint!: string;
   @ApiProperty({ example: 'eu-west-1' }) @IsString() @Length(1, 100) s3Region!: string;

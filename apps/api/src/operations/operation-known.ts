@@ -1,4 +1,6 @@
 import { isEnded, type ExpiryCode } from '@buckets/contracts';
+import { TOO_MANY_ATTEMPTS } from '../projects/decide/attempt.js';
+import { IMPOSSIBLE_CLAIM } from '../projects/decide/end-operation.js';
 import type { OperationRow } from '../tables/entities.js';
 
 /**
@@ -8,10 +10,13 @@ import type { OperationRow } from '../tables/entities.js';
 export type OperationKnown = 'unknown' | 'open' | 'given-up' | 'ended';
 
 const CANCEL_UNANSWERED: ExpiryCode = 'cancel-unanswered';
+/** Those of ends that are no word of a host, beside `expired`. */
+const NO_HOSTS_WORD: readonly (string | null)[] = [CANCEL_UNANSWERED, TOO_MANY_ATTEMPTS, IMPOSSIBLE_CLAIM];
 
 /**
  * What the log knows of the end of an operation. Only of one that a host began with, and whose end it told, it is known
- * what it made. An older log that was put back knows no end of what was under way then, until the control plane gives it up.
+ * what it made. An older log that was put back knows no end of what was under way then, until the control plane gives it up;
+ * and a host that dies before it can tell, or claims what cannot be, may have made a good backup all the same.
  */
 export function operationKnown({
   state,
@@ -19,7 +24,7 @@ export function operationKnown({
   attempts,
 }: Pick<OperationRow, 'state' | 'code' | 'attempts'>): OperationKnown {
   if (!isEnded(state)) return 'open';
-  const isHostsWord = attempts > 0 && state !== 'expired' && code !== CANCEL_UNANSWERED;
+  const isHostsWord = attempts > 0 && state !== 'expired' && !NO_HOSTS_WORD.includes(code);
   return isHostsWord ? 'ended' : 'given-up';
 }
 

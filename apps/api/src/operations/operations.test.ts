@@ -248,7 +248,7 @@ describe('operations', () => {
     it('are told which snapshots are no backups, what may make one yet, and which of their makers have ended', async () => {
       const [backup, tidy, ended, other] = [newId(), newId(), newId(), newId()];
       // The control plane ended these by itself: after an older log was put back, their hosts may have made backups.
-      const [expired, unanswered, unbegun] = [newId(), newId(), newId()];
+      const [expired, unanswered, unbegun, tooOften, impossible] = [newId(), newId(), newId(), newId(), newId()];
       await newProject(requestedEvent(other, 'backup'), event('backup-failed', { operationId: other }));
       const project = await newProject(
         recordedEvent(1),
@@ -263,6 +263,12 @@ describe('operations', () => {
         event('backup-cancelled', { operationId: unanswered, attempt: 1, code: 'cancel-unanswered' }),
         requestedEvent(unbegun, 'backup'),
         event('backup-cancelled', { operationId: unbegun }),
+        requestedEvent(tooOften, 'backup'),
+        beganEvent(tooOften, 'backup', 'at-1'),
+        event('backup-failed', { operationId: tooOften, attempt: 25, code: 'too-many-attempts' }),
+        requestedEvent(impossible, 'backup'),
+        beganEvent(impossible, 'backup', 'at-1'),
+        event('backup-failed', { operationId: impossible, attempt: 1, code: 'impossible-claim' }),
         requestedEvent(backup, 'backup'),
         requestedEvent(tidy, 'tidy'),
         beganEvent(tidy, 'tidy', 'at-1'),
@@ -274,7 +280,7 @@ describe('operations', () => {
         attemptId: 'at-1',
         backupIds: [snapshot(1), snapshot(2)],
         // The last two: of another project, and of nobody.
-        operationIds: [backup, ended, expired, unanswered, unbegun, other, 'op-lost'],
+        operationIds: [backup, ended, expired, unanswered, unbegun, tooOften, impossible, other, 'op-lost'],
       };
       expect(await ask('unknown-backups', about)).toEqual({
         ok: {

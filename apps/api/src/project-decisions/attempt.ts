@@ -19,6 +19,8 @@ export interface Begun extends Attempt {
 
 /** An operation that has been begun so often and never ended takes its host down each time. */
 export const MAX_ATTEMPTS = 25;
+/** The code of its end, which is no word of its host. */
+export const TOO_MANY_ATTEMPTS = 'too-many-attempts';
 
 /**
  * Lets an attempt begin, once for each attempt id; `attempt` is its number, from 1. After too many the operation has
@@ -36,7 +38,7 @@ export function beginAttempt(
   const { operationId, hostId, attemptId, workerId, previousFailure } = attempt;
   if (open.attempts >= MAX_ATTEMPTS) {
     const reason = `It was begun ${MAX_ATTEMPTS} times and never came to an end. The log of its host tells why.`;
-    const data = { operationId, attempt: open.attempts, code: 'too-many-attempts', reason };
+    const data = { operationId, attempt: open.attempts, code: TOO_MANY_ATTEMPTS, reason };
     return { attempt: null, ...facts({ thing: 'project', type: `${open.kind}-failed`, data } as NewEvent<'project'>) };
   }
   const next = open.attempts + 1;

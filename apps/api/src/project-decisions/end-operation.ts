@@ -5,6 +5,8 @@ import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
 
 /** So many backups in a row that were read whole and are about as small say that the project is meant to be so small. */
 export const SMALL_ON_PURPOSE = 3;
+/** The code of the end of an operation whose host has claimed what cannot be. */
+export const IMPOSSIBLE_CLAIM = 'impossible-claim';
 
 /**
  * Turns a host's word into facts. A host that has no say changes nothing, and that is stated; an operation ends once.
@@ -25,7 +27,7 @@ export function endOperation(state: ProjectState | null, hostId: string, claim: 
     const rejected = rejection(hostId, claim, objection);
     if (!hasTheSay) return facts(rejected);
     const reason = `The host has claimed what cannot be: ${objection}. The log of the host tells more.`;
-    return facts(rejected, ended(claim, open, 'failed', { code: 'impossible-claim', reason }));
+    return facts(rejected, ended(claim, open, 'failed', { code: IMPOSSIBLE_CLAIM, reason }));
   }
   const recorded = newBackup(state, hostId, claim);
   if (open === undefined) return facts(...recorded, ...lateFacts(state, claim));

@@ -63,13 +63,19 @@ export class BackupWork implements Work<'backup'> {
     await using repository = new ProjectRepository(attempt.grant, this.rustic);
     const { signal, intent } = attempt;
     const { operationId } = intent;
-    const mended = await this.damage.mend(attempt);
+    const inRoom = <R>(work: () => Promise<R>) => whenThereIsRoom(attempt, this.budget, COST, work);
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
+    if (!made) await this.mustBeProvisioned(attempt);
+    // Which may read all of the repository.
+    const mended = attempt.grant.damage && (await inRoom(() => this.damage.mend(attempt)));
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
-    if (earlier !== undefined) return this.claimEarlier(attempt, earlier, mended);
+    if (earlier !== undefined) {
+      const claim = () => this.claimEarlier(attempt, earlier, mended);
+      return mended === undefined ? claim() : inRoom(claim);
+    }
     await this.mustBeProvisioned(attempt);
     if (made) await repository.keepUploads(signal);
-    return whenThereIsRoom(attempt, this.budget, COST, () => this.make(attempt, repository, mended));
+    return inRoom(() => this.make(attempt, repository, mended));
   };
 
   readonly cutOff = async ({ grant }: CutOff<'backup'>): Promise<Ending> => {

@@ -39,15 +39,17 @@ afterEach(async () => {
 });
 
 /** As far as a backup that would begin to read now: the code of its failure otherwise, and whether another try may help. */
-async function comesTo(generation = 1): Promise<string> {
+async function comesTo(generation = 1, damage?: object): Promise<string> {
   const reading = { spend: () => Promise.reject(Object.assign(new Error('It reads.'), { code: 'reads' })) };
-  const damage = { mend: () => Promise.resolve(undefined) };
-  const parts = [{}, folders, records, tracker, {}, {}, reading, {}, damage] as never[];
+  const parts = [{}, folders, records, tracker, {}, {}, reading, {}, {}] as never[];
   const work = new BackupWork('eu-1', ...(parts as unknown as DropFirst<ConstructorParameters<typeof BackupWork>>));
   const attempt = {
     projectId: PROJECT,
     intent: { operationId: 'op', generation },
-    grant: { attempt: 1, bucket: NOWHERE, repository: { prefix: 'projects/atlas/', masterKey: {} }, running: false },
+    grant: {
+      ...{ attempt: 1, bucket: NOWHERE, repository: { prefix: 'projects/atlas/', masterKey: {} }, running: false },
+      damage,
+    },
     signal: new AbortController().signal,
     wait: () => () => undefined,
   };
@@ -66,6 +68,12 @@ describe('a backup', () => {
     await rename(`${folders.project(PROJECT)}-away`, folders.project(PROJECT));
     expect(await comesTo()).toBe('reads');
     expect(tracker.isTracked(PROJECT)).toBe(true);
+  });
+
+  it('mends no repository, which may read all of it, for data that are not there', async () => {
+    const damage = { total: 201, first: [] };
+    expect(await comesTo(1, damage)).toBe('reads');
+    expect(await comesTo(2, damage)).toBe('project-folder-missing');
   });
 
   it('never reads the data of another assignment', async () => {

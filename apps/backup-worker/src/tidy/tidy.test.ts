@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { lookFor, sortOut, type Word } from './tidy.js';
+import { lookFor, orphanOf, sortOut, type Word } from './tidy.js';
 
 const NOW = Date.parse('2031-02-03T04:05:06.789Z');
 const GRACE = 24 * 3600;
@@ -64,6 +64,15 @@ describe('a snapshot that is no backup', () => {
   it('is none when it is a backup', () => {
     expect(becomesOf(snapshot(10_000), { unknown: new Set() })).toBe('none');
   });
+});
+
+it.each([
+  ['+012345-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z'],
+  ['-000001-01-01T00:00:00Z', '0000-01-01T00:00:00.000Z'],
+  ['2031-02-03T04:05:06.789Z', '2031-02-03T04:05:06.789Z'],
+])('a snapshot that says to be of %s is told as one of %s, which a claim can hold', (said, at) => {
+  const timeNs = BigInt(Date.parse(said)) * 1_000_000n;
+  expect(orphanOf({ ...snapshot(0), timeNs }, new Set())).toMatchObject({ at });
 });
 
 describe('backups that a deletion may have removed', () => {

@@ -1,4 +1,4 @@
-import { operationOf, type BackupsLookedFor, type Orphan, type Orphans } from '@buckets/contracts';
+import { momentAt, operationOf, type BackupsLookedFor, type Orphan, type Orphans } from '@buckets/contracts';
 import type { Snapshot } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { cancelled, type Attempt, type Ending, type Work } from '../operations/operation.js';
@@ -156,11 +156,15 @@ function whyUnexplained(snapshots: number): string {
   );
 }
 
-function orphanOf(snapshot: Snapshot, removed: ReadonlySet<string>): Orphan {
+/** Whatever a snapshot says of its time, it can be told. */
+export function orphanOf(
+  snapshot: Pick<Snapshot, 'id' | 'tags' | 'timeNs'> & Partial<Snapshot>,
+  removed: ReadonlySet<string>,
+): Orphan {
   const operationId = operationOf(snapshot);
   return {
     backupId: snapshot.id,
-    at: new Date(madeAt(snapshot)).toISOString(),
+    at: momentAt(madeAt(snapshot)),
     ...(operationId === undefined ? {} : { operationId }),
     removed: removed.has(snapshot.id),
   };

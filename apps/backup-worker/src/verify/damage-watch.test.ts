@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MAX_DAMAGED_OBJECTS, operationTag, type Grant } from '@buckets/contracts';
 import { S3ObjectStore } from '@buckets/object-storage';
+import { until } from '@buckets/patience';
 import { startSeaweedFs, type SeaweedFs } from '@buckets/real-parts';
 import { createRepositoryKey } from '@buckets/repository';
 import { randomBytes } from 'node:crypto';
 import { BackupWork } from '../backup/backup.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import type { Attempt } from '../operations/operation.js';
+import { Budget } from '../queue/budget.js';
 import { ProjectRepository } from '../repository/project-repository.js';
 import { writeDescription } from '../repository/snapshot-description.js';
 import { PASSWORD, PATIENT, TestBench } from '../rustic/testing/bench.js';
@@ -55,7 +57,7 @@ function attemptOf(grant: object, operationId = 'op'): Attempt {
     ...{ projectId: 'p1', intent: { operationId, generation: 1 }, attemptId: 'attempt', grant },
     ...{ signal, signalOfNoReturn: signal },
     ...{ limits: { stallMs: PATIENT.stallMs, attemptMs: PATIENT.deadlineMs }, alive: () => undefined },
-    ...{ progress: () => undefined, confirm: () => Promise.resolve() },
+    ...{ progress: () => undefined, confirm: () => Promise.resolve(), wait: () => () => undefined },
   } as unknown as Attempt;
 }
 
@@ -88,9 +90,23 @@ it('what a mending came to is told by the next attempt as well, which claims the
   // It is cut off when its snapshot is there.
   const made = await backUp('healing');
 
-  const others = [{}, {}, {}, {}, rustic, controlPlane, {}, {}, watch] as never[];
+  const reads: string[] = [];
+  const counted = Object.assign(Object.create(watch) as DamageWatch, {
+    mend: (...of: Parameters<DamageWatch['mend']>) => (reads.push('mends'), watch.mend(...of)),
+    afterMending: (...of: Parameters<DamageWatch['afterMending']>) => (reads.push('looks'), watch.afterMending(...of)),
+  });
+  const budget = new Budget({ cpus: 1, memoryBytes: 1 });
+  const others = [{}, {}, {}, {}, rustic, controlPlane, budget, {}, counted] as never[];
   const work = new BackupWork('eu-1', ...(others as unknown as DropFirst<ConstructorParameters<typeof BackupWork>>));
-  const ending = await work.work(attemptOf({ ...known, attempt: 2 }, 'healing') as Attempt<'backup'>);
+  const { promise: ends, resolve: end } = Promise.withResolvers<void>();
+  const busy = budget.spend({ cpus: 1, memoryBytes: 1 }, () => ends);
+  const claimed = work.work(attemptOf({ ...known, attempt: 2 }, 'healing') as Attempt<'backup'>);
+  await until(() => budget.waitingCount === 1);
+  // Either may read all of the repository: it takes a share of the machine.
+  expect(reads).toEqual([]);
+  end();
+  const [ending] = await Promise.all([claimed, busy]);
+  expect(reads).toEqual(['mends', 'looks']);
   expect(ending).toMatchObject({
     outcome: 'partial',
     backup: { backupId: made },

@@ -135,7 +135,7 @@ describe('a host', () => {
       newProcess: false,
       certainAt: undefined,
     });
-    board.hear(host('first'), { at: 120, live: false });
+    board.hear(host('first'), { at: 120, live: true });
     expect(board.hear(host('second'), { at: 150, live: true })).toEqual({
       hostId: 'host-1',
       newProcess: true,
@@ -164,8 +164,10 @@ it('what a stream has kept confirms nothing of a host: its age is the word of a 
   const board = new ActivityBoard();
   const confirmed = () => [...board.complete()].map(({ completeAt }) => completeAt);
   board.hear(host('first'), { at: 100, live: false });
-  board.hear(project('first', 7), { at: 110, live: true });
+  expect(board.hear(project('first', 7), { at: 110, live: true })).toMatchObject({ certainAt: undefined });
   expect(confirmed()).toEqual([undefined]);
-  board.hear(host('first'), { at: 120, live: true });
+  board.hear(host('second'), { at: 115, live: false });
+  expect(board.reportOf(atlas)).toMatchObject({ current: false, certainUntil: undefined });
+  board.hear(host('second'), { at: 120, live: true });
   expect(confirmed()).toEqual([120]);
 });

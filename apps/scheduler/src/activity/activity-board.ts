@@ -65,17 +65,14 @@ export class ActivityBoard {
     if (reportedFrom !== host.countsFrom) countFrom(host, reportedFrom);
     // A host of an earlier version does not number its reports.
     const isComplete = reported === undefined || reported === host.sum;
-    if (isComplete) host.completeAt = Math.max(host.completeAt ?? at, at);
-    if (isComplete && live) host.confirmedAt = Math.max(host.confirmedAt ?? at, at);
+    // How old a word is that a stream has kept, only the clock of its server says, which may have been set back since.
+    if (isComplete && live) host.completeAt = Math.max(host.completeAt ?? at, at);
     return { hostId, ...process, isComplete };
   }
 
-  /**
-   * The hosts, and until when all was heard that each of them had to tell; undefined when that is not certain. How old a
-   * word is that a stream has kept, only the clock of the server says, which may have been set back since: it confirms nothing.
-   */
+  /** The hosts, and until when all was heard that each of them had to tell; undefined when that is not certain. */
   *complete(): Iterable<{ hostId: string; completeAt: number | undefined }> {
-    for (const [hostId, { confirmedAt }] of this.hosts) yield { hostId, completeAt: confirmedAt };
+    for (const [hostId, { completeAt }] of this.hosts) yield { hostId, completeAt };
   }
 
   /** The last sign of life of a host. */
@@ -126,13 +123,11 @@ interface Host {
   /** The first number that counts for that: what was not reported again since is of projects that are no longer there. */
   countsFrom: number;
   completeAt: number | undefined;
-  /** The same by what was heard live alone. */
-  confirmedAt: number | undefined;
   /** `completeAt` when its present process was first heard. */
   certainBefore: number | undefined;
 }
 
-const NOTHING_CERTAIN = { completeAt: undefined, confirmedAt: undefined, certainBefore: undefined };
+const NOTHING_CERTAIN = { completeAt: undefined, certainBefore: undefined };
 
 function newHost(incarnation: string, seenAt: number): Host {
   return {

@@ -53,12 +53,15 @@ describe('a repository that may hold orphans', () => {
     expect(asked).toEqual(['atlas', 'atlas']);
   });
 
-  it('is left alone where the control plane knows of no repository', async () => {
+  it('is left alone for hours where the control plane knows of no repository, as there may be one then', async () => {
     const { tidyings, asked, control } = tidyingsOf([atlas], refused('no-repository'));
     await tidyings.tick(DUE);
-    control.steady += 1_000 * GRACE;
+    control.steady += 6 * 60 * MINUTE - 1;
     await tidyings.tick(DUE);
     expect(asked).toEqual(['atlas']);
+    control.steady += 1;
+    await tidyings.tick(DUE);
+    expect(asked).toEqual(['atlas', 'atlas']);
   });
 
   it('is asked for hours later when it was refused, and others meanwhile', async () => {

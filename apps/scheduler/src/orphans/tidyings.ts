@@ -48,9 +48,9 @@ export class Tidyings {
 
   constructor(private readonly parts: TidyingsParts) {
     const failed = 'A repository that may hold orphans could not be tidied';
-    // Where no repository was ever made, nothing can lie about.
-    const settledBy = 'no-repository';
-    this.requests = new PacedRequests({ ...parts, failed, settledBy, refusedPauseMs: REFUSED_PAUSE_MS });
+    // Where no repository was made yet, nothing can lie about. Once there is one, something may, with the same key.
+    const expected = 'no-repository';
+    this.requests = new PacedRequests({ ...parts, failed, expected, refusedPauseMs: REFUSED_PAUSE_MS });
   }
 
   /** Until the signal. */

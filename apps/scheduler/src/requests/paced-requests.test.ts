@@ -24,7 +24,7 @@ function requestsThat(answer: (projectId: string) => Error | undefined = () => u
     ended: (outcome) => outcomes.push(outcome),
     failed: 'It could not be asked for',
     refusedPauseMs: REFUSED_PAUSE_MS,
-    settledBy: 'settled',
+    expected: 'expected',
   });
   return { requests, asked, outcomes, warnings, control };
 }
@@ -78,11 +78,13 @@ describe('a request', () => {
     expect(pauses.slice(8)).toEqual([4, 1]);
   });
 
-  it('that is settled is neither counted nor warned of, nor made again', async () => {
-    const { requests, outcomes, warnings, control } = requestsThat(() => refusal('settled'));
+  it('whose refusal is expected is neither counted nor warned of, and made again after its pause', async () => {
+    const { requests, outcomes, warnings, control } = requestsThat(() => refusal('expected'));
     await requests.ask(all('a')[0]!);
-    control.now = Number.MAX_SAFE_INTEGER;
+    control.now = REFUSED_PAUSE_MS - 1;
     expect([requests.isPaused('a'), outcomes, warnings]).toEqual([true, [], []]);
+    control.now = REFUSED_PAUSE_MS;
+    expect(requests.isPaused('a')).toBe(false);
   });
 
   it('that was refused is known by the code, as long as that holds', async () => {

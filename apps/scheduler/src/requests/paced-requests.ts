@@ -20,8 +20,8 @@ export interface PacedRequestsParts<Command extends { projectId: string }> {
   /** How long what was accepted is not asked for again, in milliseconds; by default until the tables show it for certain. */
   askedPauseMs?: number;
   refusedPauseMs: number;
-  /** A refusal with this code is for ever, and nothing to warn of. */
-  settledBy?: string;
+  /** A refusal with this code is nothing to warn of. */
+  expected?: string;
 }
 
 /** A request, and what its pauses go by. */
@@ -99,7 +99,7 @@ export class PacedRequests<Command extends { projectId: string }> {
 
   /** Asks, whether it is paused or not. Never throws. */
   async ask({ key, command }: PacedRequest<Command>): Promise<RequestOutcome> {
-    const { request, log, ended, failed, settledBy, refusedPauseMs, askedPauseMs = ASKED_PAUSE_MS } = this.parts;
+    const { request, log, ended, failed, expected, refusedPauseMs, askedPauseMs = ASKED_PAUSE_MS } = this.parts;
     let outcome: RequestOutcome = 'requested';
     try {
       await request(command);
@@ -107,9 +107,8 @@ export class PacedRequests<Command extends { projectId: string }> {
     } catch (error) {
       if (error instanceof Refused && !error.refusal.retry) {
         outcome = 'refused';
-        const isSettled = error.code === settledBy;
-        this.pause(key, { ms: isSettled ? Infinity : refusedPauseMs, refusedFor: error.code, failures: 0 });
-        if (isSettled) return outcome;
+        this.pause(key, { ms: refusedPauseMs, refusedFor: error.code, failures: 0 });
+        if (error.code === expected) return outcome;
       } else {
         outcome = 'failed';
         const failures = (this.pauses.get(key)?.failures ?? 0) + 1;

@@ -20,7 +20,7 @@ export class RetentionTables {
       retention,
       backups: backups.map(({ began_at, began_position, recorded_position, partial_because, in_doubt, ...rest }) => ({
         ...rest,
-        beganAt: Date.parse(began_at),
+        beganAt: began_at,
         beganPosition: began_position,
         recordedPosition: recorded_position,
         partialBecause: partial_because,
@@ -35,7 +35,8 @@ interface Row {
   retention: Retention;
   backups: {
     id: string;
-    began_at: string;
+    /** Milliseconds since 1970: not every moment of the database is one that JavaScript could read as a text. */
+    began_at: number;
     began_position: number;
     recorded_position: number;
     partial_because: PartialReason[];
@@ -46,7 +47,8 @@ interface Row {
 
 const RETAINED = `
   SELECT id, retention,
-         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id, 'began_at', backup.began_at,
+         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id,
+                   'began_at', extract(epoch FROM backup.began_at) * 1000,
                    'began_position', backup.began_position, 'recorded_position', backup.recorded_position,
                    'partial_because', backup.partial_because, 'in_doubt', project.in_doubt ? backup.id,
                    'damaged', project.damaged ? backup.id)), '[]')

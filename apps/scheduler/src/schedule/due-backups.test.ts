@@ -73,6 +73,11 @@ describe('another backup waits', () => {
     expect(dueAt(project({ newestBackup }))).toBe(BEGAN + 6 * HOUR);
   });
 
+  it('for none that was found in a bucket, of which only the clock of a host says when it began', () => {
+    const newestBackup = { id: 'b2', beganAt: null, epoch: 'dawn', partial: true };
+    expect(dueAt(project({ newestBackup, statedEpoch: null }))).toBe(BEGAN + HOUR + spread);
+  });
+
   it('for the interval after somebody has cancelled one', () => {
     const lastEnded = { operationId: 'o1', at: BEGAN + 5 * HOUR, cancelled: true };
     expect(dueAt(project({ lastEnded }))).toBe(BEGAN + 6 * HOUR);

@@ -12,7 +12,8 @@ export interface ScheduledProject {
   statedAt: number | null;
   /** The epoch of the changes that the statement looked at. */
   statedEpoch: string | null;
-  newestBackup: { id: string; beganAt: number; epoch: string; partial: boolean } | null;
+  /** When it began is null of one that was found in a bucket: only the clock of a host says it. */
+  newestBackup: { id: string; beganAt: number | null; epoch: string; partial: boolean } | null;
   lastEnded: { operationId: string; at: number; cancelled: boolean } | null;
   /** Backup operations that ended in a row without a backup. */
   failures: number;
@@ -78,7 +79,9 @@ function holdOffs({
   if (lastEnded !== null && failures > 0) {
     moments.push(lastEnded.at + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)));
   }
-  if (newestBackup?.partial) moments.push(newestBackup.beganAt + intervalMs(project));
+  if (newestBackup?.partial && newestBackup.beganAt !== null) {
+    moments.push(newestBackup.beganAt + intervalMs(project));
+  }
   const watchedAnew = newestBackup !== null && statedEpoch !== null && statedEpoch !== newestBackup.epoch;
   if (watchedAnew && statedAt !== null) moments.push(statedAt + Math.min(SCAN_GRACE_MS, intervalMs(project)));
   return moments;

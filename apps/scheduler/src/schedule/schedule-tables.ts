@@ -44,7 +44,8 @@ interface UnprotectedRow {
 const UNPROTECTED = `
   SELECT project.id, project.host_id, project.backup_interval_minutes, project.provisioned_at,
          coalesce(project.freshness, 'never') AS freshness, project.stale_since, project.stated_at,
-         project.stated_epoch, newest.id AS backup_id, newest.began_at AS backup_began_at,
+         project.stated_epoch, newest.id AS backup_id,
+         CASE WHEN newest.began_position > 0 THEN newest.began_at END AS backup_began_at,
          newest.counter->>'epoch' AS backup_epoch, jsonb_array_length(newest.partial_because) > 0 AS backup_partial,
          project.last_backup_operation_id, project.last_backup_ended_at, project.last_backup_outcome,
          project.failed_backups,
@@ -76,7 +77,7 @@ function scheduled(row: UnprotectedRow): ScheduledProject {
         ? null
         : {
             id: row.backup_id,
-            beganAt: row.backup_began_at!.getTime(),
+            beganAt: row.backup_began_at?.getTime() ?? null,
             epoch: row.backup_epoch!,
             partial: row.backup_partial!,
           },

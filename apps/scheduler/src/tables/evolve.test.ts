@@ -80,37 +80,37 @@ describe('a project', () => {
     expect(rows!.project.provisioned_at).toBe(BEGAN + 3000);
   });
 
-  it('whose backups were found in its bucket has none from after that, whatever the clock of their host said', () => {
-    const beganAt = new Date(BEGAN + 365 * 86_400_000).toISOString();
-    const found = { ...recorded('lost', 'b1'), beganAt, recovered: { bucketId: 'north', orderedBy: 'clock' } };
-    expect(after(['backup-recorded', found]).backups.get('b1')!.began_at).toBe(BEGAN + 2000);
-  });
-
-  it('whose backups were found in its bucket has them on the days that they say, and any new one is newer', () => {
-    const found = (backupId: string, day: number): [ProjectEvent['type'], object] => [
-      'backup-recorded',
-      {
-        ...recorded(`lost-${backupId}`, backupId),
-        beganAt: new Date(BEGAN - day * 86_400_000).toISOString(),
-        recovered: { bucketId: 'north', orderedBy: 'clock' },
-      },
-    ];
-    const rows = after(
-      found('b1', 2),
-      found('b2', 1),
-      ['backup-requested', requested('op')],
-      ['backup-began', began('op')],
-      ['backup-recorded', recorded('op', 'b3')],
-    );
-    const placed = [...rows.backups.values()].map((row) => [row!.id, row!.began_position, row!.recorded_position]);
-    expect(placed).toEqual([
-      ['b1', 0, 2],
-      ['b2', 0, 3],
-      ['b3', 5, 6],
-    ]);
-    expect(rows.backups.get('b1')!.began_at).toBe(BEGAN - 2 * 86_400_000);
-    expect(rows.backups.get('b2')!.began_at).toBe(BEGAN - 86_400_000);
-  });
+  it.each([
+    ['', -3],
+    [', though the clock of their host was a year ahead', 365],
+  ])(
+    'whose backups were found in its bucket has them on the days that they say%s, and any new one is newer',
+    (_, from) => {
+      const found = (backupId: string, day: number): [ProjectEvent['type'], object] => [
+        'backup-recorded',
+        {
+          ...recorded(`lost-${backupId}`, backupId),
+          beganAt: new Date(BEGAN + (from + day) * 86_400_000).toISOString(),
+          recovered: { bucketId: 'north', orderedBy: 'clock' },
+        },
+      ];
+      const rows = after(
+        found('b1', 1),
+        found('b2', 2),
+        ['backup-requested', requested('op')],
+        ['backup-began', began('op')],
+        ['backup-recorded', recorded('op', 'b3')],
+      );
+      const placed = [...rows.backups.values()].map((row) => [row!.id, row!.began_position, row!.recorded_position]);
+      expect(placed).toEqual([
+        ['b1', 0, 2],
+        ['b2', 0, 3],
+        ['b3', 5, 6],
+      ]);
+      expect(rows.backups.get('b1')!.began_at).toBe(BEGAN + (from + 1) * 86_400_000);
+      expect(rows.backups.get('b2')!.began_at).toBe(BEGAN + (from + 2) * 86_400_000);
+    },
+  );
 
   it('gets another interval, and keeps it when something else is updated', () => {
     const rows = after(['updated', { backupIntervalMinutes: 5 }], ['updated', { title: 'sealed' }]);

@@ -80,19 +80,17 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
     case 'backup-recorded': {
       const { backupId, operationId, counter, partialBecause, recovered, beganAt } = event.data;
       const operation = rows.operations.find(({ id }) => id === operationId);
-      const at = Date.parse(event.time);
       const row: BackupRow = {
         project_id: project.id,
         id: backupId,
-        // Of what was found in a bucket the log knows no moment: all of them would fall on the day they were found. A host
-        // said when it began, and before that it did: by a clock that was ahead it would put the next backup off.
-        began_at: operation?.began_at ?? (recovered === undefined ? at : Math.min(at, Date.parse(beganAt))),
+        // Of what was found in a bucket the log knows no moment: all of them would fall on the day they were found.
+        began_at: operation?.began_at ?? Date.parse(recovered === undefined ? event.time : beganAt),
         began_position: operation?.began_position ?? 0,
         recorded_position: event.position,
         counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
         partial_because: partialBecause,
       };
-      const verified_at = project.verified_at ?? at;
+      const verified_at = project.verified_at ?? Date.parse(event.time);
       return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0, verified_at } };
     }
     case 'runtime-changed':

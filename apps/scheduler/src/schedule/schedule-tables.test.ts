@@ -1,0 +1,54 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import type { LoggedEvent } from '@buckets/contracts';
+import type { DataSource } from 'typeorm';
+import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
+import { openSchedulerDatabase } from '../tables/database.js';
+import { evolve, type ProjectRows } from '../tables/evolve.js';
+import { BackupRow, ProjectRow } from '../tables/rows.js';
+import { dueAt } from './due-backups.js';
+import { ScheduleTables } from './schedule-tables.js';
+
+jest.setTimeout(60_000);
+
+const HOUR = 60 * 60_000;
+const NOON = Date.parse('2031-05-06T12:00:00.000Z');
+
+let parts: RealParts;
+let data: DataSource;
+beforeAll(async () => {
+  parts = await RealParts.start(['postgres']);
+  data = await openSchedulerDatabase({ url: parts.infrastructure.postgresUrl, connections: 2 });
+});
+afterAll(async () => {
+  await data?.destroy();
+  await parts.stop();
+});
+
+it('a backup that was found in a bucket puts the next one off by no clock of a host', async () => {
+  const events: [LoggedEvent<'project'>['type'], object][] = [
+    ['recovered', { generation: 1, bucketId: 'b', backupIntervalMinutes: 60 }],
+    [
+      'backup-recorded',
+      {
+        ...{ backupId: 'b1', operationId: 'lost', counter: { generation: 1, epoch: 'dawn', n: 7 } },
+        ...{ partialBecause: ['unwitnessed'], recovered: { bucketId: 'b', orderedBy: 'clock' } },
+        beganAt: new Date(NOON + 365 * 24 * HOUR).toISOString(),
+      },
+    ],
+    ['assigned', { hostId: 'h1', generation: 2 }],
+    ['provisioned', { generation: 2 }],
+    ['freshness-changed', { freshness: 'stale', staleSince: new Date(NOON).toISOString(), reason: 'It changed.' }],
+  ];
+  const time = new Date(NOON).toISOString();
+  const rows = events.reduce<ProjectRows | null>((before, [type, about], index) => {
+    const event = { thing: 'project', id: 'atlas', type, data: about, position: index + 1, messageId: '', time };
+    return evolve(before, event as LoggedEvent<'project'>);
+  }, null)!;
+  await data.getRepository(ProjectRow).insert(rows.project as object);
+  await data.getRepository(BackupRow).insert([...rows.backups.values()] as object[]);
+
+  const [project] = await new ScheduleTables(data).unprotected({ now: NOON + 2 * HOUR, after: '', limit: 10 });
+  expect(project).toMatchObject({ id: 'atlas', newestBackup: { id: 'b1', partial: true } });
+  expect(dueAt(project!)).toBeLessThan(NOON + 2 * HOUR);
+});
