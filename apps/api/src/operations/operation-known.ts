@@ -1,6 +1,6 @@
 import { isEnded, type ExpiryCode } from '@buckets/contracts';
-import { TOO_MANY_ATTEMPTS } from '../projects/decide/attempt.js';
-import { IMPOSSIBLE_CLAIM } from '../projects/decide/end-operation.js';
+import { TOO_MANY_ATTEMPTS } from '../project-decisions/attempt.js';
+import { IMPOSSIBLE_CLAIM } from '../project-decisions/end-operation.js';
 import type { OperationRow } from '../tables/entities.js';
 
 /**
