@@ -1,6 +1,6 @@
 export type { Access } from './access.js';
-export { HOSTS, REGIONS } from './fleet.js';
-export type { LocalHost } from './fleet.js';
+export { HOSTS, REGIONS } from './places.js';
+export type { LocalHost } from './places.js';
 export type { Infrastructure, ServerPorts } from './infrastructure.js';
 export { hostCredentials } from './nats/credentials.js';
 export { PortTaken } from './ports.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { REGIONS } from './fleet.js';
+import { REGIONS } from './places.js';
 import { controlCredentials, type ControlUser } from './nats/control-users.js';
 import { HOSTS_SIGNING_SEED, readKeys, type Keys } from './nats/keys.js';
 import { keptText, privateFolder } from './private-files.js';

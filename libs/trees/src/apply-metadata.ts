@@ -9,12 +9,12 @@ const BATCH = 500;
  *
  * @returns what the file system or the user's rights did not allow, by entry
  */
-export async function applyMetadata(
+export async function applyMetadata<P extends Planted>(
   folder: string,
-  planted: readonly Planted[],
-): Promise<{ entry: Planted; reason: string }[]> {
+  planted: readonly P[],
+): Promise<{ entry: P; reason: string }[]> {
   const insideOut = [...planted].sort((a, b) => (a.path < b.path ? 1 : -1));
-  const refused: { entry: Planted; reason: string }[] = [];
+  const refused: { entry: P; reason: string }[] = [];
   await using python = new Python(APPLY, folder);
   // Entries that are made come first: they are new names in folders whose time is set below.
   const order = [...insideOut.filter((entry) => entry.make), ...insideOut.filter((entry) => !entry.make)];

@@ -31,7 +31,7 @@ export async function growTree(folder: string, options: GrowTreeOptions): Promis
   const random = new Random(`tree ${options.seed}`);
   await mkdir(folder, { recursive: true });
   const { sown, leftOut } = options.hardCases ? await sowHardCases(folder, options) : { sown: [], leftOut: [] };
-  const planted: Planted[] = [
+  const planted: Sown[] = [
     { path: '' },
     ...(await growSmallFiles(folder, options.smallFiles, random)),
     ...(await growLargeFiles(folder, options.bytes, random)),
@@ -51,6 +51,9 @@ export async function growTree(folder: string, options: GrowTreeOptions): Promis
   }
   return grown;
 }
+
+/** What is planted, with the hard case that it stands for, if it does. */
+type Sown = Planted & { hardCase?: HardCase };
 
 const FILES_IN_A_FOLDER = 100;
 const FOLDERS = 'src docs notebooks data/raw data/tables site/pages site/assets/icons tests/cases'.split(' ');
@@ -98,7 +101,7 @@ async function growLargeFiles(folder: string, bytes: number, random: Random): Pr
 }
 
 async function sowHardCases(folder: string, { seed, sparseBytes = 1024 ** 3 }: GrowTreeOptions) {
-  const sown: Planted[] = [{ path: 'hard-cases' }];
+  const sown: Sown[] = [{ path: 'hard-cases' }];
   const leftOut: GrownTree['leftOut'] = [];
   const isRoot = process.geteuid?.() === 0;
   for (const hardCase of HARD_CASES) {
@@ -117,7 +120,7 @@ async function sowHardCases(folder: string, { seed, sparseBytes = 1024 ** 3 }: G
 }
 
 /** An entry without a time of its own gets one from the last years, to the nanosecond. */
-function dated(entry: Planted, seed: number): Planted {
+function dated<P extends Planted>(entry: P, seed: number): P {
   const random = new Random(`time ${seed} ${entry.path}`);
   const seconds = 1_500_000_000 + random.below(250_000_000);
   return { mtimeNs: BigInt(seconds) * 1_000_000_000n + BigInt(random.below(1_000_000_000)), ...entry };

@@ -1,11 +1,8 @@
-import type { HardCase } from './hard-cases.js';
 import type { RawPath } from './raw-path.js';
 
 /** What an entry is to be besides its content. The last step of growing applies it, as each later change would touch it. */
 export interface Planted {
   path: RawPath;
-  /** The hard case that this entry stands for, if it does. */
-  hardCase?: HardCase;
   /** Python makes these; all else is there already. */
   make?: 'fifo' | 'socket';
   owner?: [uid: number, gid: number];

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { Fleet, HOSTS, ProjectsUnknown } from '../fleet.js';
+import { Fleet, ProjectsUnknown } from '../fleet.js';
+import { HOSTS } from '../places.js';
 import { keptText, privateFolder } from '../private-files.js';
 import { createBuckets } from '../s3/buckets.js';
 import { secretsIn } from '../secrets.js';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { relative } from 'node:path';
 import { styleText } from 'node:util';
-import { HOSTS, REGIONS } from '../fleet.js';
+import { HOSTS, REGIONS } from '../places.js';
 import { stackSettings } from '../stack-settings.js';
 import { Demo } from './demo.js';
 import { forPeople, givenFolder, UnusableFolder } from './given-folder.js';

@@ -5,8 +5,7 @@ import type { Turn } from '../queue/project-queue.js';
 import { AttemptWatch } from './attempt-watch.js';
 import { asFailure } from './failures.js';
 import type { OpenOperation } from './open-operation.js';
-import { AttemptFailed, type Attempt } from './operation.js';
-import type { Granted } from './operations.js';
+import { AttemptFailed, type Attempt, type Granted } from './operation.js';
 import { tell, tellWaiting } from './told-progress.js';
 
 export interface MadeAttempt extends Disposable {

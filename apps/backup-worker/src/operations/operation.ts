@@ -17,6 +17,12 @@ export interface AttemptLimits {
   attemptMs: number;
 }
 
+/** An attempt that the control plane knows of. */
+export interface Granted {
+  attemptId: string;
+  grant: Grant;
+}
+
 /** One attempt at an operation, granted by the control plane. */
 export interface Attempt<K extends OperationKind = OperationKind> {
   kind: K;

@@ -10,7 +10,7 @@ import type { EndingNotes } from './ending-notes.js';
 import { asFailure, joined } from './failures.js';
 import { Cancelled, OpenOperation, type Doing, type WorkIntent } from './open-operation.js';
 import type { OperationMetrics } from './operation-metrics.js';
-import { AttemptFailed, cancelled, type CutOff, type Ending, type Works } from './operation.js';
+import { AttemptFailed, cancelled, type CutOff, type Ending, type Granted, type Works } from './operation.js';
 import { tellWaiting } from './told-progress.js';
 import { sealEnding } from './seal-ending.js';
 import { unlessAborted } from './waiting.js';
@@ -28,12 +28,6 @@ export interface OperationsOptions {
   /** For a grant or a confirmation, in milliseconds; default a minute. */
   askDeadlineMs?: number;
   betweenAttempts?: Backoff;
-}
-
-/** An attempt that the control plane knows of. */
-export interface Granted {
-  attemptId: string;
-  grant: Grant;
 }
 
 /**

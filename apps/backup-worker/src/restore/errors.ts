@@ -1,4 +1,4 @@
-import type { RootName } from './host-folders.js';
+import type { Root as RootName } from '@buckets/contracts';
 
 /** What goes wrong while a restored tree gets in place: a stable code, and a message that says what to do next. */
 export abstract class RestoreError extends Error {
