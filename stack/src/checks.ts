@@ -8,16 +8,20 @@ import { CLONE } from './clone.js';
  * @returns the names of those that failed
  */
 export async function runChecks({ fix = false } = {}): Promise<string[]> {
-  console.error('Checking format, lint and types (usually half a minute) …');
+  console.error('Checking format, lint, imports and types (usually half a minute) …');
   const checks = [
     check('format', 'prettier/bin/prettier.cjs', [fix ? '--write' : '--check', '--log-level=warn', '.']),
     check('lint', 'eslint/bin/eslint.js', [...(fix ? ['--fix'] : []), '.']),
+    check('imports', 'dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', ...SOURCES]),
     check('types', 'typescript/bin/tsc', ['--noEmit', '--pretty', '--project', 'tsconfig.json']),
   ];
   // Both rewrite files, so one after the other.
   const outcomes = fix ? await oneByOne(checks) : await Promise.all(checks.map((run) => run()));
   return outcomes.filter(({ ok }) => !ok).map(({ name }) => name);
 }
+
+/** Where no circle of imports and none against the floors may be. */
+const SOURCES = ['apps', 'libs', 'stack/src'];
 
 interface Outcome {
   readonly name: string;
