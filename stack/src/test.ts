@@ -32,7 +32,7 @@ async function test(args: readonly string[]): Promise<boolean> {
     const files = await testFiles();
     const ran = result?.testResults.length ?? 0;
     console.error(`Left out, as only ${args.join(' ')} was asked for: ${files - ran} of ${files} test files, and the`);
-    console.error('checks of format, lint and types (npm run check).');
+    console.error('checks of format, lint, imports and types (npm run check).');
   }
   console.log(line);
   return ok;
