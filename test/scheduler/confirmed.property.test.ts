@@ -105,7 +105,7 @@ class World {
       stale_since: null,
       covered_by: null,
       freshness_at: null,
-      unwatched: false,
+      unwatched: false, damaged_backups: [], in_doubt: [],
     });
   }
 

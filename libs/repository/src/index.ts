@@ -8,7 +8,7 @@ export { mendRepository } from './mend-repository.js';
 export type { MendOptions } from './mend-repository.js';
 export type { MendableStore, RepositoryStore, WritableStore } from './repository-store.js';
 export { storeReadablePart } from './readable-part.js';
-export type { LostEntry, ReadablePart } from './readable-part.js';
+export type { LostEntries, LostEntry, ReadablePart } from './readable-part.js';
 export { Repository, createTreeCache, openRepository } from './repository.js';
 export type { OpenRepositoryOptions } from './repository.js';
 export { configWithId } from './read-config.js';

@@ -31,15 +31,18 @@ export interface LostEntry {
   type: 'file' | 'folder';
 }
 
+export interface LostEntries {
+  total: number;
+  /** The first hundred. */
+  first: LostEntry[];
+}
+
 /** What can be read of a snapshot, as a snapshot of its own. */
 export interface ReadablePart {
   /** Of that snapshot; of the first one where nothing of it is lost. */
   snapshotId: string;
-  lost: {
-    total: number;
-    /** The first hundred. */
-    first: LostEntry[];
-  };
+  /** By the names of the snapshot's roots; of one that is not there, nothing is lost. */
+  lost: Map<string, LostEntries>;
   /** Takes it out of the repository again. What of it is left by one that was cut off is a snapshot that nobody knows. */
   remove(): Promise<void>;
 }
@@ -66,7 +69,7 @@ class PartMaker {
   private readonly packs: PackReader;
   private readonly trees: TreeReader;
   private readonly written: TreeWriter;
-  private readonly lost: ReadablePart['lost'] = { total: 0, first: [] };
+  private readonly lost: ReadablePart['lost'] = new Map();
 
   constructor(private readonly options: MendOptions) {
     const { store, prefix, masterKey } = options;
@@ -87,12 +90,13 @@ class PartMaker {
     const remove = () => this.written.remove();
     try {
       const left = await this.readableOf(tree, Buffer.alloc(0), 1);
-      if (this.lost.total === 0) return { snapshotId, lost: this.lost, remove: () => Promise.resolve() };
+      if (this.lost.size === 0) return { snapshotId, lost: this.lost, remove: () => Promise.resolve() };
       await confirm?.();
       await this.written.end();
       // Without the description it is nobody's backup.
-      const { description: _none, ...part } = { ...whole, tree: left, tags: [READABLE_PART_TAG] };
-      const sealed = this.objects.key.seal(Buffer.from(JSON.stringify(part)));
+      const { description: _none, ...rest } = whole;
+      const part = JSON.stringify({ ...rest, tree: left, tags: [READABLE_PART_TAG] });
+      const sealed = this.objects.key.seal(Buffer.from(part));
       const id = createHash('sha256').update(sealed).digest('hex');
       this.written.names.push(`snapshots/${id}`);
       await store.put(`${prefix}snapshots/${id}`, sealed);
@@ -144,8 +148,11 @@ class PartMaker {
   }
 
   private lose(path: Buffer, type: LostEntry['type']): void {
-    this.lost.total += 1;
-    if (this.lost.first.length < MOST_NAMED) this.lost.first.push({ path, type });
+    const [root] = path.toString('latin1').split('/', 1);
+    const lost = this.lost.get(root!) ?? { total: 0, first: [] };
+    this.lost.set(root!, lost);
+    lost.total += 1;
+    if (lost.first.length < MOST_NAMED) lost.first.push({ path, type });
   }
 }
 

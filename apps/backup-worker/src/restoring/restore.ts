@@ -8,7 +8,7 @@ import {
   type Work,
 } from '../operations/operation.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
-import { isWhole, whatIsMissing, type Restoring } from './restoring.js';
+import { isWhole, leftBy, whatIsMissing, type Restoring } from './restoring.js';
 
 /** Restores a whole project from the backup that was asked for. */
 export class RestoreWork implements Work<'restore'> {
@@ -48,6 +48,7 @@ export class RestoreWork implements Work<'restore'> {
       outcome: whole ? 'succeeded' : 'partial',
       ...(whole ? {} : { code: 'incomplete-restore', reason: whatIsMissing(restore) }),
       result: { restore },
+      ...leftBy(restore),
       provisioned: { operationId, generation, by: 'restored', backupId: restore.backupId, roots: restore.roots },
     };
   }
