@@ -129,12 +129,6 @@ function resultOf(result: RestoreResult, record: BackupRecord | undefined): Rest
   };
 }
 
-/** Whether a restore brought everything back as it was. What it has put aside was not to be brought back. */
-export function isWhole(restore: RestoreResultData, record: BackupRecord): boolean {
-  const { problems, lacks } = restore;
-  return problems.total === keptIn(restore) && lacks.total === 0 && record.partialBecause.length === 0;
-}
-
 /** What a restore leaves behind for people to look at; a sentence, if any, without names of files. */
 export function leftBy(restore: RestoreResultData): { left?: string[] } {
   return keptIn(restore) === 0 ? {} : { left: [KEPT_ASIDE] };
@@ -149,18 +143,31 @@ function keptIn({ problems }: RestoreResultData): number {
   return problems.first.filter(({ reason }) => reason.startsWith('kept: ')).length;
 }
 
-/** For people, of a restore that is not whole. */
-export function whatIsMissing(restore: RestoreResultData): string {
+/** What a restore came to that brought something else back than all as it was; nothing of one that is whole. */
+export function whatIsMissing(
+  restore: RestoreResultData,
+  { partialBecause }: Pick<BackupRecord, 'partialBecause'>,
+): { outcome: 'partial'; code: string; reason: string } | undefined {
   const { problems, lacks } = restore;
+  // What was put aside was not to be brought back.
   const others = problems.total - keptIn(restore);
   const isLost = problems.first.some(({ reason }) => reason.startsWith('lost: '));
   const sentences = [
     others > 0 && isLost
-      ? `The backup is damaged: ${others} entries could not be brought back, or not as they were, and all else is there. ` +
+      ? `The backup is damaged: ${others} entries could not be brought back, or not as they were; all else is there. ` +
         'The problems in the result name the first of them.'
       : '',
     others > 0 && !isLost ? `${others} entries could not be restored just as they were.` : '',
     lacks.total > 0 ? `The backup itself lacks ${lacks.total} files that could not be read when it was made.` : '',
   ].filter(Boolean);
-  return sentences.join(' ') || 'The backup is partial: it may lack files.';
+  if (sentences.length > 0) return { outcome: 'partial', code: 'incomplete-restore', reason: sentences.join(' ') };
+  if (partialBecause.length === 0) return undefined;
+  if (partialBecause.every((because) => because === 'unwitnessed')) {
+    return { outcome: 'partial', code: 'unwitnessed', reason: UNWITNESSED };
+  }
+  return { outcome: 'partial', code: 'incomplete-restore', reason: 'The backup is partial: it may lack files.' };
 }
+
+const UNWITNESSED =
+  'All that the backup holds was brought back. Whether that is all there was, nobody knows: which files could not be read ' +
+  'when it was made was never told, or was lost with the log.';

@@ -26,7 +26,7 @@ import {
   type ProvisionedRecord,
   type ProvisionedRecords,
 } from '../restore/index.js';
-import { isWhole, leftBy, whatIsMissing, type Restoring } from '../restoring/restoring.js';
+import { leftBy, whatIsMissing, type Restoring } from '../restoring/restoring.js';
 import type { WorkerSettings } from '../settings.js';
 
 /** How the data of a project that is started came to be there. */
@@ -110,10 +110,7 @@ export class StartWork implements Work<'start'> {
     }
     const allowEmpty = intent.allowEmpty ?? false;
     if (grant.hadData && !allowEmpty) {
-      throw new AttemptFailed(
-        'data-lost',
-        whyLost(grant.damagedBackups),
-      );
+      throw new AttemptFailed('data-lost', whyLost(grant.damagedBackups));
     }
     await attempt.confirm();
     await this.records.createEmpty(projectId, intent.generation, { evenIfDataAreLost: allowEmpty });
@@ -155,9 +152,8 @@ function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
     return { result: { createdRoots: data.created }, provisioned: provisioned('created', data.created) };
   }
   const { restore, record } = data;
-  const whole = isWhole(restore, record);
   return {
-    ...(whole ? {} : { outcome: 'partial', code: 'incomplete-restore', reason: whatIsMissing(restore) }),
+    ...whatIsMissing(restore, record),
     result: { restore },
     ...leftBy(restore),
     provisioned: provisioned('restored', restore.roots, restore.backupId),
