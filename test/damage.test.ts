@@ -63,6 +63,7 @@ async function backedUp(id: string, of = product): Promise<{ backupId: string; p
   await writeFile(join(folder, 'project', 'large'), randomBytes(400_000));
   const { state, result } = await of.backUp(id);
   expect(state).toBe('succeeded');
+  expect((await of.api.freshness(id)).freshness).not.toBe('never');
   await becomes(id, 'fresh', of);
   return { backupId: result!.backupId!, picture: await describeTree(folder) };
 }
@@ -120,7 +121,9 @@ describe('damage', () => {
     expect(found).toMatchObject({ state: 'failed', code: 'repository-damaged' });
     expect(found.result?.repository?.total).toBeGreaterThan(0);
     expect(await backup(id, backupId)).toMatchObject({ damaged: true });
-    expect(await product.api.project(id)).toMatchObject({ damage: { operationId: found.id } });
+    const shown = await product.api.project(id);
+    expect(shown).toMatchObject({ damage: { operationId: found.id } });
+    expect(shown.freshness.freshness).not.toBe('fresh');
     await becomes(id, 'stale');
     expect((await product.api.freshness(id)).reason).toMatch(/damaged/);
 
@@ -159,7 +162,11 @@ describe('damage', () => {
     expect(await product.restore('changed', older)).toMatchObject({
       state: 'partial',
       code: 'incomplete-restore',
-      result: { restore: { problems: { total: 1, first: [{ path: 'project/large', reason: expect.stringMatching(/^lost: /) }] } } },
+      result: {
+        restore: {
+          problems: { total: 1, first: [{ path: 'project/large', reason: expect.stringMatching(/^lost: /) }] },
+        },
+      },
     });
     expect(await differences('changed', picture)).toEqual([expect.stringMatching(/^project\/large: missing/)]);
     expect(await namesIn('changed')).toEqual(before);
@@ -288,6 +295,9 @@ describe('data that are nowhere but in damaged backups', () => {
     expect(first).toMatchObject({ state: 'failed', code: 'repository-damaged' });
     expect(first.reason).toMatch(/restore of a damaged backup by its id/);
     expect(await warnings()).toMatch(/repositor/);
+    const metrics = await (await fetch(`${product.stack.access.apiUrl}/metrics`)).text();
+    expect(metrics).toMatch(/buckets_damaged_projects\{what="repository"\} [1-9]/);
+    expect(metrics).toMatch(/buckets_damaged_projects\{what="backups"\} [1-9]/);
     const told = product.lines.filter(({ part, line }) => part === 'api' && /A repository is damaged/.test(line));
     expect(told.filter(({ line }) => line.includes('"six"'))).toHaveLength(1);
     const second = await product.start('six');

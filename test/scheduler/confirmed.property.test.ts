@@ -105,7 +105,9 @@ class World {
       stale_since: null,
       covered_by: null,
       freshness_at: null,
-      unwatched: false, damaged_backups: [], in_doubt: [],
+      unwatched: false,
+      damaged_backups: [],
+      in_doubt: [],
     });
   }
 

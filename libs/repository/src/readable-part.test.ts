@@ -98,22 +98,25 @@ describe('the readable part of a snapshot', () => {
     expect(await namesBelow(repository.folder)).toEqual(before);
   });
 
-  it.each([0, 1, 2, 3])('lacks the files of one lost blob (%d) and nothing else, and goes without a trace', async (n) => {
-    await lose('data', n);
-    const before = await namesBelow(repository.folder);
-    const part = await storeReadablePart(where(), snapshotId);
-    expect(part.snapshotId).not.toBe(snapshotId);
-    const { length } = await mustHoldAllBut(part);
-    const lost = lostIn(part);
-    expect(length).toBe(lost.total);
-    // One of them has two names.
-    expect([1, 2]).toContain(lost.total);
-    expect(lost.first.every(({ type }) => type === 'file')).toBe(true);
-    await part.remove();
-    expect((await namesBelow(repository.folder)).filter((name) => /[0-9a-f]{64}/.test(name))).toEqual(
-      before.filter((name) => /[0-9a-f]{64}/.test(name)),
-    );
-  });
+  it.each([0, 1, 2, 3])(
+    'lacks the files of one lost blob (%d) and nothing else, and goes without a trace',
+    async (n) => {
+      await lose('data', n);
+      const before = await namesBelow(repository.folder);
+      const part = await storeReadablePart(where(), snapshotId);
+      expect(part.snapshotId).not.toBe(snapshotId);
+      const { length } = await mustHoldAllBut(part);
+      const lost = lostIn(part);
+      expect(length).toBe(lost.total);
+      // One of them has two names.
+      expect([1, 2]).toContain(lost.total);
+      expect(lost.first.every(({ type }) => type === 'file')).toBe(true);
+      await part.remove();
+      expect((await namesBelow(repository.folder)).filter((name) => /[0-9a-f]{64}/.test(name))).toEqual(
+        before.filter((name) => /[0-9a-f]{64}/.test(name)),
+      );
+    },
+  );
 
   it('has a folder empty whose list of files is lost, and names it', async () => {
     const { blobs } = await packOf('tree');

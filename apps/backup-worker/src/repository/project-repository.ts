@@ -91,10 +91,7 @@ export class ProjectRepository implements AsyncDisposable {
   }
 
   /** Stores what can be read of a damaged backup as a snapshot of its own, to be restored and removed. */
-  readablePart(
-    backupId: string,
-    watch: Pick<MendOptions, 'signal' | 'onSign' | 'confirm'>,
-  ): Promise<ReadablePart> {
+  readablePart(backupId: string, watch: Pick<MendOptions, 'signal' | 'onSign' | 'confirm'>): Promise<ReadablePart> {
     const { prefix } = this.grant.repository;
     return storeReadablePart({ store: this.store, prefix, masterKey: this.access.masterKey, ...watch }, backupId);
   }

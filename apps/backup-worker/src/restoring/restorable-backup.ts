@@ -104,11 +104,7 @@ async function* told(
   }
 }
 
-async function* entriesOf(
-  repository: Repository,
-  tree: string,
-  signal: AbortSignal,
-): AsyncGenerator<SnapshotEntry> {
+async function* entriesOf(repository: Repository, tree: string, signal: AbortSignal): AsyncGenerator<SnapshotEntry> {
   for await (const walked of repository.walk(tree, { signal })) {
     // What a restore brings back is the content; a file that changed while it was read had another size before.
     const { type, size } = walked.entry;
