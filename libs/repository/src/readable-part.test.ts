@@ -92,7 +92,7 @@ async function mustHoldAllBut(part: ReadablePart): Promise<string[]> {
 describe('the readable part of a snapshot', () => {
   it('is the snapshot itself where nothing is lost', async () => {
     const before = await namesBelow(repository.folder);
-    const part = await storeReadablePart(where(), snapshotId);
+    const part = await storeReadablePart(where(), snapshotId, ['a tag']);
     expect(part).toMatchObject({ snapshotId, lost: new Map() });
     await part.remove();
     expect(await namesBelow(repository.folder)).toEqual(before);
@@ -103,7 +103,7 @@ describe('the readable part of a snapshot', () => {
     async (n) => {
       await lose('data', n);
       const before = await namesBelow(repository.folder);
-      const part = await storeReadablePart(where(), snapshotId);
+      const part = await storeReadablePart(where(), snapshotId, ['a tag']);
       expect(part.snapshotId).not.toBe(snapshotId);
       const { length } = await mustHoldAllBut(part);
       const lost = lostIn(part);
@@ -128,7 +128,7 @@ describe('the readable part of a snapshot', () => {
       repository = await RusticRepository.init(work);
       snapshotId = await repository.backup(tree);
       await lose('tree', number);
-      const made = storeReadablePart(where(), snapshotId);
+      const made = storeReadablePart(where(), snapshotId, ['a tag']);
       const part = await made.catch((error: unknown) => {
         expect(String(error)).toMatch(/what it holds is lost/);
         return undefined;
@@ -148,6 +148,8 @@ describe('the readable part of a snapshot', () => {
     const { id } = await packOf('tree');
     const path = join(repository.folder, 'data', id.slice(0, 2), id);
     await writeFile(path, randomBytes((await readFile(path)).length));
-    await expect(storeReadablePart(where(), snapshotId)).rejects.toMatchObject({ name: 'RepositoryCorrupt' });
+    await expect(storeReadablePart(where(), snapshotId, ['a tag'])).rejects.toMatchObject({
+      name: 'RepositoryCorrupt',
+    });
   });
 });

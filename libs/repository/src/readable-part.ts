@@ -20,9 +20,6 @@ import { joinPath } from './tree-path.js';
 import { TreeReader } from './tree-reader.js';
 import { MAX_DEPTH } from './walk-tree.js';
 
-/** The only tag of a snapshot that was made to be restored, and is to be gone afterwards. */
-export const READABLE_PART_TAG = 'buckets:readable-part';
-
 /** What a snapshot names and its repository does not hold any more. */
 export interface LostEntry {
   /** The entry's bytes below the snapshot's root. */
@@ -43,7 +40,7 @@ export interface ReadablePart {
   snapshotId: string;
   /** By the names of the snapshot's roots; of one that is not there, nothing is lost. */
   lost: Map<string, LostEntries>;
-  /** Takes it out of the repository again. What of it is left by one that was cut off is a snapshot that nobody knows. */
+  /** Takes it out of the repository again. What is left by one that was cut off is a snapshot that is no backup. */
   remove(): Promise<void>;
 }
 
@@ -56,11 +53,16 @@ const PACK_BYTES = 16 * 1024 * 1024;
  * whose tree is lost left empty. What is lost is what no index file names, as after `mendRepository`. To be done while nobody
  * else writes into the repository.
  *
+ * @param tags of the new snapshot, by which one that was left is known
  * @throws RepositoryCorrupt where an index file names what cannot be read, or where nothing can be read of the snapshot;
  *   ObjectStorageError
  */
-export async function storeReadablePart(options: MendOptions, snapshotId: string): Promise<ReadablePart> {
-  return new PartMaker(options).make(snapshotId);
+export async function storeReadablePart(
+  options: MendOptions,
+  snapshotId: string,
+  tags: readonly string[],
+): Promise<ReadablePart> {
+  return new PartMaker(options).make(snapshotId, tags);
 }
 
 class PartMaker {
@@ -80,7 +82,7 @@ class PartMaker {
     this.written = new TreeWriter(this.objects, store);
   }
 
-  async make(snapshotId: string): Promise<ReadablePart> {
+  async make(snapshotId: string, tags: readonly string[]): Promise<ReadablePart> {
     const { store, prefix, confirm } = this.options;
     const name = `snapshots/${snapshotId}` as const;
     const whole = await this.objects.document(name, (document) => asObject(document, 'snapshot'));
@@ -95,7 +97,7 @@ class PartMaker {
       await this.written.end();
       // Without the description it is nobody's backup.
       const { description: _none, ...rest } = whole;
-      const part = JSON.stringify({ ...rest, tree: left, tags: [READABLE_PART_TAG] });
+      const part = JSON.stringify({ ...rest, tree: left, tags });
       const sealed = this.objects.key.seal(Buffer.from(part));
       const id = createHash('sha256').update(sealed).digest('hex');
       this.written.names.push(`snapshots/${id}`);

@@ -90,10 +90,15 @@ export class ProjectRepository implements AsyncDisposable {
     }
   }
 
-  /** Stores what can be read of a damaged backup as a snapshot of its own, to be restored and removed. */
-  readablePart(backupId: string, watch: Pick<MendOptions, 'signal' | 'onSign' | 'confirm'>): Promise<ReadablePart> {
+  /** Stores what can be read of a damaged backup as a snapshot of its own, to be restored and removed by that operation. */
+  readablePart(
+    operationId: string,
+    backupId: string,
+    watch: Pick<MendOptions, 'signal' | 'onSign' | 'confirm'>,
+  ): Promise<ReadablePart> {
     const { prefix } = this.grant.repository;
-    return storeReadablePart({ store: this.store, prefix, masterKey: this.access.masterKey, ...watch }, backupId);
+    const where = { store: this.store, prefix, masterKey: this.access.masterKey, ...watch };
+    return storeReadablePart(where, backupId, [operationTag(operationId)]);
   }
 
   /** Looks at the packs in the bucket, and at no more than is asked for later. */

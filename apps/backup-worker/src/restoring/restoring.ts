@@ -94,14 +94,14 @@ async function withReadablePart(
   repository: ProjectRepository,
   restore: (part: ReadablePart) => Promise<RestoreResultData>,
 ): Promise<RestoreResultData> {
-  const { signal, alive, confirm } = attempt;
-  const part = await repository.readablePart(backupId, { signal, onSign: alive, confirm });
+  const { signal, alive, confirm, intent } = attempt;
+  const part = await repository.readablePart(intent.operationId, backupId, { signal, onSign: alive, confirm });
   try {
     const result = await restore(part);
     await part.remove();
     return result;
   } catch (error) {
-    // What is left then is a snapshot that nobody knows, which a tidying finds.
+    // What is left then is a snapshot of this operation that is no backup: a tidying removes it.
     await part.remove().catch(() => undefined);
     throw error;
   }
