@@ -263,6 +263,7 @@ describe('when NATS and Postgres are lost', () => {
     // Which files the backup lacked is lost, so nobody can say that all is there.
     expect(await product.start('atlas')).toMatchObject({
       state: 'partial',
+      code: 'unwitnessed',
       result: { restore: { backupId: backups['atlas']![0], problems: { total: 0 } } },
     });
     expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);

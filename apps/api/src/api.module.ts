@@ -36,6 +36,7 @@ import { Operations } from './operations/operations.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { ProgressBoard } from './operations/progress-board.js';
 import { ConfirmedFreshness } from './projects/confirmed-freshness.js';
+import { noticeDamage } from './projects/damage-notice.js';
 import { ProjectCommands } from './projects/project-commands.js';
 import { ProjectsController } from './projects/projects.controller.js';
 import { RegionsController } from './regions/regions.controller.js';
@@ -230,6 +231,7 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount, freshnessLimitMs }:
         CommandDesk,
         PROJECT_KEYS,
         HealthChecks,
+        Registry,
       ],
     },
   ];
@@ -268,6 +270,7 @@ class Lifecycle implements OnApplicationShutdown {
     commands: CommandDesk,
     keys: VaultKeys,
     health: HealthChecks,
+    registry: Registry,
   ): Promise<Lifecycle> {
     await projector.start();
     board.open();
@@ -280,6 +283,7 @@ class Lifecycle implements OnApplicationShutdown {
       health.register({ name, check: () => (part.trouble ? Promise.reject(part.trouble) : Promise.resolve()) });
     }
     health.warn({ name: 'freshness', look: () => Promise.resolve(freshness.warning()) });
+    noticeDamage(data, health, registry);
     const lifecycle = new Lifecycle(nats, data, known, projector, board, asks, commands, keys);
     void freshness.listen(jetstream(nats), jsm, lifecycle.stopping.signal);
     return lifecycle;

@@ -3,14 +3,19 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import {
   parseSubject,
   STREAM,
+  type BackupsDamaged,
   type OperationEndedClaim,
   type ReceivedClaim,
+  type RepositoryDamaged,
   type UnreadableMessage,
 } from '@buckets/contracts';
 import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
 import { endOperation } from '../projects/decide/end-operation.js';
+
+/** Of what is damaged, in a line of the log; the operation's result and the project tell more. */
+const NAMED = 10;
 
 /** Decides the claims of hosts: what was checked becomes a fact, what was not is stated as rejected. */
 export class ClaimDesk {
@@ -32,6 +37,22 @@ export class ClaimDesk {
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');
+    for (const { type, data: found } of logged) this.tellDamage(hostId, projectId, type, found);
+  }
+
+  /** Each finding is stated once, however often it is claimed: so it is told once, too. */
+  private tellDamage(hostId: string, projectId: string, type: string, found: object): void {
+    const about = { hostId, projectId };
+    if (type === 'repository-damaged') {
+      const { operationId, total, first } = found as RepositoryDamaged;
+      this.log.error({ ...about, operationId, total, first: first.slice(0, NAMED) }, 'A repository is damaged');
+    } else if (type === 'backups-damaged') {
+      const { operationId, backupIds } = found as BackupsDamaged;
+      const some = { total: backupIds.length, backupIds: backupIds.slice(0, NAMED) };
+      this.log.error({ ...about, operationId, ...some }, 'Something of backups is lost');
+    } else if (type === 'repository-mended') {
+      this.log.info(about, 'A repository was mended');
+    }
   }
 
   /** A claim that nobody can read changes nothing, and is kept for people to look at. */

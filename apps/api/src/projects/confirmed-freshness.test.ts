@@ -12,6 +12,8 @@ const row: FreshnessColumns = {
   covered_by: 'b1',
   freshness_at: '2031-05-06T12:00:00.000Z',
   unwatched: false,
+  damaged_backups: [],
+  in_doubt: [],
 };
 
 let projector: { position: number };
@@ -50,6 +52,17 @@ describe('the freshness of a project', () => {
     });
     expect(agoOf(confirmedAt)).toBeGreaterThanOrEqual(20_000);
     expect(agoOf(confirmedAt)).toBeLessThan(40_000);
+  });
+
+  it.each([
+    ['damaged', { damaged_backups: ['b0', 'b1'] }, /held everything is damaged/],
+    ['deleted, perhaps', { in_doubt: ['b1'] }, /deletion may have removed/],
+  ])('is not what was stated once the backup that it rests on is %s', (_, known, reason) => {
+    hearAll();
+    expect(shown({ damaged_backups: ['b0'], in_doubt: ['b2'] })).toMatchObject({ freshness: 'fresh', coveredBy: 'b1' });
+    const { coveredBy, ...view } = shown(known);
+    expect(view).toMatchObject({ freshness: 'unknown', reason: expect.stringMatching(reason) });
+    expect(coveredBy).toBeUndefined();
   });
 
   it.each([

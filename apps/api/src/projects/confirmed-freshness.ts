@@ -30,7 +30,16 @@ export interface ConfirmedFreshnessParts {
 /** The columns that a view of freshness is made from. */
 export type FreshnessColumns = Pick<
   ProjectRow,
-  'id' | 'host_id' | 'freshness' | 'freshness_reason' | 'stale_since' | 'covered_by' | 'freshness_at' | 'unwatched'
+  | 'id'
+  | 'host_id'
+  | 'freshness'
+  | 'freshness_reason'
+  | 'stale_since'
+  | 'covered_by'
+  | 'freshness_at'
+  | 'unwatched'
+  | 'damaged_backups'
+  | 'in_doubt'
 >;
 
 /**
@@ -151,7 +160,15 @@ export class ConfirmedFreshness implements LatestListener {
   }
 }
 
+/** What is known of the backup that holds everything counts at once, before anybody has stated what follows from it. */
 function statedIn(row: FreshnessColumns): StatedFreshness {
+  const { covered_by, damaged_backups, in_doubt } = row;
+  if (covered_by !== null && damaged_backups.includes(covered_by)) {
+    return { freshness: 'unknown', reason: 'The backup that held everything is damaged; others are being looked at.' };
+  }
+  if (covered_by !== null && in_doubt.includes(covered_by)) {
+    return { freshness: 'unknown', reason: 'A deletion may have removed the backup that held everything.' };
+  }
   return {
     freshness: row.freshness,
     ...(row.stale_since === null ? {} : { staleSince: row.stale_since }),

@@ -65,6 +65,8 @@ export interface OpenOperation {
   hostId: string;
   params: Record<string, unknown>;
   requestedAt: string;
+  /** The backup that it was asked to restore was known to be damaged then: as much as can be read of it is wanted. */
+  ofDamaged?: true;
   attempts: number;
   /** The attempt that has the say. */
   attemptId?: string;
@@ -203,7 +205,12 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
   const operations = { ...state.operations };
   if (step === 'requested') {
     const { generation, hostId, params } = event.data as OperationRequested;
-    operations[operationId] = { kind, generation, hostId, params, requestedAt: event.time, attempts: 0 };
+    const wanted = String(params['backupId']);
+    const isDamaged = Object.hasOwn(state.backups, wanted) && state.backups[wanted]!.damaged === true;
+    operations[operationId] = {
+      ...{ kind, generation, hostId, params, requestedAt: event.time, attempts: 0 },
+      ...(isDamaged && (kind === 'restore' || kind === 'start') ? { ofDamaged: true } : {}),
+    };
     return { ...state, operations };
   }
   const open = Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
@@ -384,9 +391,10 @@ function choicesOf(older: Candidate, { id, partialBecause, damaged }: Candidate)
   };
 }
 
-/** The backups of which something is lost. */
+/** The backups of which something is lost, the newest first. */
 export function damagedBackups({ backups }: ProjectState): string[] {
-  return Object.keys(backups).filter((id) => backups[id]!.damaged === true);
+  const all = Object.entries(backups).map(([id, backup]) => ({ id, ...backup }));
+  return newestFirst(all.filter(({ damaged }) => damaged === true)).map(({ id }) => id);
 }
 
 /** The backups that a deletion may have removed. */

@@ -14,6 +14,4 @@ export interface RestoreResult {
   /** What could not be made or checked and did not stop the restore: the first of them, and how many there are. */
   problems: Finding[];
   problemCount: number;
-  /** What the backup itself lacks, such as files that could not be read when it was made. */
-  lacks?: string[];
 }
