@@ -142,6 +142,8 @@ export class FreshnessChanged {
   @IsString() @MaxLength(500) reason!: string;
   @Optional() @Nested(ChangeCounter) counter?: ChangeCounter;
   @Optional() @BackupId() coveredBy?: string;
+  /** Of what is stale: the backup that lacks nothing from before `staleSince`. */
+  @Optional() @BackupId() lastCoveredBy?: string;
   /** False of what is fresh as of its host's last look, as nobody watches it in between. */
   @Optional() @IsBoolean() watched?: boolean;
 }
