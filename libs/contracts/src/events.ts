@@ -259,8 +259,13 @@ export class RestoreResult {
   @BackupId() backupId!: string;
   @Moment() backupBeganAt!: string;
   @List(ROOTS.length) @IsIn(ROOTS, { each: true }) roots!: Root[];
+  /** All that is no folder. Before there was `folders`, folders were counted with it. */
   @Count() files!: number;
+  /** The roots included. */
+  @Optional() @Count() folders?: number;
   @Count() bytes!: number;
+  /** Since when there were changes that no backup held: they are lost. Stated by the control plane. */
+  @Optional() @Moment() changesLostSince?: string;
   @Nested(FileProblems) problems!: FileProblems;
   /** What the backup itself lacks. */
   @Nested(FileProblems) lacks!: FileProblems;

@@ -151,7 +151,7 @@ export class ProjectRestore {
     ]);
     if (checked.status === 'rejected') throw checked.reason;
     if (flushed.status === 'rejected') throw flushed.reason;
-    const { entries, bytes, differences, problems } = checked.value;
+    const { entries, folders, bytes, differences, problems } = checked.value;
     addWarnings(warnings, toleratedFindings().has('warning') ? problems : differences);
     if (differences.count > 0) throw new RestoreDiffersError(differences.count, differences.first.map(inWords));
     const lacks = backup.lacks && { lacks: backup.lacks };
@@ -159,6 +159,7 @@ export class ProjectRestore {
       backupId: backup.id,
       roots,
       entries,
+      folders,
       bytes,
       problems: problems.first,
       problemCount: problems.count,
