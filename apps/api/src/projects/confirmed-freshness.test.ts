@@ -10,7 +10,7 @@ const row: FreshnessColumns = {
   freshness_reason: 'A backup holds everything.',
   stale_since: null,
   covered_by: 'b1',
-  freshness_at: '2031-05-06T12:00:00.000Z',
+  freshness_at: '2021-05-06T12:00:00.000Z',
   unwatched: false,
 };
 
@@ -50,6 +50,16 @@ describe('the freshness of a project', () => {
     });
     expect(agoOf(confirmedAt)).toBeGreaterThanOrEqual(20_000);
     expect(agoOf(confirmedAt)).toBeLessThan(40_000);
+  });
+
+  it('is never said to be confirmed earlier than before, nor than it was stated', () => {
+    hearAll({ agoMs: 2_000 });
+    const first = shown().confirmedAt;
+    expect(shown().confirmedAt).toBe(first);
+    hearAll({ agoMs: 2_900 });
+    expect(shown().confirmedAt).toBe(first);
+    const freshness_at = new Date().toISOString();
+    expect(shown({ freshness_at }).confirmedAt).toBe(freshness_at);
   });
 
   it.each([

@@ -19,6 +19,8 @@ type Kept = [Known, ...Known[]];
 
 /** A confirmation that comes later but is for an earlier moment is of a scheduler that knows less; but for this, in milliseconds. */
 const ABOUT_THE_SAME_MS = 1_000;
+/** Projects of which is remembered when they were shown to be confirmed. */
+const MAX_SHOWN = 10_000;
 
 export interface ConfirmedFreshnessParts {
   projector: Pick<Projector, 'position'>;
@@ -40,6 +42,8 @@ export type FreshnessColumns = Pick<
 export class ConfirmedFreshness implements LatestListener {
   private readonly hosts = new Map<string, Kept>();
   private hears = false;
+  /** When the projects that were shown last were said to be confirmed. */
+  private readonly shownOf = new Map<string, string>();
 
   constructor(private readonly parts: ConfirmedFreshnessParts) {}
 
@@ -117,9 +121,20 @@ export class ConfirmedFreshness implements LatestListener {
     return {
       ...rest,
       ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
-      ...(confirmedAt === undefined ? {} : { confirmedAt: dateOf(confirmedAt) }),
+      ...(confirmedAt === undefined ? {} : { confirmedAt: this.neverBack(row, dateOf(confirmedAt)) }),
       ...(asOf === undefined ? {} : { asOf: dateOf(asOf) }),
     };
+  }
+
+  /** Clocks and the times that messages take move it by some milliseconds, and another host's word by seconds. */
+  private neverBack({ id, freshness_at }: FreshnessColumns, found: string): string {
+    const times = [found, freshness_at, this.shownOf.get(id)].filter((each) => each != null);
+    const at = new Date(Math.max(...times.map((each) => Date.parse(each)))).toISOString();
+    this.shownOf.delete(id);
+    this.shownOf.set(id, at);
+    const [oldest] = this.shownOf.keys();
+    if (this.shownOf.size > MAX_SHOWN) this.shownOf.delete(oldest!);
+    return at;
   }
 
   private keep(hostId: string, next: Known): void {
