@@ -63,7 +63,7 @@ describe('the freshness of a project', () => {
   });
 
   it.each([
-    ['nobody has confirmed it', () => undefined, /scheduler is silent/],
+    ['the API has just begun to listen', () => undefined, /begun to listen a moment ago/],
     ['the scheduler is silent', () => hearAll({ agoMs: 0 }, LIMIT_MS + 1), /scheduler is silent/],
     ['its host is', () => (hear(NO_HOST), hear('eu-1', { agoMs: LIMIT_MS + 1 })), /host is silent/],
     ['another host is heard only', () => (hear(NO_HOST), hear('us-1')), /host is silent/],
@@ -133,7 +133,7 @@ describe('the freshness of a project', () => {
 });
 
 it('what cannot be read is left out, and what is not confirmed is warned of', () => {
-  expect(freshness.warning()).toMatch(/not confirmed.*scheduler is silent/);
+  expect(freshness.warning()).toMatch(/not confirmed.*begun to listen a moment ago/);
   freshness.hear({
     subject: 'buckets.confirmation._',
     data: Buffer.from('{}'),

@@ -42,12 +42,14 @@ export type FreshnessColumns = Pick<
 export class ConfirmedFreshness implements LatestListener {
   private readonly hosts = new Map<string, Kept>();
   private hears = false;
+  private hearsSince = Number.NEGATIVE_INFINITY;
   /** When the projects that were shown last were said to be confirmed. */
   private readonly shownOf = new Map<string, string>();
 
   constructor(private readonly parts: ConfirmedFreshnessParts) {}
 
   listening(): void {
+    if (!this.hears) this.hearsSince = performance.now();
     this.hears = true;
   }
 
@@ -161,6 +163,8 @@ export class ConfirmedFreshness implements LatestListener {
   private silence(): string {
     if (!this.hears) return 'The API does not hear the scheduler: NATS is away.';
     const kept = this.hosts.get(NO_HOST);
+    const heardForMs = performance.now() - this.hearsSince;
+    if (kept === undefined && heardForMs <= this.parts.limitMs) return 'The API has begun to listen a moment ago.';
     const isBehind = kept !== undefined && kept.at(-1)!.position > this.parts.projector.position;
     return isBehind ? 'The API has not caught up with the log.' : SCHEDULER_IS_SILENT;
   }
