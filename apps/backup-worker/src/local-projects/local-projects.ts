@@ -69,7 +69,7 @@ export class LocalProjects {
     const ids = this.inTrouble;
     if (ids.length === 0) return null;
     const first = ids.slice(0, SHOWN).map((projectId) => `${projectId} (${this.troubleOf(projectId)})`);
-    return `The data of ${ids.length} projects cannot be used: ${first.join(', ')}${ids.length > SHOWN ? ', …' : ''}.`;
+    return `The data of ${ids.length} ${ids.length === 1 ? 'project' : 'projects'} cannot be used: ${first.join(', ')}${ids.length > SHOWN ? ', …' : ''}.`;
   }
 
   /** Whether the project is this host's in this generation, as far as is known here. */
