@@ -7,7 +7,7 @@ export { createLogger, LOG_LEVELS } from './logs/logger.js';
 export type { Logger } from './logs/logger.js';
 export { maskText, redact } from './logs/redact.js';
 export { MetricsController } from './metrics/metrics.controller.js';
-export { mountOpenApi } from './open-api.js';
+export { mountOpenApi, withOptionalBodies } from './open-api.js';
 export type { OpenApiOptions } from './open-api.js';
 export { DependencyUnavailable, InvalidRequest, Problem, problemDetails } from './problems/problem.js';
 export type { InvalidPart, ProblemDetails, ProblemInit } from './problems/problem.js';

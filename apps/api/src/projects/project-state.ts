@@ -56,6 +56,8 @@ export interface ProjectState {
   lastBackupBegan: number;
   /** The latest change from outside, if any. */
   lastOutsideChange: number;
+  /** Since when its data have had changes that no backup holds, as was stated last; absent when none are known. */
+  changedSince?: string;
   freshness?: { freshness: FreshnessState; staleSince?: string; coveredBy?: string; reason: string; watched?: boolean };
 }
 
@@ -122,7 +124,7 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     }
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
-      const { dataAttemptId: _there, ...rest } = state;
+      const { dataAttemptId: _there, changedSince: _others, ...rest } = state;
       return { ...rest, provisioned: true, hadData: true };
     }
     case 'runtime-changed':
@@ -131,7 +133,11 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
       return { ...state, lastOutsideChange: event.position };
     case 'freshness-changed': {
       const { freshness, staleSince, coveredBy, reason, watched } = event.data;
-      return { ...state, freshness: { freshness, reason, ...defined({ staleSince, coveredBy, watched }) } };
+      const { changedSince: before, ...rest } = state;
+      // That nobody knows how it is now takes nothing back.
+      const changedSince = freshness === 'unknown' ? before : staleSince;
+      const stated = { freshness, reason, ...defined({ staleSince, coveredBy, watched }) };
+      return { ...rest, ...defined({ changedSince }), freshness: stated };
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };

@@ -88,6 +88,7 @@ describe('a restore', () => {
       backupId: backup.id,
       roots: ['project', 'persist'],
       entries: 8,
+      folders: 4,
       bytes: 18,
       problems: [],
       problemCount: 0,

@@ -152,7 +152,7 @@ export class ProjectRestore {
     ]);
     if (checked.status === 'rejected') throw checked.reason;
     if (flushed.status === 'rejected') throw flushed.reason;
-    const { entries, bytes, differences, problems } = checked.value;
+    const { entries, folders, bytes, differences, problems } = checked.value;
     addWarnings(warnings, toleratedFindings().has('warning') ? problems : differences);
     if (differences.count > 0) throw new RestoreDiffersError(differences.count, differences.first.map(inWords));
     const lost = backup.lost?.(roots) ?? { total: 0, first: [] };
@@ -160,6 +160,7 @@ export class ProjectRestore {
       backupId: backup.id,
       roots,
       entries,
+      folders,
       bytes,
       problems: [...lost.first, ...problems.first].slice(0, LISTED_FINDINGS),
       problemCount: lost.total + problems.count,

@@ -9,6 +9,8 @@ export interface RestoreResult {
   roots: RootName[];
   /** Files, folders and all else, the roots included. */
   entries: number;
+  /** Absent of what an earlier version has noted. */
+  folders?: number;
   /** Of the files' contents. */
   bytes: number;
   /** What could not be made or checked and did not stop the restore: the first of them, and how many there are. */

@@ -121,7 +121,8 @@ function resultOf(result: RestoreResult, record: BackupRecord | undefined): Rest
     backupId: result.backupId,
     backupBeganAt: record?.beganAt ?? new Date(0).toISOString(),
     roots: result.roots,
-    files: result.entries,
+    files: result.entries - (result.folders ?? 0),
+    ...(result.folders === undefined ? {} : { folders: result.folders }),
     bytes: result.bytes,
     problems,
     // Sealed when the backup was recorded; the list is found at the backup.

@@ -6,7 +6,7 @@ import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { openSchedulerDatabase } from '../tables/database.js';
 import { evolve, type ProjectRows } from '../tables/evolve.js';
 import { BackupRow, ProjectRow } from '../tables/rows.js';
-import { dueAt } from './due-backups.js';
+import { AFTER_RESTORE_MS, dueAt } from './due-backups.js';
 import { ScheduleTables } from './schedule-tables.js';
 
 jest.setTimeout(60_000);
@@ -51,4 +51,17 @@ it('a backup that was found in a bucket puts the next one off by no clock of a h
   const [project] = await new ScheduleTables(data).unprotected({ now: NOON + 2 * HOUR, after: '', limit: 10 });
   expect(project).toMatchObject({ id: 'atlas', newestBackup: { id: 'b1', partial: true } });
   expect(dueAt(project!)).toBeLessThan(NOON + 2 * HOUR);
+});
+
+it('a project that was restored since its newest backup is due moments later, whatever its interval', async () => {
+  const stale = { freshness: 'stale' as const, stale_since: NOON, stated_at: NOON, provisioned_at: NOON };
+  const [before] = await data.getRepository(ProjectRow).find();
+  const row = { ...before, ...stale, id: 'restored', backup_interval_minutes: 600, restored_position: 9 };
+  await data
+    .getRepository(ProjectRow)
+    .insert([row, { ...row, id: 'not-restored', restored_position: null }] as object[]);
+  const dueBy = async (now: number) =>
+    (await new ScheduleTables(data).unprotected({ now, after: 'b', limit: 10 })).map(({ id }) => id);
+  expect(await dueBy(NOON + AFTER_RESTORE_MS - 1)).toEqual([]);
+  expect(await dueBy(NOON + AFTER_RESTORE_MS)).toEqual(['restored']);
 });

@@ -116,7 +116,9 @@ const ALLOWED: Record<OperationKind, Check> = {
         : isRestorable(choices.newer.partialBecause)
           ? 'The data of the project are not on its host, and nobody knows which of two backups is the newest, as one was ' +
             'found in its bucket after a loss of the log: name one of both as backupId.'
-          : 'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
+          : `The data of the project are not on its host, and its newest backup is suddenly ${
+              choices.newer.partialBecause.includes('empty') ? 'empty' : 'shrunken'
+            }. Nobody has ` +
             'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
       409,
       { choices },
