@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { until } from '../stack/src/index.js';
+import type { Problem } from './running/api.js';
 import { runOf } from './running/copy.js';
 import { EU, processesOf, Product } from './running/product.js';
 
@@ -74,9 +75,15 @@ describe('a data root that is not there', () => {
     const { id } = await product.api.ask('/v1/projects/atlas/start');
     const { id: backup } = await product.api.ask('/v1/projects/atlas/backups');
     await becomes('atlas', 'unknown');
+    const host = async () => product.api.get<{ dataRoot: string; warnings: string[] }>(`/v1/hosts/${EU}`);
+    await until(async () => (await host()).dataRoot === 'missing', { what: 'a report of its host', withinMs: 40_000 });
+    expect((await host()).warnings).toEqual([expect.stringContaining('Its data root is not there')]);
     for (const each of [id, backup]) {
-      expect(await product.api.get(`/v1/operations/${each}`)).toMatchObject({ state: 'queued' });
+      const operation = { state: 'queued', waitsFor: expect.stringContaining('Its data root is not there') };
+      expect(await product.api.get(`/v1/operations/${each}`)).toMatchObject(operation);
     }
+    const files = await product.api.call<Problem>('GET', '/v1/projects/atlas/files');
+    expect(files).toMatchObject({ status: 503, body: { code: 'data-root-missing' } });
     expect(await readdir(root)).toEqual([]);
     expect(product.lines.filter(({ line }) => line.includes('The data root is not here'))).not.toEqual([]);
 
