@@ -237,7 +237,8 @@ export class Stack {
     for (let before = ''; ; await delay(LOOK_EVERY_MS, undefined, { signal })) {
       const unready = await this.unready();
       if (unready.length === 0) {
-        if (!this.#isFleetMade) await this.#makeFleetIfItMay();
+        // Its tables may still be on their way.
+        if (!this.#isFleetMade) await this.#makeFleet().catch(unlessUnavailable);
         if (this.#isFleetMade) return;
       }
       const now = JSON.stringify(unready);
@@ -322,8 +323,10 @@ export class Stack {
     try {
       await this.#makeFleet();
     } catch (error) {
+      unlessUnavailable(error);
       const { mayWait = false } = this.options;
-      if (!mayWait || !(error instanceof ApiRefused) || error.status !== 503) throw error;
+      const failing = (await this.#services.get('api')?.failing()) ?? [];
+      if (!mayWait || !failing.some(({ needsOperator }) => needsOperator)) throw error;
       const known = this.#hosts().filter(
         ({ hostId }) => !this.#hostIds.has(hostId) && existsSync(this.#credentialsFile(hostId)),
       );
@@ -386,6 +389,11 @@ export class Stack {
         this.#said.note('stack', `could not write down what runs: ${(error as Error).message}`),
       );
   }
+}
+
+/** @throws the error, but for the API's word that it cannot at the moment */
+function unlessUnavailable(error: unknown): void {
+  if (!(error instanceof ApiRefused) || error.status !== 503) throw error;
 }
 
 function loopback(port: number): string {
