@@ -131,6 +131,24 @@ describe('a data root that is not there', () => {
     expect((await becomes('early', 'fresh')).coveredBy).toBe(backupId);
   });
 
+  it('has what waits for it cut off by an orderly stop, which is no error, and taken up after it', async () => {
+    await backedUp('patient');
+    await away();
+    await dataRootIs('down');
+    const { id } = await product.api.ask('/v1/projects/patient/backups');
+    await until(async () => (await product.api.get<{ waitsFor?: string }>(`/v1/operations/${id}`)).waitsFor, {
+      what: 'a word on why it waits',
+      withinMs: 40_000,
+    });
+    const before = product.lines.length;
+    await product.stack.kill(WORKER, 'SIGTERM');
+    const said = product.lines.slice(before).filter(({ line }) => line.includes('"level":"error"'));
+    expect(said.filter(({ line }) => !line.includes('The data root is not here'))).toEqual([]);
+    await back();
+    await product.stack.restart(WORKER);
+    expect(await product.api.ended(id)).toMatchObject({ state: 'succeeded' });
+  });
+
   it('and never will be again is begun anew by a word of a person, and starts restore', async () => {
     const backupId = await backedUp('lost');
     await product.stack.kill(WORKER);

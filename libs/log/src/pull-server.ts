@@ -127,7 +127,7 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
       const pause = RETRY_PAUSES_MS[Math.min(tries, RETRY_PAUSES_MS.length) - 1]!;
       const { subject } = message;
       if (this.stopping.signal.aborted || isCutOff(error)) {
-        this.log.info({ subject, tries }, 'Cut off by the stop; it will come again');
+        this.log.info({ subject, tries }, 'Cut off, as by a stop; it will come again');
       } else this.log.error({ error, subject, tries }, 'a message could not be handled; it will come again');
       newest().nak(pause);
     } finally {
@@ -152,8 +152,8 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
   }
 }
 
-/** The work itself may be told of the stop before its server is. */
-function isCutOff(error: unknown): boolean {
+/** Whether work was cut off, as by a stop of which it was told before its server was. */
+export function isCutOff(error: unknown): boolean {
   return (error as { name?: unknown } | undefined)?.name === 'AbortError';
 }
 
