@@ -148,9 +148,13 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     const handler = this.getHandlerByPattern(pattern);
     if (handler === null) throw new Error(`No handler for ${pattern}: add one with @EventPattern('${pattern}').`);
     const result: unknown = await handler(content, new Delivery([message]));
-    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+    const value: unknown = isObservable(result) ? await lastValueFrom(result, { defaultValue: undefined }) : result;
+    if (value === CUT_OFF) throw new DOMException('The work was cut off.', 'AbortError');
   }
 }
+
+/** What a handler returns of work that was cut off: Nest would log what it throws as an error. */
+export const CUT_OFF = Symbol('cut off');
 
 /** Whether work was cut off, as by a stop of which it was told before its server was. */
 export function isCutOff(error: unknown): boolean {
