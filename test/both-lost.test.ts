@@ -24,7 +24,7 @@ const AS_RESTORED = { allocated: { notMoreThanBy: 8 * 2 ** 20 }, topFolder: fals
 const NODE = join(CLONE, 'node_modules', '.bin', 'node');
 const SERVICES = ['api', 'scheduler', `worker-${EU}`];
 const KILLS = 8;
-const RECOVERED = /A project (is|would be) known again/;
+const RECOVERED = /A project (is|would be|was) known/;
 
 let product: Product;
 const pictures: Record<string, TreeDescription[]> = { atlas: [], boreas: [] };

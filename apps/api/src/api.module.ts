@@ -178,8 +178,9 @@ function waysIn({ adminToken, hostsSigningKey, hostsAccount, freshnessLimitMs }:
     },
     {
       provide: Operations,
-      useFactory: (data: DataSource, keys: ProjectKeys, board: ProgressBoard) => new Operations(data, keys, board),
-      inject: [DataSource, PROJECT_KEYS, ProgressBoard],
+      useFactory: (data: DataSource, keys: ProjectKeys, board: ProgressBoard, signs: HostSigns) =>
+        new Operations(data, keys, board, signs),
+      inject: [DataSource, PROJECT_KEYS, ProgressBoard, HostSigns],
     },
     {
       provide: OperationFollower,

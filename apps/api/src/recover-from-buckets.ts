@@ -1,4 +1,5 @@
 import { S3ObjectStore, type ObjectStore } from '@buckets/object-storage';
+import { reasonOf } from '@buckets/service';
 import { defineSettings, filePath, readSettings, string } from '@buckets/settings';
 import { PostgresKeyRows, Vault } from '@buckets/vault';
 import { In, type DataSource } from 'typeorm';
@@ -17,10 +18,11 @@ import { OperatorsLog } from './wiring/operators-log.js';
 
 const NAME = 'recover-from-buckets';
 const REQUESTED_BY = NAME;
+const VARIABLE = 'BUCKETS_RECOVERY_FILE';
 const NO_BUCKETS: RecoveryFile = { regions: [], buckets: [] };
 
 const recoverySettings = defineSettings({
-  file: filePath('BUCKETS_RECOVERY_FILE', {
+  file: filePath(VARIABLE, {
     optional: true,
     describe:
       'JSON: {"regions":[…],"buckets":[…]}, each as POST /v1/regions and /v1/buckets take them, with the id. Needed for what the log does not know',
@@ -39,9 +41,10 @@ const recoverySettings = defineSettings({
 await operatorCommand(NAME, async (operator) => {
   const [word, ...others] = process.argv.slice(2);
   const dryRun = word === '--dry-run';
-  if ((word !== undefined && !dryRun) || others.length > 0) throw new Error(`Say nothing, or --dry-run: ${NAME}.`);
+  if ((word !== undefined && !dryRun) || others.length > 0)
+    throw new Error(`It takes --dry-run, or nothing: npm run ${NAME} [-- --dry-run].`);
   const { file, ownerId } = readSettings(recoverySettings);
-  const given = file === undefined ? NO_BUCKETS : await readRecoveryFile(file);
+  const given = file === undefined ? NO_BUCKETS : await readRecoveryFile(file, VARIABLE);
   await alone(operator.data, NAME, async () => {
     for (const bucket of given.buckets) await mustBeUsable(operator.data, bucket);
     if (dryRun) return recover(operator, given, ownerId, lookOnly(operator));
@@ -129,7 +132,9 @@ function vaultOf({ data, platformKeys }: Pick<Operator, 'data' | 'platformKeys'>
 /** Before anything is kept of it: a bucket that is not the one that the log knows, or out of reach, changes nothing. */
 async function mustBeUsable(data: DataSource, bucket: GivenBucket): Promise<void> {
   mustBeTheSame(await data.getRepository(BucketRow).findOneBy({ id: bucket.id }), bucket);
-  await checkBucket(accessOf(bucket));
+  await checkBucket(accessOf(bucket)).catch((error: unknown) => {
+    throw new Error(`The bucket "${bucket.id}" of the file: ${reasonOf(error)}`, { cause: error });
+  });
 }
 
 /** @throws {Error} that names both places */

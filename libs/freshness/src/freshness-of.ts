@@ -222,7 +222,8 @@ const PARTIAL: Record<PartialReason, string> = {
 };
 
 const TROUBLE: Record<ProjectTrouble, string> = {
-  'data-root-missing': 'The file system of its host that holds the projects is not mounted.',
+  'data-root-missing': 'The file system of its host that holds the projects is not mounted, or lacks its marker.',
+  'data-root-foreign': 'The folder that should hold the projects of its host is marked as that of another host.',
   unreadable: 'Its host cannot read what it has of it.',
   hidden: 'Something is mounted over its data: what stands there now is not what was backed up.',
   'unrecorded-data': 'What stands in the place of its data is not what its host has put there.',

@@ -91,7 +91,10 @@ export class VaultKeys implements ProjectKeys {
   /** Is every bucket there is within reach? For the health of the service. */
   async checkBuckets(signal: AbortSignal): Promise<void> {
     const rows = await this.data.getRepository(BucketRow).find({ order: { position: 'ASC' }, take: MAX_CHECKED });
-    await Promise.all(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+    const looks = await Promise.allSettled(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+    // Always the same one of several: who hears it over and over hears no news.
+    const failed = looks.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   close(): void {

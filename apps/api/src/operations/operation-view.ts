@@ -164,6 +164,10 @@ export class OperationView {
   @ApiPropertyOptional({ description: 'Why it did not succeed, and what to do next' }) reason?: string;
   @ApiPropertyOptional({ type: String, isArray: true, description: 'What it has left behind, a sentence each' })
   left?: string[];
+  @ApiPropertyOptional({
+    description: 'Why its host does not begin with it, where that is known to be the host’s trouble',
+  })
+  waitsFor?: string;
   @ApiPropertyOptional({ type: ProgressView, description: 'The latest that is known while it runs' })
   progress?: ProgressView;
 }

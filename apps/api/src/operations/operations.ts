@@ -2,6 +2,7 @@ import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
 import { Rejection } from '../decisions/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
+import { dataRootInWords, type HostSigns } from '../hosts/host-signs.js';
 import { OperationRow } from '../tables/entities.js';
 import { operationView, type OperationView } from './operation-view.js';
 import type { ProgressBoard } from './progress-board.js';
@@ -12,6 +13,7 @@ export class Operations {
     private readonly data: DataSource,
     private readonly keys: ProjectKeys,
     private readonly board: ProgressBoard,
+    private readonly signs: HostSigns,
   ) {}
 
   async row(id: string): Promise<OperationRow> {
@@ -35,7 +37,15 @@ export class Operations {
 
   async view(row: OperationRow): Promise<OperationView> {
     const progress = row.state === 'running' ? await this.board.of(row.host_id, row.id) : undefined;
-    return operationView(row, this.keys, progress);
+    const waitsFor = row.state === 'queued' ? await this.whyQueued(row) : undefined;
+    return { ...(await operationView(row, this.keys, progress)), ...(waitsFor && { waitsFor }) };
+  }
+
+  /** As far as its host has said so: it may as well wait for its turn. */
+  private async whyQueued({ host_id: hostId }: OperationRow): Promise<string | undefined> {
+    const sign = await this.signs.of(hostId);
+    const why = sign === undefined ? null : dataRootInWords(sign);
+    return why === null ? undefined : `Host ${hostId}: ${why}`;
   }
 
   /** The body and headers of a 202. */

@@ -293,7 +293,7 @@ export class LocalProjects {
       if (await exists(this.folders.switchRecord(projectId))) return undefined;
       return { inspection, mountedOver: await this.isMountedOver(projectId) };
     } catch (error) {
-      if (error instanceof DataRootMissingError) return { dataRootMissing: true };
+      if (error instanceof DataRootMissingError) return { dataRoot: error.state };
       const known = this.projects.get(projectId)?.trouble?.what === 'unreadable';
       if (!known) this.log.warn({ projectId, error }, 'What this host has of a project cannot be read');
       return { unreadable: true };

@@ -1,3 +1,4 @@
+import type { DataRootState } from '@buckets/contracts';
 import type { RootName } from './host-folders.js';
 
 /** What goes wrong while a restored tree gets in place: a stable code, and a message that says what to do next. */
@@ -77,6 +78,16 @@ export class ProjectUnreadableError extends RestoreError {
 /** Thrown when the data root is not that of this host, such as when it is not mounted. */
 export class DataRootMissingError extends RestoreError {
   readonly code = 'data-root-missing';
+
+  constructor(
+    message: string,
+    /** What is so of it. */
+    readonly state: Exclude<DataRootState, 'here'> = 'missing',
+    /** It stays like that until somebody does what the message says. */
+    readonly needsOperator = false,
+  ) {
+    super(message);
+  }
 }
 
 /** Thrown when only what is missing was to be restored and nothing is: a restore is never skipped and called a success. */
