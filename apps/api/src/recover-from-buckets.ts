@@ -7,7 +7,7 @@ import { BucketRecovery, type BucketRecoveryParts } from './bucket-recovery/buck
 import { readRecoveryFile, type GivenBucket, type RecoveryFile } from './bucket-recovery/recovery-file.js';
 import { checkBucket } from './buckets/check-bucket.js';
 import type { Decider } from './decisions/decider.js';
-import { VaultKeys } from './keys/vault-keys.js';
+import { COMMANDS_PATIENCE, VaultKeys } from './keys/vault-keys.js';
 import { operationKnown, TELLING_OF_END } from './operations/operation-known.js';
 import { recoverProject } from './projects/decide/recover-project.js';
 import type { ProjectState } from './projects/project-state.js';
@@ -58,7 +58,7 @@ type Ways = Pick<BucketRecoveryParts, 'keyNames' | 'keysFrom' | 'stateOf' | 'sta
 
 async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: string, ways: Ways): Promise<void> {
   const { data, log, platformKeys } = operator;
-  const keys = new VaultKeys(data, platformKeys);
+  const keys = new VaultKeys(data, platformKeys, COMMANDS_PATIENCE);
   const recovery = new BucketRecovery({
     ...{ ...ways, log, ownerId, requestedBy: REQUESTED_BY },
     operationsKnown: async (projectId, ids) => {
@@ -77,7 +77,7 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
     }
     if (all.size === 0) throw new Error('The log knows no bucket: name some in a file, as BUCKETS_RECOVERY_FILE.');
     for (const [id, { regionId, ...access }] of all) {
-      const store = new S3ObjectStore(access);
+      const store = new S3ObjectStore(access, COMMANDS_PATIENCE);
       try {
         await store.check();
         const done = await recovery.recover({ id, regionId, store });
@@ -152,7 +152,7 @@ function mustBeTheSame(known: BucketRow | null, { id, endpoint, s3Region, bucket
 /** Regions and buckets of the file, as far as the log does not know them. Their credentials go into the vault. */
 async function addFixtures(operator: Operator, { regions, buckets }: RecoveryFile, decider: Decider): Promise<void> {
   const { data, platformKeys, log } = operator;
-  const keys = new VaultKeys(data, platformKeys);
+  const keys = new VaultKeys(data, platformKeys, COMMANDS_PATIENCE);
   try {
     for (const { id, name, latitude, longitude } of regions) {
       const event = { name, latitude, longitude, requestedBy: REQUESTED_BY };

@@ -2,7 +2,7 @@ import { reasonOf } from '@buckets/service';
 import { defineSettings, filePath, readSettings } from '@buckets/settings';
 import { BucketCredentialsMissing } from '@buckets/vault';
 import { credentialsIn } from './keys/given-credentials.js';
-import { VaultKeys } from './keys/vault-keys.js';
+import { COMMANDS_PATIENCE, VaultKeys } from './keys/vault-keys.js';
 import { BucketRow } from './tables/entities.js';
 import { readGivenFile } from './wiring/given-file.js';
 import { operatorCommand } from './wiring/operator-command.js';
@@ -28,7 +28,7 @@ await operatorCommand('restore-vault', async ({ data, platformKeys, log }) => {
     text,
     buckets.map(({ id }) => id),
   );
-  const keys = new VaultKeys(data, platformKeys);
+  const keys = new VaultKeys(data, platformKeys, COMMANDS_PATIENCE);
   const refused: string[] = [];
   const without: string[] = [];
   try {
