@@ -138,8 +138,8 @@ export class ConfirmedFreshness implements LatestListener {
   }
 
   /** Clocks and the times that messages take move it by some milliseconds, and another host's word by seconds. */
-  private neverBack({ id, freshness_at }: FreshnessColumns, found: string): string {
-    const times = [found, freshness_at, this.shownOf.get(id)].filter((each) => each != null);
+  private neverBack({ id }: FreshnessColumns, found: string): string {
+    const times = [found, this.shownOf.get(id)].filter((each) => each !== undefined);
     const at = new Date(Math.max(...times.map((each) => Date.parse(each)))).toISOString();
     this.shownOf.delete(id);
     this.shownOf.set(id, at);
