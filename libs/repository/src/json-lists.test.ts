@@ -148,7 +148,7 @@ describe('a document in pieces', () => {
       }),
       {
         numRuns: 5_000,
-        examples: [',', ' ,'].map((put): [Value, Change, number[]] => [
+        examples: ([',', ',,'] as const).map((put): [Value, Change, number[]] => [
           { one: {}, other: [{ inner: ['1', ''] }] },
           { at: '{"one":{},"other":['.length, removed: 0, put },
           [],
