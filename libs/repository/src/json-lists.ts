@@ -1,3 +1,4 @@
+import { BACKSLASH, BRACE, BRACE_END, BRACKET, BRACKET_END, COMMA, QUOTE } from './json-bytes.js';
 import { Malformed, asList, asObject, parseJson } from './json-fields.js';
 import type { JsonObject } from './json-fields.js';
 import { RepositoryUnsupported } from './repository-error.js';
@@ -252,15 +253,6 @@ const ELEMENTS = 2;
 const INNER = 3;
 const INNER_ELEMENTS = 4;
 
-const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACKET_END, BRACE, BRACE_END] = [...Buffer.from('"\\,[]{}')] as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
 const BEGIN = Buffer.from('[');
 const END = Buffer.from(']');
 const NO_JSON = 'it is not JSON';

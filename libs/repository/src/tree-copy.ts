@@ -1,3 +1,4 @@
+import { BACKSLASH, BRACE, BRACE_END, BRACKET, BRACKET_END, COMMA, QUOTE } from './json-bytes.js';
 import { RepositoryCorrupt } from './repository-error.js';
 
 /**
@@ -27,7 +28,7 @@ export async function* withoutEntries(
   let held: Buffer[] = [];
   let out: Buffer[] = [];
   const separate = (): void => {
-    if (!isFirst) out.push(COMMA);
+    if (!isFirst) out.push(SEPARATOR);
     isFirst = false;
   };
   const open = (): void => {
@@ -93,12 +94,4 @@ export async function* withoutEntries(
 const BEGIN = Buffer.from('{"nodes":[');
 const END = Buffer.from(']}\n');
 const SUBTREE = /"subtree"\s*:\s*"[0-9a-f]{64}"/;
-const COMMA = Buffer.from(',');
-const [QUOTE, BACKSLASH, BRACKET, BRACKET_END, BRACE, BRACE_END] = [...Buffer.from('"\\[]{}')] as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const SEPARATOR = Buffer.of(COMMA);
