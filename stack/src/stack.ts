@@ -76,7 +76,8 @@ const LOOK_EVERY_MS = 1_000;
 const MAX_TRIES = 3;
 
 /**
- * Starts a stack and resolves when all of it is ready, or waits for an operator where it may. It ends with this process, however this process ends.
+ * Starts a stack and resolves when all of it is ready, or waits for an operator where it may. It ends with this process,
+ * however this process ends.
  *
  * @throws {AlreadyRunning} when another process runs one on the same folder
  * @throws {PartFailed} with its last output, when a process does not get ready; nothing is left running then

@@ -3,7 +3,7 @@ import { validateSync, type ValidationError } from 'class-validator';
 import { isId } from '@buckets/contracts';
 import { CreateBucket } from '../buckets/buckets.controller.js';
 import { CreateRegion } from '../regions/regions.controller.js';
-import { readGivenFile } from '../wiring/given-file.js';
+import { jsonIn, readGivenFile } from '../wiring/given-file.js';
 
 export type GivenRegion = CreateRegion & { id: string };
 export type GivenBucket = CreateBucket & { id: string };
@@ -20,12 +20,7 @@ export async function readRecoveryFile(path: string, variable: string): Promise<
 }
 
 export function recoveryFileOf(text: string): RecoveryFile {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error('The file with the buckets is not JSON.');
-  }
+  const value = jsonIn(text, 'The file with the buckets');
   const { regions = [], buckets = [] } = (value ?? {}) as { regions?: unknown; buckets?: unknown };
   return { regions: listOf('regions', CreateRegion, regions), buckets: listOf('buckets', CreateBucket, buckets) };
 }

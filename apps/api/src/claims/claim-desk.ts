@@ -3,10 +3,9 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import {
   parseSubject,
   STREAM,
-  type BackupsDamaged,
+  type LoggedEvent,
   type OperationEndedClaim,
   type ReceivedClaim,
-  type RepositoryDamaged,
   type UnreadableMessage,
 } from '@buckets/contracts';
 import { keepDeadLetter } from '@buckets/log';
@@ -37,17 +36,16 @@ export class ClaimDesk {
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');
-    for (const { type, data: found } of logged) this.tellDamage(hostId, projectId, type, found);
+    for (const event of logged) this.tellDamage(event, { hostId, projectId });
   }
 
   /** Each finding is stated once, however often it is claimed: so it is told once, too. */
-  private tellDamage(hostId: string, projectId: string, type: string, found: object): void {
-    const about = { hostId, projectId };
+  private tellDamage({ type, data }: LoggedEvent, about: { hostId: string; projectId: string }): void {
     if (type === 'repository-damaged') {
-      const { operationId, total, first } = found as RepositoryDamaged;
+      const { operationId, total, first } = data;
       this.log.error({ ...about, operationId, total, first: first.slice(0, NAMED) }, 'A repository is damaged');
     } else if (type === 'backups-damaged') {
-      const { operationId, backupIds } = found as BackupsDamaged;
+      const { operationId, backupIds } = data;
       const some = { total: backupIds.length, backupIds: backupIds.slice(0, NAMED) };
       this.log.error({ ...about, operationId, ...some }, 'Something of backups is lost');
     } else if (type === 'repository-mended') {

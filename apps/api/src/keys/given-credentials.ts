@@ -1,3 +1,5 @@
+import { jsonIn } from '../wiring/given-file.js';
+
 export interface GivenCredentials {
   accessKeyId: string;
   secretAccessKey: string;
@@ -10,12 +12,7 @@ export interface GivenCredentials {
  * @throws {Error} that names the entry that is wrong, or is of no bucket, and says nothing of what it holds
  */
 export function credentialsIn(text: string, known: readonly string[]): Map<string, GivenCredentials> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error('The file with the credentials of buckets is not JSON.');
-  }
+  const value = jsonIn(text, 'The file with the credentials of buckets');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Error(`The file with the credentials of buckets is no object by their ids: ${SHAPE}.`);
   }

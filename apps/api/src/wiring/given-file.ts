@@ -15,3 +15,15 @@ export async function readGivenFile(path: string, variable: string): Promise<str
     throw new Error(`${what}: ${path}, which ${variable} names.`, { cause: error });
   }
 }
+
+/**
+ * @param what the text is, for the sentence
+ * @throws {Error} that says nothing of what it holds
+ */
+export function jsonIn(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${what} is not JSON.`);
+  }
+}

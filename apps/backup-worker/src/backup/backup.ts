@@ -66,9 +66,10 @@ export class BackupWork implements Work<'backup'> {
     const { operationId } = intent;
     const inRoom = <R>(work: () => Promise<R>) => whenThereIsRoom(attempt, this.budget, COST, work);
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
-    if (!made) await this.mustBeProvisioned(attempt);
-    // Which may read all of the repository.
-    const mended = attempt.grant.damage && (await inRoom(() => this.damage.mend(attempt)));
+    const { damage } = attempt.grant;
+    // A mending may read all of the repository: not for data that are not there.
+    if (damage !== undefined && !made) await this.mustBeProvisioned(attempt);
+    const mended = damage && (await inRoom(() => this.damage.mend(attempt)));
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
     if (earlier !== undefined) {
       const claim = () => this.claimEarlier(attempt, earlier, mended);

@@ -4,8 +4,9 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import type { Pace } from './pace.js';
 
 /**
- * `watcher`: an event. `watcher-root`: a root, or the folder above, came or went. `watcher-overflow`: events may have been lost. `watcher-renewed`: folders are watched (again) that for a moment
- * were not. `watcher-ended`: the project cannot be watched.
+ * `watcher`: an event. `watcher-root`: a root, or the folder above, came or went. `watcher-overflow`: events may have been
+ * lost. `watcher-renewed`: folders are watched (again) that for a moment were not. `watcher-ended`: the project cannot be
+ * watched.
  */
 export type WatchSource = 'watcher' | 'watcher-root' | 'watcher-overflow' | 'watcher-renewed' | 'watcher-ended';
 export type OnChange = (source: WatchSource) => void;
