@@ -133,6 +133,7 @@ export class DataRoot {
 
   async #judge(sight: MarkerSight, expected: readonly ExpectedProject[] | undefined): Promise<DataRootVerdict> {
     const { hostId, folders } = this.parts;
+    // For the sentence alone: what cannot be read is as good as not there.
     const present = sight === 'absent' ? (await readdir(folders.states).catch(() => [])).length : 0;
     return judgeDataRoot(
       { dataRoot: folders.dataRoot, marker: folders.marker, hostId },
