@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { S3ObjectStore } from '@buckets/object-storage';
 import { compareTrees, describeTree, differenceText, growTree, type TreeDescription } from '@buckets/trees';
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { cp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '../stack/src/index.js';
 import type { Backup, Operation } from './running/api.js';
@@ -63,6 +63,7 @@ async function backedUp(id: string, of = product): Promise<{ backupId: string; p
   await writeFile(join(folder, 'project', 'large'), randomBytes(400_000));
   const { state, result } = await of.backUp(id);
   expect(state).toBe('succeeded');
+  expect((await of.api.freshness(id)).freshness).not.toBe('never');
   await becomes(id, 'fresh', of);
   return { backupId: result!.backupId!, picture: await describeTree(folder) };
 }
@@ -81,6 +82,18 @@ async function mustRestore(id: string, backupId: string, picture: TreeDescriptio
   const restored = await describeTree(product.folder(id));
   expect(compareTrees(picture, restored, { topFolder: false }).map(differenceText)).toEqual([]);
 }
+
+async function differences(id: string, picture: TreeDescription): Promise<string[]> {
+  return compareTrees(picture, await describeTree(product.folder(id)), { topFolder: false }).map(differenceText);
+}
+
+/** Of all objects of a repository. */
+const namesIn = (id: string): Promise<string[]> =>
+  inStore(product, id, async (store, prefix) => {
+    const names = [];
+    for await (const { key } of store.list(prefix)) names.push(key.slice(prefix.length));
+    return names;
+  });
 
 async function mustBeSound(id: string): Promise<void> {
   expect(await verify(id, 1)).toMatchObject({ state: 'succeeded', result: { repository: { total: 0, damaged: [] } } });
@@ -108,7 +121,9 @@ describe('damage', () => {
     expect(found).toMatchObject({ state: 'failed', code: 'repository-damaged' });
     expect(found.result?.repository?.total).toBeGreaterThan(0);
     expect(await backup(id, backupId)).toMatchObject({ damaged: true });
-    expect(await product.api.project(id)).toMatchObject({ damage: { operationId: found.id } });
+    const shown = await product.api.project(id);
+    expect(shown).toMatchObject({ damage: { operationId: found.id } });
+    expect(shown.freshness.freshness).not.toBe('fresh');
     await becomes(id, 'stale');
     expect((await product.api.freshness(id)).reason).toMatch(/damaged/);
 
@@ -143,7 +158,18 @@ describe('damage', () => {
     }
     await becomes('changed', 'fresh');
     await mustRestore('changed', newer, picture);
-    expect(await product.restore('changed', older)).toMatchObject({ state: 'failed', code: 'repository-damaged' });
+    const before = await namesIn('changed');
+    expect(await product.restore('changed', older)).toMatchObject({
+      state: 'partial',
+      code: 'incomplete-restore',
+      result: {
+        restore: {
+          problems: { total: 1, first: [{ path: 'project/large', reason: expect.stringMatching(/^lost: /) }] },
+        },
+      },
+    });
+    expect(await differences('changed', picture)).toEqual([expect.stringMatching(/^project\/large: missing/)]);
+    expect(await namesIn('changed')).toEqual(before);
   });
 
   it('of the recovery key is told, and the key is made anew', async () => {
@@ -240,6 +266,96 @@ describe('what has come upon damage tells it', () => {
     await becomes('watched', 'stale', watchful);
     expect(await watchful.backUp('watched')).toMatchObject({ state: 'succeeded' });
     expect(await backup('watched', backupId, watchful)).not.toHaveProperty('damaged');
+  });
+});
+
+describe('data that are nowhere but in damaged backups', () => {
+  const FILES = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+  /** Six files in one data pack, of which one is altered. */
+  async function sixFiles(id: string): Promise<{ backupId: string; picture: TreeDescription }> {
+    await product.newProject(id);
+    for (const name of FILES) await writeFile(join(product.folder(id), 'project', name), randomBytes(300_000));
+    const { result } = await product.backUp(id);
+    await becomes(id, 'fresh');
+    return { backupId: result!.backupId!, picture: await describeTree(product.folder(id)) };
+  }
+  const flip = (id: string) => inStore(product, id, (store, prefix) => damage(store, prefix, 'data pack', 'altered'));
+  const warnings = async () => {
+    const { body } = await product.api.call<{ warnings?: Record<string, string> }>('GET', '/health/ready');
+    return body.warnings?.['damage'];
+  };
+
+  it('are brought back by a restore of one by its id, as far as they can be read', async () => {
+    const { backupId, picture } = await sixFiles('six');
+    await flip('six');
+    await rm(product.folder('six'), { recursive: true });
+
+    const first = await product.start('six');
+    expect(first).toMatchObject({ state: 'failed', code: 'repository-damaged' });
+    expect(first.reason).toMatch(/restore of a damaged backup by its id/);
+    expect(await warnings()).toMatch(/repositor/);
+    const metrics = await (await fetch(`${product.stack.access.apiUrl}/metrics`)).text();
+    expect(metrics).toMatch(/buckets_damaged_projects\{what="repository"\} [1-9]/);
+    expect(metrics).toMatch(/buckets_damaged_projects\{what="backups"\} [1-9]/);
+    const told = product.lines.filter(({ part, line }) => part === 'api' && /A repository is damaged/.test(line));
+    expect(told.filter(({ line }) => line.includes('"six"'))).toHaveLength(1);
+    const second = await product.start('six');
+    expect(second).toMatchObject({ state: 'failed', code: 'data-lost' });
+    expect(second.reason).toContain(backupId);
+    expect(second.reason).toMatch(/backups\/\{backupId\}\/restore/);
+
+    for (let time = 1; time <= 2; time++) {
+      const restored = await product.restore('six', backupId);
+      expect(restored).toMatchObject({
+        state: 'partial',
+        code: 'incomplete-restore',
+        result: { restore: { backupId, problems: { total: 1 } } },
+      });
+      expect(restored.reason).toMatch(/The backup is damaged: 1 entries could not be brought back/);
+      const [lost] = restored.result!.restore!.problems.first;
+      expect(await differences('six', picture)).toEqual([expect.stringMatching(new RegExp(`^${lost!.path}: missing`))]);
+    }
+    expect(await product.start('six')).toMatchObject({ state: 'succeeded' });
+    // And from there it goes on.
+    expect(await product.backUp('six')).toMatchObject({ state: 'succeeded' });
+    await becomes('six', 'fresh');
+    expect(await product.api.project('six')).not.toHaveProperty('damage');
+  });
+
+  it('are brought back by a start that names one, too', async () => {
+    const { backupId, picture } = await sixFiles('named');
+    await flip('named');
+    await rm(product.folder('named'), { recursive: true });
+    expect(await product.start('named')).toMatchObject({ state: 'failed', code: 'repository-damaged' });
+    expect(await product.start('named', { backupId })).toMatchObject({
+      state: 'partial',
+      code: 'incomplete-restore',
+      result: { restore: { backupId, problems: { total: 1 } } },
+    });
+    expect(await differences('named', picture)).toHaveLength(1);
+  });
+
+  it('are whole again once a later backup uploads what was lost, though all was mended before', async () => {
+    const { backupId, picture } = await sixFiles('back');
+    const older = [backupId, (await product.backUp('back')).result!.backupId!];
+    await flip('back');
+    const folder = product.folder('back');
+    await rename(folder, `${folder}-away`);
+    expect(await verify('back', 1)).toMatchObject({ state: 'failed', code: 'repository-damaged' });
+    expect(await product.restore('back', backupId)).toMatchObject({ state: 'partial' });
+    const after = await verify('back', 1);
+    expect(after).toMatchObject({ state: 'partial', code: 'backups-damaged' });
+    expect(await product.api.project('back')).not.toHaveProperty('damage');
+
+    for (const name of FILES) {
+      const [from, to] = [`${folder}-away`, folder].map((each) => join(each, 'project', name));
+      await cp(from!, to!, { preserveTimestamps: true });
+    }
+    expect(await product.backUp('back')).toMatchObject({ result: { repository: { total: 0, others: 'whole' } } });
+    for (const id of older) expect(await backup('back', id)).not.toHaveProperty('damaged');
+    expect(await product.restore('back', backupId)).toMatchObject({ state: 'succeeded' });
+    expect((await differences('back', picture)).filter((text) => !/^(project|persist): /.test(text))).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { until } from '../stack/src/index.js';
+import type { Problem } from './running/api.js';
 import { runOf } from './running/copy.js';
 import { EU, processesOf, Product } from './running/product.js';
 
@@ -74,9 +75,15 @@ describe('a data root that is not there', () => {
     const { id } = await product.api.ask('/v1/projects/atlas/start');
     const { id: backup } = await product.api.ask('/v1/projects/atlas/backups');
     await becomes('atlas', 'unknown');
+    const host = async () => product.api.get<{ dataRoot: string; warnings: string[] }>(`/v1/hosts/${EU}`);
+    await until(async () => (await host()).dataRoot === 'missing', { what: 'a report of its host', withinMs: 40_000 });
+    expect((await host()).warnings).toEqual([expect.stringContaining('Its data root is not there')]);
     for (const each of [id, backup]) {
-      expect(await product.api.get(`/v1/operations/${each}`)).toMatchObject({ state: 'queued' });
+      const operation = { state: 'queued', waitsFor: expect.stringContaining('Its data root is not there') };
+      expect(await product.api.get(`/v1/operations/${each}`)).toMatchObject(operation);
     }
+    const files = await product.api.call<Problem>('GET', '/v1/projects/atlas/files');
+    expect(files).toMatchObject({ status: 503, body: { code: 'data-root-missing' } });
     expect(await readdir(root)).toEqual([]);
     expect(product.lines.filter(({ line }) => line.includes('The data root is not here'))).not.toEqual([]);
 
@@ -122,6 +129,24 @@ describe('a data root that is not there', () => {
     await back();
     await restarted;
     expect((await becomes('early', 'fresh')).coveredBy).toBe(backupId);
+  });
+
+  it('has what waits for it cut off by an orderly stop, which is no error, and taken up after it', async () => {
+    await backedUp('patient');
+    await away();
+    await dataRootIs('down');
+    const { id } = await product.api.ask('/v1/projects/patient/backups');
+    await until(async () => (await product.api.get<{ waitsFor?: string }>(`/v1/operations/${id}`)).waitsFor, {
+      what: 'a word on why it waits',
+      withinMs: 40_000,
+    });
+    const before = product.lines.length;
+    await product.stack.kill(WORKER, 'SIGTERM');
+    const said = product.lines.slice(before).filter(({ line }) => line.includes('"level":"error"'));
+    expect(said.filter(({ line }) => !line.includes('The data root is not here'))).toEqual([]);
+    await back();
+    await product.stack.restart(WORKER);
+    expect(await product.api.ended(id)).toMatchObject({ state: 'succeeded' });
   });
 
   it('and never will be again is begun anew by a word of a person, and starts restore', async () => {

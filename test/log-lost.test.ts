@@ -4,7 +4,7 @@ import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { STREAM, subjects } from '@buckets/contracts';
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
-import { PartFailed, until } from '../stack/src/index.js';
+import { PartFailed, startStack, until, type Stack, type Unready } from '../stack/src/index.js';
 import type { Operation, Problem } from './running/api.js';
 import { rowsIn } from './running/database.js';
 import { connectAsAdmin, lastSequences, logPosition, messagesOf, withStreams } from './running/log.js';
@@ -204,5 +204,54 @@ describe('a restore of the log', () => {
     await product.stack.stop();
     const said = await operator(product, 'restore-log');
     expect(said).toContain('a whole log');
+  });
+});
+
+describe('a start of all, where an operator has to do something first', () => {
+  const lacking: Unready[][] = [];
+
+  /** What `npm start` does, until it is disposed of. */
+  async function started() {
+    const stack = await startStack({ dataDir: product.dataDir, mayWait: true, services: SERVICES });
+    lacking.splice(0, lacking.length, await stack.unready());
+    const ending = new AbortController();
+    const isReady = stack.whenReady((unready) => lacking.push(unready), ending.signal);
+    isReady.catch(() => undefined); // Not everybody waits for it.
+    const stop = async () => {
+      ending.abort();
+      await stack.stop();
+    };
+    return { stack, isReady, [Symbol.asyncDispose]: stop };
+  }
+  const failing = () =>
+    lacking[0]!.flatMap(({ service, failing: checks }) => checks.map((each) => ({ service, ...each })));
+  const project = async ({ apiUrl, adminToken }: Stack['access']) =>
+    (await fetch(`${apiUrl}/v1/projects/kept`, { headers: { authorization: `Bearer ${adminToken}` } })).status;
+
+  it('keeps up what works without the log, says what to do, and goes on by itself when that is done', async () => {
+    await rm(natsFolder(), { recursive: true });
+    await using start = await started();
+    const { stack, isReady } = start;
+    const log = { service: 'api', check: 'log', reason: expect.stringContaining('npm run restore-log') };
+    expect(failing()).toContainEqual({ ...log, needsOperator: true });
+    expect(stack.access.hosts).toMatchObject([{ hostId: 'eu-1', pid: expect.any(Number) }]);
+    expect(await project(stack.access)).toBe(200);
+    await operator(product, 'restore-log');
+    await isReady;
+    expect(await stack.unready()).toEqual([]);
+  });
+
+  it('is not called ready without the vault, neither the first time nor the next, and is once that is restored', async () => {
+    await rm(join(product.dataDir, 'postgres'), { recursive: true });
+    const s3 = { service: 'api', check: 's3', reason: expect.stringContaining('npm run restore-vault') };
+    {
+      await using _first = await started();
+      expect(failing()).toEqual([{ ...s3, needsOperator: true }]);
+    }
+    await using next = await started();
+    expect(failing()).toEqual([{ ...s3, needsOperator: true }]);
+    expect(await project(next.stack.access)).toBe(200);
+    await operator(product, 'restore-vault');
+    await next.isReady;
   });
 });

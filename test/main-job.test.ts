@@ -139,8 +139,10 @@ describe('the main job: a project is backed up, its data vanish, and its next st
 
   it('makes one snapshot for each backup, in layout v2, and names no path of the host in it', async () => {
     const snapshots = await snapshotsOf(product, 'atlas');
-    expect(snapshots.map(({ id }) => id).toSorted()).toEqual(backupIds.toSorted());
-    for (const snapshot of snapshots) {
+    // After a restore there is soon one more, by the schedule.
+    const ours = snapshots.filter(({ id }) => backupIds.includes(id));
+    expect(ours).toHaveLength(backupIds.length);
+    for (const snapshot of ours) {
       const { operationId, counter } = await product.api.backup('atlas', snapshot.id);
       expect(snapshot).toMatchObject({ hostname: 'atlas', paths: ['/'] });
       expect(snapshot.tags).toContain(`operation:${operationId}`);
@@ -157,7 +159,7 @@ describe('the main job: a project is backed up, its data vanish, and its next st
 
   it('can be had back by plain rustic and the recovery password, without Buckets', async () => {
     const target = await mkdtemp(join(product.dataDir, 'rustic-'));
-    await rustic(product, 'atlas', ['restore', '--numeric-id', '--sparse=by-content', 'latest', target]);
+    await rustic(product, 'atlas', ['restore', '--numeric-id', '--sparse=by-content', backupIds[1]!, target]);
     const found = compareTrees(pictures[1]!, await describeTree(target), AS_RESTORED);
     expect(found.filter((difference) => !isBeyondRustic(difference)).map(differenceText)).toEqual([]);
   });
@@ -169,7 +171,7 @@ describe('the main job: a project is backed up, its data vanish, and its next st
 
     it('the newest backup comes back by restic and the recovery password alone', async () => {
       const target = await mkdtemp(join(product.dataDir, 'restic-'));
-      await restic(product, 'atlas', ['restore', 'latest', '--target', target, '--exclude', 'sparse.img']);
+      await restic(product, 'atlas', ['restore', backupIds[1]!, '--target', target, '--exclude', 'sparse.img']);
       const kinds = ['missing', 'type', 'size', 'content', 'link-target'];
       const found = compareTrees(pictures[1]!, await describeTree(target), { allocated: 'ignore', topFolder: false });
       const ofBytes = found

@@ -5,7 +5,12 @@ import type { BucketIdentity } from './secrets.js';
 /** The API refused something that the stack cannot do without. */
 export class ApiRefused extends Error {
   readonly code = 'api-refused';
-  constructor(method: string, path: string, status: number, answer: string) {
+  constructor(
+    method: string,
+    path: string,
+    readonly status: number,
+    answer: string,
+  ) {
     super(`The API answered ${status} to ${method} ${path}: ${answer.slice(0, 1_000)}`);
     this.name = 'ApiRefused';
   }
@@ -28,7 +33,8 @@ export class ProjectsUnknown extends Error {
       `The bucket ${bucket} holds the keys of ${keys} projects and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
         `that Buckets does not know (such as ${examples.join(', ')}): what NATS and Postgres knew may be lost. It does not ` +
         'go on beside them by itself. Either\n' +
-        '  - put copies of the folders of NATS and Postgres back, if you have any; or\n' +
+        '  - put copies of the folders of NATS and Postgres back, if you have any. This start has made new, empty ones in ' +
+        'their places: put these aside first; or\n' +
         '  - npm run recover-from-buckets, which makes projects, keys and backups known again; or\n' +
         `  - ${FOREIGN_DATA}=accept npm start, which leaves what is there alone and begins with no project.`,
     );

@@ -6,6 +6,6 @@ export { hostCredentials } from './nats/credentials.js';
 export { PortTaken } from './ports.js';
 export { PartFailed } from './processes/supervised.js';
 export { ALL_SERVICES, Stack, startStack } from './stack.js';
-export type { StackLog, StackOptions } from './stack.js';
+export type { StackLog, StackOptions, Unready } from './stack.js';
 export { AlreadyRunning } from './supervisor-record.js';
 export { NotInTime, until } from '@buckets/patience';

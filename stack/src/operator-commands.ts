@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
+import { failureInWords } from '@buckets/service';
 import { CLONE } from './clone.js';
 import { bucketBody } from './fleet.js';
 import { REGIONS } from './places.js';
@@ -83,7 +84,7 @@ export async function asOperator(work: (operator: LocalOperator) => Promise<numb
     await using _servers = await servers();
     process.exitCode = await work(await LocalOperator.open());
   } catch (error) {
-    console.error((error as Error).message);
+    console.error(failureInWords(error));
     process.exitCode = 1;
   }
 }

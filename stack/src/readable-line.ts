@@ -27,3 +27,14 @@ export function readable(line: string): string {
     return line; // Not JSON after all.
   }
 }
+
+/** What is the same of lines that say the same at different times. */
+export function withoutTime(line: string): string {
+  if (!line.startsWith('{')) return line;
+  try {
+    const { time: _time, ...others } = JSON.parse(line) as Partial<LogLine>;
+    return JSON.stringify(others);
+  } catch {
+    return line; // Not JSON after all.
+  }
+}

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { CLONE, tool } from './clone.js';
 import type { Infrastructure } from './infrastructure.js';
-import type { Part } from './processes/supervised.js';
+import type { FailingCheck, Part } from './processes/supervised.js';
 
 /** What all the services of a stack have in common. */
 export interface ServiceContext {
@@ -81,6 +81,8 @@ function ofStack(
  */
 const NODE_FLAGS = ['--max-semi-space-size=4'];
 
+const HEALTH_WITHIN_MS = 2_000;
+
 export interface ServiceOptions {
   readonly name: string;
   /** The folder below apps/. */
@@ -93,6 +95,8 @@ export interface ServiceOptions {
 
 /** One of the product's own services. */
 export function service({ name, app, port, settings, environment = () => ({}) }: ServiceOptions): Part {
+  const health = () =>
+    fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(HEALTH_WITHIN_MS) });
   return {
     name,
     command: () =>
@@ -109,13 +113,24 @@ export function service({ name, app, port, settings, environment = () => ({}) }:
         },
       }),
     ready: async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(2_000) });
+      const response = await health();
       await response.arrayBuffer();
       return response.ok;
     },
+    failing: async () => failingIn((await (await health()).json()) as HealthAnswer),
     stopWith: 'SIGTERM',
     stopWithinMs: 25_000,
   };
+}
+
+interface HealthAnswer {
+  readonly checks?: Readonly<Record<string, { status: string; reason?: string; needsOperator?: boolean }>>;
+}
+
+function failingIn({ checks = {} }: HealthAnswer): FailingCheck[] {
+  return Object.entries(checks)
+    .filter(([, { status }]) => status !== 'up')
+    .map(([check, { reason = 'It is down.', needsOperator = false }]) => ({ check, reason, needsOperator }));
 }
 
 /** The caller's own settings of Buckets reach the services, and what any program needs; nothing else does. */

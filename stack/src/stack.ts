@@ -1,13 +1,15 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { accessFileIn, type Access } from './access.js';
 import { tool } from './clone.js';
-import { Fleet } from './fleet.js';
+import { ApiRefused, Fleet } from './fleet.js';
 import { HOSTS, type LocalHost } from './places.js';
 import { infrastructureIn, type Infrastructure, type ServerPorts } from './infrastructure.js';
 import { choosePorts } from './ports.js';
 import { keptText, privateFolder, writePrivately } from './private-files.js';
-import { PartFailed, Supervised, type Part, type Said } from './processes/supervised.js';
+import { PartFailed, Supervised, type FailingCheck, type Part, type Said } from './processes/supervised.js';
 import { createBuckets } from './s3/buckets.js';
 import {
   apiService,
@@ -46,9 +48,20 @@ export interface StackOptions {
   readonly between?: (listening: ServerPorts) => Promise<ServerPorts>;
   /** The operator's word that the buckets are to be used, whatever projects they hold that the API does not know. */
   readonly foreignData?: 'accept';
+  /**
+   * Stays up, with all that works without, where services wait for an operator: their log or vault is lost, or a host's
+   * data root. Otherwise that is a failure.
+   */
+  readonly mayWait?: boolean;
   readonly log?: StackLog;
   /** Gives the start up. A stack that is up is stopped by `stop`. */
   readonly signal?: AbortSignal;
+}
+
+/** A service that does not do all of its work now, and why. */
+export interface Unready {
+  readonly service: string;
+  readonly failing: readonly FailingCheck[];
 }
 
 export interface StackLog {
@@ -58,11 +71,14 @@ export interface StackLog {
   readonly note?: (process: string, note: string) => void;
 }
 
+const LOOK_EVERY_MS = 1_000;
+
 /** Starts, where other programs take ports in between. */
 const MAX_TRIES = 3;
 
 /**
- * Starts a stack and resolves when all of it is ready. It ends with this process, however this process ends.
+ * Starts a stack and resolves when all of it is ready, or waits for an operator where it may. It ends with this process,
+ * however this process ends.
  *
  * @throws {AlreadyRunning} when another process runs one on the same folder
  * @throws {PartFailed} with its last output, when a process does not get ready; nothing is left running then
@@ -111,6 +127,8 @@ export class Stack {
 
   /** Only then is there an access.json: who finds one can use what it names. */
   #isUp = false;
+  /** Whether the API has been told of regions, buckets and hosts. */
+  #isFleetMade = false;
   #ports!: Ports;
   #infrastructure!: Infrastructure;
 
@@ -166,7 +184,7 @@ export class Stack {
 
   /** @internal */
   async bringUp(): Promise<void> {
-    const { services = ALL_SERVICES } = this.options;
+    const { services = ALL_SERVICES, mayWait } = this.options;
     await rm(this.#accessFile, { force: true }); // Left by one that was killed.
     this.#ports = await choosePortsOf(this.dataDir, this.options);
     const { infrastructure, parts } = await infrastructureIn(
@@ -178,7 +196,7 @@ export class Stack {
     const [nats, postgres, s3] = parts.map((part) => this.#add(this.#infrastructureParts, part));
     const { api, scheduler, 'share-server': shareServer } = this.#ports;
     const start = async (name: string, part: (context: ServiceContext, port: number) => Part, port: number) => {
-      if (services.includes(name)) await this.#add(this.#services, part(this.#context, port)).start();
+      if (services.includes(name)) await this.#startService(part(this.#context, port));
     };
 
     const buckets = s3!
@@ -191,13 +209,44 @@ export class Stack {
       await allOrFirstFailure([
         start('scheduler', schedulerService, scheduler),
         start('share-server', shareServerService, shareServer),
-        services.includes('api') ? this.#makeFleet(services, buckets) : undefined,
+        services.includes('api') ? buckets.then(() => this.#makeFleetIfItMay()) : undefined,
       ]);
     };
     await allOrFirstFailure([buckets, control()]);
+    // Of what the log knows the API has learned only since it was ready.
+    await allOrFirstFailure([...this.#services.values()].map((service) => service.settled({ mayWait })));
     this.#isUp = true;
     this.#writeDown();
     await this.#written;
+  }
+
+  /** The services that are not ready now. */
+  async unready(): Promise<Unready[]> {
+    const all = [...this.#services.values()].map(async (each) => ({
+      service: each.name,
+      failing: await each.failing(),
+    }));
+    return (await Promise.all(all)).filter(({ failing }) => failing.length > 0);
+  }
+
+  /**
+   * Waits, for as long as it takes, until all services are ready, and makes then what could not be made before.
+   *
+   * @param told what they lack, whenever that is another thing
+   * @throws the signal's reason; {ProjectsUnknown}
+   */
+  async whenReady(told: (unready: Unready[]) => void, signal: AbortSignal): Promise<void> {
+    for (let before = ''; ; await delay(LOOK_EVERY_MS, undefined, { signal })) {
+      const unready = await this.unready();
+      if (unready.length === 0) {
+        // Its tables may still be on their way.
+        if (!this.#isFleetMade) await this.#makeFleet().catch(unlessUnavailable);
+        if (this.#isFleetMade) return;
+      }
+      const now = JSON.stringify(unready);
+      if (now !== before && unready.length > 0) told(unready);
+      before = now;
+    }
   }
 
   /** Brings up a worker for one more host in one of the regions; for a host that has one, nothing happens. */
@@ -206,13 +255,21 @@ export class Stack {
     if (this.#hostIds.has(hostId)) return;
     const fleet = this.#fleet();
     await fleet.addHost(host);
-    const credentialsFile = join(this.dataDir, 'secrets', `host-${hostId}.creds`);
-    await keptText(credentialsFile, () => fleet.credentialsFor(hostId));
+    await keptText(this.#credentialsFile(hostId), () => fleet.credentialsFor(hostId));
+    await this.#startWorker(hostId);
+  }
+
+  async #startWorker(hostId: string): Promise<void> {
+    const credentialsFile = this.#credentialsFile(hostId);
     const { port } = await choosePorts({ port: {} });
     const dataRoot = await privateFolder(this.#dataRoot(hostId));
-    const part = workerService(this.#context, { hostId, port, dataRoot, credentialsFile });
     this.#hostIds.add(hostId);
-    await this.#add(this.#services, part).start();
+    await this.#startService(workerService(this.#context, { hostId, port, dataRoot, credentialsFile }));
+  }
+
+  async #startService(part: Part): Promise<void> {
+    const { mayWait } = this.options;
+    await this.#add(this.#services, part).start({ mayWait });
   }
 
   /** Stops everything and lets go of the folder. */
@@ -253,16 +310,35 @@ export class Stack {
     this.#named(name).thaw();
   }
 
-  async #makeFleet(services: readonly string[], buckets: Promise<void>): Promise<void> {
+  /** Once the buckets are there: a host that is made before would learn that no project is its own. */
+  async #makeFleet(): Promise<void> {
     const { s3 } = this.#infrastructure;
     const fleet = this.#fleet();
     await fleet.addRegions();
-    await buckets;
-    // No host before that: it would learn that no project is its own.
     await fleet.addBuckets(s3.endpoint, s3.buckets, this.options.foreignData);
-    await allOrFirstFailure(
-      HOSTS.filter(({ hostId }) => services.includes(workerOf(hostId))).map((host) => this.addHost(host)),
-    );
+    await allOrFirstFailure(this.#hosts().map((host) => this.addHost(host)));
+    this.#isFleetMade = true;
+  }
+
+  /** While the API waits for an operator, hosts that were made earlier work as far as they can. */
+  async #makeFleetIfItMay(): Promise<void> {
+    try {
+      await this.#makeFleet();
+    } catch (error) {
+      unlessUnavailable(error);
+      const { mayWait = false } = this.options;
+      const failing = (await this.#services.get('api')?.failing()) ?? [];
+      if (!mayWait || !failing.some(({ needsOperator }) => needsOperator)) throw error;
+      const known = this.#hosts().filter(
+        ({ hostId }) => !this.#hostIds.has(hostId) && existsSync(this.#credentialsFile(hostId)),
+      );
+      await allOrFirstFailure(known.map(({ hostId }) => this.#startWorker(hostId)));
+    }
+  }
+
+  #hosts(): readonly LocalHost[] {
+    const { services = ALL_SERVICES } = this.options;
+    return HOSTS.filter(({ hostId }) => services.includes(workerOf(hostId)));
   }
 
   get #context(): ServiceContext {
@@ -297,6 +373,10 @@ export class Stack {
     return accessFileIn(this.dataDir);
   }
 
+  #credentialsFile(hostId: string): string {
+    return join(this.dataDir, 'secrets', `host-${hostId}.creds`);
+  }
+
   #dataRoot(hostId: string): string {
     return join(this.dataDir, 'hosts', hostId);
   }
@@ -311,6 +391,11 @@ export class Stack {
         this.#said.note('stack', `could not write down what runs: ${(error as Error).message}`),
       );
   }
+}
+
+/** @throws the error, but for the API's word that it cannot at the moment */
+function unlessUnavailable(error: unknown): void {
+  if (!(error instanceof ApiRefused) || error.status !== 503) throw error;
 }
 
 function loopback(port: number): string {

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { accessFileIn, type Access } from './access.js';
 import { printLine, printNote } from './printed-log.js';
-import { startStack } from './stack.js';
+import { inWords } from './processes/supervised.js';
+import { startStack, type Unready } from './stack.js';
 import { foreignDataSetting, stackSettings } from './stack-settings.js';
 import { AlreadyRunning, supervisorOf } from './supervisor-record.js';
 
@@ -16,20 +18,34 @@ async function start(): Promise<void> {
   const startedAt = performance.now();
   const log = { line: printLine, note: printNote };
   if (supervisorOf(settings.dataDir) === undefined) printNote('stack', 'starting (usually 5 to 10 seconds) …');
-  const stack = await startStack({ ...settings, usualPorts: true, log, signal: ending.signal });
-  console.log(`\nBuckets is ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`);
-  await printAddresses(settings.dataDir);
-
-  await new Promise((resolve) => {
-    ending.signal.addEventListener('abort', resolve);
-    if (ending.signal.aborted) resolve(undefined);
-  });
-  printNote('stack', 'stopping …');
-  await stack.stop();
-  printNote('stack', 'stopped');
+  const stack = await startStack({ ...settings, usualPorts: true, mayWait: true, log, signal: ending.signal });
+  try {
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    const unready = await stack.unready();
+    console.log(`\nBuckets is ${unready.length === 0 ? 'ready' : 'up, but NOT READY,'} after ${seconds} s.`);
+    await printAddresses(settings.dataDir, 'Ctrl-C, or npm stop');
+    if (unready.length > 0) {
+      await stack.whenReady(printWhatIsLacking, ending.signal);
+      printNote('stack', 'Buckets is ready now.');
+    }
+    if (!ending.signal.aborted) await once(ending.signal, 'abort');
+  } finally {
+    printNote('stack', 'stopping …');
+    await stack.stop();
+    printNote('stack', 'stopped');
+  }
 }
 
-async function printAddresses(dataDir: string): Promise<void> {
+/** What an operator has to do; all that works without goes on meanwhile. */
+function printWhatIsLacking(unready: readonly Unready[]): void {
+  for (const { service, failing } of unready) {
+    printNote(service, 'is not ready. What it lacks:');
+    for (const each of failing) printNote(service, inWords(each));
+  }
+  printNote('stack', 'What works without that goes on. The rest goes on by itself when it is done.');
+}
+
+async function printAddresses(dataDir: string, toStop: string): Promise<void> {
   const file = accessFileIn(dataDir);
   const access = JSON.parse(await readFile(file, 'utf8')) as Access;
   console.log(`
@@ -40,7 +56,7 @@ async function printAddresses(dataDir: string): Promise<void> {
   Hosts         ${access.hosts.map(({ hostId }) => hostId).join(', ')}
 
   Tokens, passwords and process numbers are in ${relative(process.cwd(), file)}.
-  To stop: Ctrl-C, or npm stop. To start anew: delete ${relative(process.cwd(), dataDir)} while it is stopped.
+  To stop: ${toStop}. To start anew: delete ${relative(process.cwd(), dataDir)} while it is stopped.
 `);
 }
 
@@ -48,7 +64,7 @@ async function tellFailure(error: unknown): Promise<void> {
   if ((error as Error).name === 'AbortError') return;
   if (error instanceof AlreadyRunning) {
     console.log(error.message);
-    await printAddresses(error.dataDir).catch(() => console.log('It is not ready yet.'));
+    await printAddresses(error.dataDir, 'npm stop').catch(() => console.log('It is not ready yet.'));
     return;
   }
   console.error(error instanceof Error && 'code' in error ? error.message : error);

@@ -261,7 +261,7 @@ export class Driver {
     if (state === 'cancelled' && !this.#cancelled.has(id)) this.ledger.found(`${told}, and nobody wanted it.`);
     if (isExplained(operation, this.ledger.suffered(this.project.hostId))) return;
     if (this.#mayBeLost && ABOUT_LOST_DATA.has(code)) return;
-    if (code === 'incomplete-restore') {
+    if (code === 'incomplete-restore' || code === 'unwitnessed') {
       const applied = (await this.backups()).find((backup) => backup.id === result?.restore?.backupId);
       if (applied?.outcome !== 'succeeded') return;
     }

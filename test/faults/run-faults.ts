@@ -239,8 +239,9 @@ async function compare(
   const recorded = await driver.heldBy(backup);
   const operation = await driver.restore(backup);
   // Of a partial backup nobody may say that it has brought everything back; here all of it is known.
-  const isRestored = operation?.state === 'succeeded' || operation?.code === 'incomplete-restore';
-  if (!isRestored || (operation.state === 'partial' && backup.outcome === 'succeeded')) {
+  const { state, code = '' } = operation ?? {};
+  const isRestored = state === 'succeeded' || code === 'incomplete-restore' || code === 'unwitnessed';
+  if (!isRestored || (state === 'partial' && backup.outcome === 'succeeded')) {
     ledger.found(`Backup ${backup.id} of ${id} cannot be restored: ${JSON.stringify(operation)}`);
     return;
   }

@@ -106,6 +106,8 @@ class World {
       covered_by: null,
       freshness_at: null,
       unwatched: false,
+      damaged_backups: [],
+      in_doubt: [],
     });
   }
 

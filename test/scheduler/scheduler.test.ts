@@ -128,6 +128,21 @@ async function backUp(projectId: string, counter: { epoch: string; n: number }, 
   return backupId;
 }
 
+/** Has the log say that it was so at another time. */
+async function asOf<R>(now: number, work: () => Promise<R>): Promise<R> {
+  jest.useFakeTimers({ now, doNotFake: ALL_BUT_DATE });
+  try {
+    return await work();
+  } finally {
+    jest.useRealTimers();
+  }
+}
+
+const ALL_BUT_DATE = [
+  ...(['hrtime', 'nextTick', 'performance', 'queueMicrotask'] as const),
+  ...(['setImmediate', 'clearImmediate', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] as const),
+];
+
 const stated = (projectId: string, ...expected: string[]) =>
   soon(() => plane.statedOf(projectId).join() === expected.join(), `${projectId} stated ${expected.join(', ')}`);
 const lastStatement = (projectId: string) => plane.stated.findLast((each) => each.projectId === projectId)!.freshness;
@@ -139,7 +154,7 @@ describe('the scheduler states', () => {
     await stated('atlas', 'fresh');
     expect(lastStatement('atlas')).toMatchObject({ coveredBy: backupId });
 
-    const firstChange = Date.now() - 5_000;
+    const firstChange = Date.now();
     worker.report('atlas', 'dawn', 1, { firstChanges: [{ epoch: 'dawn', n: 0, at: firstChange }] });
     await stated('atlas', 'fresh', 'stale');
     expect(lastStatement('atlas')).toMatchObject({
@@ -251,9 +266,9 @@ describe('a host', () => {
 
 it('a project that has been stale for its interval is backed up, once', async () => {
   await newProject('overdue');
-  await backUp('overdue', { epoch: 'dawn', n: 0 });
-  const twoHoursAgo = Date.now() - 2 * 3_600_000;
-  worker.report('overdue', 'dawn', 1, { firstChanges: [{ epoch: 'dawn', n: 0, at: twoHoursAgo }] });
+  const hoursAgo = (hours: number): number => Date.now() - hours * 3_600_000;
+  await asOf(hoursAgo(3), () => backUp('overdue', { epoch: 'dawn', n: 0 }));
+  worker.report('overdue', 'dawn', 1, { firstChanges: [{ epoch: 'dawn', n: 0, at: hoursAgo(2) }] });
   const requests = () => plane.requested.filter(({ projectId }) => projectId === 'overdue');
   await soon(() => requests().length > 0, 'the request of a backup');
   await newProject('after-overdue');

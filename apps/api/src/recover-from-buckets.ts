@@ -1,4 +1,5 @@
 import { S3ObjectStore, type ObjectStore } from '@buckets/object-storage';
+import { reasonOf } from '@buckets/service';
 import { defineSettings, filePath, readSettings, string } from '@buckets/settings';
 import { PostgresKeyRows, Vault } from '@buckets/vault';
 import { In, type DataSource } from 'typeorm';
@@ -6,7 +7,7 @@ import { BucketRecovery, type BucketRecoveryParts } from './bucket-recovery/buck
 import { readRecoveryFile, type GivenBucket, type RecoveryFile } from './bucket-recovery/recovery-file.js';
 import { checkBucket } from './buckets/check-bucket.js';
 import type { Decider } from './decisions/decider.js';
-import { VaultKeys } from './keys/vault-keys.js';
+import { COMMANDS_PATIENCE, VaultKeys } from './keys/vault-keys.js';
 import { operationKnown, TELLING_OF_END } from './operations/operation-known.js';
 import { recoverProject } from './project-decisions/recover-project.js';
 import type { ProjectState } from './state/project-state.js';
@@ -17,10 +18,11 @@ import { OperatorsLog } from './operator/operators-log.js';
 
 const NAME = 'recover-from-buckets';
 const REQUESTED_BY = NAME;
+const VARIABLE = 'BUCKETS_RECOVERY_FILE';
 const NO_BUCKETS: RecoveryFile = { regions: [], buckets: [] };
 
 const recoverySettings = defineSettings({
-  file: filePath('BUCKETS_RECOVERY_FILE', {
+  file: filePath(VARIABLE, {
     optional: true,
     describe:
       'JSON: {"regions":[…],"buckets":[…]}, each as POST /v1/regions and /v1/buckets take them, with the id. Needed for what the log does not know',
@@ -39,9 +41,10 @@ const recoverySettings = defineSettings({
 await operatorCommand(NAME, async (operator) => {
   const [word, ...others] = process.argv.slice(2);
   const dryRun = word === '--dry-run';
-  if ((word !== undefined && !dryRun) || others.length > 0) throw new Error(`Say nothing, or --dry-run: ${NAME}.`);
+  if ((word !== undefined && !dryRun) || others.length > 0)
+    throw new Error(`It takes --dry-run, or nothing: npm run ${NAME} [-- --dry-run].`);
   const { file, ownerId } = readSettings(recoverySettings);
-  const given = file === undefined ? NO_BUCKETS : await readRecoveryFile(file);
+  const given = file === undefined ? NO_BUCKETS : await readRecoveryFile(file, VARIABLE);
   await alone(operator.data, NAME, async () => {
     for (const bucket of given.buckets) await mustBeUsable(operator.data, bucket);
     if (dryRun) return recover(operator, given, ownerId, lookOnly(operator));
@@ -55,7 +58,7 @@ type Ways = Pick<BucketRecoveryParts, 'keyNames' | 'keysFrom' | 'stateOf' | 'sta
 
 async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: string, ways: Ways): Promise<void> {
   const { data, log, platformKeys } = operator;
-  const keys = new VaultKeys(data, platformKeys);
+  const keys = new VaultKeys(data, platformKeys, COMMANDS_PATIENCE);
   const recovery = new BucketRecovery({
     ...{ ...ways, log, ownerId, requestedBy: REQUESTED_BY },
     operationsKnown: async (projectId, ids) => {
@@ -74,7 +77,7 @@ async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: s
     }
     if (all.size === 0) throw new Error('The log knows no bucket: name some in a file, as BUCKETS_RECOVERY_FILE.');
     for (const [id, { regionId, ...access }] of all) {
-      const store = new S3ObjectStore(access);
+      const store = new S3ObjectStore(access, COMMANDS_PATIENCE);
       try {
         await store.check();
         const done = await recovery.recover({ id, regionId, store });
@@ -129,7 +132,9 @@ function vaultOf({ data, platformKeys }: Pick<Operator, 'data' | 'platformKeys'>
 /** Before anything is kept of it: a bucket that is not the one that the log knows, or out of reach, changes nothing. */
 async function mustBeUsable(data: DataSource, bucket: GivenBucket): Promise<void> {
   mustBeTheSame(await data.getRepository(BucketRow).findOneBy({ id: bucket.id }), bucket);
-  await checkBucket(accessOf(bucket));
+  await checkBucket(accessOf(bucket)).catch((error: unknown) => {
+    throw new Error(`The bucket "${bucket.id}" of the file: ${reasonOf(error)}`, { cause: error });
+  });
 }
 
 /** @throws {Error} that names both places */
@@ -147,7 +152,7 @@ function mustBeTheSame(known: BucketRow | null, { id, endpoint, s3Region, bucket
 /** Regions and buckets of the file, as far as the log does not know them. Their credentials go into the vault. */
 async function addFixtures(operator: Operator, { regions, buckets }: RecoveryFile, decider: Decider): Promise<void> {
   const { data, platformKeys, log } = operator;
-  const keys = new VaultKeys(data, platformKeys);
+  const keys = new VaultKeys(data, platformKeys, COMMANDS_PATIENCE);
   try {
     for (const { id, name, latitude, longitude } of regions) {
       const event = { name, latitude, longitude, requestedBy: REQUESTED_BY };

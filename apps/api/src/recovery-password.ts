@@ -9,7 +9,7 @@ import { operatorCommand } from './operator/operator-command.js';
  */
 await operatorCommand('recovery-password', async ({ data, platformKeys }) => {
   const projectId = process.argv[2];
-  if (!isId(projectId)) throw new Error('Name a project: recovery-password <projectId>.');
+  if (!isId(projectId)) throw new Error('Name a project: npm run recovery-password -- <projectId>.');
   const project = await data.getRepository(ProjectRow).findOneBy({ id: projectId });
   if (project === null) throw new Error(`There is no project ${projectId}.`);
   const bucket = await data.getRepository(BucketRow).findOneByOrFail({ id: project.bucket_id });

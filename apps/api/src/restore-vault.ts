@@ -1,8 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { reasonOf } from '@buckets/service';
 import { defineSettings, filePath, readSettings } from '@buckets/settings';
-import { VaultKeys } from './keys/vault-keys.js';
+import { BucketCredentialsMissing } from '@buckets/vault';
+import { credentialsIn } from './keys/given-credentials.js';
+import { COMMANDS_PATIENCE, VaultKeys } from './keys/vault-keys.js';
 import { BucketRow } from './tables/entities.js';
 import { operatorCommand } from './operator/operator-command.js';
+import { readGivenFile } from './wiring/given-file.js';
+
+const VARIABLE = 'BUCKETS_BUCKET_CREDENTIALS_FILE';
 
 /**
  * Fills the vault again after its database was lost: the credentials of buckets from a file, and the keys of projects
@@ -12,22 +17,31 @@ import { operatorCommand } from './operator/operator-command.js';
 await operatorCommand('restore-vault', async ({ data, platformKeys, log }) => {
   const { credentialsFile } = readSettings(
     defineSettings({
-      credentialsFile: filePath('BUCKETS_BUCKET_CREDENTIALS_FILE', {
+      credentialsFile: filePath(VARIABLE, {
         describe: 'JSON: the credentials of each bucket by its id, as {"<bucketId>":{"accessKeyId","secretAccessKey"}}',
       }),
     }),
   );
-  const given = readCredentials(await readFile(credentialsFile, 'utf8'));
-  const keys = new VaultKeys(data, platformKeys);
+  const buckets = await data.getRepository(BucketRow).find({ order: { position: 'ASC' } });
+  const text = await readGivenFile(credentialsFile, VARIABLE);
+  const given = credentialsIn(
+    text,
+    buckets.map(({ id }) => id),
+  );
+  const keys = new VaultKeys(data, platformKeys, COMMANDS_PATIENCE);
   const refused: string[] = [];
+  const without: string[] = [];
   try {
-    for (const { id } of await data.getRepository(BucketRow).find({ order: { position: 'ASC' } })) {
+    for (const { id } of buckets) {
       const credentials = given.get(id);
       if (credentials === undefined) {
+        if (!(await hasCredentials(keys, id))) without.push(id);
         log.warn({ bucketId: id }, 'The file has no credentials for this bucket: its projects are left out');
         continue;
       }
-      const restored = await keys.restoreFrom(id, credentials);
+      const restored = await keys.restoreFrom(id, credentials).catch((error: unknown) => {
+        throw new Error(`The credentials of "${id}" in the file do not serve: ${reasonOf(error)}`, { cause: error });
+      });
       refused.push(...restored.refused.map(({ name }) => name));
       log.info({ bucketId: id, ...restored }, 'The keys of this bucket’s projects are in the vault');
     }
@@ -35,27 +49,17 @@ await operatorCommand('restore-vault', async ({ data, platformKeys, log }) => {
     keys.close();
   }
   if (refused.length > 0) throw new Error(`The keys of ${refused.length} projects could not be restored: see above.`);
+  if (without.length > 0) {
+    throw new Error(`The vault has no credentials of ${without.join(', ')} yet: give them, too. All else is done.`);
+  }
 });
 
-interface Credentials {
-  accessKeyId: string;
-  secretAccessKey: string;
-}
-
-function readCredentials(text: string): Map<string, Credentials> {
-  let value: unknown;
+async function hasCredentials(keys: VaultKeys, bucketId: string): Promise<boolean> {
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error('The file with the credentials of buckets is not JSON.');
+    await keys.bucketAccess(bucketId);
+    return true;
+  } catch (error) {
+    if (error instanceof BucketCredentialsMissing) return false;
+    throw error;
   }
-  const entries = Object.entries((value ?? {}) as Record<string, Partial<Credentials>>);
-  return new Map(
-    entries.map(([bucketId, { accessKeyId, secretAccessKey }]) => {
-      if (typeof accessKeyId === 'string' && typeof secretAccessKey === 'string') {
-        return [bucketId, { accessKeyId, secretAccessKey }];
-      }
-      throw new Error(`The credentials of bucket ${bucketId} need accessKeyId and secretAccessKey.`);
-    }),
-  );
 }

@@ -175,6 +175,8 @@ class Worker implements OnApplicationShutdown {
       report,
       problem: (projectId, error) =>
         log.warn({ projectId, error }, 'Changes of a project cannot be seen as they should'),
+      // What is told of the project is that its data are missing, and not merely that they changed.
+      rootsMoved: (projectId) => void projects.lookAgain(projectId),
       scanEveryMs,
       maxWatchedFolders,
     });

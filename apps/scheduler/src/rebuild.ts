@@ -1,6 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connectToNats, rebuildProjection } from '@buckets/log';
-import { createLogger, type Logger } from '@buckets/service';
+import { createLogger, tellFailure, type Logger } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import { projections } from './index.js';
 import { schedulerSettings } from './settings.js';
@@ -33,6 +33,6 @@ const log = createLogger('scheduler-rebuild');
 try {
   await rebuild(log);
 } catch (error) {
-  log.fatal({ error }, 'The tables could not be made anew');
+  tellFailure(error, log);
   process.exitCode = 1;
 }

@@ -37,7 +37,10 @@ export interface Grant {
   inDoubt?: string[];
   /** Of what reads the repository: what is known to be damaged in it, and was not mended. */
   damage?: DamagedObjects;
-  /** Of a backup and a verification: the backups that are taken for damaged, a thousand at most. */
+  /**
+   * The backups that are taken for damaged, the newest first, a thousand at most: of a backup and a verification all. Of a
+   * restore its own, where that was known when it was asked for; so of a start, or all where there is none to restore.
+   */
   damagedBackups?: string[];
   /** Whether the project ever had data: a start must not make an empty one of it in silence. */
   hadData: boolean;

@@ -31,6 +31,7 @@ export interface Envelope<Data = unknown> {
 /** A message that cannot be read. It goes to the dead letters, never away. */
 export class UnreadableMessage extends Error {
   readonly code = 'unreadable-message';
+  readonly needsOperator = true;
   constructor(
     readonly reason: string,
     readonly subject: string,

@@ -142,6 +142,8 @@ export class FreshnessChanged {
   @IsString() @MaxLength(500) reason!: string;
   @Optional() @Nested(ChangeCounter) counter?: ChangeCounter;
   @Optional() @BackupId() coveredBy?: string;
+  /** Of what is stale: the backup that lacks nothing from before `staleSince`. */
+  @Optional() @BackupId() lastCoveredBy?: string;
   /** False of what is fresh as of its host's last look, as nobody watches it in between. */
   @Optional() @IsBoolean() watched?: boolean;
 }
@@ -257,8 +259,13 @@ export class RestoreResult {
   @BackupId() backupId!: string;
   @Moment() backupBeganAt!: string;
   @List(ROOTS.length) @IsIn(ROOTS, { each: true }) roots!: Root[];
+  /** All that is no folder. Before there was `folders`, folders were counted with it. */
   @Count() files!: number;
+  /** The roots included. */
+  @Optional() @Count() folders?: number;
   @Count() bytes!: number;
+  /** Since when there were changes that no backup held: they are lost. Stated by the control plane. */
+  @Optional() @Moment() changesLostSince?: string;
   @Nested(FileProblems) problems!: FileProblems;
   /** What the backup itself lacks. */
   @Nested(FileProblems) lacks!: FileProblems;

@@ -67,6 +67,7 @@ export type DataRootState = (typeof DATA_ROOT_STATES)[number];
 /** Why a project's data cannot be used on its host, though they were once there. */
 export const PROJECT_TROUBLES = [
   'data-root-missing',
+  'data-root-foreign',
   'unreadable',
   'hidden',
   'unrecorded-data',

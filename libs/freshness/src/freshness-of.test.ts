@@ -154,7 +154,7 @@ describe('a project is stale', () => {
   it.each([
     [Number.MAX_SAFE_INTEGER, '9999-12-31T23:59:59.999Z'],
     [1e300, '9999-12-31T23:59:59.999Z'],
-    [-1e300, '0000-01-01T00:00:00.000Z'],
+    [-1e300, rfc(-5)],
   ])('since a moment that a fact can have, whatever number its host says: %d', (said, staleSince) => {
     const firstChanges = [{ epoch: 'dawn', n: 6, at: said }];
     const found = freshnessOf(facts({ backups: [backup(6, -5)], report: report(7, { firstChanges }) }), NOW);
@@ -206,6 +206,29 @@ describe('a project is stale', () => {
       reason:
         'The host began to watch it anew after its newest backup, and no scan has shown yet that nothing changed.',
     });
+  });
+
+  const anew = (more: Partial<ChangeReport> = {}) =>
+    report(1, { counter: { generation: 1, epoch: 'noon', n: 1 }, lastChangeSource: 'watcher-renewed', ...more });
+
+  it('since no earlier moment than was certain before, whoever watches anew; another backup says nothing of that', () => {
+    const backups = [backup(7, -5)];
+    const heldUntil = { backupId: backups[0]!.backupId, at: at(-2) };
+    expect(freshnessOf(facts({ backups, heldUntil, report: anew() }), NOW)).toMatchObject({
+      staleSince: rfc(-2),
+      lastCoveredBy: heldUntil.backupId,
+    });
+    const other = { ...heldUntil, backupId: backup(3, -90).backupId };
+    expect(freshnessOf(facts({ backups, heldUntil: other, report: anew() }), NOW).staleSince).toBe(rfc(-5));
+  });
+
+  it('and is not said to have changed where the host has only begun to watch it anew', () => {
+    const reasonOf = (more: Partial<FreshnessFacts>) =>
+      freshnessOf(facts({ backups: [backup(7, -5)], ...more }), NOW).reason;
+    expect(reasonOf({ report: anew() })).toMatch(/^The host began to watch it anew .* no scan has shown yet/);
+    expect(reasonOf({ report: anew({ lastChangeSource: 'watcher' }) })).toMatch(/^Changed since/);
+    expect(reasonOf({ report: anew(), restoredPosition: 996 })).toMatch(/^Restored since its newest backup began/);
+    expect(reasonOf({ report: anew(), restoredPosition: 994 })).not.toMatch(/^Restored/);
   });
 
   it('by a change from outside that the log had after its backup was allowed to begin', () => {

@@ -33,6 +33,12 @@ export interface OutsideChange {
   source: string;
 }
 
+/** Until a moment, in milliseconds since 1970, the project held nothing that this backup lacks. */
+export interface HeldUntil {
+  backupId: string;
+  at: number;
+}
+
 /** All that freshness depends on. */
 export interface FreshnessFacts {
   /** Null of a project that was not assigned to any host yet. */
@@ -40,6 +46,10 @@ export interface FreshnessFacts {
   generation: number;
   /** Whether the data are on the host of this generation. */
   provisioned: boolean;
+  /** Until when a backup was certain to lack nothing: what it lacks by now has changed then or later. */
+  heldUntil?: HeldUntil | null;
+  /** Where the log says that a backup was brought back; null when the present data came otherwise. */
+  restoredPosition?: number | null;
   /** Milliseconds since 1970. */
   createdAt: number;
   backups: readonly ExistingBackup[];
@@ -61,6 +71,8 @@ export interface Freshness {
   reason: string;
   /** The newest of the backups that hold everything; only of what is fresh. */
   coveredBy?: string;
+  /** The backup that lacks nothing from before `staleSince`; only of what is stale. */
+  lastCoveredBy?: string;
   /** How far the changes had come that were looked at. */
   counter?: ChangeCounter;
   /** False of what is fresh as of the last look at all of it: nobody watches it in between. */
@@ -125,11 +137,13 @@ export function freshnessOf(facts: FreshnessFacts, now: number): Freshness {
     };
   }
   // Each backup gives a moment before which nothing happened that it lacks; the latest such moment says most.
-  const since = complete.map((backup) => firstLacking(backup, report, facts)!);
+  const lacking = complete.map((backup) => ({ backup, at: firstLacking(backup, report, facts)! }));
+  const last = lacking.toSorted((a, b) => b.at - a.at).at(0);
   return {
     freshness: 'stale',
-    staleSince: momentAt(since.length === 0 ? facts.createdAt : Math.max(...since)),
+    staleSince: momentAt(last?.at ?? facts.createdAt),
     reason: reasonOfStale(backups[0]!, report, facts),
+    ...(last === undefined ? {} : { lastCoveredBy: last.backup.backupId }),
     counter,
   };
 }
@@ -144,7 +158,11 @@ function unknown(reason: string): Freshness {
 function firstLacking(backup: ExistingBackup, report: ChangeReport, facts: FreshnessFacts): number | undefined {
   const changes = [firstReported(backup, report), outsideChangeSince(backup, facts)?.at];
   const known = changes.filter((at) => at !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
+  if (known.length === 0) return undefined;
+  const { heldUntil } = facts;
+  // What a new epoch, or a clock that was set back, says of earlier is no news: that was certain before.
+  const held = heldUntil?.backupId === backup.backupId ? heldUntil.at : backup.beganAt;
+  return Math.max(Math.min(...known), backup.beganAt, held);
 }
 
 function firstReported(backup: ExistingBackup, report: ChangeReport): number | undefined {
@@ -173,6 +191,9 @@ function reasonOfStale(newest: ExistingBackup, report: ChangeReport, facts: Fres
     return `The newest backup is partial: ${newest.partialBecause.map((reason) => PARTIAL[reason]).join(', ')}.`;
   }
   const outside = outsideChangeSince(newest, facts);
+  if (wasRestoredAfter(newest, facts) && outside === undefined) {
+    return 'Restored since its newest backup began: whether anything has changed since is known after the next backup.';
+  }
   if (outside !== undefined) return `Changed by ${outside.source} since its newest backup began.`;
   if (newest.counter.generation !== report.counter.generation) {
     return 'It came to its host after its newest backup, and has had no backup there yet.';
@@ -182,9 +203,14 @@ function reasonOfStale(newest: ExistingBackup, report: ChangeReport, facts: Fres
       ? 'Its host has not reported on it since its newest backup began.'
       : 'Changed since its newest backup began.';
   }
-  return report.counter.n > 0
-    ? 'Changed since the host began to watch it anew, after its newest backup.'
-    : 'The host began to watch it anew after its newest backup, and no scan has shown yet that nothing changed.';
+  if (report.counter.n > 0 && report.lastChangeSource === 'watcher') {
+    return 'Changed since the host began to watch it anew, after its newest backup.';
+  }
+  return 'The host began to watch it anew after its newest backup, and no scan has shown yet that nothing changed.';
+}
+
+function wasRestoredAfter(newest: ExistingBackup, { restoredPosition }: FreshnessFacts): boolean {
+  return restoredPosition != null && restoredPosition > newest.beganPosition;
 }
 
 const PARTIAL: Record<PartialReason, string> = {
@@ -196,7 +222,8 @@ const PARTIAL: Record<PartialReason, string> = {
 };
 
 const TROUBLE: Record<ProjectTrouble, string> = {
-  'data-root-missing': 'The file system of its host that holds the projects is not mounted.',
+  'data-root-missing': 'The file system of its host that holds the projects is not mounted, or lacks its marker.',
+  'data-root-foreign': 'The folder that should hold the projects of its host is marked as that of another host.',
   unreadable: 'Its host cannot read what it has of it.',
   hidden: 'Something is mounted over its data: what stands there now is not what was backed up.',
   'unrecorded-data': 'What stands in the place of its data is not what its host has put there.',

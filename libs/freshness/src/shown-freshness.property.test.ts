@@ -110,7 +110,12 @@ describe('what has grown old says who is silent', () => {
       'unknown',
       SCHEDULER_IS_SILENT,
     ],
-    ['its host', { ...lately, byHostAt: longAgo }, 'unknown', 'Its host is silent, or what it tells is not complete.'],
+    [
+      'its host',
+      { ...lately, byHostAt: longAgo },
+      'unknown',
+      'Its host is silent, or not all that it tells has been heard yet.',
+    ],
     [
       'nothing of it',
       { ...lately, unstatedSince: longAgo },

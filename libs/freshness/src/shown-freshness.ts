@@ -66,7 +66,7 @@ export function shownFreshness(
     }
     return unstatedSince === at
       ? 'The scheduler could not state yet how it is now.'
-      : 'Its host is silent, or what it tells is not complete.';
+      : 'Its host is silent, or not all that it tells has been heard yet.';
   }
 }
 

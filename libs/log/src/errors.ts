@@ -37,7 +37,9 @@ export class ProjectionBehind extends Error {
     readonly wanted: number,
     readonly reached: number,
   ) {
-    super(`The tables of ${projection} are at position ${reached}, not yet at ${wanted}. Try again in a moment.`);
+    super(
+      `The tables (projection ${projection}) are at position ${reached}, not yet at ${wanted}. Try again in a moment.`,
+    );
     this.name = 'ProjectionBehind';
   }
 }
@@ -60,12 +62,13 @@ const ADVICE: Record<Mismatch, string> = {
 /** The log is not the one that the tables were made from. Nothing is written to either until an operator decides. */
 export class LogMismatch extends Error {
   readonly code = 'log-mismatch';
+  readonly needsOperator = true;
   constructor(
     readonly projection: string,
     readonly kind: Mismatch,
     reason: string,
   ) {
-    super(`The tables of ${projection} do not belong to this log: ${reason}. ${ADVICE[kind]}`);
+    super(`The tables do not belong to this log (projection ${projection}): ${reason}. ${ADVICE[kind]}`);
     this.name = 'LogMismatch';
   }
 }
@@ -82,6 +85,7 @@ export class LogNotRestorable extends Error {
 /** The log lacks messages that were in it: it was cut or restored in part. */
 export class LogGap extends Error {
   readonly code = 'log-gap';
+  readonly needsOperator = true;
   constructor(
     readonly missing: number,
     readonly found: number,
@@ -100,7 +104,9 @@ export class ProjectionLed extends Error {
     readonly projection: string,
     who: string,
   ) {
-    super(`The tables of ${projection} are being written by ${who}, which does not give way. Stop it, then try again.`);
+    super(
+      `The tables (projection ${projection}) are being written by ${who}, which does not give way. Stop it, then try again.`,
+    );
     this.name = 'ProjectionLed';
   }
 }

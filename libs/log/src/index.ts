@@ -5,6 +5,7 @@ export * from './errors.js';
 export { knownLog } from './known-log.js';
 export * from './latest-reader.js';
 export * from './nats-settings.js';
+export { News } from './news.js';
 export * from './open-database.js';
 export { hashOf, PositionRow, type StoredPosition } from './position.js';
 export * from './projection.js';

@@ -8,6 +8,7 @@ import {
   type JsMsg,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
+import { News } from './news.js';
 import type { ProjectorLogger } from './projector.js';
 import { retryPause } from './retry-pause.js';
 
@@ -58,13 +59,18 @@ export class LatestReader {
 
   /** Until the signal. */
   async run(listener: LatestListener, signal: AbortSignal): Promise<void> {
+    const news = new News();
     for (let failures = 0; !signal.aborted;) {
       try {
-        await this.listen(listener, signal, () => (failures = 0));
+        await this.listen(listener, signal, () => {
+          failures = 0;
+          news.over();
+        });
       } catch (error) {
         listener.deaf();
         if (signal.aborted) return;
-        this.log.warn({ error, subject: this.from.subject }, 'Listening has stopped; trying again');
+        const { subject } = this.from;
+        if (news.is(error)) this.log.warn({ error: String(error), subject }, 'Listening has stopped; trying again');
         await retryPause(++failures, { ...RETRY, signal });
       }
     }

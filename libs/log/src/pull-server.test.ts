@@ -80,6 +80,7 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
       ...options,
     };
     const log = {
+      info: () => undefined,
       warn: (fields: object, message: string) => void errors.push(`${message} ${JSON.stringify(fields)}`),
       error: ({ error }: { error?: unknown }, message: string) => void errors.push(`${message} ${String(error)}`),
     };
@@ -104,6 +105,17 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
     done.resolve();
     await acknowledged();
     expect(heard).toEqual(['hello at 1 on buckets.intent.h.p.stop']);
+  });
+
+  onOne('tells no error of work that was cut off by a stop: it comes again', async () => {
+    let times = 0;
+    await serve(async () => {
+      if (++times === 1) throw new DOMException('The operation was aborted', 'AbortError');
+    });
+    await say('cut off');
+    await acknowledged();
+    expect(times).toBe(2);
+    expect(errors).toEqual([]);
   });
 
   onOne('keeps a message alive that is worked on for much longer than the server waits', async () => {

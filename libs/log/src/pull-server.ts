@@ -2,6 +2,7 @@ import { Server, type CustomTransportStrategy, BaseRpcContext } from '@nestjs/mi
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { UnreadableMessage } from '@buckets/contracts';
+import { News } from './news.js';
 import { retryPause } from './retry-pause.js';
 import { ACK_WAIT_MS } from './streams.js';
 
@@ -34,6 +35,7 @@ export interface PullSource<Message> {
 }
 
 export interface PullServerLogger {
+  info(fields: object, message: string): void;
   error(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }
@@ -88,6 +90,7 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
   private async pullOn(source: PullSource<Message>): Promise<void> {
     const { signal } = this.stopping;
     const work = new Work(source.atOnce);
+    const news = new News();
     for (let failures = 0; !signal.aborted;) {
       try {
         const consumer = await this.js.consumers.get(source.stream, source.consumer);
@@ -100,12 +103,14 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
           });
           for await (const message of untilAborted(messages, signal)) {
             failures = 0;
+            news.over();
             work.take(message, (newest) => this.handle(source, message, newest));
           }
         }
       } catch (error) {
         if (signal.aborted) break;
-        this.log.warn({ error: String(error), consumer: source.consumer }, 'pulling stopped; trying again');
+        const { consumer } = source;
+        if (news.is(error)) this.log.warn({ error: String(error), consumer }, 'pulling stopped; trying again');
         await retryPause(++failures, { ...PULL_AGAIN, signal });
       }
     }
@@ -120,7 +125,10 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     } catch (error) {
       const tries = newest().info.deliveryCount;
       const pause = RETRY_PAUSES_MS[Math.min(tries, RETRY_PAUSES_MS.length) - 1]!;
-      this.log.error({ error, subject: message.subject, tries }, 'a message could not be handled; it will come again');
+      const { subject } = message;
+      if (this.stopping.signal.aborted || isCutOff(error)) {
+        this.log.info({ subject, tries }, 'Cut off, as by a stop; it will come again');
+      } else this.log.error({ error, subject, tries }, 'a message could not be handled; it will come again');
       newest().nak(pause);
     } finally {
       clearInterval(heartbeat);
@@ -140,8 +148,17 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     const handler = this.getHandlerByPattern(pattern);
     if (handler === null) throw new Error(`No handler for ${pattern}: add one with @EventPattern('${pattern}').`);
     const result: unknown = await handler(content, new Delivery([message]));
-    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+    const value: unknown = isObservable(result) ? await lastValueFrom(result, { defaultValue: undefined }) : result;
+    if (value === CUT_OFF) throw new DOMException('The work was cut off.', 'AbortError');
   }
+}
+
+/** What a handler returns of work that was cut off: Nest would log what it throws as an error. */
+export const CUT_OFF = Symbol('cut off');
+
+/** Whether work was cut off, as by a stop of which it was told before its server was. */
+export function isCutOff(error: unknown): boolean {
+  return (error as { name?: unknown } | undefined)?.name === 'AbortError';
 }
 
 /** The messages of one source that are being worked on. */

@@ -25,7 +25,8 @@ export function s3Failure(thrown: unknown, object: string): ObjectStorageError {
   if (status === 416) return new ObjectRangeInvalid(object, 'it starts past the end');
   const skewMs = refusedForTheClock(thrown);
   if (skewMs !== false) return new ClockSkewed(object, skewMs);
-  if (status === 401 || status === 403 || REFUSALS.has(name)) return new ObjectStorageRefused(object, name);
+  if (status === 401 || status === 403 || REFUSALS.has(name))
+    return new ObjectStorageRefused(object, SAYS_NOTHING.has(name) ? `it answered ${status}` : name);
   if (status === undefined || status >= 500 || status === 429 || isWriteConflict(thrown)) {
     return new ObjectStorageUnreachable(object, [status, code ?? name].filter(Boolean).join(' '));
   }
@@ -68,6 +69,9 @@ function anatomy(thrown: unknown): { name: string; code: string | undefined; sta
   const { name, code, $metadata } = (thrown ?? {}) as S3Thrown;
   return { name: name ?? 'Error', code, status: $metadata?.httpStatusCode };
 }
+
+/** What the client calls an answer that gives no reason, as those without a body do. */
+const SAYS_NOTHING = new Set(['Unknown', 'UnknownError', 'Error']);
 
 /** Refusals that some servers send with status 400. */
 const REFUSALS = new Set([

@@ -88,15 +88,17 @@ export function parseIndexedPack(value: unknown): IndexedPack {
   };
 }
 
-/** Stores an index file. */
+/** Stores an index file, and gives its id. */
 export async function writeIndexFile(
   objects: RepositoryObjects,
   store: WritableStore,
   file: Partial<IndexFile>,
-): Promise<void> {
+): Promise<string> {
   const compressed = await promisify(zstdCompress)(Buffer.from(JSON.stringify({ packs: [], ...file })));
   const sealed = objects.key.seal(Buffer.concat([Buffer.of(2), compressed]));
-  await store.put(`${objects.prefix}index/${createHash('sha256').update(sealed).digest('hex')}`, sealed);
+  const id = createHash('sha256').update(sealed).digest('hex');
+  await store.put(`${objects.prefix}index/${id}`, sealed);
+  return id;
 }
 
 const U32 = 2 ** 32 - 1;

@@ -123,6 +123,8 @@ describe('a document in pieces', () => {
         '"inner":[1],',
       ),
     });
+    type Value = typeof document extends fc.Arbitrary<infer V> ? V : never;
+    type Change = typeof change extends fc.Arbitrary<infer C> ? C : never;
     let refused = 0;
     fc.assert(
       fc.property(document, change, fc.array(fc.nat()), (value, { at, removed, put }, places) => {
@@ -144,7 +146,14 @@ describe('a document in pieces', () => {
           expect(wanted === undefined || isTwice || isNoList).toBe(true);
         }
       }),
-      { numRuns: 5_000 },
+      {
+        numRuns: 5_000,
+        examples: ([',', ',,'] as const).map((put): [Value, Change, number[]] => [
+          { one: {}, other: [{ inner: ['1', ''] }] },
+          { at: '{"one":{},"other":['.length, removed: 0, put },
+          [],
+        ]),
+      },
     );
     expect(refused).toBeGreaterThan(500);
   });

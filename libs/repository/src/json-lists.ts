@@ -1,3 +1,4 @@
+import { BACKSLASH, BRACE, BRACE_END, BRACKET, BRACKET_END, COMMA, QUOTE } from './json-bytes.js';
 import { Malformed, asList, asObject, parseJson } from './json-fields.js';
 import type { JsonObject } from './json-fields.js';
 import { RepositoryUnsupported } from './repository-error.js';
@@ -99,7 +100,7 @@ export class JsonLists {
           this.#isInnerCut = false;
           if (length < this.pieceBytes) continue;
           keep(at);
-          parts.push(this.#cut(this.#list));
+          parts.push(this.#cut(this.#list, { isFollowed: true }));
           from = at + 1;
         } else if (depth === INNER_ELEMENTS && this.#list !== undefined && this.#inInner) {
           if (length - this.#innerAt < this.pieceBytes) continue;
@@ -171,10 +172,11 @@ export class JsonLists {
     return 'list';
   }
 
-  #cut(list: string): ListPart {
+  /** @param isFollowed by a comma, which has to stand behind an element */
+  #cut(list: string, { isFollowed = false } = {}): ListPart {
     const json = Buffer.concat([BEGIN, this.#text.take(), END]);
     const elements = asList(parseJson(json), list);
-    if (this.#isCut && elements.length === 0) throw new Malformed(NO_JSON);
+    if ((this.#isCut || isFollowed) && elements.length === 0) throw new Malformed(NO_JSON);
     if (this.#isOwed && !Array.isArray(asObject(elements[0], list)[this.inner])) throw new Malformed(NO_JSON);
     this.#isOwed = false;
     this.#isCut = true;
@@ -188,7 +190,7 @@ export class JsonLists {
     const parts: JsonPart[] = [];
     if (elementAt > 0) {
       this.#text.add(text.subarray(0, elementAt - 1));
-      parts.push(this.#cut(list));
+      parts.push(this.#cut(list, { isFollowed: true }));
     }
     const inner = Buffer.concat([BEGIN, text.subarray(this.#innerAt), END]);
     parts.push({ within: list, elements: asList(parseJson(inner), this.inner) });
@@ -251,15 +253,6 @@ const ELEMENTS = 2;
 const INNER = 3;
 const INNER_ELEMENTS = 4;
 
-const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACKET_END, BRACE, BRACE_END] = [...Buffer.from('"\\,[]{}')] as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
 const BEGIN = Buffer.from('[');
 const END = Buffer.from(']');
 const NO_JSON = 'it is not JSON';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 
 import { packIdOf, parseIndexedPack, readWholeIndexFile, writeIndexFile } from './index-file.js';
 import type { IndexBlob, IndexedPack, IndexFile } from './index-file.js';
-import { LENGTH_BYTES, packHeader, packSize } from './pack-format.js';
+import { packSize, sealedPack } from './pack-format.js';
 import { RepositoryCorrupt } from './repository-error.js';
 import { RepositoryKey } from './repository-key.js';
 import { packName, RepositoryObjects } from './repository-objects.js';
@@ -133,11 +133,7 @@ async function salvaged(
     blobs.push({ ...blob, offset: end });
     end += blob.length;
   }
-  const header = objects.key.seal(packHeader(blobs));
-  const length = Buffer.alloc(LENGTH_BYTES);
-  length.writeUInt32LE(header.length);
-  const bytes = Buffer.concat([...parts, header, length]);
-  const id = createHash('sha256').update(bytes).digest('hex');
+  const { id, bytes } = sealedPack(objects.key, parts, blobs);
   await store.put(objects.prefix + packName(id), bytes);
   return { id, blobs };
 }

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
+
 import type { IndexBlob, IndexedPack } from './index-file.js';
 import { SEAL_BYTES } from './repository-key.js';
+import type { RepositoryKey } from './repository-key.js';
 
 /*
  * A pack is its blobs, each sealed, then a sealed header that tells of them, then the length of that header as a 32-bit
@@ -22,6 +25,19 @@ export function packHeader(blobs: readonly IndexBlob[]): Buffer {
       return entry;
     }),
   );
+}
+
+/** A pack of these sealed blobs, which lie in it in this order. */
+export function sealedPack(
+  key: RepositoryKey,
+  parts: readonly Buffer[],
+  blobs: readonly IndexBlob[],
+): { id: string; bytes: Buffer } {
+  const header = key.seal(packHeader(blobs));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(header.length);
+  const bytes = Buffer.concat([...parts, header, length]);
+  return { id: createHash('sha256').update(bytes).digest('hex'), bytes };
 }
 
 /** The blobs that a plain header tells of; undefined when it is none. */

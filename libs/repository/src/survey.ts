@@ -57,9 +57,9 @@ const MAX_ROUNDS = 20;
  *
  * @throws ObjectStorageError when the storage does not say; RepositoryKeyMismatch, RepositoryUnsupported
  */
-export async function surveyRepository(options: SurveyOptions): Promise<Survey> {
+export async function surveyRepository(options: SurveyOptions, part: 'all' | 'packs' = 'all'): Promise<Survey> {
   const survey = new Survey(options);
-  await survey.begin();
+  await survey.begin(part);
   return survey;
 }
 
@@ -87,10 +87,13 @@ export class Survey {
     this.objects = new RepositoryObjects(store, prefix, new RepositoryKey(masterKey));
   }
 
-  async begin(): Promise<void> {
-    await this.lookAtConfig();
-    await this.lookAtKeys();
-    await this.lookAtSnapshots();
+  /** @param part `packs`: of snapshots as many are read as are asked for later, and config and keys are not looked at */
+  async begin(part: 'all' | 'packs' = 'all'): Promise<void> {
+    if (part === 'all') {
+      await this.lookAtConfig();
+      await this.lookAtKeys();
+      await this.lookAtSnapshots();
+    }
     await this.lookAtPacks();
   }
 

@@ -3,7 +3,7 @@ import type { TreeEntry } from './tree-entry.js';
 import { joinPath } from './tree-path.js';
 
 /** Linux has no path of more bytes, and each folder takes at least one. */
-const MAX_DEPTH = 4096;
+export const MAX_DEPTH = 4096;
 const TREES_AHEAD = 6;
 
 export interface WalkedEntry {

@@ -1,13 +1,14 @@
 export { Backoff } from './backoff.js';
 export { DeadlineExceeded, withDeadline } from './deadline.js';
-export { HealthChecks } from './health/health-checks.js';
+export { HealthChecks, reasonOf } from './health/health-checks.js';
 export type { HealthCheck, HealthReport } from './health/health-checks.js';
 export { HealthController } from './health/health.controller.js';
 export { createLogger, LOG_LEVELS } from './logs/logger.js';
 export type { Logger } from './logs/logger.js';
+export { failureInWords, tellFailure } from './logs/tell-failure.js';
 export { maskText, redact } from './logs/redact.js';
 export { MetricsController } from './metrics/metrics.controller.js';
-export { mountOpenApi } from './open-api.js';
+export { mountOpenApi, withOptionalBodies } from './open-api.js';
 export type { OpenApiOptions } from './open-api.js';
 export { DependencyUnavailable, InvalidRequest, Problem, problemDetails } from './problems/problem.js';
 export type { InvalidPart, ProblemDetails, ProblemInit } from './problems/problem.js';

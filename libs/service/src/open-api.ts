@@ -1,4 +1,5 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { OpenAPIObject } from '@nestjs/swagger';
 
 export interface OpenApiOptions {
   readonly title: string;
@@ -25,7 +26,7 @@ export async function mountOpenApi(
     .addSecurityRequirements('bearer')
     .build();
   const describe = () => {
-    const document = SwaggerModule.createDocument(app, config);
+    const document = withOptionalBodies(SwaggerModule.createDocument(app, config));
     return { ...document, paths: { ...document.paths, ...OF_EVERY_SERVICE } };
   };
   SwaggerModule.setup('docs', app, describe, {
@@ -35,6 +36,24 @@ export async function mountOpenApi(
     // The page would send the document to a validator elsewhere.
     swaggerOptions: { validatorUrl: null },
   });
+}
+
+/** The body of a request whose fields may all be left out may be left out itself. */
+export function withOptionalBodies<T extends Pick<OpenAPIObject, 'paths' | 'components'>>(document: T): T {
+  const schemas = document.components?.schemas ?? {};
+  for (const { requestBody } of Object.values(document.paths).flatMap((methods) => Object.values(methods as Routes))) {
+    const ref = requestBody?.content?.['application/json']?.schema?.$ref?.split('/').at(-1);
+    const schema = ref === undefined ? undefined : schemas[ref];
+    if (requestBody === undefined || schema === undefined || '$ref' in schema) continue;
+    requestBody.required = (schema.required ?? []).length > 0;
+  }
+  return document;
+}
+
+type Routes = Record<string, { requestBody?: Body }>;
+interface Body {
+  required?: boolean;
+  content?: Record<string, { schema?: { $ref?: string } }>;
 }
 
 const health = (status: string) => ({

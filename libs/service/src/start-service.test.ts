@@ -200,7 +200,7 @@ describe('a request that is not valid is answered with what is wrong with it', (
       detail: expect.stringContaining('(and 3 more).'),
       instance: '/things',
       errors: expect.arrayContaining([
-        { pointer: '/name', in: 'body', detail: 'name must be a string' },
+        { pointer: '/name', in: 'body', detail: 'name is missing' },
         { pointer: '/count', in: 'body', detail: 'count must be an integer number' },
         { pointer: '/a~1b', in: 'body', detail: 'there is no field "a/b" here: remove it' },
         { pointer: '/places/0/path', in: 'body', detail: 'path must begin with a slash' },

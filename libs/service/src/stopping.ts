@@ -7,6 +7,7 @@ export class Stopping {
   }
 
   begin(): void {
-    this.#controller.abort(new Error('The service is stopping'));
+    // Named as whatever is cut off by a signal calls itself.
+    this.#controller.abort(new DOMException('The service is stopping', 'AbortError'));
   }
 }

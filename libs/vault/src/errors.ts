@@ -57,8 +57,8 @@ export class ProjectKeysMissing extends VaultError {
 
   constructor(readonly projectId: string) {
     super(
-      `The vault has no keys of project ${projectId}. If its database was lost, restore the vault from the buckets; ` +
-        'the keys are there.',
+      `The vault has no keys of project ${projectId}. If its database was lost, run \`npm run restore-vault\`: the ` +
+        'buckets hold a copy of the keys.',
     );
   }
 }
@@ -104,8 +104,12 @@ export class VaultBusy extends VaultError {
 /** Nobody has given the vault credentials for the bucket, or its database was lost. */
 export class BucketCredentialsMissing extends VaultError {
   readonly code = 'bucket-credentials-missing';
+  readonly needsOperator = true;
 
   constructor(readonly bucketId: string) {
-    super(`The vault has no credentials of bucket ${bucketId}. Give them again.`);
+    super(
+      `The vault has no credentials of bucket ${bucketId}, as after its database was lost. Give them again: run ` +
+        '`npm run restore-vault`, which brings the keys of its projects back, too.',
+    );
   }
 }

@@ -24,6 +24,10 @@ class Usage extends Error {
  * @returns the exit code
  */
 async function main(args: readonly string[], ending: AbortSignal): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(new Usage().message);
+    return 0;
+  }
   const folder = await folderIn(args);
   const screen = new Screen(process.stdout, STEPS);
   const began = performance.now();

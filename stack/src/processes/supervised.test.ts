@@ -72,6 +72,37 @@ describe('a supervised process', () => {
     expect(failure).toMatch(/ERROR the disk is gone\n  waiting 11\n[^]*waiting 30$/);
   });
 
+  describe('that says what it lacks', () => {
+    const lacks = (needsOperator: boolean) => ({
+      failing: () => Promise.resolve([{ check: 'log', reason: 'There is none. Run restore-log.', needsOperator }]),
+      readyWithinMs: 200,
+    });
+    const serveUnready = 'while :; do sleep 0.05; done';
+
+    it('fails to start with that, when it is not ready in time', async () => {
+      const starting = supervise(serveUnready, lacks(false)).start({ mayWait: true });
+      await expect(starting).rejects.toThrow(
+        /not ready within .*What it lacks:\n  log: There is none. Run restore-log.\nIts/,
+      );
+    });
+
+    it('has started when an operator has to see to it, where it may wait for one; else it fails with that', async () => {
+      const process = supervise(serveUnready, lacks(true));
+      await process.start({ mayWait: true });
+      expect(identityOf(process.pid!)).toBeDefined();
+      expect(await process.failing()).toMatchObject([{ check: 'log' }]);
+      const other = supervise(serveUnready, lacks(true));
+      await expect(other.start()).rejects.toThrow('Run restore-log.');
+      expect(other.pid).toBeUndefined();
+    });
+  });
+
+  it('fails to start with what it says over and over told once', async () => {
+    const line = (second: number) => `{"time":"2026-01-02T03:04:0${second}.000Z","level":"warn","message":"No stream"}`;
+    const failure = supervise(`echo '${line(1)}'; echo '${line(2)}'; exit 3`).start();
+    await expect(failure).rejects.toThrow(/ready. Its last words:\n  03:04:0[12].000 WARN No stream$/);
+  });
+
   it('fails to start when it is not ready in time, and is ended', async () => {
     const process = supervise('sleep 100', { readyWithinMs: 200 });
     await expect(process.start()).rejects.toThrow(`stand-in was not ready within ${(200 * patience()) / 1000} s`);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { readable } from '../readable-line.js';
+import { readable, withoutTime } from '../readable-line.js';
 import { NotInTime, until } from '@buckets/patience';
 import { keep, type Command, type Kept } from './keep.js';
 
@@ -10,6 +10,8 @@ export interface Part {
   readonly command: () => Promise<Command>;
   /** Whether it does its work now. May throw for no. */
   readonly ready: () => Promise<boolean>;
+  /** What keeps it from that, by its own word; without it, nobody says. */
+  readonly failing?: () => Promise<readonly FailingCheck[]>;
   readonly stopWith: NodeJS.Signals;
   /** Milliseconds it may take to stop before it is ended; default 10,000. */
   readonly stopWithinMs?: number;
@@ -23,6 +25,15 @@ export interface Part {
   readonly afterEnd?: () => Promise<void>;
 }
 
+/** A check of a service's health that fails. */
+export interface FailingCheck {
+  readonly check: string;
+  /** A sentence: what is so, and what to do. */
+  readonly reason: string;
+  /** It stays like that until somebody does what the reason says. */
+  readonly needsOperator?: boolean;
+}
+
 /** A part of the stack did not get ready. */
 export class PartFailed extends Error {
   readonly code = 'part-failed';
@@ -32,18 +43,29 @@ export class PartFailed extends Error {
     readonly part: string,
     how: string,
     lastLines: readonly string[],
-    cause?: unknown,
+    { failing = [], cause }: { failing?: readonly FailingCheck[]; cause?: unknown } = {},
   ) {
+    const why = failing.length === 0 ? [] : ['What it lacks:', ...failing.map((each) => `\n${inWords(each)}`), '\n'];
     super(
       [
-        `${part} ${how}. Its last words:`,
-        ...lastLines.map((line) => `  ${readable(line).replaceAll('\n', '\n  ')}`),
+        [`${part} ${how}. `, ...why, 'Its last words:'].join(''),
+        ...eachOnce(lastLines).map((line) => `  ${readable(line).replaceAll('\n', '\n  ')}`),
       ].join('\n'),
       { cause },
     );
     this.name = 'PartFailed';
     this.portWasTaken = lastLines.some((line) => /address already in use|EADDRINUSE/i.test(line));
   }
+}
+
+/** For people. */
+export function inWords({ check, reason }: FailingCheck): string {
+  return `  ${check}: ${reason}`;
+}
+
+/** What is said over and over is told once, as it was said first. */
+function eachOnce(lines: readonly string[]): string[] {
+  return [...new Map(lines.toReversed().map((line) => [withoutTime(line), line])).values()].toReversed();
 }
 
 export interface Said {
@@ -54,6 +76,9 @@ export interface Said {
   /** A process has come or gone. */
   changed: () => void;
 }
+
+/** Of a process that says nothing of itself. */
+const SILENT: FailingCheck = { check: 'ready', reason: 'It does not answer that it is ready.' };
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
@@ -90,25 +115,28 @@ export class Supervised {
     return this.#kept?.pid;
   }
 
+  /** What keeps it from doing its work now; nothing when it does. */
+  async failing(): Promise<readonly FailingCheck[]> {
+    if (await this.#part.ready().catch(() => false)) return [];
+    const told = await this.#part.failing?.().catch(() => []);
+    return told?.length ? told : [SILENT];
+  }
+
   /**
    * Starts the process and resolves when it is ready. From then on it is kept running.
    *
+   * @param mayWait it has started, too, when all that it lacks is an operator's doing, by its own word
    * @throws {PartFailed} when it ends, or is not ready in time; it is stopped then
    */
-  async start(): Promise<void> {
+  async start({ mayWait = false }: { mayWait?: boolean } = {}): Promise<void> {
     if (this.#life !== undefined) return;
     this.#wasReady = false;
     this.#down = new AbortController();
     this.#life = this.#live(this.#down.signal);
     const waiting = new AbortController();
-    const { name, ready, readyWithinMs = 30_000 } = this.#part;
     try {
       await Promise.race([
-        until(async () => this.pid !== undefined && (await ready()), {
-          what: `${name}: readiness`,
-          withinMs: readyWithinMs,
-          signal: waiting.signal,
-        }),
+        this.settled({ mayWait, signal: waiting.signal }),
         this.#life.then(() => {
           throw this.#failed('was stopped before it was ready');
         }),
@@ -116,9 +144,30 @@ export class Supervised {
       this.#wasReady = true;
     } catch (error) {
       await this.stop();
-      throw error instanceof NotInTime ? this.#failed(`was not ready within ${error.withinMs / 1000} s`, error) : error;
+      throw error;
     } finally {
       waiting.abort();
+    }
+  }
+
+  /**
+   * Resolves when the process is ready, or, where it may, when it waits for an operator.
+   *
+   * @throws {PartFailed} when it is not in time; it goes on running
+   */
+  async settled({ mayWait = false, signal }: { mayWait?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+    const { name, readyWithinMs: withinMs = 30_000 } = this.#part;
+    let failing: readonly FailingCheck[] = [];
+    const look = async () => {
+      if (this.pid === undefined) return false;
+      failing = await this.failing();
+      return failing.length === 0 || (mayWait && failing.some(({ needsOperator }) => needsOperator));
+    };
+    try {
+      await until(look, { what: `${name}: readiness`, withinMs, ...(signal && { signal }) });
+    } catch (error) {
+      if (!(error instanceof NotInTime)) throw error;
+      throw this.#failed(`was not ready within ${error.withinMs / 1000} s`, { failing, cause: error });
     }
   }
 
@@ -190,8 +239,8 @@ export class Supervised {
     }
   }
 
-  #failed(how: string, cause?: unknown): PartFailed {
-    return new PartFailed(this.name, how, [...this.#errors, ...this.#lastLines], cause);
+  #failed(how: string, why: { failing?: readonly FailingCheck[]; cause?: unknown } = {}): PartFailed {
+    return new PartFailed(this.name, how, [...this.#errors, ...this.#lastLines], why);
   }
 
   #hear(line: string): void {

@@ -11,7 +11,6 @@ import {
   type Confirmation,
   type Grant,
   type KnownBackups,
-  type OperationKind,
   type Refusal,
   type RepositoryInitialisedAnswer,
   type UnknownBackups,
@@ -136,7 +135,7 @@ export class AskDesk {
       ...(choices === null ? {} : { undecided: choices }),
       ...(newestBackup === null ? {} : { newestBackup }),
       ...(open.kind === 'tidy' ? { inDoubt: backupsInDoubt(state).slice(0, MAX_LISTED) } : {}),
-      ...damageOf(state, open.kind),
+      ...damageOf(state, open),
       hadData: state.hadData,
       running: state.running,
       beganPosition: open.beganPosition ?? position,
@@ -238,10 +237,14 @@ function attemptOf(hostId: string, ask: Asks['confirm']['ask']): Attempt {
   return { hostId, generation, operationId, attemptId };
 }
 
-function damageOf(state: ProjectState, kind: OperationKind): Pick<Grant, 'damage' | 'damagedBackups'> {
+function damageOf(state: ProjectState, open: OpenOperation): Pick<Grant, 'damage' | 'damagedBackups'> {
+  const { kind } = open;
   const reads = kind === 'backup' || kind === 'verify' || kind === 'restore' || kind === 'start';
   const damage = reads ? state.damage : undefined;
-  const damaged = kind === 'backup' || kind === 'verify' ? damagedBackups(state) : [];
+  const all = reads ? damagedBackups(state) : [];
+  // What is damaged since it was asked for is not what was asked for: bringing back less might replace more.
+  const wanted = backupFor(state, open);
+  const damaged = wanted === null ? all : open.ofDamaged === true ? all.filter((id) => id === wanted) : [];
   return {
     ...(damage === undefined ? {} : { damage }),
     ...(damaged.length === 0 ? {} : { damagedBackups: damaged.slice(0, MAX_DAMAGED_BACKUPS) }),

@@ -128,10 +128,7 @@ export class BucketRecovery {
     done.backups += missing.length;
     const lastHost = missing.length === 0 ? {} : { newest: missing.at(-1)!.backupId, madeAt: missing.at(-1)!.beganAt };
     const told = { bucketId: bucket.id, projectId, isNew: before === null, backups: missing.length, ...lastHost };
-    log.info(
-      { ...told, foreignSnapshots: tellings.foreign },
-      isLookOnly ? 'A project would be known again' : 'A project is known again',
-    );
+    log.info({ ...told, foreignSnapshots: tellings.foreign }, whatBecameOf(told, isLookOnly));
     const leftOut = tellings.refused.total + late.length + open.length;
     if (leftOut === 0) return;
     const first = [...tellings.refused.first, ...namedIn(late, TOO_LATE), ...namedIn(open, NOT_ENDED)];
@@ -182,6 +179,13 @@ const NOT_ENDED = 'the operation that made it has not ended by the log; once it 
 
 function namedIn(some: readonly Described[], why: string): string[] {
   return some.slice(0, NAMED).map(({ backupId }) => `${backupId}: ${why}`);
+}
+
+function whatBecameOf({ isNew, backups }: { isNew: boolean; backups: number }, isLookOnly: boolean): string {
+  if (!isNew && backups === 0) return 'A project was known already, with all its backups: nothing to do';
+  const what = isNew ? 'A project' : 'A project was known already; backups of it';
+  const is = isNew ? 'is' : 'are';
+  return `${what} ${isLookOnly ? 'would be' : is} known again`;
 }
 
 /** What the snapshots of a repository say of themselves. */

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { recoveryFileOf } from './recovery-file.js';
+import { readRecoveryFile, recoveryFileOf } from './recovery-file.js';
 
 const region = { id: 'zrh', name: 'Zürich', latitude: 47.37, longitude: 8.54 };
 const bucket = {
@@ -19,13 +19,31 @@ it.each([
   ['no JSON', 'very-secret', 'not JSON'],
   ['no list', JSON.stringify({ buckets: bucket }), '"buckets" is not a list'],
   ['no id', JSON.stringify({ buckets: [{ ...bucket, id: undefined }] }), 'buckets[0] is wrong: id must be'],
-  ['a wrong name', JSON.stringify({ buckets: [bucket, { ...bucket, bucket: 'very-secret?' }] }), 'buckets[1] is wrong'],
+  [
+    'a wrong name',
+    JSON.stringify({ buckets: [bucket, { ...bucket, bucket: 'very-secret?' }] }),
+    'buckets[1] (b1) is wrong: bucket is no name',
+  ],
+  [
+    'no regionId',
+    JSON.stringify({ buckets: [{ ...bucket, regionId: undefined }] }),
+    '(b1) is wrong: regionId is missing.',
+  ],
+  [
+    'a wrong id',
+    JSON.stringify({ regions: [{ ...region, id: 'Very-Secret' }] }),
+    'regions[0] is wrong: id is no id: lower-case',
+  ],
+  [
+    'no region',
+    JSON.stringify({ buckets: [{ ...bucket, regionId: 'very-secret!' }] }),
+    'buckets[0] (b1) is wrong: regionId is no id',
+  ],
   [
     'a secret in the endpoint',
     JSON.stringify({ buckets: [{ ...bucket, endpoint: 'https://me:very-secret@s3.example' }] }),
-    'buckets[0] is wrong: endpoint',
+    'buckets[0] (b1) is wrong: endpoint',
   ],
-  ['no region', JSON.stringify({ buckets: [{ ...bucket, regionId: 'very-secret!' }] }), 'buckets[0] is wrong'],
 ])('what is wrong with one that has %s is said without what it holds', (_, text, expected) => {
   let said = '';
   try {
@@ -35,4 +53,10 @@ it.each([
   }
   expect(said).toContain(expected);
   expect(said).not.toContain('very-secret');
+});
+
+it('one that is not there is named, with the setting that names it', async () => {
+  await expect(readRecoveryFile('/nowhere/buckets.json', 'BUCKETS_RECOVERY_FILE')).rejects.toThrow(
+    'There is no such file: /nowhere/buckets.json, which BUCKETS_RECOVERY_FILE names.',
+  );
 });

@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import {
   parseSubject,
   STREAM,
+  type LoggedEvent,
   type OperationEndedClaim,
   type ReceivedClaim,
   type UnreadableMessage,
@@ -11,6 +12,9 @@ import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
 import { endOperation } from '../project-decisions/end-operation.js';
+
+/** Of what is damaged, in a line of the log; the operation's result and the project tell more. */
+const NAMED = 10;
 
 /** Decides the claims of hosts: what was checked becomes a fact, what was not is stated as rejected. */
 export class ClaimDesk {
@@ -32,6 +36,21 @@ export class ClaimDesk {
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');
+    for (const event of logged) this.tellDamage(event, { hostId, projectId });
+  }
+
+  /** Each finding is stated once, however often it is claimed: so it is told once, too. */
+  private tellDamage({ type, data }: LoggedEvent, about: { hostId: string; projectId: string }): void {
+    if (type === 'repository-damaged') {
+      const { operationId, total, first } = data;
+      this.log.error({ ...about, operationId, total, first: first.slice(0, NAMED) }, 'A repository is damaged');
+    } else if (type === 'backups-damaged') {
+      const { operationId, backupIds } = data;
+      const some = { total: backupIds.length, backupIds: backupIds.slice(0, NAMED) };
+      this.log.error({ ...about, operationId, ...some }, 'Something of backups is lost');
+    } else if (type === 'repository-mended') {
+      this.log.info(about, 'A repository was mended');
+    }
   }
 
   /** A claim that nobody can read changes nothing, and is kept for people to look at. */

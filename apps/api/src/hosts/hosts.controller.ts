@@ -20,7 +20,7 @@ import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { HostRow, RegionRow } from '../tables/entities.js';
 import { NATS } from '../wiring/tokens.js';
 import { HostCredentials } from './host-credentials.js';
-import { HostSigns, type HostSign } from './host-signs.js';
+import { dataRootInWords, HostSigns, type HostSign } from './host-signs.js';
 
 /** As any id, but the name of a host's queue of cancels must never be that of another host's queue of work. */
 const HOST_ID_PATTERN = /^(?!.*-cancel$)[a-z0-9][a-z0-9-]{0,62}$/;
@@ -44,6 +44,11 @@ export class HostView {
   seenAt?: string;
   @OptionalWhole({ description: "How far its clock was then ahead of the control plane's; negative: behind" })
   clockSkewMs?: number;
+  @ApiPropertyOptional({
+    example: 'here',
+    description: 'Whether the folder of its projects is there: `here`, or why not',
+  })
+  dataRoot?: string;
   @ApiProperty({ type: String, isArray: true, description: 'What somebody should see to, a sentence each' })
   warnings!: string[];
 }
@@ -150,11 +155,12 @@ function notFound(id: string): Rejection {
 export function hostView({ id, name, region_id, created_at }: HostRow, sign: HostSign | undefined): HostView {
   const view = { id, name, regionId: region_id, createdAt: created_at };
   if (sign === undefined) return { ...view, warnings: [] };
-  const { seenAt, clockSkewMs } = sign;
-  return { ...view, seenAt: seenAt.toISOString(), clockSkewMs, warnings: warningsOf(clockSkewMs) };
+  const { seenAt, clockSkewMs, dataRoot } = sign;
+  const warnings = [dataRootInWords(sign), clockInWords(clockSkewMs)].filter((each) => each !== null);
+  return { ...view, seenAt: seenAt.toISOString(), clockSkewMs, ...(dataRoot && { dataRoot }), warnings };
 }
 
-function warningsOf(clockSkewMs: number): string[] {
-  if (Math.abs(clockSkewMs) < WARNED_SKEW_MS) return [];
-  return [`Its clock is ${skewInWords(clockSkewMs)}: set it, as object storage refuses what is signed minutes off.`];
+function clockInWords(clockSkewMs: number): string | null {
+  if (Math.abs(clockSkewMs) < WARNED_SKEW_MS) return null;
+  return `Its clock is ${skewInWords(clockSkewMs)}: set it, as object storage refuses what is signed minutes off.`;
 }

@@ -20,5 +20,6 @@ import { HostsController } from './hosts.controller.js';
       inject: [API_SETTINGS],
     },
   ],
+  exports: [HostSigns],
 })
 export class HostsModule {}

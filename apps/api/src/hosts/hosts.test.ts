@@ -18,7 +18,7 @@ async function newHost(id: string): Promise<void> {
 }
 
 /** A sign of life of a host whose clock is ahead by so much. */
-function beat(hostId: string, aheadMs: number): void {
+function beat(hostId: string, aheadMs: number, more: { dataRoot?: string } = {}): void {
   const data = {
     at: Date.now() + aheadMs,
     version: '1',
@@ -26,6 +26,7 @@ function beat(hostId: string, aheadMs: number): void {
     projects: 0,
     runningOperations: 0,
     freeBytes: 1,
+    ...more,
   };
   const { subject, bytes } = writeActivity({ name: 'host', hostId, data }, 'buckets/backup-worker');
   api.nats.publish(subject, bytes);
@@ -67,4 +68,16 @@ describe('a host', () => {
     const { body: list } = await api.call('GET', '/v1/hosts');
     expect(list['items']).toContainEqual(body);
   });
+});
+
+it('a host without its data root is shown with what to do, and one of an earlier version says nothing of it', async () => {
+  await newHost('rootless');
+  beat('rootless', 0, { dataRoot: 'foreign' });
+  expect(await seen('rootless')).toMatchObject({
+    dataRoot: 'foreign',
+    warnings: [expect.stringContaining('marked as that of another host')],
+  });
+  await newHost('rooted');
+  beat('rooted', 0, { dataRoot: 'here' });
+  expect(await seen('rooted')).toMatchObject({ dataRoot: 'here', warnings: [] });
 });

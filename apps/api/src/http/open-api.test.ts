@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Module, type INestApplication, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { withOptionalBodies } from '@buckets/service';
 import { SCOPES } from '@buckets/contracts';
 import { ApiModule } from '../api.module.js';
 
@@ -10,7 +11,7 @@ interface Described {
   summary?: string;
   security?: Record<string, string[]>[];
   parameters?: { name: string; in: string; schema?: { type?: string; pattern?: string } }[];
-  requestBody?: { content: Record<string, { schema: { $ref?: string; type?: string } }> };
+  requestBody?: { required?: boolean; content: Record<string, { schema: { $ref?: string; type?: string } }> };
   responses: Record<string, { headers?: object; content?: Record<string, { schema: object }> }>;
 }
 
@@ -21,7 +22,7 @@ describe('the description of the API', () => {
 
   beforeAll(async () => {
     app = await NestFactory.create(withoutParts(), { logger: ['error'] });
-    document = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+    document = withOptionalBodies(SwaggerModule.createDocument(app, new DocumentBuilder().build()));
     routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods as Record<string, Described>).map(([method, described]): [string, Described] => [
         `${method.toUpperCase()} ${path}`,
@@ -55,6 +56,17 @@ describe('the description of the API', () => {
         expect([name, schema.$ref ?? schema.type]).toEqual([name, expect.any(String)]);
       }
     }
+  });
+
+  it('says whether a request needs a body', () => {
+    const needs = Object.fromEntries(routes.map(([name, { requestBody }]) => [name, requestBody?.required]));
+    expect(needs).toMatchObject({
+      'POST /v1/projects/{id}/verify': false,
+      'POST /v1/projects/{id}/start': false,
+      'POST /v1/projects/{id}/tidy': false,
+      'POST /v1/projects/{id}/changes': true,
+      'POST /v1/projects': true,
+    });
   });
 
   it('says of every route what it answers, and how it says no', () => {

@@ -1,4 +1,4 @@
-import { S3ObjectStore } from '@buckets/object-storage';
+import { S3ObjectStore, type S3Limits } from '@buckets/object-storage';
 import type { BucketAccess, RepositoryAccess } from '@buckets/contracts';
 import {
   BucketCredentials,
@@ -25,6 +25,7 @@ export class VaultKeys implements ProjectKeys {
   constructor(
     private readonly data: DataSource,
     platformKeys: PlatformKeys,
+    private readonly patience: S3Limits = PATIENCE,
   ) {
     this.vault = new Vault({
       rows: new PostgresKeyRows(data),
@@ -63,7 +64,7 @@ export class VaultKeys implements ProjectKeys {
   ): Promise<RestoredVault> {
     const row = await this.bucketRow(bucketId);
     // What does not serve takes nobody's place.
-    const store = new S3ObjectStore({ ...placeOf(row), ...credentials }, PATIENCE);
+    const store = new S3ObjectStore({ ...placeOf(row), ...credentials }, this.patience);
     try {
       await store.check();
     } finally {
@@ -91,7 +92,10 @@ export class VaultKeys implements ProjectKeys {
   /** Is every bucket there is within reach? For the health of the service. */
   async checkBuckets(signal: AbortSignal): Promise<void> {
     const rows = await this.data.getRepository(BucketRow).find({ order: { position: 'ASC' }, take: MAX_CHECKED });
-    await Promise.all(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+    const looks = await Promise.allSettled(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+    // Always the same one of several: who hears it over and over hears no news.
+    const failed = looks.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   close(): void {
@@ -107,7 +111,7 @@ export class VaultKeys implements ProjectKeys {
   private async store(bucketId: string): Promise<S3ObjectStore> {
     const known = this.stores.get(bucketId);
     if (known !== undefined) return known;
-    const store = new S3ObjectStore(await this.bucketAccess(bucketId), PATIENCE);
+    const store = new S3ObjectStore(await this.bucketAccess(bucketId), this.patience);
     this.stores.set(bucketId, store);
     return store;
   }
@@ -122,6 +126,8 @@ function placeOf({
 }
 
 /** Somebody waits for the answer: better a 503 within seconds. */
-const PATIENCE = { connectMs: 1_500, answerMs: 3_000, attempts: 2 };
+const PATIENCE: S3Limits = { connectMs: 1_500, answerMs: 3_000, attempts: 2 };
+/** Of a command, which reads much, and whose operator would have to begin again: a storage may say no for some seconds. */
+export const COMMANDS_PATIENCE: S3Limits = { attempts: 8 };
 const MAX_CHECKED = 20;
 const UNREADABLE = '[unreadable]';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { STREAM } from '@buckets/contracts';
-import { knownLog, LogMismatch, LogUnreachable, PositionRow, provisionStreams, streamInfo } from '@buckets/log';
+import { knownLog, LogMismatch, LogUnreachable, News, PositionRow, provisionStreams, streamInfo } from '@buckets/log';
 import type { StreamLimits } from '@buckets/log';
 import { Backoff, withDeadline, type Logger } from '@buckets/service';
 import type { DataSource } from 'typeorm';
@@ -85,6 +85,7 @@ export class KnownLog {
 
   private async keep(): Promise<void> {
     const { signal } = this.closing;
+    const news = new News();
     for (let failures = 0; !signal.aborted;) {
       const { connection } = this;
       try {
@@ -92,11 +93,13 @@ export class KnownLog {
         const made = await provisionHostQueues(this.parts.jsm, this.parts.data);
         if (made.length > 0) this.parts.log.info({ hosts: made.length }, 'Made the queues of hosts');
         failures = 0;
+        news.over();
         if (connection === this.connection) await this.pause(LOOK_AGAIN_MS);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof LogMismatch) this.refuse(error);
-        else this.parts.log.warn({ error }, 'The log cannot be looked at, or not all made that it needs; trying again');
+        else if (news.is(error))
+          this.parts.log.warn({ error }, 'The log cannot be looked at, or not all made that it needs; trying again');
         this.failure = error;
         await this.pause(BETWEEN_TRIES.delayMs(++failures));
       }

@@ -40,8 +40,19 @@ export class RestoreResultView {
   @ApiProperty({ description: 'The backup that was applied' }) backupId!: string;
   @ApiProperty({ format: 'date-time' }) backupBeganAt!: string;
   @ApiProperty({ enum: ROOTS, isArray: true }) roots!: Root[];
-  @Whole() files!: number;
+  @Whole({ description: 'All that is no folder' }) files!: number;
+  @OptionalWhole({
+    description: 'The two roots included; of a restore of an earlier version they are counted as files',
+  })
+  folders?: number;
   @Whole() bytes!: number;
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description:
+      'Since when the project was known to have changes that no backup holds: they are not in what was restored. ' +
+      'Absent: none were known',
+  })
+  changesLostSince?: string;
   @ApiProperty({ type: FileProblemsView, description: 'What could not be restored as it was' })
   problems!: FileProblemsView;
   @ApiProperty({ type: FileProblemsView, description: 'What the backup itself lacks' }) lacks!: FileProblemsView;
@@ -153,6 +164,10 @@ export class OperationView {
   @ApiPropertyOptional({ description: 'Why it did not succeed, and what to do next' }) reason?: string;
   @ApiPropertyOptional({ type: String, isArray: true, description: 'What it has left behind, a sentence each' })
   left?: string[];
+  @ApiPropertyOptional({
+    description: 'Why its host does not begin with it, where that is known to be the host’s trouble',
+  })
+  waitsFor?: string;
   @ApiPropertyOptional({ type: ProgressView, description: 'The latest that is known while it runs' })
   progress?: ProgressView;
 }

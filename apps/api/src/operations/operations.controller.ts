@@ -71,7 +71,7 @@ export class OperationsController {
       if (value !== undefined) rows.andWhere(`operation.${column} = :${column}`, { [column]: value });
     }
     const page = await pageOf(rows, query, 'newest-first');
-    return { ...page, items: await Promise.all(page.items.map((row) => this.operations.view(row))) };
+    return { ...page, items: await this.operations.views(page.items) };
   }
 
   @Get(':id')

@@ -3,6 +3,8 @@ import { Projector } from '@buckets/log';
 import { LOGGER } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { PROJECT_KEYS } from '../keys/project-keys.js';
+import { HostSigns } from '../hosts/host-signs.js';
+import { HostsModule } from '../hosts/hosts.module.js';
 import { ProjectDecisionsModule } from '../project-decisions/project-decisions.module.js';
 import { provided } from '../wiring/provided.js';
 import { JETSTREAM, NATS } from '../wiring/tokens.js';
@@ -14,11 +16,11 @@ import { ProgressBoard } from './progress-board.js';
 
 /** What operations come to, and how far they are. */
 @Module({
-  imports: [ProjectDecisionsModule],
+  imports: [HostsModule, ProjectDecisionsModule],
   controllers: [OperationsController],
   providers: [
     provided(ProgressBoard, NATS, JETSTREAM, LOGGER),
-    provided(Operations, DataSource, PROJECT_KEYS, ProgressBoard),
+    provided(Operations, DataSource, PROJECT_KEYS, ProgressBoard, HostSigns),
     provided(OperationFollower, Operations, Projector),
     provided(OperationStream, Operations, ProgressBoard, OperationFollower),
   ],

@@ -2,6 +2,7 @@ import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
 import { Rejection } from '../problems/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
+import { dataRootInWords, type HostSigns } from '../hosts/host-signs.js';
 import { OperationRow } from '../tables/entities.js';
 import { operationView, type OperationView } from './operation-view.js';
 import type { ProgressBoard } from './progress-board.js';
@@ -12,6 +13,7 @@ export class Operations {
     private readonly data: DataSource,
     private readonly keys: ProjectKeys,
     private readonly board: ProgressBoard,
+    private readonly signs: HostSigns,
   ) {}
 
   async row(id: string): Promise<OperationRow> {
@@ -33,10 +35,29 @@ export class Operations {
     return rows.filter(({ id, changed_position }) => changed_position > known.get(id)!);
   }
 
-  async view(row: OperationRow): Promise<OperationView> {
+  async view(row: OperationRow, whyQueued = this.whyQueued): Promise<OperationView> {
     const progress = row.state === 'running' ? await this.board.of(row.host_id, row.id) : undefined;
-    return operationView(row, this.keys, progress);
+    const waitsFor = row.state === 'queued' ? await whyQueued(row.host_id) : undefined;
+    return { ...(await operationView(row, this.keys, progress)), ...(waitsFor && { waitsFor }) };
   }
+
+  /** Each host is asked about once, however much is queued for it. */
+  async views(rows: readonly OperationRow[]): Promise<OperationView[]> {
+    const asked = new Map<string, Promise<string | undefined>>();
+    const whyQueued = (hostId: string): Promise<string | undefined> => {
+      const why = asked.get(hostId) ?? this.whyQueued(hostId);
+      asked.set(hostId, why);
+      return why;
+    };
+    return Promise.all(rows.map((row) => this.view(row, whyQueued)));
+  }
+
+  /** As far as the host has said so: what is queued may as well wait for its turn. */
+  private readonly whyQueued = async (hostId: string): Promise<string | undefined> => {
+    const sign = await this.signs.of(hostId);
+    const why = sign === undefined ? null : dataRootInWords(sign);
+    return why === null ? undefined : `Host ${hostId}: ${why}`;
+  };
 
   /** The body and headers of a 202. */
   async accepted(id: string, response: Response): Promise<OperationView> {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createLogger, type Logger } from '@buckets/service';
+import { createLogger, tellFailure, type Logger } from '@buckets/service';
 import { defineSettings, readSettings, type SettingsOf } from '@buckets/settings';
 import { PlatformKeys } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
@@ -22,7 +22,10 @@ export interface Operator {
 /** A rebuild needs one connection to lead with, one to listen, and one to write. */
 const CONNECTIONS = 4;
 
-/** Runs what an operator does by hand with the API's own settings, and exits: 0 when it was done, 1 when it failed. */
+/**
+ * Runs what an operator does by hand with the API's own settings, and exits: 0 when it was done, 1 when it failed, with a
+ * sentence that says why.
+ */
 export async function operatorCommand(name: string, work: (operator: Operator) => Promise<void>): Promise<void> {
   let log = createLogger(`api-${name}`);
   try {
@@ -37,7 +40,7 @@ export async function operatorCommand(name: string, work: (operator: Operator) =
       await data.destroy();
     }
   } catch (error) {
-    log.fatal({ error }, 'It could not be done');
+    tellFailure(error, log);
     process.exitCode = 1;
   }
 }

@@ -268,6 +268,33 @@ describe('a claim that comes late or again', () => {
   });
 });
 
+describe('a restore', () => {
+  const restore = {
+    ...{ backupId: snapshot(1), backupBeganAt: '2031-05-06T12:00:00.000Z', roots: ['project' as const] },
+    ...{ files: 1, folders: 1, bytes: 1, problems: { total: 0, first: [] }, lacks: { total: 0, first: [] } },
+  };
+  const since = '2031-05-06T13:00:00.000Z';
+  const stale = event('freshness-changed', { freshness: 'stale', staleSince: since, reason: 'Changed.' });
+  const unknown = event('freshness-changed', {
+    freshness: 'unknown',
+    reason: 'Its data are not on its host any more.',
+  });
+  const fresh = event('freshness-changed', { freshness: 'fresh', reason: 'A backup holds everything.' });
+  const lost = (...before: NewEvent<'project'>[]): unknown => {
+    const said = { restore: { ...restore, changesLostSince: '2030-01-01T00:00:00.000Z' } };
+    const { events } = decide([...open('start'), ...before], claim({ kind: 'start', provisioned, result: said }));
+    return (events.at(-1)!.data as { result: { restore: object } }).result.restore;
+  };
+
+  it('says since when changes are lost that no backup held, by the word of the log and no host', () => {
+    expect(lost(stale)).toEqual({ ...restore, changesLostSince: since });
+    expect(lost(stale, unknown)).toEqual({ ...restore, changesLostSince: since });
+    expect(lost(stale, fresh, unknown)).toEqual(restore);
+    const other = event('provisioned', { ...provisioned, operationId: 'op-0' });
+    expect(lost(stale, other)).toEqual(restore);
+  });
+});
+
 describe('a claim without a say', () => {
   it.each<[string, OperationEndedClaim, string]>([
     ['another host', backup, 'h2'],

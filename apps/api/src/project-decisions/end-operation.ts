@@ -32,7 +32,8 @@ export function endOperation(state: ProjectState | null, hostId: string, claim: 
   const recorded = newBackup(state, hostId, claim);
   if (open === undefined) return facts(...recorded, ...lateFacts(state, claim));
   if (!hasTheSay) return facts(...recorded);
-  const { code, reason, result, running, left } = claim;
+  const { code, reason, running, left } = claim;
+  const result = withWhatIsLost(claim, state);
   return facts(
     ...recorded,
     ...newData(claim),
@@ -79,6 +80,16 @@ function newBackup(state: ProjectState, hostId: string, { backup }: OperationEnd
 
 function newData({ provisioned }: OperationEndedClaim): NewEvent<'project'>[] {
   return provisioned === undefined ? [] : [{ thing: 'project', type: 'provisioned', data: provisioned }];
+}
+
+/** Of changes that no backup held only the control plane knows: no host says so. */
+function withWhatIsLost(
+  { result }: OperationEndedClaim,
+  { changedSince }: ProjectState,
+): OperationEndedClaim['result'] {
+  if (result?.restore === undefined) return result;
+  const { changesLostSince: _said, ...restore } = result.restore;
+  return { ...result, restore: { ...restore, ...(changedSince && { changesLostSince: changedSince }) } };
 }
 
 function lostBackup(

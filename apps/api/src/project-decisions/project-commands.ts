@@ -13,7 +13,7 @@ import { Rejection } from '../problems/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { limitsFor, type Limits } from './limits.js';
-import { BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
+import { BackupRow, BucketRow, HostRow, OperationRow, ProjectRow } from '../tables/entities.js';
 import { acceptBackup } from './accept-backup.js';
 import { assignProject } from './assign-project.js';
 import { cancelOperation } from './cancel-operation.js';
@@ -92,11 +92,27 @@ export class ProjectCommands {
     return projectId;
   }
 
-  /** Gives a project that was found in its bucket a host. */
-  async assign(projectId: string, hostId: string, repetition: Repeatable): Promise<void> {
+  /** Gives a project that was found in its bucket a host: that of its newest backup, unless the caller knows better. */
+  async assign(
+    projectId: string,
+    { hostId, although }: { hostId: string; although?: 'made-elsewhere' | undefined },
+    repetition: Repeatable,
+  ): Promise<void> {
     await this.host(hostId);
     const assignment = { hostId, ...requester(repetition) };
-    await this.decider.decide('project', projectId, (state) => assignProject(state, projectId, assignment));
+    const decide = async (state: ProjectState | null): Promise<Verdict> => {
+      const madeOn = although === undefined ? await this.hostOfNewestBackup(projectId) : undefined;
+      return assignProject(state, projectId, assignment, { madeOn, although });
+    };
+    await this.decider.decide('project', projectId, decide, { readsTables: true });
+  }
+
+  private async hostOfNewestBackup(projectId: string): Promise<string | undefined> {
+    const newest = await this.data.getRepository(BackupRow).findOne({
+      where: { project_id: projectId },
+      order: { began_position: 'DESC', position: 'DESC' },
+    });
+    return newest?.record.hostId;
   }
 
   async update(

@@ -144,6 +144,17 @@ describe('a project without a host', () => {
     expectRejection(() => assignProject(given(...READY), 'p1', { ...by, hostId: 'h2' }), 'project-assigned', 409);
     expectRejection(() => assignProject(null, 'p1', by), 'project-not-found', 404);
   });
+
+  it('is given another one than that of its newest backup only where that is meant', () => {
+    const by = { hostId: 'h1', requestedBy: 'admin' };
+    const refused = () => assignProject(state, 'p1', by, { madeOn: 'h9' });
+    expectRejection(refused, 'backups-of-another-host', 409);
+    expect(refused).toThrow(/host h9.*made-elsewhere/);
+    expect(said(assignProject(state, 'p1', by, { madeOn: 'h1' }))).toEqual(['assigned']);
+    expect(said(assignProject(state, 'p1', by, { madeOn: 'h9', although: 'made-elsewhere' }))).toEqual(['assigned']);
+    // What was done is not refused afterwards.
+    expect(said(assignProject(given(...ASSIGNED), 'p1', by, { madeOn: 'h9' }))).toEqual([]);
+  });
 });
 
 describe('a project that was assigned after it was found', () => {

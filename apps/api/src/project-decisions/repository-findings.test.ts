@@ -98,7 +98,7 @@ describe('what a host has found in a repository', () => {
       state,
       found({ total: 1, first: [{ kind: 'config', damage: 'missing' }], others: 'damaged' }),
     );
-    expect(damagedBackups(given(...TWO, ...VERIFYING, ...events))).toEqual([snapshot(1), snapshot(2)]);
+    expect(damagedBackups(given(...TWO, ...VERIFYING, ...events))).toEqual([snapshot(2), snapshot(1)]);
     const some = findings(state, found({ others: 'damaged', whole: [snapshot(1)] }));
     expect(damagedBackups(given(...TWO, ...VERIFYING, ...some.events))).toEqual([snapshot(2)]);
   });

@@ -112,11 +112,13 @@ const ALLOWED: Record<OperationKind, Check> = {
       'newer-backups-are-flagged',
       choices.newer.damaged === true
         ? 'The data of the project are not on its host, and its newest backup is damaged. Name the older one as ' +
-            'backupId to go on from it; a verification says what of the newer one is lost.'
+            'backupId to go on from it, or the newer one for what can be read of that: the result says what is missing.'
         : isRestorable(choices.newer.partialBecause)
           ? 'The data of the project are not on its host, and nobody knows which of two backups is the newest, as one was ' +
             'found in its bucket after a loss of the log: name one of both as backupId.'
-          : 'The data of the project are not on its host, and its newest backup is suddenly empty or shrunken. Nobody has ' +
+          : `The data of the project are not on its host, and its newest backup is suddenly ${
+              choices.newer.partialBecause.includes('empty') ? 'empty' : 'shrunken'
+            }. Nobody has ` +
             'said whether the project is to be like that, or as an older backup holds it: name one of both as backupId.',
       409,
       { choices },

@@ -10,8 +10,10 @@ const row: FreshnessColumns = {
   freshness_reason: 'A backup holds everything.',
   stale_since: null,
   covered_by: 'b1',
-  freshness_at: '2031-05-06T12:00:00.000Z',
+  freshness_at: '2021-05-06T12:00:00.000Z',
   unwatched: false,
+  damaged_backups: [],
+  in_doubt: [],
 };
 
 let projector: { position: number };
@@ -52,8 +54,27 @@ describe('the freshness of a project', () => {
     expect(agoOf(confirmedAt)).toBeLessThan(40_000);
   });
 
+  it('is never said to be confirmed earlier than before', () => {
+    hearAll({ agoMs: 2_000 });
+    const first = shown().confirmedAt;
+    expect(shown().confirmedAt).toBe(first);
+    hearAll({ agoMs: 2_900 });
+    expect(shown().confirmedAt).toBe(first);
+  });
+
   it.each([
-    ['nobody has confirmed it', () => undefined, /scheduler is silent/],
+    ['damaged', { damaged_backups: ['b0', 'b1'] }, /held everything is damaged/],
+    ['deleted, perhaps', { in_doubt: ['b1'] }, /deletion may have removed/],
+  ])('is not what was stated once the backup that it rests on is %s', (_, known, reason) => {
+    hearAll();
+    expect(shown({ damaged_backups: ['b0'], in_doubt: ['b2'] })).toMatchObject({ freshness: 'fresh', coveredBy: 'b1' });
+    const { coveredBy, ...view } = shown(known);
+    expect(view).toMatchObject({ freshness: 'unknown', reason: expect.stringMatching(reason) });
+    expect(coveredBy).toBeUndefined();
+  });
+
+  it.each([
+    ['the API has just begun to listen', () => undefined, /begun to listen a moment ago/],
     ['the scheduler is silent', () => hearAll({ agoMs: 0 }, LIMIT_MS + 1), /scheduler is silent/],
     ['its host is', () => (hear(NO_HOST), hear('eu-1', { agoMs: LIMIT_MS + 1 })), /host is silent/],
     ['another host is heard only', () => (hear(NO_HOST), hear('us-1')), /host is silent/],
@@ -123,7 +144,7 @@ describe('the freshness of a project', () => {
 });
 
 it('what cannot be read is left out, and what is not confirmed is warned of', () => {
-  expect(freshness.warning()).toMatch(/not confirmed.*scheduler is silent/);
+  expect(freshness.warning()).toMatch(/not confirmed.*begun to listen a moment ago/);
   freshness.hear({
     subject: 'buckets.confirmation._',
     data: Buffer.from('{}'),

@@ -19,6 +19,8 @@ type Kept = [Known, ...Known[]];
 
 /** A confirmation that comes later but is for an earlier moment is of a scheduler that knows less; but for this, in milliseconds. */
 const ABOUT_THE_SAME_MS = 1_000;
+/** Projects of which is remembered when they were shown to be confirmed. */
+const MAX_SHOWN = 10_000;
 
 export interface ConfirmedFreshnessParts {
   projector: Pick<Projector, 'position'>;
@@ -30,7 +32,16 @@ export interface ConfirmedFreshnessParts {
 /** The columns that a view of freshness is made from. */
 export type FreshnessColumns = Pick<
   ProjectRow,
-  'id' | 'host_id' | 'freshness' | 'freshness_reason' | 'stale_since' | 'covered_by' | 'freshness_at' | 'unwatched'
+  | 'id'
+  | 'host_id'
+  | 'freshness'
+  | 'freshness_reason'
+  | 'stale_since'
+  | 'covered_by'
+  | 'freshness_at'
+  | 'unwatched'
+  | 'damaged_backups'
+  | 'in_doubt'
 >;
 
 /**
@@ -40,10 +51,14 @@ export type FreshnessColumns = Pick<
 export class ConfirmedFreshness implements LatestListener {
   private readonly hosts = new Map<string, Kept>();
   private hears = false;
+  private hearsSince = Number.NEGATIVE_INFINITY;
+  /** When the projects that were shown last were said to be confirmed. */
+  private readonly shownOf = new Map<string, string>();
 
   constructor(private readonly parts: ConfirmedFreshnessParts) {}
 
   listening(): void {
+    if (!this.hears) this.hearsSince = performance.now();
     this.hears = true;
   }
 
@@ -117,9 +132,20 @@ export class ConfirmedFreshness implements LatestListener {
     return {
       ...rest,
       ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
-      ...(confirmedAt === undefined ? {} : { confirmedAt: dateOf(confirmedAt) }),
+      ...(confirmedAt === undefined ? {} : { confirmedAt: this.neverBack(row, dateOf(confirmedAt)) }),
       ...(asOf === undefined ? {} : { asOf: dateOf(asOf) }),
     };
+  }
+
+  /** Clocks and the times that messages take move it by some milliseconds, and another host's word by seconds. */
+  private neverBack({ id }: FreshnessColumns, found: string): string {
+    const times = [found, this.shownOf.get(id)].filter((each) => each !== undefined);
+    const at = new Date(Math.max(...times.map((each) => Date.parse(each)))).toISOString();
+    this.shownOf.delete(id);
+    this.shownOf.set(id, at);
+    const [oldest] = this.shownOf.keys();
+    if (this.shownOf.size > MAX_SHOWN) this.shownOf.delete(oldest!);
+    return at;
   }
 
   private keep(hostId: string, next: Known): void {
@@ -146,12 +172,22 @@ export class ConfirmedFreshness implements LatestListener {
   private silence(): string {
     if (!this.hears) return 'The API does not hear the scheduler: NATS is away.';
     const kept = this.hosts.get(NO_HOST);
+    const heardForMs = performance.now() - this.hearsSince;
+    if (kept === undefined && heardForMs <= this.parts.limitMs) return 'The API has begun to listen a moment ago.';
     const isBehind = kept !== undefined && kept.at(-1)!.position > this.parts.projector.position;
     return isBehind ? 'The API has not caught up with the log.' : SCHEDULER_IS_SILENT;
   }
 }
 
+/** What is known of the backup that holds everything counts at once, before anybody has stated what follows from it. */
 function statedIn(row: FreshnessColumns): StatedFreshness {
+  const { covered_by, damaged_backups, in_doubt } = row;
+  if (covered_by !== null && damaged_backups.includes(covered_by)) {
+    return { freshness: 'unknown', reason: 'The backup that held everything is damaged; others are being looked at.' };
+  }
+  if (covered_by !== null && in_doubt.includes(covered_by)) {
+    return { freshness: 'unknown', reason: 'A deletion may have removed the backup that held everything.' };
+  }
   return {
     freshness: row.freshness,
     ...(row.stale_since === null ? {} : { staleSince: row.stale_since }),

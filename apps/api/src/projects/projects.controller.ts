@@ -3,6 +3,7 @@ import { ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestj
 import { Type } from 'class-transformer';
 import {
   IsBoolean,
+  IsIn,
   IsInstance,
   IsNumber,
   IsOptional,
@@ -105,6 +106,15 @@ export class StartProject extends WithLimits {
 
 export class AssignProject {
   @ApiProperty() @Matches(ID_PATTERN) hostId!: string;
+  @ApiPropertyOptional({
+    enum: ['made-elsewhere'],
+    description:
+      'That it is to be this host although another one made the newest backup: newer data that stand there cannot be ' +
+      'adopted then',
+  })
+  @IsOptional()
+  @IsIn(['made-elsewhere'])
+  although?: 'made-elsewhere';
 }
 
 export class AdoptProject extends WithLimits {}
@@ -226,7 +236,8 @@ export class ProjectsController {
   @Does(
     'Gives a project a host that has none, as it was found in its bucket',
     'Nothing is written to the host. A start or a restore then brings a backup; what stands on the host from an earlier ' +
-      'assignment is put aside by that, unless it was adopted before.',
+      'assignment is put aside by that, unless it was adopted before. Where another host made the newest backup, it is ' +
+      'refused (`backups-of-another-host`) unless the request says so: an assignment cannot be taken back.',
   )
   @HttpCode(200)
   @Needs('projects:write')
@@ -234,10 +245,10 @@ export class ProjectsController {
   @ApiProblems(404, 409)
   async assign(
     @Id('project') id: string,
-    @Body() { hostId }: AssignProject,
+    @Body() body: AssignProject,
     @Repetition() repetition: Repeatable,
   ): Promise<ProjectView> {
-    await this.commands.assign(id, hostId, repetition);
+    await this.commands.assign(id, body, repetition);
     return this.get(id);
   }
 

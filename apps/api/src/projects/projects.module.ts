@@ -4,12 +4,14 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { Projector } from '@buckets/log';
 import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { Gauge, Registry } from 'prom-client';
+import { DataSource } from 'typeorm';
 import { LiveFilesModule } from '../live-files/live-files.module.js';
 import { OperationsModule } from '../operations/operations.module.js';
 import { ProjectDecisionsModule } from '../project-decisions/project-decisions.module.js';
 import type { ApiSettings } from '../settings.js';
 import { API_SETTINGS, JETSTREAM, NATS } from '../wiring/tokens.js';
 import { ConfirmedFreshness } from './confirmed-freshness.js';
+import { noticeDamage } from './damage-notice.js';
 import { ProjectsController } from './projects.controller.js';
 
 /** Projects, and how fresh they are by what was confirmed. */
@@ -41,12 +43,15 @@ export class ProjectsModule implements OnModuleInit, OnApplicationShutdown {
   constructor(
     private readonly freshness: ConfirmedFreshness,
     private readonly health: HealthChecks,
+    private readonly data: DataSource,
+    private readonly registry: Registry,
     @Inject(NATS) private readonly nats: NatsConnection,
     @Inject(JETSTREAM) private readonly jsm: JetStreamManager,
   ) {}
 
   onModuleInit(): void {
     this.health.warn({ name: 'freshness', look: () => Promise.resolve(this.freshness.warning()) });
+    noticeDamage(this.data, this.health, this.registry);
     void this.freshness.listen(jetstream(this.nats), this.jsm, this.stopping.signal);
   }
 

@@ -26,6 +26,20 @@ import {
   snapshot,
 } from './testing/given.js';
 
+describe('a restore or a start that names a backup', () => {
+  const damaged = event('backups-damaged', { backupIds: [snapshot(1)], operationId: 'op-v' });
+  const asked = (kind: 'restore' | 'start' | 'forget', ...before: NewEvent<'project'>[]) =>
+    given(...READY, ...backedUp(1), ...before, requestedEvent('op-r', kind, { backupId: snapshot(1) }), damaged)!
+      .operations['op-r'];
+  it('wants a damaged one where that was known when it was asked for, and not where it is found out later', () => {
+    for (const kind of ['restore', 'start'] as const) {
+      expect(asked(kind, damaged)).toMatchObject({ ofDamaged: true });
+      expect(asked(kind)).not.toHaveProperty('ofDamaged');
+    }
+    expect(asked('forget', damaged)).not.toHaveProperty('ofDamaged');
+  });
+});
+
 describe('the state of a project', () => {
   it('begins with nothing but what it was made with', () => {
     expect(given(event('created', { ...created, requestHash: 'h' }))).toEqual({

@@ -56,6 +56,8 @@ export interface ProjectState {
   lastBackupBegan: number;
   /** The latest change from outside, if any. */
   lastOutsideChange: number;
+  /** Since when its data have had changes that no backup holds, as was stated last; absent when none are known. */
+  changedSince?: string;
   freshness?: { freshness: FreshnessState; staleSince?: string; coveredBy?: string; reason: string; watched?: boolean };
 }
 
@@ -65,6 +67,8 @@ export interface OpenOperation {
   hostId: string;
   params: Record<string, unknown>;
   requestedAt: string;
+  /** The backup that it was asked to restore was known to be damaged then: as much as can be read of it is wanted. */
+  ofDamaged?: true;
   attempts: number;
   /** The attempt that has the say. */
   attemptId?: string;
@@ -120,7 +124,7 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     }
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
-      const { dataAttemptId: _there, ...rest } = state;
+      const { dataAttemptId: _there, changedSince: _others, ...rest } = state;
       return { ...rest, provisioned: true, hadData: true };
     }
     case 'runtime-changed':
@@ -129,7 +133,11 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
       return { ...state, lastOutsideChange: event.position };
     case 'freshness-changed': {
       const { freshness, staleSince, coveredBy, reason, watched } = event.data;
-      return { ...state, freshness: { freshness, reason, ...defined({ staleSince, coveredBy, watched }) } };
+      const { changedSince: before, ...rest } = state;
+      // That nobody knows how it is now takes nothing back.
+      const changedSince = freshness === 'unknown' ? before : staleSince;
+      const stated = { freshness, reason, ...defined({ staleSince, coveredBy, watched }) };
+      return { ...rest, ...defined({ changedSince }), freshness: stated };
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };
@@ -203,7 +211,12 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
   const operations = { ...state.operations };
   if (step === 'requested') {
     const { generation, hostId, params } = event.data as OperationRequested;
-    operations[operationId] = { kind, generation, hostId, params, requestedAt: event.time, attempts: 0 };
+    const wanted = String(params['backupId']);
+    const isDamaged = Object.hasOwn(state.backups, wanted) && state.backups[wanted]!.damaged === true;
+    operations[operationId] = {
+      ...{ kind, generation, hostId, params, requestedAt: event.time, attempts: 0 },
+      ...(isDamaged && (kind === 'restore' || kind === 'start') ? { ofDamaged: true } : {}),
+    };
     return { ...state, operations };
   }
   const open = Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
@@ -384,9 +397,10 @@ function choicesOf(older: Candidate, { id, partialBecause, damaged }: Candidate)
   };
 }
 
-/** The backups of which something is lost. */
+/** The backups of which something is lost, the newest first. */
 export function damagedBackups({ backups }: ProjectState): string[] {
-  return Object.keys(backups).filter((id) => backups[id]!.damaged === true);
+  const all = Object.entries(backups).map(([id, backup]) => ({ id, ...backup }));
+  return newestFirst(all.filter(({ damaged }) => damaged === true)).map(({ id }) => id);
 }
 
 /** The backups that a deletion may have removed. */

@@ -76,6 +76,8 @@ export class ApiKeyRow {
 }
 
 @Entity({ schema: 'api', name: 'project' })
+/* Of those where something is damaged. TypeORM knows no such condition. */
+@Index('project_damaged', { synchronize: false })
 export class ProjectRow {
   @PrimaryColumn({ type: 'text' }) id!: string;
   @Column({ type: 'text' }) owner_id!: string;

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import type { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import {
+  backedUp,
   beganEvent,
   cancelRequestedEvent,
   claim,
@@ -91,6 +92,23 @@ describe("the API's tables", () => {
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('show no freshness that the backups they know contradict', async () => {
+    await clear();
+    const tell = async (...events: NewEvent<'project'>[]) => {
+      await write(events.map((each) => ({ ...each, id: 'p1' })));
+      const [row] = (await rowOf('project')) as { freshness: string; freshness_reason: string; covered_by: string }[];
+      return [row!.freshness, row!.freshness_reason, row!.covered_by];
+    };
+    const deleted = (digit: number) => event('backup-deleted', { backupId: snapshot(digit), operationId: 'op-f' });
+    expect(await tell(...READY)).toEqual(['never', expect.stringMatching(/never backed up/), null]);
+    expect(await tell(...backedUp(1))).toEqual(['unknown', expect.stringMatching(/A backup of it was made/), null]);
+    expect(await tell(deleted(1))).toEqual(['never', expect.any(String), null]);
+    await tell(...backedUp(2), ...backedUp(3));
+    await tell(event('freshness-changed', { freshness: 'fresh', reason: 'All there.', coveredBy: snapshot(3) }));
+    expect(await tell(deleted(2))).toEqual(['fresh', 'All there.', snapshot(3)]);
+    expect(await tell(deleted(3))).toEqual(['unknown', expect.stringMatching(/was deleted/), null]);
   });
 
   it('show a project with its operations and backups', async () => {

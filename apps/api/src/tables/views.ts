@@ -161,9 +161,10 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         accepted: null,
         position,
       });
-      // Until freshness is stated: whoever states it begins with "never", too, and says nothing where it stays so.
-      if (data.recovered !== undefined && views.projects.get(id)?.freshness === 'never') {
-        views.projects.patch([id], { freshness: 'unknown', freshness_reason: FOUND_IN_BUCKET });
+      // Until freshness is stated: there is one.
+      if (views.projects.get(id)?.freshness === 'never') {
+        const freshness_reason = data.recovered === undefined ? FIRST_MADE : FOUND_IN_BUCKET;
+        views.projects.patch([id], { freshness: 'unknown', freshness_reason });
       }
       break;
     }
@@ -175,6 +176,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
     }
     case 'backup-deleted':
       views.backups.delete(id, event.data.backupId);
+      afterDeletion(views, id, event.data.backupId, state);
       break;
     case 'repository-damaged': {
       const { total, first, operationId } = event.data;
@@ -200,6 +202,21 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
   }
 }
 
+/** What was stated of freshness, or stood there until it would be, does not outlive the backup that it rested on. */
+function afterDeletion(views: Views, id: string, backupId: string, { backups }: ProjectState): void {
+  const row = views.projects.get(id);
+  const isUnstated = row?.freshness_reason === FIRST_MADE || row?.freshness_reason === FOUND_IN_BUCKET;
+  if (row?.covered_by === backupId) {
+    const freshness_reason = 'The backup that held everything was deleted; nobody has looked yet what the others hold.';
+    views.projects.patch([id], { freshness: 'unknown', freshness_reason, covered_by: null, unwatched: false });
+  } else if (isUnstated && Object.keys(backups).length === 0) {
+    // Whoever states it has stated "never" last, and says nothing where it stays so.
+    views.projects.patch([id], { freshness: 'never', freshness_reason: NO_BACKUP });
+  }
+}
+
+const NO_BACKUP = 'No backup of it exists.';
+const FIRST_MADE = 'A backup of it was made; nobody has looked yet whether that holds everything.';
 const FOUND_IN_BUCKET = 'A backup of it was found in its bucket; nobody has looked yet what that holds.';
 
 function newProjectRow({

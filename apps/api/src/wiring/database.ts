@@ -9,6 +9,7 @@ import { AddUnwatched1764300000000 } from '../tables/add-unwatched.migration.js'
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
+import { IndexDamage1764500000000 } from '../tables/index-damage.migration.js';
 import { ProjectsWithoutHost1764400000000 } from '../tables/projects-without-host.migration.js';
 
 /** Connects, and brings the schemas `api` and `vault` up to date. `patient` for work without time limits. */
@@ -33,6 +34,7 @@ export async function openDatabase(
       AddUnwatched1764300000000,
       AddDamage1764300230000,
       ProjectsWithoutHost1764400000000,
+      IndexDamage1764500000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

@@ -5,6 +5,7 @@ import {
   type BackupRecord,
   type ChangeCounter,
   type ConsistencyMode,
+  type RepositoryFindings,
 } from '@buckets/contracts';
 import { RepositoryCorrupt, SnapshotNotFound, type Repository, type Snapshot } from '@buckets/repository';
 import type { BegunBackup, ChangeTracker } from '../changes/index.js';
@@ -56,7 +57,7 @@ export class BackupWork implements Work<'backup'> {
     private readonly controlPlane: ControlPlane,
     private readonly budget: Budget,
     private readonly hooks: Hooks,
-    private readonly damage: Pick<DamageWatch, 'mend' | 'find' | 'afterMending'>,
+    private readonly damage: Pick<DamageWatch, 'mend' | 'find' | 'afterMending' | 'healedBy'>,
   ) {}
 
   readonly work = async (attempt: Attempt<'backup'>): Promise<Ending> => {
@@ -65,9 +66,10 @@ export class BackupWork implements Work<'backup'> {
     const { operationId } = intent;
     const inRoom = <R>(work: () => Promise<R>) => whenThereIsRoom(attempt, this.budget, COST, work);
     const made = attempt.grant.attempt > 1 && attempt.grant.repository.configId !== undefined;
-    if (!made) await this.mustBeProvisioned(attempt);
-    // Which may read all of the repository.
-    const mended = attempt.grant.damage && (await inRoom(() => this.damage.mend(attempt)));
+    const { damage } = attempt.grant;
+    // A mending may read all of the repository: not for data that are not there.
+    if (damage !== undefined && !made) await this.mustBeProvisioned(attempt);
+    const mended = damage && (await inRoom(() => this.damage.mend(attempt)));
     const earlier = made ? await unlessAborted(signal, repository.madeBy(operationId)) : undefined;
     if (earlier !== undefined) {
       const claim = () => this.claimEarlier(attempt, earlier, mended);
@@ -156,7 +158,6 @@ export class BackupWork implements Work<'backup'> {
       ...record,
       partialBecause: [...record.partialBecause, ...suspiciousLoss(record, grant.newestBackup)],
     });
-    if (mended === undefined && damage === undefined) return ending;
     return joined(await this.foundBeside(attempt, mended, damage, made.snapshotId), ending);
   }
 
@@ -168,15 +169,22 @@ export class BackupWork implements Work<'backup'> {
     made: string,
   ): Promise<Partial<Ending>> {
     try {
-      const repository =
-        mended === undefined
-          ? await this.damage.find(attempt, damage, made)
-          : await this.damage.afterMending(attempt, mended, made);
+      const repository = await this.lookBeside(attempt, mended, damage, made);
       return repository === undefined ? {} : { result: { repository } };
     } catch (error) {
       const { code } = asFailure(error);
       return { left: [`What is damaged in the repository could not be looked at (${code}); a verification tells it.`] };
     }
+  }
+
+  private async lookBeside(
+    attempt: Attempt<'backup'>,
+    mended: MendedRepository | undefined,
+    damage: RepositoryCorrupt | undefined,
+    made: string,
+  ): Promise<RepositoryFindings | undefined> {
+    if (mended !== undefined) return this.damage.afterMending(attempt, mended, made);
+    return damage === undefined ? this.damage.healedBy(attempt, made) : this.damage.find(attempt, damage, made);
   }
 
   private async prepareRepository(attempt: Attempt<'backup'>, repository: ProjectRepository): Promise<void> {
@@ -255,9 +263,7 @@ export class BackupWork implements Work<'backup'> {
       ...record,
       partialBecause: [...partialBecause, ...suspiciousLoss(record, attempt.grant.newestBackup)],
     });
-    return mended === undefined
-      ? ending
-      : joined(await this.foundBeside(attempt, mended, undefined, snapshot.id), ending);
+    return joined(await this.foundBeside(attempt, mended, undefined, snapshot.id), ending);
   }
 
   private description(

@@ -19,6 +19,8 @@ export interface ChangeTrackerOptions {
   report: (projectId: string, report: ChangeReport) => void;
   /** Something did not work, and the project is taken to have changed, or is only scanned: for the log. */
   problem: (projectId: string, error: Error) => void;
+  /** A root of the project, or the folder above, may be there no longer. */
+  rootsMoved?: (projectId: string) => void;
   /** Between two reports of a project whose changes are no news. Default 5 s. */
   reportEveryMs?: number;
   /** All projects are reported again. Default 1 h. */
@@ -273,8 +275,10 @@ export class ChangeTracker {
   }
 
   #onWatch(project: Project, source: WatchSource): void {
-    this.#raise(project, source);
-    if (source === 'watcher' || source === 'watcher-renewed') return;
+    const isOfRoots = source === 'watcher-root';
+    this.#raise(project, isOfRoots ? 'watcher' : source);
+    if (isOfRoots || source === 'watcher-ended') this.#options.rootsMoved(project.projectId);
+    if (isOfRoots || source === 'watcher' || source === 'watcher-renewed') return;
     project.nextScanAt = Math.min(project.nextScanAt, performance.now() + SCAN_SOON_MS);
     if (project.watch.problem) this.#options.problem(project.projectId, project.watch.problem);
   }
@@ -410,6 +414,7 @@ const DEFAULTS = {
   referenceLimitMs: 300_000,
   tickMs: 1_000,
   scan: scanTree,
+  rootsMoved: () => undefined,
 };
 const UNWATCHED_AT_LEAST_EVERY_MS = 300_000;
 

@@ -4,10 +4,11 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import type { Pace } from './pace.js';
 
 /**
- * `watcher`: an event. `watcher-overflow`: events may have been lost. `watcher-renewed`: folders are watched (again) that for a moment
- * were not. `watcher-ended`: the project cannot be watched.
+ * `watcher`: an event. `watcher-root`: a root, or the folder above, came or went. `watcher-overflow`: events may have been
+ * lost. `watcher-renewed`: folders are watched (again) that for a moment were not. `watcher-ended`: the project cannot be
+ * watched.
  */
-export type WatchSource = 'watcher' | 'watcher-overflow' | 'watcher-renewed' | 'watcher-ended';
+export type WatchSource = 'watcher' | 'watcher-root' | 'watcher-overflow' | 'watcher-renewed' | 'watcher-ended';
 export type OnChange = (source: WatchSource) => void;
 export type FolderListener = (type: string, name: Buffer | null) => void;
 export type Chore = (pace: Pace) => void | Promise<void>;
@@ -173,7 +174,7 @@ export class ProjectWatch {
   #onAnchorEvent(anchor: Anchor, name: string | undefined): void {
     const isRoot = name !== undefined && anchor.roots.has(name);
     const isItself = name === undefined || name === basename(anchor.path);
-    if (isRoot || isItself) this.onChange('watcher');
+    if (isRoot || isItself) this.onChange('watcher-root');
     if (isItself) this.renew();
     else if (isRoot) this.#note(anchor, name);
   }

@@ -1,10 +1,16 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff, type Logger } from '@buckets/service';
 import { DataRootMissingError, type Disk, type HostFolders } from '../restore/index.js';
 import { exists, isAbsence } from '../restore/disk.js';
 import { DataRootInUse, lockDataRoot } from './data-root-lock.js';
-import { judgeDataRoot, type DataRootProblem, type DataRootVerdict, type ExpectedProject } from './judge-data-root.js';
+import {
+  judgeDataRoot,
+  type DataRootProblem,
+  type DataRootVerdict,
+  type ExpectedProject,
+  type MarkerSight,
+} from './judge-data-root.js';
 import { lookAtMarker, writeMarker } from './marker.js';
 
 export interface DataRootParts {
@@ -65,18 +71,19 @@ export class DataRoot {
 
   /** For the host's health. */
   check(): Promise<void> {
-    return this.#problem === undefined
-      ? Promise.resolve()
-      : Promise.reject(new DataRootMissingError(this.#problem.why));
+    const problem = this.#problem;
+    if (problem === undefined) return Promise.resolve();
+    const needsOperator = problem.state !== 'opening' && problem.passes !== true;
+    return Promise.reject(new DataRootMissingError(problem.why, problem.state, needsOperator));
   }
 
   /** Looks now whether it is here. @throws {DataRootMissingError} */
   readonly mustBeHere = async (): Promise<void> => {
     if (this.#problem === undefined) {
-      const verdict = this.#judge(await lookAtMarker(this.parts.folders.marker), undefined);
+      const verdict = await this.#judge(await lookAtMarker(this.parts.folders.marker), undefined);
       if (verdict.state !== 'here' && verdict.state !== 'unmarked') this.#close(verdict);
     }
-    if (this.#problem !== undefined) throw new DataRootMissingError(this.#problem.why);
+    if (this.#problem !== undefined) throw new DataRootMissingError(this.#problem.why, this.#problem.state);
   };
 
   /**
@@ -124,13 +131,16 @@ export class DataRoot {
     return this.#judge(sight, isNew ? await this.#expectedProjects(signal) : undefined);
   }
 
-  #judge(...[sight, expected]: [Parameters<typeof judgeDataRoot>[1], readonly ExpectedProject[] | undefined]) {
+  async #judge(sight: MarkerSight, expected: readonly ExpectedProject[] | undefined): Promise<DataRootVerdict> {
     const { hostId, folders } = this.parts;
+    // For the sentence alone: what cannot be read is as good as not there.
+    const present = sight === 'absent' ? (await readdir(folders.states).catch(() => [])).length : 0;
     return judgeDataRoot(
       { dataRoot: folders.dataRoot, marker: folders.marker, hostId },
       sight,
       expected,
       this.#wasHere,
+      present,
     );
   }
 

@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import { judgeDataRoot, type ExpectedProject, type MarkerSight } from './judge-data-root.js';
 
 const about = { dataRoot: '/srv/projects', marker: '/srv/projects/.buckets/host-id', hostId: 'eu-1' };
-const judge = (sight: MarkerSight, expected?: readonly ExpectedProject[], wasHere = false) =>
-  judgeDataRoot(about, sight, expected, wasHere);
+const judge = (sight: MarkerSight, expected?: readonly ExpectedProject[], wasHere = false, present = 0) =>
+  judgeDataRoot(about, sight, expected, wasHere, present);
 
 const project = (provisioned: boolean, recorded: boolean): ExpectedProject => ({ provisioned, recorded });
 
@@ -32,6 +32,17 @@ describe('a data root', () => {
     const verdict = judge('absent', [project(true, false)]);
     expect(verdict).toMatchObject({
       why: expect.stringMatching(/1 projects .* not mounted\. Mount it.* write eu-1 into/),
+    });
+  });
+
+  it('that lacks nothing but the marker is not told as lost or not mounted', () => {
+    const { why } = judge('absent', [project(true, true)], true, 1) as { why: string };
+    expect(why).toMatch(
+      /no .*host-id, although it was there before; but .* holds the data of 1 projects\..*write eu-1 into/,
+    );
+    expect(why).not.toMatch(/lost for good|is not mounted/);
+    expect(judge('absent', [project(true, true), project(true, false)], false, 1)).toMatchObject({
+      why: expect.stringMatching(/1 projects of this host are not in it; but .* 1 projects.*starts restore/),
     });
   });
 

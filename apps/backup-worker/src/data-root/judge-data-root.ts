@@ -14,6 +14,8 @@ export interface DataRootProblem {
   state: Exclude<DataRootState, 'here'>;
   /** For people: what is so, and what to do. */
   why: string;
+  /** It passes by itself. */
+  passes?: true;
 }
 
 /** `unmarked`: there is no marker, and nothing that it would have kept from harm: the folder may be taken and marked. */
@@ -25,12 +27,14 @@ export type DataRootVerdict = { state: 'here' } | { state: 'unmarked' } | DataRo
  *
  * @param expected undefined while the control plane has not said which projects are this host's
  * @param wasHere whether this very process has seen the marker: it does not go away by itself
+ * @param present of how many projects the folder has records: an empty folder in its place has none
  */
 export function judgeDataRoot(
   about: { dataRoot: string; marker: string; hostId: string },
   sight: MarkerSight,
   expected: readonly ExpectedProject[] | undefined,
   wasHere: boolean,
+  present: number,
 ): DataRootVerdict {
   const { dataRoot, marker, hostId } = about;
   if (sight !== 'absent') {
@@ -48,15 +52,25 @@ export function judgeDataRoot(
     return {
       state: 'missing',
       why: `There is no ${marker}, and the control plane has not said yet whether this host is to have projects.`,
+      passes: true,
     };
   }
   const unknown = (expected ?? []).filter(({ provisioned, recorded }) => provisioned && !recorded).length;
   if (!wasHere && unknown === 0) return { state: 'unmarked' };
   const lacking = wasHere ? 'although it was there before' : `and ${unknown} projects of this host are not in it`;
+  const missing = `There is no ${marker}, ${lacking}`;
+  if (present > 0) {
+    return {
+      state: 'missing',
+      why:
+        `${missing}; but ${dataRoot} holds the data of ${present} projects. If they are those of host ${hostId}, write ` +
+        `${hostId} into that file, and the worker goes on by itself${unknown > 0 ? ': starts restore what is not there' : ''}. Else mount the file system that belongs there.`,
+    };
+  }
   return {
     state: 'missing',
     why:
-      `There is no ${marker}, ${lacking}: the file system of ${dataRoot} is not mounted. Mount it, and the worker goes ` +
+      `${missing}: the file system of ${dataRoot} is not mounted. Mount it, and the worker goes ` +
       `on by itself. If its data are lost for good, write ${hostId} into that file: starts then restore from backups.`,
   };
 }

@@ -24,6 +24,7 @@ import {
 } from '@buckets/contracts';
 import { answer } from '@buckets/log';
 import type { Logger } from '@buckets/service';
+import { DataRootMissingError } from '../restore/errors.js';
 import type { LiveEntry } from './folder-page.js';
 import type { LiveFiles } from './live-files.js';
 import { LiveFilesError } from './live-files-error.js';
@@ -49,10 +50,17 @@ class FilesRequestBody {
   @IsOptional() @IsBoolean() recursive?: boolean;
 }
 
+/** Says nothing of the host's own paths: whoever reads a project's files need not be its operator. */
+const WITHOUT_DATA_ROOT =
+  'The folder that holds the projects of this host is not there, or not marked as its own: nothing can be said of their ' +
+  'files until an operator has seen to it.';
+
 class RequestRefused extends Error {
   constructor(
     readonly code: string,
     message: string,
+    /** Whether it may pass by itself. */
+    readonly retry = false,
   ) {
     super(message);
   }
@@ -87,7 +95,11 @@ export class LiveFilesDesk {
     const request = read(body);
     const { projectId, generation } = request;
     // What cannot be looked at cannot be touched either; the worker's log says why.
-    if (!(await this.mayTouch(projectId, generation).catch(() => false))) {
+    const mayTouch = await this.mayTouch(projectId, generation).catch((error: unknown) => {
+      if (error instanceof DataRootMissingError) throw new RequestRefused(error.code, WITHOUT_DATA_ROOT, true);
+      return false;
+    });
+    if (!mayTouch) {
       throw new RequestRefused(
         'project-not-here',
         'The files of the project cannot be used on this host now: it is elsewhere, its data are being replaced, or what stands ' +
@@ -129,9 +141,8 @@ export class LiveFilesDesk {
   }
 
   private refusal(error: unknown): Refusal {
-    if (error instanceof LiveFilesError || error instanceof RequestRefused) {
-      return { code: error.code, detail: error.message, retry: false };
-    }
+    if (error instanceof RequestRefused) return { code: error.code, detail: error.message, retry: error.retry };
+    if (error instanceof LiveFilesError) return { code: error.code, detail: error.message, retry: false };
     this.log.error({ error }, 'A step on live files has failed');
     return { code: 'storage-failed', detail: "The host could not do it. Look at the worker's log.", retry: true };
   }

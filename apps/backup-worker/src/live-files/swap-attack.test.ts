@@ -28,7 +28,8 @@ beforeEach(async () => {
   place = await mkdtemp(`${tmpdir()}/buckets-swap-`);
   home = `${place}/data/p1/project`;
   outside = `${place}/outside`;
-  for (const folder of [`${home}/swap/inner`, `${outside}/inner`]) await mkdir(folder, { recursive: true });
+  const folders = [`${home}/swap/inner`, `${outside}/inner`, `${place}/data/.buckets`];
+  for (const folder of folders) await mkdir(folder, { recursive: true });
   await writeFile(`${home}/swap/file`, 'inside');
   await writeFile(`${outside}/file`, 'secret');
   await writeFile(`${outside}/inner/file`, 'secret');

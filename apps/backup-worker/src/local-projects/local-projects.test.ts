@@ -62,7 +62,15 @@ function start(): void {
   warnings = [];
   const report = (projectId: string, told: ChangeReport) => void reports.set(projectId, told);
   const stateFolder = join(folders.own, 'changes');
-  tracker = new ChangeTracker({ stateFolder, report, problem: () => undefined, scanEveryMs: 100, tickMs: 5 });
+  const rootsMoved = (projectId: string) => void projects.lookAgain(projectId);
+  tracker = new ChangeTracker({
+    stateFolder,
+    report,
+    problem: () => undefined,
+    scanEveryMs: 100,
+    tickMs: 5,
+    rootsMoved,
+  });
   const controlPlane = { ask: () => Promise.resolve({ items: assigned }) } as never;
   const log = { info: () => undefined, warn: (...all: unknown[]) => void warnings.push(all) };
   projects = new LocalProjects(controlPlane, folders, records, tracker, log as never, report);
@@ -137,6 +145,16 @@ describe('data that were away', () => {
     stop.abort();
     await looking;
   });
+
+  it.each(['the folder', 'a root'])(
+    'are missed at once when %s is taken away, whether anybody looks or not',
+    async (what) => {
+      await learn();
+      await rm(what === 'a root' ? folders.root('bad', 'persist') : folders.project('bad'), { recursive: true });
+      await until(() => reports.get('bad')?.trouble === 'data-missing');
+      expect(tracked()).toEqual(['good-1', 'good-2']);
+    },
+  );
 
   it('later on are no longer vouched for, and covered again only when a scan has found them as they were', async () => {
     await learn();

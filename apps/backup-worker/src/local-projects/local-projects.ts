@@ -38,6 +38,7 @@ export class LocalProjects {
   private readonly projects = new Map<string, LocalProject>();
   /** The looks at a project, one after the other: what counts is what the last one has found. */
   private readonly looks = new Map<string, Promise<void>>();
+  private readonly again = new Map<string, Promise<void>>();
   private resolveLearned: () => void = () => undefined;
   private knows = false;
   /** Fulfilled when it was learned for the first time. */
@@ -68,7 +69,7 @@ export class LocalProjects {
     const ids = this.inTrouble;
     if (ids.length === 0) return null;
     const first = ids.slice(0, SHOWN).map((projectId) => `${projectId} (${this.troubleOf(projectId)})`);
-    return `The data of ${ids.length} projects cannot be used: ${first.join(', ')}${ids.length > SHOWN ? ', …' : ''}.`;
+    return `The data of ${ids.length} ${ids.length === 1 ? 'project' : 'projects'} cannot be used: ${first.join(', ')}${ids.length > SHOWN ? ', …' : ''}.`;
   }
 
   /** Whether the project is this host's in this generation, as far as is known here. */
@@ -182,6 +183,19 @@ export class LocalProjects {
     return this.lookAt(lost, signal);
   }
 
+  /** Something was moved there, or taken away. At most one such look waits for the one that goes on. */
+  lookAgain(projectId: string): Promise<void> {
+    const waiting = this.again.get(projectId);
+    if (waiting !== undefined) return waiting;
+    const before = this.looks.get(projectId) ?? Promise.resolve();
+    const look = before.then(() => {
+      this.again.delete(projectId);
+      return this.look(projectId);
+    });
+    this.again.set(projectId, look);
+    return look;
+  }
+
   /** Looks after a project's changes from now on, if its data are here. */
   async watch(projectId: string, generation: number, { running }: { running: boolean }): Promise<void> {
     this.expect(projectId, { generation, running, provisioned: true });
@@ -279,7 +293,7 @@ export class LocalProjects {
       if (await exists(this.folders.switchRecord(projectId))) return undefined;
       return { inspection, mountedOver: await this.isMountedOver(projectId) };
     } catch (error) {
-      if (error instanceof DataRootMissingError) return { dataRootMissing: true };
+      if (error instanceof DataRootMissingError) return { dataRoot: error.state };
       const known = this.projects.get(projectId)?.trouble?.what === 'unreadable';
       if (!known) this.log.warn({ projectId, error }, 'What this host has of a project cannot be read');
       return { unreadable: true };

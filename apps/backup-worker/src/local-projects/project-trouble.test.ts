@@ -19,8 +19,10 @@ describe('a project', () => {
     ['with an empty file system mounted over a root', sight('root-missing', true), true, 'hidden'],
     ['with the data of another assignment', sight('other-assignment'), true, 'other-assignment'],
     ['of which the disk does not say', { unreadable: true }, true, 'unreadable'],
-    ['on a data root that is not there', { dataRootMissing: true }, true, 'data-root-missing'],
-    ['that has no data yet, on a data root that is not there', { dataRootMissing: true }, false, undefined],
+    ['on a data root that is not there', { dataRoot: 'missing' }, true, 'data-root-missing'],
+    ['on a data root of another host', { dataRoot: 'foreign' }, true, 'data-root-foreign'],
+    ['on a data root that cannot be read', { dataRoot: 'unreadable' }, true, 'unreadable'],
+    ['that has no data yet, on a data root that is not there', { dataRoot: 'missing' }, false, undefined],
   ])('%s', (_, found, provisioned, trouble) => {
     expect(troubleOf(found, provisioned)).toBe(trouble);
   });

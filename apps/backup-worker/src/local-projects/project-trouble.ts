@@ -1,4 +1,4 @@
-import type { ProjectTrouble } from '@buckets/contracts';
+import type { DataRootState, ProjectTrouble } from '@buckets/contracts';
 import type { Inspection } from '../restore/index.js';
 
 /** What a look at a project came to. */
@@ -10,7 +10,7 @@ export type ProjectSight =
   /** The disk does not say. */
   | { unreadable: true }
   /** The data root is not here: nothing can be said of anything in it. */
-  | { dataRootMissing: true };
+  | { dataRoot: Exclude<DataRootState, 'here'> };
 
 /**
  * Why the data of a project cannot be used; undefined when they can, and for a project that nobody has brought here yet.
@@ -18,7 +18,7 @@ export type ProjectSight =
  * @param provisioned whether its data were once brought to this host, by the control plane's word
  */
 export function troubleOf(sight: ProjectSight, provisioned: boolean): ProjectTrouble | undefined {
-  if ('dataRootMissing' in sight) return provisioned ? 'data-root-missing' : undefined;
+  if ('dataRoot' in sight) return provisioned ? WITHOUT_DATA_ROOT[sight.dataRoot] : undefined;
   if ('unreadable' in sight) return 'unreadable';
   const { inspection, mountedOver } = sight;
   switch (inspection.state) {
@@ -36,3 +36,11 @@ export function troubleOf(sight: ProjectSight, provisioned: boolean): ProjectTro
       return provisioned ? 'data-missing' : undefined;
   }
 }
+
+const WITHOUT_DATA_ROOT: Record<Exclude<DataRootState, 'here'>, ProjectTrouble> = {
+  opening: 'data-root-missing',
+  missing: 'data-root-missing',
+  foreign: 'data-root-foreign',
+  unreadable: 'unreadable',
+  'in-use': 'data-root-missing',
+};

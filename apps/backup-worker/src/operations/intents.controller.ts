@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { WORK_KINDS, type OperationKind, type ReceivedIntent } from '@buckets/contracts';
-import { Delivery } from '@buckets/log';
+import { CUT_OFF, Delivery, isCutOff } from '@buckets/log';
 import { Operations } from './operations.js';
 
 type WorkIntent = Extract<ReceivedIntent, { kind: OperationKind }>;
@@ -13,8 +13,14 @@ export class IntentsController {
   constructor(private readonly operations: Operations) {}
 
   @EventPattern<readonly string[]>([...WORK_KINDS])
-  async work(@Payload() intent: WorkIntent, @Ctx() delivery: Delivery): Promise<void> {
-    await this.operations.carryOut(intent, delivery.position, delivery.redelivered);
+  async work(@Payload() intent: WorkIntent, @Ctx() delivery: Delivery): Promise<unknown> {
+    try {
+      await this.operations.carryOut(intent, delivery.position, delivery.redelivered);
+      return undefined;
+    } catch (error) {
+      if (isCutOff(error)) return CUT_OFF;
+      throw error;
+    }
   }
 
   /** What is not in hand here needs none: whoever takes its work up later learns of the cancel with the grant. */

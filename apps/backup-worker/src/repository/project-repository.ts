@@ -6,9 +6,12 @@ import {
   mendRepository,
   openRepository,
   RepositoryNotFound,
+  storeReadablePart,
   surveyRepository,
   type DamagedObject,
   type IndexedPacks,
+  type MendOptions,
+  type ReadablePart,
   type Repository,
   type Snapshot,
   type Survey,
@@ -85,6 +88,23 @@ export class ProjectRepository implements AsyncDisposable {
       const stored = isConfig && configId !== undefined ? configWithId(masterKey, bytes, configId) : bytes;
       await this.store.put(`${prefix}${path}`, stored, { ifNoneMatch: isConfig });
     }
+  }
+
+  /** Stores what can be read of a damaged backup as a snapshot of its own, to be restored and removed by that operation. */
+  readablePart(
+    operationId: string,
+    backupId: string,
+    watch: Pick<MendOptions, 'signal' | 'onSign' | 'confirm'>,
+  ): Promise<ReadablePart> {
+    const { prefix } = this.grant.repository;
+    const where = { store: this.store, prefix, masterKey: this.access.masterKey, ...watch };
+    return storeReadablePart(where, backupId, [operationTag(operationId)]);
+  }
+
+  /** Looks at the packs in the bucket, and at no more than is asked for later. */
+  async surveyPacks(watch: Pick<SurveyOptions, 'signal' | 'onSign'>): Promise<Survey> {
+    const { prefix } = this.grant.repository;
+    return surveyRepository({ store: this.store, prefix, masterKey: this.access.masterKey, ...watch }, 'packs');
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Root as RootName } from '@buckets/contracts';
+import type { DataRootState, Root as RootName } from '@buckets/contracts';
 
 /** What goes wrong while a restored tree gets in place: a stable code, and a message that says what to do next. */
 export abstract class RestoreError extends Error {
@@ -77,6 +77,16 @@ export class ProjectUnreadableError extends RestoreError {
 /** Thrown when the data root is not that of this host, such as when it is not mounted. */
 export class DataRootMissingError extends RestoreError {
   readonly code = 'data-root-missing';
+
+  constructor(
+    message: string,
+    /** What is so of it. */
+    readonly state: Exclude<DataRootState, 'here'> = 'missing',
+    /** It stays like that until somebody does what the message says. */
+    readonly needsOperator = false,
+  ) {
+    super(message);
+  }
 }
 
 /** Thrown when only what is missing was to be restored and nothing is: a restore is never skipped and called a success. */

@@ -18,7 +18,9 @@ export type FindingKind =
   | 'unchecked'
   /** Something that the restoring program complained about. */
   | 'warning'
-  /** Something without a record that came up in a root's place during the swap, and where it is now. */
+  /** What the repository does not hold any more. */
+  | 'lost'
+  /** What stood in a root's place and no record of this assignment accounts for, and where it is now. */
   | 'kept';
 
 export interface Finding {

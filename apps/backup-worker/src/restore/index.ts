@@ -1,6 +1,7 @@
 export { Disk } from './disk.js';
 export type { StepHook } from './disk.js';
 export * from './errors.js';
+export { shownBytes } from './findings.js';
 export type { Finding, FindingKind } from './findings.js';
 export { flushFileSystem } from './flush.js';
 export { HostFolders, ROOT_NAMES } from './host-folders.js';

@@ -14,7 +14,7 @@ import {
   SwitchStuckError,
   UnrecordedDataError,
 } from './errors.js';
-import { ROOT_NAMES } from './host-folders.js';
+import { ROOT_NAMES, type RootName } from './host-folders.js';
 import { ProjectRestore } from './project-restore.js';
 import type { RestorableBackup, RestoreOrder, RestoreWarnings } from './project-restore.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
@@ -88,6 +88,7 @@ describe('a restore', () => {
       backupId: backup.id,
       roots: ['project', 'persist'],
       entries: 8,
+      folders: 4,
       bytes: 18,
       problems: [],
       problemCount: 0,
@@ -164,10 +165,13 @@ describe('a restore', () => {
     expect(await host.contentOf('project')).toBe('work since then');
   });
 
-  it('says what the backup lacks', async () => {
-    expect((await restorer().restore(order({ backup: { ...backup, lacks: ['project/locked'] } }))).lacks).toEqual([
-      'project/locked',
-    ]);
+  it('says what of the restored roots is lost in the repository', async () => {
+    const first = [{ kind: 'lost' as const, path: 'project/a', detail: 'gone' }];
+    const lost = (roots: readonly RootName[]) => ({ total: 100 + roots.length, first });
+    expect(await restorer().restore(order({ backup: { ...backup, lost } }))).toMatchObject({
+      problems: first,
+      problemCount: 102,
+    });
   });
 });
 

@@ -7,6 +7,7 @@ import {
   UnrecordedDataError,
 } from './errors.js';
 import { flushFileSystem } from './flush.js';
+import { LISTED_FINDINGS } from './findings.js';
 import type { Finding, FindingList } from './findings.js';
 import { ROOT_NAMES } from './host-folders.js';
 import type { RootName } from './host-folders.js';
@@ -26,8 +27,8 @@ export interface RestorableBackup {
   /** The rustic snapshot id. */
   id: string;
   need: SpaceNeed;
-  /** What the backup is known to lack. */
-  lacks?: string[];
+  /** What of these roots is lost in the repository; all else is among the entries. */
+  lost?: (roots: readonly RootName[]) => { total: number; first: Finding[] };
   /** All entries of the snapshot, in any order; may be asked for again. */
   entries: () => AsyncIterable<SnapshotEntry>;
   /**
@@ -151,18 +152,18 @@ export class ProjectRestore {
     ]);
     if (checked.status === 'rejected') throw checked.reason;
     if (flushed.status === 'rejected') throw flushed.reason;
-    const { entries, bytes, differences, problems } = checked.value;
+    const { entries, folders, bytes, differences, problems } = checked.value;
     addWarnings(warnings, toleratedFindings().has('warning') ? problems : differences);
     if (differences.count > 0) throw new RestoreDiffersError(differences.count, differences.first.map(inWords));
-    const lacks = backup.lacks && { lacks: backup.lacks };
+    const lost = backup.lost?.(roots) ?? { total: 0, first: [] };
     return {
       backupId: backup.id,
       roots,
       entries,
+      folders,
       bytes,
-      problems: problems.first,
-      problemCount: problems.count,
-      ...lacks,
+      problems: [...lost.first, ...problems.first].slice(0, LISTED_FINDINGS),
+      problemCount: lost.total + problems.count,
     };
   }
 

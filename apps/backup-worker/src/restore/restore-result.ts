@@ -9,11 +9,11 @@ export interface RestoreResult {
   roots: RootName[];
   /** Files, folders and all else, the roots included. */
   entries: number;
+  /** Absent of what an earlier version has noted. */
+  folders?: number;
   /** Of the files' contents. */
   bytes: number;
   /** What could not be made or checked and did not stop the restore: the first of them, and how many there are. */
   problems: Finding[];
   problemCount: number;
-  /** What the backup itself lacks, such as files that could not be read when it was made. */
-  lacks?: string[];
 }

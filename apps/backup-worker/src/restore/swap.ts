@@ -231,7 +231,7 @@ export class Swap {
     const folder = this.folders.kept(operationId);
     if (!(await exists(folder))) return result;
     const kept = (await readdir(folder)).toSorted().map((name) => {
-      const detail = `came up in its place during the swap and is kept in ${join(folder, name)}`;
+      const detail = `stood in its place, is not accounted for by this assignment, and is kept in ${join(folder, name)}`;
       return { kind: 'kept' as const, path: name, detail };
     });
     return { ...result, problems: [...kept, ...result.problems], problemCount: result.problemCount + kept.length };

@@ -33,6 +33,7 @@ export interface CheckOptions {
 
 export interface CheckReport {
   entries: number;
+  folders: number;
   /** Of the files' contents, each name of a hard-linked file counted. */
   bytes: number;
   /** In any of these the tree is not the snapshot's. */
@@ -62,7 +63,13 @@ export async function checkTree(
 class TreeCheck {
   readonly #base: Buffer;
   readonly #tolerated: ReadonlySet<FindingKind>;
-  readonly #report: CheckReport = { entries: 0, bytes: 0, differences: new FindingList(), problems: new FindingList() };
+  readonly #report: CheckReport = {
+    entries: 0,
+    folders: 0,
+    bytes: 0,
+    differences: new FindingList(),
+    problems: new FindingList(),
+  };
   readonly #hardLinks = new HardLinks();
   readonly #xattrs = new XattrCheck(process.geteuid?.() === 0);
 
@@ -111,6 +118,7 @@ class TreeCheck {
   async #compare(entry: SnapshotEntry): Promise<BigIntStats | undefined> {
     const path = joined(this.#base, entry.path);
     this.#report.entries += 1;
+    if (entry.type === 'dir') this.#report.folders += 1;
     if (entry.type === 'file') this.#report.bytes += Number(entry.size);
     try {
       const stats = await lookAt(path, { bigint: true });

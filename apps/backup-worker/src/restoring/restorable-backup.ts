@@ -1,40 +1,54 @@
 import type { BackupRecord } from '@buckets/contracts';
-import type { Repository, Snapshot, WalkedEntry } from '@buckets/repository';
+import type { LostEntry, ReadablePart, Repository, WalkedEntry } from '@buckets/repository';
 import { failureOf } from '../operations/failures.js';
 import { unlessAborted } from '../operations/waiting.js';
 import { AttemptFailed, type Attempt } from '../operations/operation.js';
 import { rusticCall } from '../operations/rustic-call.js';
 import type { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription } from '../repository/snapshot-description.js';
-import type { RestorableBackup, RestoreWarnings, RootName, SnapshotEntry } from '../restore/index.js';
+import {
+  shownBytes,
+  type Finding,
+  type RestorableBackup,
+  type RestoreWarnings,
+  type RootName,
+  type SnapshotEntry,
+} from '../restore/index.js';
 import type { RestoreOutcome, Rustic } from '../rustic/index.js';
 
 const TELL_EVERY_MS = 500;
 
-/** A backup as the restore takes it: rustic writes it, and the reader says what has to be there. */
+/**
+ * A backup as the restore takes it: rustic writes it, and the reader says what has to be there.
+ *
+ * @param part of a damaged backup, what can be read of it
+ */
 export async function restorableBackup(
   attempt: Attempt,
   record: BackupRecord,
   repository: ProjectRepository,
   rustic: Rustic,
+  part?: ReadablePart,
 ): Promise<RestorableBackup> {
   const { signal } = attempt;
   const reader = await unlessAborted(signal, repository.open());
-  const snapshot = await unlessAborted(signal, reader.snapshot(record.backupId));
-  readDescription(snapshot, attempt.projectId);
+  const whole = await unlessAborted(signal, reader.snapshot(record.backupId));
+  readDescription(whole, attempt.projectId);
+  const { id: snapshotId, tree } = part ? await unlessAborted(signal, reader.snapshot(part.snapshotId)) : whole;
   return {
     id: record.backupId,
+    ...(part === undefined ? {} : { lost: (roots) => lostOf(part, roots) }),
     need: {
       bytes: record.bytes,
       entries: record.files + record.folders,
-      filled: () => filledBytes(attempt, reader, snapshot),
+      filled: () => filledBytes(attempt, reader, tree),
     },
-    entries: () => told(attempt, record, entriesOf(reader, snapshot, signal)),
+    entries: () => told(attempt, record, entriesOf(reader, tree, signal)),
     restoreInto: async (folder, roots) => {
       const both: readonly RootName[] = ['project', 'persist'];
       const outcome = await rustic.restore(
         repository.access,
-        record.backupId,
+        snapshotId,
         folder,
         rusticCall(attempt),
         both.every((root) => roots.includes(root)) ? {} : { paths: roots.map((root) => `/${root}`) },
@@ -62,9 +76,9 @@ function warningsOf(outcome: RestoreOutcome): RestoreWarnings {
 }
 
 /** The bytes that a restore writes. */
-async function filledBytes({ alive, signal }: Attempt, reader: Repository, snapshot: Snapshot): Promise<number> {
+async function filledBytes({ alive, signal }: Attempt, reader: Repository, tree: string): Promise<number> {
   let bytes = 0;
-  for await (const { entry } of reader.walk(snapshot, { signal })) {
+  for await (const { entry } of reader.walk(tree, { signal })) {
     alive();
     if (entry.type === 'file') bytes += await reader.filledLength(entry);
   }
@@ -90,16 +104,28 @@ async function* told(
   }
 }
 
-async function* entriesOf(
-  repository: Repository,
-  snapshot: Snapshot,
-  signal: AbortSignal,
-): AsyncGenerator<SnapshotEntry> {
-  for await (const walked of repository.walk(snapshot, { signal })) {
+async function* entriesOf(repository: Repository, tree: string, signal: AbortSignal): AsyncGenerator<SnapshotEntry> {
+  for await (const walked of repository.walk(tree, { signal })) {
     // What a restore brings back is the content; a file that changed while it was read had another size before.
     const { type, size } = walked.entry;
     yield entryOf(walked, type === 'file' ? await repository.contentLength(walked.entry) : size);
   }
+}
+
+function lostOf({ lost }: ReadablePart, roots: readonly RootName[]): { total: number; first: Finding[] } {
+  const all = roots.flatMap((root) => lost.get(root) ?? []);
+  return {
+    total: all.reduce((sum, { total }) => sum + total, 0),
+    first: all.flatMap(({ first }) => first.map(findingOf)),
+  };
+}
+
+function findingOf({ path, type }: LostEntry): Finding {
+  const detail =
+    type === 'file'
+      ? 'its content is damaged in the repository, and left out'
+      : 'the list of what it holds is damaged in the repository: nothing of that was brought back';
+  return { kind: 'lost', path: shownBytes(path), detail };
 }
 
 function entryOf({ path, entry }: WalkedEntry, size: number): SnapshotEntry {

@@ -8,7 +8,7 @@ import {
   type Work,
 } from '../operations/operation.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
-import { isWhole, whatIsMissing, type Restoring } from './restoring.js';
+import { leftBy, whatIsMissing, type Restoring } from './restoring.js';
 
 /** Restores a whole project from the backup that was asked for. */
 export class RestoreWork implements Work<'restore'> {
@@ -43,11 +43,11 @@ export class RestoreWork implements Work<'restore'> {
   ): Promise<Ending> {
     const { operationId, generation } = intent;
     await this.projects.replaced(projectId, generation, { running: false });
-    const whole = record !== undefined && isWhole(restore, record);
     return {
-      outcome: whole ? 'succeeded' : 'partial',
-      ...(whole ? {} : { code: 'incomplete-restore', reason: whatIsMissing(restore) }),
+      outcome: 'succeeded',
+      ...whatIsMissing(restore, record ?? { partialBecause: ['unknown-warnings'] }),
       result: { restore },
+      ...leftBy(restore),
       provisioned: { operationId, generation, by: 'restored', backupId: restore.backupId, roots: restore.roots },
     };
   }

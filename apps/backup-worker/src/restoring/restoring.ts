@@ -1,4 +1,5 @@
 import type { BackupRecord, FileProblems, Phase, RestoreResult as RestoreResultData } from '@buckets/contracts';
+import type { ReadablePart } from '@buckets/repository';
 import { asFailure } from '../operations/failures.js';
 import type { Attempt, CutOff } from '../operations/operation.js';
 import { whenThereIsRoom } from '../operations/waiting.js';
@@ -7,6 +8,7 @@ import { ProjectRepository } from '../repository/project-repository.js';
 import {
   SwitchStuckError,
   type ProjectRestore,
+  type RestorableBackup,
   type RestoreOrder,
   type RestorePhase,
   type RestoreResult,
@@ -37,22 +39,34 @@ export class Restoring {
       await this.damage.mend(attempt, { onlyKnown: true });
       await using repository = new ProjectRepository(attempt.grant, this.rustic);
       using _signs = signsOfDisk(attempt.alive);
-      const { projectId, signal, intent } = attempt;
-      const result = await this.projectRestore.restore({
-        operationId: intent.operationId,
-        projectId,
-        generation: intent.generation,
-        backup: await restorableBackup(attempt, record, repository, this.rustic),
-        what,
-        confirm: async () => {
-          await attempt.confirm();
-          return true;
-        },
-        onPhase: (phase) => attempt.progress({ phase: PHASES[phase], bytesDone: 0, bytesTotal: record.bytes }),
-        signal,
-      });
-      return resultOf(result, record);
+      const restore = async (part?: ReadablePart): Promise<RestoreResultData> => {
+        const backup = await restorableBackup(attempt, record, repository, this.rustic, part);
+        return resultOf(await this.projectRestore.restore(this.orderFor(attempt, backup, what, record.bytes)), record);
+      };
+      return isDamaged(attempt, record) ? withReadablePart(attempt, record, repository, restore) : restore();
     });
+  }
+
+  private orderFor(
+    attempt: Attempt,
+    backup: RestorableBackup,
+    what: RestoreOrder['what'],
+    bytesTotal: number,
+  ): RestoreOrder {
+    const { projectId, signal, intent } = attempt;
+    return {
+      operationId: intent.operationId,
+      projectId,
+      generation: intent.generation,
+      backup,
+      what,
+      confirm: async () => {
+        await attempt.confirm();
+        return true;
+      },
+      onPhase: (phase) => attempt.progress({ phase: PHASES[phase], bytesDone: 0, bytesTotal }),
+      signal,
+    };
   }
 
   /**
@@ -65,6 +79,31 @@ export class Restoring {
     const came = await this.projectRestore.afterCut(projectId, intent.operationId, intent.generation);
     if (came.state === 'half') throw asFailure(new SwitchStuckError(projectId, 'it was cut off by a crash'));
     return came.state === 'done' ? resultOf(came.result, grant.restore) : undefined;
+  }
+}
+
+/** Whether it was asked for although something of it is known to be lost: what is left of it is brought back then. */
+function isDamaged({ grant }: Attempt, { backupId }: BackupRecord): boolean {
+  return grant.damagedBackups?.includes(backupId) === true;
+}
+
+/** Has the part of a damaged backup that can be read restored, which is a snapshot of its own meanwhile. */
+async function withReadablePart(
+  attempt: Attempt,
+  { backupId }: BackupRecord,
+  repository: ProjectRepository,
+  restore: (part: ReadablePart) => Promise<RestoreResultData>,
+): Promise<RestoreResultData> {
+  const { signal, alive, confirm, intent } = attempt;
+  const part = await repository.readablePart(intent.operationId, backupId, { signal, onSign: alive, confirm });
+  try {
+    const result = await restore(part);
+    await part.remove();
+    return result;
+  } catch (error) {
+    // What is left then is a snapshot of this operation that is no backup: a tidying removes it.
+    await part.remove().catch(() => undefined);
+    throw error;
   }
 }
 
@@ -82,7 +121,8 @@ function resultOf(result: RestoreResult, record: BackupRecord | undefined): Rest
     backupId: result.backupId,
     backupBeganAt: record?.beganAt ?? new Date(0).toISOString(),
     roots: result.roots,
-    files: result.entries,
+    files: result.entries - (result.folders ?? 0),
+    ...(result.folders === undefined ? {} : { folders: result.folders }),
     bytes: result.bytes,
     problems,
     // Sealed when the backup was recorded; the list is found at the backup.
@@ -90,22 +130,45 @@ function resultOf(result: RestoreResult, record: BackupRecord | undefined): Rest
   };
 }
 
-/** Whether a restore brought everything back as it was. */
-export function isWhole({ problems, lacks }: RestoreResultData, record: BackupRecord): boolean {
-  return problems.total === 0 && lacks.total === 0 && record.partialBecause.length === 0;
+/** What a restore leaves behind for people to look at; a sentence, if any, without names of files. */
+export function leftBy(restore: RestoreResultData): { left?: string[] } {
+  return keptIn(restore) === 0 ? {} : { left: [KEPT_ASIDE] };
 }
 
-/** For people, of a restore that is not whole. */
-export function whatIsMissing({ problems, lacks }: RestoreResultData): string {
-  // A swap names first what it has found in its way.
-  const kept = problems.first.filter(({ reason }) => reason.startsWith('kept: ')).length;
-  const others = problems.total - kept;
+const KEPT_ASIDE =
+  'What stood in the place of the data is nothing that this assignment accounts for. It is kept aside on the host, in ' +
+  '.buckets/kept/ of its data root: the problems in the result name the place. Remove it when it is of no use.';
+
+/** A swap names first what it has found in its way. */
+function keptIn({ problems }: RestoreResultData): number {
+  return problems.first.filter(({ reason }) => reason.startsWith('kept: ')).length;
+}
+
+/** What a restore came to that brought something else back than all as it was; nothing of one that is whole. */
+export function whatIsMissing(
+  restore: RestoreResultData,
+  { partialBecause }: Pick<BackupRecord, 'partialBecause'>,
+): { outcome: 'partial'; code: string; reason: string } | undefined {
+  const { problems, lacks } = restore;
+  // What was put aside was not to be brought back.
+  const others = problems.total - keptIn(restore);
+  const isLost = problems.first.some(({ reason }) => reason.startsWith('lost: '));
   const sentences = [
-    others > 0 ? `${others} entries could not be restored just as they were.` : '',
-    kept > 0
-      ? 'What stood there before is nothing that this assignment accounts for, and is kept aside on the host.'
+    others > 0 && isLost
+      ? `The backup is damaged: ${others} entries could not be brought back, or not as they were; all else is there. ` +
+        'The problems in the result name the first of them.'
       : '',
+    others > 0 && !isLost ? `${others} entries could not be restored just as they were.` : '',
     lacks.total > 0 ? `The backup itself lacks ${lacks.total} files that could not be read when it was made.` : '',
   ].filter(Boolean);
-  return sentences.join(' ') || 'The backup is partial: it may lack files.';
+  if (sentences.length > 0) return { outcome: 'partial', code: 'incomplete-restore', reason: sentences.join(' ') };
+  if (partialBecause.length === 0) return undefined;
+  if (partialBecause.every((because) => because === 'unwitnessed')) {
+    return { outcome: 'partial', code: 'unwitnessed', reason: UNWITNESSED };
+  }
+  return { outcome: 'partial', code: 'incomplete-restore', reason: 'The backup is partial: it may lack files.' };
 }
+
+const UNWITNESSED =
+  'All that the backup holds was brought back. Whether that is all there was, nobody knows: which files could not be read ' +
+  'when it was made was never told, or was lost with the log.';

@@ -39,8 +39,9 @@ export const FAILURES = {
   'repository-damaged': {
     canPass: false,
     advice:
-      'A part of the repository is missing or damaged. POST /v1/projects/{id}/verify tells which backups that affects; the ' +
-      'next backup mends what it can.',
+      'A part of the repository is missing or damaged. POST /v1/projects/{id}/verify tells which backups that affects. The ' +
+      'next backup mends what it can; where the data are on no host, a restore of a damaged backup by its id brings back ' +
+      'what can be read of it.',
   },
   'snapshot-missing': { canPass: false, advice: 'The repository holds no such backup. Choose another one.' },
   'path-missing': { canPass: false, advice: 'The backup holds no such path. Choose one that it lists.' },

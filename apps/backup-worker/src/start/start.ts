@@ -26,7 +26,7 @@ import {
   type ProvisionedRecord,
   type ProvisionedRecords,
 } from '../restore/index.js';
-import { isWhole, whatIsMissing, type Restoring } from '../restoring/restoring.js';
+import { leftBy, whatIsMissing, type Restoring } from '../restoring/restoring.js';
 import type { WorkerSettings } from '../settings.js';
 
 /** How the data of a project that is started came to be there. */
@@ -51,8 +51,8 @@ export class StartWork implements Work<'start'> {
     const data = await this.bringData(attempt);
     const about = aboutData(attempt, data);
     if (grant.running && data.here === 'already') return { outcome: 'succeeded', running: true };
-    const { result, provisioned } = about;
-    const facts = { ...(result && { result }), ...(provisioned && { provisioned }) };
+    const { result, provisioned, left } = about;
+    const facts = { ...(result && { result }), ...(provisioned && { provisioned }), ...(left && { left }) };
     const hook = await this.runHook(attempt).catch((error: unknown) => {
       throw withFacts(asFailure(error), facts);
     });
@@ -110,11 +110,7 @@ export class StartWork implements Work<'start'> {
     }
     const allowEmpty = intent.allowEmpty ?? false;
     if (grant.hadData && !allowEmpty) {
-      throw new AttemptFailed(
-        'data-lost',
-        'The data of the project are not on its host, and there is no backup that can be restored. ' +
-          'Bring them back from elsewhere, name a partial backup in a restore, or start with allowEmpty for an empty project.',
-      );
+      throw new AttemptFailed('data-lost', whyLost(grant.damagedBackups));
     }
     await attempt.confirm();
     await this.records.createEmpty(projectId, intent.generation, { evenIfDataAreLost: allowEmpty });
@@ -156,12 +152,26 @@ function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
     return { result: { createdRoots: data.created }, provisioned: provisioned('created', data.created) };
   }
   const { restore, record } = data;
-  const whole = isWhole(restore, record);
   return {
-    ...(whole ? {} : { outcome: 'partial', code: 'incomplete-restore', reason: whatIsMissing(restore) }),
+    ...whatIsMissing(restore, record),
     result: { restore },
+    ...leftBy(restore),
     provisioned: provisioned('restored', restore.roots, restore.backupId),
   };
+}
+
+/** @param damaged backups, the newest first */
+function whyLost([newest]: readonly string[] = []): string {
+  const lost = 'The data of the project are not on its host, and there is no backup that can be restored whole. ';
+  const elsewhere = 'Or bring them back from elsewhere, or start with allowEmpty for an empty project.';
+  if (newest !== undefined) {
+    return (
+      `${lost}Backups are damaged: something of them is lost in the bucket. The newest of them is ${newest}: restore it by its ` +
+      'id (POST /v1/projects/{id}/backups/{backupId}/restore), which brings back all that can be read of it, and says what is ' +
+      `missing. ${elsewhere}`
+    );
+  }
+  return `${lost}A restore may name one that is partial. ${elsewhere}`;
 }
 
 function whyUndecided({ older, newer: { backupId, partialBecause, damaged } }: RestoreChoices): string {

@@ -2,6 +2,8 @@ import {
   areAllNamed,
   damagedName,
   damagedPacks,
+  MAX_BACKUPS_FOUND,
+  MAX_DAMAGED_BACKUPS,
   type DamagedObject,
   type DamagedObjects,
   type OperationKind,
@@ -97,6 +99,10 @@ export class DamageWatch {
     // Where more is damaged than could be named, everything is read: otherwise nobody would ever come to the end of it.
     const readsAll = !onlyKnown && !areAllNamed(grant.damage);
     const suspects = readsAll ? new Set(survey.packs.keys()) : new Set(damagedPacks(grant.damage));
+    // The same of a restore, as far as it goes.
+    if (!areAllNamed(grant.damage) && grant.restore !== undefined) {
+      for (const id of await survey.packsOf(grant.restore.backupId)) suspects.add(id);
+    }
     const bytesTotal = suspects.values().reduce((sum, id) => sum + (survey.packs.get(id) ?? 0), 0);
     let bytesDone = 0;
     await survey.readPacks(suspects, (bytes) => {
@@ -124,6 +130,33 @@ export class DamageWatch {
     const { settled } = mended;
     const { findings } = await inspect(attempt, survey, this.controlPlane, { packs, trees: true, settled, made });
     return findings;
+  }
+
+  /**
+   * Of the backups that are taken for damaged, those of which nothing is lost any more: a backup may upload what they had
+   * lost, long after the repository itself was mended. Undefined where none is taken for damaged.
+   *
+   * @param made a backup that was just made, where nothing was known to be damaged in the repository
+   */
+  async healedBy(attempt: Attempt<'backup'>, made: string): Promise<RepositoryFindings | undefined> {
+    const { grant, signalOfNoReturn: signal, alive } = attempt;
+    const { damagedBackups: before = [] } = grant;
+    if (before.length === 0) return undefined;
+    await using repository = new ProjectRepository(grant, this.rustic);
+    const survey = await repository.surveyPacks({ signal, onSign: alive });
+    const { whole } = await survey.lossesOf(before);
+    // What else that takes something of has to be told with it.
+    if (survey.damaged.length > 0) return this.find(attempt, undefined, made);
+    const isAll = whole.size === before.length && before.length < MAX_DAMAGED_BACKUPS;
+    return {
+      ...{ total: 0, first: [], damaged: [], whole: [...whole].slice(0, MAX_BACKUPS_FOUND) },
+      others: isAll ? 'whole' : 'unknown',
+      settled: true,
+      packs: survey.packs.size,
+      packsRead: 0,
+      bytes: survey.bytes,
+      bytesRead: 0,
+    };
   }
 }
 

@@ -121,7 +121,8 @@ function endingOf(repository: RepositoryFindings, isWorse: boolean): Ending {
         `${total} objects of the repository are damaged or missing, and ${
           others === 'damaged' ? 'most' : damaged.length
         } backups have lost something. ` +
-        'Make a backup: it writes anew what is still on the host. The result tells which ones are damaged.',
+        'Make a backup: it writes anew what is still on the host. Where the data are not on it, restore a backup by its id: ' +
+        'of a damaged one, that brings back what can be read. The result tells which ones are damaged.',
       result,
     };
   }
@@ -130,8 +131,9 @@ function endingOf(repository: RepositoryFindings, isWorse: boolean): Ending {
     outcome: 'partial',
     code: 'backups-damaged',
     reason:
-      `The repository is as it should be now, but ${damaged.length} backups stay damaged: what they have lost is not on ` +
-      'the host any more. Delete them when they are of no use.',
+      `The repository is as it should be now, but ${damaged.length} backups stay damaged: what they have lost was in no ` +
+      'backup since. One that uploads it makes them whole; a restore of one by its id brings back what can be read of it. ' +
+      'They can be deleted once they are of no use.',
     result,
   };
 }

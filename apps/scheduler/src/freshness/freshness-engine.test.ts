@@ -23,6 +23,8 @@ class Trial {
     provisioned: true,
     createdAt: 0,
     outsideChanges: [],
+    heldUntil: null,
+    restoredPosition: null,
     backups: [
       {
         backupId: 'b1',

@@ -1,5 +1,5 @@
 import type { ChangeCounter, FreshnessState, PartialReason } from '@buckets/contracts';
-import type { ExistingBackup, OutsideChange } from '@buckets/freshness';
+import type { ExistingBackup, HeldUntil, OutsideChange } from '@buckets/freshness';
 import { In, MoreThan, type DataSource, type EntityManager } from 'typeorm';
 import { ProjectRow } from '../tables/rows.js';
 import { SchedulerProjection } from '../tables/scheduler-projection.js';
@@ -12,6 +12,8 @@ export interface ProjectFacts {
   hostId: string | null;
   generation: number;
   provisioned: boolean;
+  heldUntil: HeldUntil | null;
+  restoredPosition: number | null;
   createdAt: number;
   outsideChanges: readonly OutsideChange[];
   /** The newest ones. */
@@ -123,6 +125,8 @@ function factsOf(row: ProjectRow, backups: readonly NewestBackup[]): ProjectFact
     hostId: row.host_id,
     generation: row.generation,
     provisioned: row.provisioned_at !== null,
+    heldUntil: row.held_until,
+    restoredPosition: row.restored_position,
     createdAt: row.created_at,
     outsideChanges: row.outside_changes,
     backups: backups.map((backup) => existing(backup, row)),

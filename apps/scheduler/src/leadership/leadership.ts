@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { News } from '@buckets/log';
 import { Backoff, withDeadline, type Logger } from '@buckets/service';
 import type { DataSource, QueryRunner } from 'typeorm';
 
@@ -21,14 +22,16 @@ export class Leadership {
 
   /** Leads whenever it can, until the signal. `lead` must end soon after its own signal. */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const news = new News();
     for (let failures = 0; !signal.aborted;) {
       const session = this.data.createQueryRunner();
       try {
         if (await this.acquire(session)) await this.leadWith(session, lead, signal);
         failures = 0;
+        news.over();
       } catch (error) {
         failures++;
-        if (!signal.aborted) this.log.warn({ error }, 'The scheduler does not lead; trying again');
+        if (!signal.aborted && news.is(error)) this.log.warn({ error }, 'The scheduler does not lead; trying again');
       } finally {
         await this.release(session);
       }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { dueAt, dueBackups, type ScheduledProject } from './due-backups.js';
+import { AFTER_RESTORE_MS, dueAt, dueBackups, type ScheduledProject } from './due-backups.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -17,6 +17,7 @@ const project = (more: Partial<ScheduledProject> = {}): ScheduledProject => ({
   newestBackup: { id: 'b1', beganAt: BEGAN - HOUR, epoch: 'dawn', partial: false },
   lastEnded: null,
   failures: 0,
+  restoredSinceNewest: false,
   busy: false,
   ...more,
 });
@@ -34,6 +35,14 @@ describe('a backup is due', () => {
   it('when a provisioned project has never been backed up for its interval', () => {
     const never = project({ freshness: 'never', staleSince: null, newestBackup: null, provisionedAt: BEGAN });
     expect(dueAt(never)).toBe(BEGAN + HOUR + spread);
+  });
+
+  it('moments after a restore, which only a backup shows to be what it was', () => {
+    const restored = project({ restoredSinceNewest: true, provisionedAt: BEGAN, statedEpoch: 'noon' });
+    expect(dueAt(restored)).toBe(BEGAN + AFTER_RESTORE_MS);
+    const lastEnded = { operationId: 'o1', at: BEGAN + MINUTE, cancelled: false };
+    expect(dueAt({ ...restored, failures: 1, lastEnded })).toBe(BEGAN + 2 * MINUTE);
+    expect(dueAt({ ...restored, freshness: 'fresh' })).toBeNull();
   });
 
   it('at other moments for other projects that changed together', () => {

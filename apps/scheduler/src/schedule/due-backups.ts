@@ -7,6 +7,8 @@ export interface ScheduledProject {
   hostId: string;
   intervalMinutes: number;
   provisionedAt: number | null;
+  /** A backup was brought back since the newest one began: only the next one tells whether anything has changed since. */
+  restoredSinceNewest: boolean;
   freshness: FreshnessState;
   staleSince: number | null;
   statedAt: number | null;
@@ -32,6 +34,8 @@ export interface DueBackup {
 const MINUTE = 60_000;
 /** A watcher that began anew gets so long to show by a scan that nothing changed. */
 const SCAN_GRACE_MS = 20 * MINUTE;
+/** After a restore, in which nothing is stored anew. */
+export const AFTER_RESTORE_MS = 10_000;
 const FIRST_RETRY_MS = MINUTE;
 const LAST_RETRY_MS = 6 * 60 * MINUTE;
 /** Projects that became due together are spread over a tenth of their interval, and over this at most. */
@@ -51,9 +55,12 @@ export function dueBackups(now: number, projects: readonly ScheduledProject[]): 
 
 /** When a project is to be backed up as things stand; null for one that needs no backup, or can have none now. */
 export function dueAt(project: ScheduledProject): number | null {
-  const { provisionedAt, busy } = project;
+  const { provisionedAt, busy, freshness, restoredSinceNewest } = project;
   const unprotectedAt = unprotectedSince(project);
   if (provisionedAt === null || busy || unprotectedAt === null) return null;
+  if (freshness === 'stale' && restoredSinceNewest) {
+    return Math.max(provisionedAt + AFTER_RESTORE_MS, ...retryHoldOffs(project));
+  }
   return Math.max(unprotectedAt + intervalMs(project) + spreadMs(project), ...holdOffs(project));
 }
 
@@ -65,20 +72,17 @@ function unprotectedSince({ freshness, staleSince, statedAt, provisionedAt }: Sc
   return known.length === 0 ? provisionedAt : Math.min(...known);
 }
 
+/** Nobody wanted the last one, or it has failed. */
+function retryHoldOffs({ lastEnded, failures, ...project }: ScheduledProject): number[] {
+  if (lastEnded?.cancelled) return [lastEnded.at + intervalMs(project)];
+  if (lastEnded === null || failures === 0) return [];
+  return [lastEnded.at + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1))];
+}
+
 /** Moments before which another backup would be of no use. */
-function holdOffs({
-  newestBackup,
-  lastEnded,
-  failures,
-  statedAt,
-  statedEpoch,
-  ...project
-}: ScheduledProject): number[] {
-  const moments: number[] = [];
-  if (lastEnded?.cancelled) moments.push(lastEnded.at + intervalMs(project));
-  if (lastEnded !== null && failures > 0) {
-    moments.push(lastEnded.at + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)));
-  }
+function holdOffs(project: ScheduledProject): number[] {
+  const { newestBackup, statedAt, statedEpoch } = project;
+  const moments = retryHoldOffs(project);
   if (newestBackup?.partial && newestBackup.beganAt !== null) {
     moments.push(newestBackup.beganAt + intervalMs(project));
   }

@@ -1,29 +1,14 @@
-import 'reflect-metadata';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 import type { LoggedEvent } from '@buckets/contracts';
-import type { DataSource } from 'typeorm';
-import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
-import { openSchedulerDatabase } from '../tables/database.js';
-import { evolve, type ProjectRows } from '../tables/evolve.js';
-import { BackupRow, ProjectRow } from '../tables/rows.js';
-import { dueAt } from './due-backups.js';
+import { ProjectRow } from '../tables/rows.js';
+import { insert, NOON, rowsAfter, trialTables } from '../tables/testing/trial-tables.js';
+import { AFTER_RESTORE_MS, dueAt } from './due-backups.js';
 import { ScheduleTables } from './schedule-tables.js';
 
 jest.setTimeout(60_000);
 
 const HOUR = 60 * 60_000;
-const NOON = Date.parse('2031-05-06T12:00:00.000Z');
-
-let parts: RealParts;
-let data: DataSource;
-beforeAll(async () => {
-  parts = await RealParts.start(['postgres']);
-  data = await openSchedulerDatabase({ url: parts.infrastructure.postgresUrl, connections: 2 });
-});
-afterAll(async () => {
-  await data?.destroy();
-  await parts.stop();
-});
+const data = trialTables();
 
 it('a backup that was found in a bucket puts the next one off by no clock of a host', async () => {
   const events: [LoggedEvent<'project'>['type'], object][] = [
@@ -40,15 +25,22 @@ it('a backup that was found in a bucket puts the next one off by no clock of a h
     ['provisioned', { generation: 2 }],
     ['freshness-changed', { freshness: 'stale', staleSince: new Date(NOON).toISOString(), reason: 'It changed.' }],
   ];
-  const time = new Date(NOON).toISOString();
-  const rows = events.reduce<ProjectRows | null>((before, [type, about], index) => {
-    const event = { thing: 'project', id: 'atlas', type, data: about, position: index + 1, messageId: '', time };
-    return evolve(before, event as LoggedEvent<'project'>);
-  }, null)!;
-  await data.getRepository(ProjectRow).insert(rows.project as object);
-  await data.getRepository(BackupRow).insert([...rows.backups.values()] as object[]);
+  await insert(data(), rowsAfter('atlas', events));
 
-  const [project] = await new ScheduleTables(data).unprotected({ now: NOON + 2 * HOUR, after: '', limit: 10 });
+  const [project] = await new ScheduleTables(data()).unprotected({ now: NOON + 2 * HOUR, after: '', limit: 10 });
   expect(project).toMatchObject({ id: 'atlas', newestBackup: { id: 'b1', partial: true } });
   expect(dueAt(project!)).toBeLessThan(NOON + 2 * HOUR);
+});
+
+it('a project that was restored since its newest backup is due moments later, whatever its interval', async () => {
+  const stale = { freshness: 'stale' as const, stale_since: NOON, stated_at: NOON, provisioned_at: NOON };
+  const [before] = await data().getRepository(ProjectRow).find();
+  const row = { ...before, ...stale, id: 'restored', backup_interval_minutes: 600, restored_position: 9 };
+  await data()
+    .getRepository(ProjectRow)
+    .insert([row, { ...row, id: 'not-restored', restored_position: null }] as object[]);
+  const dueBy = async (now: number) =>
+    (await new ScheduleTables(data()).unprotected({ now, after: 'b', limit: 10 })).map(({ id }) => id);
+  expect(await dueBy(NOON + AFTER_RESTORE_MS - 1)).toEqual([]);
+  expect(await dueBy(NOON + AFTER_RESTORE_MS)).toEqual(['restored']);
 });

@@ -1,6 +1,6 @@
 import type { FreshnessState, Outcome } from '@buckets/contracts';
 import type { DataSource } from 'typeorm';
-import type { ScheduledProject } from './due-backups.js';
+import { AFTER_RESTORE_MS, type ScheduledProject } from './due-backups.js';
 
 /** Reads what the schedule depends on from the tables. */
 export class ScheduleTables {
@@ -38,6 +38,7 @@ interface UnprotectedRow {
   last_backup_ended_at: Date | null;
   last_backup_outcome: Outcome | null;
   failed_backups: number;
+  restored: boolean;
   busy: boolean;
 }
 
@@ -45,6 +46,7 @@ const UNPROTECTED = `
   SELECT project.id, project.host_id, project.backup_interval_minutes, project.provisioned_at,
          coalesce(project.freshness, 'never') AS freshness, project.stale_since, project.stated_at,
          project.stated_epoch, newest.id AS backup_id,
+         coalesce(project.restored_position > coalesce(newest.began_position, 0), false) AS restored,
          CASE WHEN newest.began_position > 0 THEN newest.began_at END AS backup_began_at,
          newest.counter->>'epoch' AS backup_epoch, jsonb_array_length(newest.partial_because) > 0 AS backup_partial,
          project.last_backup_operation_id, project.last_backup_ended_at, project.last_backup_outcome,
@@ -56,8 +58,10 @@ const UNPROTECTED = `
                          AND NOT project.damaged ? id
                        ORDER BY began_position DESC, recorded_position DESC LIMIT 1) AS newest ON true
    WHERE project.provisioned_at IS NOT NULL AND coalesce(project.freshness, 'never') IN ('stale', 'never')
-     AND CASE project.freshness WHEN 'stale' THEN least(project.stale_since, project.stated_at)
-              ELSE project.provisioned_at END + make_interval(mins => project.backup_interval_minutes) <= $1
+     AND (CASE project.freshness WHEN 'stale' THEN least(project.stale_since, project.stated_at)
+               ELSE project.provisioned_at END + make_interval(mins => project.backup_interval_minutes) <= $1
+          OR (project.restored_position > coalesce(newest.began_position, 0)
+              AND project.provisioned_at <= $1::timestamptz - interval '${AFTER_RESTORE_MS} ms'))
      AND project.id > $2
    ORDER BY project.id LIMIT $3`;
 
@@ -86,6 +90,7 @@ function scheduled(row: UnprotectedRow): ScheduledProject {
         ? null
         : { operationId, at: endedAt.getTime(), cancelled: row.last_backup_outcome === 'cancelled' },
     failures: row.failed_backups,
+    restoredSinceNewest: row.restored,
     busy: row.busy,
   };
 }

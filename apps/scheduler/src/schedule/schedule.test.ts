@@ -19,6 +19,7 @@ const project = (id: string, more: Partial<ScheduledProject> = {}): ScheduledPro
   newestBackup: null,
   lastEnded: null,
   failures: 0,
+  restoredSinceNewest: false,
   busy: false,
   ...more,
 });

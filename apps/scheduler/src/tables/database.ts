@@ -1,6 +1,7 @@
 import { openDatabase, type DatabaseOptions } from '@buckets/log';
 import type { DataSource } from 'typeorm';
 import { AddDamage1795700230000 } from './add-damage.migration.js';
+import { AddHeldUntil1795950000000 } from './add-held-until.migration.js';
 import { AddLastVerification1795900000000 } from './add-last-verification.migration.js';
 import { CreateTables1763820000000 } from './create-tables.migration.js';
 import { AddRetention1795500000000 } from './add-retention.migration.js';
@@ -27,6 +28,7 @@ export function openSchedulerDatabase(
       AddDamage1795700230000,
       ProjectsWithoutHost1795800000000,
       AddLastVerification1795900000000,
+      AddHeldUntil1795950000000,
     ],
     migrationsTableName: 'buckets_scheduler_migrations',
     migrationLock: 7_240_114,

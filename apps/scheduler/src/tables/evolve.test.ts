@@ -434,3 +434,53 @@ describe('orphans', () => {
     expect(rows.operations.at(-1)).toMatchObject({ kind: 'tidy', tidies_before: second(4) });
   });
 });
+
+describe('until when a backup was certain to hold everything', () => {
+  type Events = Parameters<typeof after>;
+  const made: Events = [
+    ['backup-requested', requested('o1')],
+    ['backup-began', began('o1')],
+    ['backup-recorded', recorded('o1')],
+  ];
+  const stale = (staleSince: string): Events[number] => [
+    'freshness-changed',
+    { freshness: 'stale', staleSince, reason: 'Changed.', lastCoveredBy: 'b1' },
+  ];
+  const unknown: Events[number] = ['freshness-changed', { freshness: 'unknown', reason: 'Its host is silent.' }];
+  const restored = {
+    operationId: 'o2',
+    generation: 1,
+    by: 'restored',
+    backupId: 'b1',
+    roots: ['project', 'persist'],
+  } as const;
+  const restoring: Events = [
+    ['restore-requested', { ...requested('o2'), params: { backupId: 'b1' } }],
+    ['restore-began', began('o2')],
+  ];
+
+  it('is what was stated, and outlives that nobody knows; no clock of a host puts it ahead', () => {
+    expect(after(...made, stale(moment(4)), unknown).project.held_until).toEqual({ backupId: 'b1', at: BEGAN + 4000 });
+    const ahead = after(...made, stale(moment(9000))).project;
+    expect(ahead.held_until).toEqual({ backupId: 'b1', at: ahead.stated_at });
+  });
+
+  it('is when a restore of the whole began that brought it back', () => {
+    const { project: whole } = after(...made, ...restoring, ['provisioned', restored]);
+    expect(whole.held_until).toEqual({ backupId: 'b1', at: whole.provisioned_at! - 1000 });
+    expect(whole.restored_position).toBe(whole.position);
+    const { project: half } = after(...made, ...restoring, ['provisioned', { ...restored, roots: ['project'] }]);
+    expect(half.held_until).toBeNull();
+  });
+
+  it('is not known of data that came otherwise, or are to come', () => {
+    const held: Events = [...made, ...restoring, ['provisioned', restored]];
+    const others: Events = [
+      ['provisioned', { operationId: 'o3', generation: 1, by: 'created', roots: ['project', 'persist'] }],
+      ['assigned', { hostId: 'host-2', generation: 2 }],
+    ];
+    for (const other of others) {
+      expect(after(...held, other).project).toMatchObject({ held_until: null, restored_position: null });
+    }
+  });
+});

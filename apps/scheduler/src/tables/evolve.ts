@@ -3,6 +3,7 @@ import {
   leavesInDoubt,
   onceAccepted,
   operationEvent,
+  ROOTS,
   storedRetention,
   type CancelRequested,
   type LoggedEvent,
@@ -54,18 +55,20 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
     case 'assigned': {
       const { hostId, generation } = event.data;
       const assigned = { host_id: hostId, generation, provisioned_at: null, running: false };
-      return { ...rows, project: { ...project, ...assigned } };
+      // What was certain of the data of one host says nothing of what another one may have.
+      return { ...rows, project: { ...project, ...assigned, ...OTHER_DATA } };
     }
     case 'provisioned': {
       if (event.data.generation !== project.generation) return rows;
-      return { ...rows, project: { ...project, provisioned_at: Date.parse(event.time) } };
+      const provisioned_at = Date.parse(event.time);
+      return { ...rows, project: { ...project, ...dataAfter(rows, event), provisioned_at } };
     }
     case 'changed': {
       const change = { position: event.position, at: Date.parse(event.data.at), source: event.data.source };
       return { ...rows, project: { ...project, outside_changes: withOutsideChange(project.outside_changes, change) } };
     }
     case 'freshness-changed': {
-      const { freshness, staleSince, reason, coveredBy, counter, watched } = event.data;
+      const { freshness, staleSince, reason, coveredBy, lastCoveredBy, counter, watched } = event.data;
       const stated = {
         freshness,
         stale_since: staleSince === undefined ? null : Date.parse(staleSince),
@@ -75,7 +78,13 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
         stated_epoch: counter?.epoch ?? null,
         stated_at: Date.parse(event.time),
       };
-      return { ...rows, project: { ...project, ...stated } };
+      const { stale_since: since, stated_at } = stated;
+      // No clock of a host makes it later than the statement.
+      const held_until =
+        lastCoveredBy === undefined || since === null
+          ? project.held_until
+          : { backupId: lastCoveredBy, at: Math.min(since, stated_at) };
+      return { ...rows, project: { ...project, ...stated, held_until } };
     }
     case 'backup-recorded': {
       const { backupId, operationId, counter, partialBecause, recovered, beganAt } = event.data;
@@ -122,6 +131,21 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
   }
 }
 
+const OTHER_DATA = { restored_position: null, held_until: null };
+
+/** A restore of the whole was begun before anything can have changed in what it brought. */
+function dataAfter(
+  { project, operations }: ProjectRows,
+  { data, position }: LoggedEvent<'project'> & { type: 'provisioned' },
+): Pick<ProjectRow, 'restored_position' | 'held_until'> {
+  const { by, backupId, operationId, roots } = data;
+  if (by !== 'restored' || backupId === undefined) return OTHER_DATA;
+  const began = operations.find(({ id }) => id === operationId)?.began_at ?? null;
+  const isWhole = ROOTS.every((root) => roots.includes(root));
+  const held_until = isWhole && began !== null ? { backupId, at: began } : project.held_until;
+  return { restored_position: position, held_until };
+}
+
 function created(event: LoggedEvent<'project'> & { type: 'created' }): ProjectRows {
   const { hostId, retention } = event.data;
   return ofNew({ ...newProject(event), host_id: hostId, retention: storedRetention(retention) });
@@ -149,6 +173,7 @@ function newProject({
     retention: null,
     created_at: Date.parse(time),
     provisioned_at: null,
+    ...OTHER_DATA,
     running: false,
     outside_changes: [],
     freshness: null,

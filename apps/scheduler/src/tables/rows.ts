@@ -6,7 +6,7 @@ import type {
   PartialReason,
   Retention,
 } from '@buckets/contracts';
-import type { OutsideChange } from '@buckets/freshness';
+import type { HeldUntil, OutsideChange } from '@buckets/freshness';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** Positions come as text from Postgres; they stay far below 2^53. */
@@ -27,6 +27,10 @@ export class ProjectRow {
   @Column(moment) created_at!: number;
   /** When its data were on the host of this generation; null while they are not. */
   @Column({ ...moment, nullable: true }) provisioned_at!: number | null;
+  /** Where a backup was brought back; null when the present data came otherwise. */
+  @Column({ ...position, nullable: true }) restored_position!: number | null;
+  /** Until when a backup was certain to lack nothing of the project. */
+  @Column({ type: 'jsonb', nullable: true }) held_until!: HeldUntil | null;
   @Column({ type: 'boolean' }) running!: boolean;
   /** Oldest first, bounded. */
   @Column({ type: 'jsonb' }) outside_changes!: OutsideChange[];

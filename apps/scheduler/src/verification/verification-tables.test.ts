@@ -1,27 +1,11 @@
-import 'reflect-metadata';
-import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
-import type { LoggedEvent } from '@buckets/contracts';
-import type { DataSource } from 'typeorm';
-import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
-import { openSchedulerDatabase } from '../tables/database.js';
-import { evolve } from '../tables/evolve.js';
+import { beforeEach, expect, it, jest } from '@jest/globals';
 import { OperationRow, ProjectRow } from '../tables/rows.js';
+import { created, NOON, rowsAfter, trialTables } from '../tables/testing/trial-tables.js';
 import { VerificationTables } from './verification-tables.js';
 
 jest.setTimeout(60_000);
 
-const NOON = Date.parse('2031-05-06T12:00:00.000Z');
-
-let parts: RealParts;
-let data: DataSource;
-beforeAll(async () => {
-  parts = await RealParts.start(['postgres']);
-  data = await openSchedulerDatabase({ url: parts.infrastructure.postgresUrl, connections: 2 });
-});
-afterAll(async () => {
-  await data?.destroy();
-  await parts.stop();
-});
+const data = trialTables();
 
 /** A project whose repository was looked at so many minutes before noon; null before its first backup. */
 async function newProject(
@@ -30,26 +14,26 @@ async function newProject(
   minutesAgo: number | null,
   more: Partial<ProjectRow> = {},
 ): Promise<void> {
-  const about = { hostId, generation: 1, ownerId: 'o', regionId: 'r', bucketId: 'b', requestedBy: 'admin' };
-  const time = new Date(NOON).toISOString();
-  const created = { thing: 'project', id, type: 'created', position: 1, messageId: '', time };
-  const event = { ...created, data: { ...about, backupIntervalMinutes: 60 } } as LoggedEvent<'project'>;
   const verified_at = minutesAgo === null ? null : NOON - minutesAgo * 60_000;
-  await data.getRepository(ProjectRow).insert({ ...evolve(null, event)!.project, verified_at, ...more } as object);
+  await data()
+    .getRepository(ProjectRow)
+    .insert({ ...rowsAfter(id, [created(hostId)]).project, verified_at, ...more } as object);
 }
 
 const WANTED = { now: NOON, intervalMs: 60 * 60_000, except: [], limit: 10 };
 
 beforeEach(async () => {
-  await data.query('DELETE FROM scheduler.project');
-  await data.query('DELETE FROM scheduler.operation');
+  await data().query('DELETE FROM scheduler.project');
+  await data().query('DELETE FROM scheduler.operation');
 });
 
 async function verifying(id: string, projectId: string, hostId: string, ended: boolean): Promise<void> {
   const until = { queue_until: NOON, whole_until: NOON, began_position: null, began_at: null };
   const none = { cancel_requested_at: null, tidies_before: null, forgets: null };
   const row = { id, project_id: projectId, host_id: hostId, kind: 'verify' as const, requested_position: 1, ended };
-  await data.getRepository(OperationRow).insert({ ...row, ...until, ...none });
+  await data()
+    .getRepository(OperationRow)
+    .insert({ ...row, ...until, ...none });
 }
 
 it('the projects that nobody has looked at for longest are due, one of each host', async () => {
@@ -62,7 +46,7 @@ it('the projects that nobody has looked at for longest are due, one of each host
   await newProject('behind-it', 'h3', 400);
   await verifying('v1', 'busy', 'h3', false);
   await verifying('v2', 'old', 'h1', true);
-  const tables = new VerificationTables(data);
+  const tables = new VerificationTables(data());
   const due = async (limit = 10) => (await tables.due({ ...WANTED, limit })).map(({ projectId }) => projectId);
   expect(await due()).toEqual(['elsewhere', 'older']);
   expect(await due(1)).toEqual(['elsewhere']);
@@ -74,7 +58,7 @@ it('the projects that nobody has looked at for longest are due, one of each host
 it('one that may not be asked about keeps no other of its host waiting', async () => {
   await newProject('refused', 'h1', 200);
   await newProject('next', 'h1', 100);
-  const due = await new VerificationTables(data).due({ ...WANTED, except: ['refused'] });
+  const due = await new VerificationTables(data()).due({ ...WANTED, except: ['refused'] });
   expect(due.map(({ projectId }) => projectId)).toEqual(['next']);
 });
 
@@ -82,7 +66,7 @@ it('one whose look is further ahead than the interval is due, and one without a 
   await newProject('ahead', 'h1', -61);
   await newProject('a-little-ahead', 'h2', -59);
   await newProject('found-in-a-bucket', 'h3', 500, { host_id: null });
-  const due = await new VerificationTables(data).due(WANTED);
+  const due = await new VerificationTables(data()).due(WANTED);
   expect(due.map(({ projectId }) => projectId)).toEqual(['ahead']);
 });
 
@@ -92,7 +76,7 @@ it('one that could not be looked at takes its turn after the others of its host'
   await newProject('never', 'h1', 100);
   const order: string[] = [];
   for (;;) {
-    const [due] = await new VerificationTables(data).due({ ...WANTED, except: order });
+    const [due] = await new VerificationTables(data()).due({ ...WANTED, except: order });
     if (due === undefined) break;
     order.push(due.projectId);
   }
@@ -101,6 +85,6 @@ it('one that could not be looked at takes its turn after the others of its host'
 
 it('the request is another one after a look that came to nothing', async () => {
   await newProject('atlas', 'h1', 100, { last_verify_position: 17 });
-  const [due] = await new VerificationTables(data).due(WANTED);
+  const [due] = await new VerificationTables(data()).due(WANTED);
   expect(due!.key).toBe(`atlas/verify/${NOON - 100 * 60_000}/17`);
 });

@@ -23,6 +23,15 @@ describe('health checks', () => {
     });
   });
 
+  it('say what stays like that until somebody does something', async () => {
+    const checks = new HealthChecks();
+    const lost = Object.assign(new Error('There is no log. Restore it.'), { needsOperator: true });
+    checks.register({ name: 'log', check: () => Promise.reject(lost) });
+    expect((await checks.report()).checks).toEqual({
+      log: { status: 'down', reason: 'There is no log. Restore it.', needsOperator: true },
+    });
+  });
+
   it('are up when there is nothing to depend on', async () => {
     await expect(new HealthChecks().report()).resolves.toEqual({ status: 'up', checks: {} });
   });

@@ -6,7 +6,10 @@ import { maskText } from '../logs/redact.js';
 export interface HealthCheck {
   /** The part, as an operator calls it: `nats`, `postgres`, `s3`. */
   readonly name: string;
-  /** Throws when the part cannot be used. Stops when the signal aborts. */
+  /**
+   * Throws when the part cannot be used; an error with `needsOperator` when it stays like that until somebody does what it
+   * says. Stops when the signal aborts.
+   */
   readonly check: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -25,7 +28,14 @@ export interface HealthReport {
   readonly warnings?: Readonly<Record<string, string>>;
 }
 
-type PartHealth = { readonly status: 'up' } | { readonly status: 'down'; readonly reason: string };
+type PartHealth =
+  | { readonly status: 'up' }
+  | {
+      readonly status: 'down';
+      readonly reason: string;
+      /** It does not pass by itself: the reason says what to do. */
+      readonly needsOperator?: true;
+    };
 
 const DEADLINE_MS = 2_000;
 const CACHE_MS = 500;
@@ -80,7 +90,8 @@ async function askPart({ name, check }: HealthCheck): Promise<PartHealth> {
     await withDeadline(async (signal) => await check(signal), DEADLINE_MS, `Asking ${name}`);
     return { status: 'up' };
   } catch (error) {
-    return { status: 'down', reason: maskText(reasonOf(error)) };
+    const { needsOperator } = (error ?? {}) as { needsOperator?: unknown };
+    return { status: 'down', reason: maskText(reasonOf(error)), ...(needsOperator === true && { needsOperator }) };
   }
 }
 
@@ -93,7 +104,8 @@ async function look({ name, look }: HealthWarning): Promise<string | null> {
   }
 }
 
-function reasonOf(error: unknown): string {
+/** What an error says to people. */
+export function reasonOf(error: unknown): string {
   // A connection that was tried on several addresses fails with an aggregate that has no message of its own.
   if (!isNativeError(error)) return String(error);
   const { message, errors } = error as Error & { errors?: unknown };

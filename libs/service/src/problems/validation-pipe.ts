@@ -62,18 +62,35 @@ function* invalidParts(
   part: InvalidPart['in'],
   parent = '',
 ): Generator<InvalidPart> {
-  for (const { property = '', constraints = {}, children = [] } of errors) {
+  for (const { property = '', value, constraints = {}, children = [] } of errors) {
     const name = shortened(property);
     const pointer = `${parent}/${escapedPointer(name)}`;
     const { whitelistValidation, ...others } = constraints;
     if (whitelistValidation !== undefined) {
       yield { pointer, in: part, detail: `there is no field ${JSON.stringify(name)} here: remove it` };
     } else if (Object.keys(others).length > 0) {
-      yield { pointer, in: part, detail: Object.values(others).join('; ') };
+      yield { pointer, in: part, detail: value === undefined ? `${name} is missing` : inWords(name, others) };
     }
     yield* invalidParts(children, part, pointer);
   }
 }
+
+/** One sentence: of what has the wrong type, nothing else can be said that makes sense. */
+function inWords(name: string, constraints: Record<string, string>): string {
+  const ofType = Object.keys(constraints).find((rule) => TYPES.has(rule));
+  const said = ofType === undefined ? Object.values(constraints) : [constraints[ofType]!];
+  return [...new Set(said)]
+    .join('; ')
+    .replace(
+      `${name} must match ${NAME} regular expression`,
+      `${name} must be 1 to 63 of a-z, 0-9 and "-", the first no "-"`,
+    )
+    .replace(/must contain at least 1 elements$/, 'must not be empty');
+}
+
+const TYPES = new Set(['isString', 'isNumber', 'isInt', 'isBoolean', 'isArray', 'isObject', 'nestedValidation']);
+/** Of ids, as the validator writes it. */
+const NAME = '/^[a-z0-9][a-z0-9-]{0,62}$/';
 
 function shortened(name: string): string {
   return name.length > 100 ? `${name.slice(0, 100)}…` : name;
