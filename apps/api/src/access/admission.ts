@@ -72,8 +72,9 @@ function forbidden(access: Access | undefined): Problem {
 function lacking(access: Access | undefined): string {
   if (access === undefined) return 'the route is open to nobody';
   const { scope, within } = access;
-  const least = 'least' in within && within.least !== 'fleet' ? within.least : undefined;
-  if (least !== undefined) return `it needs the scope ${scope}, and at least the role ${least} in the project`;
-  const whose = { own: '', services: ', of an API key', fleet: ', for the whole fleet' };
-  return `it needs the scope ${scope}${whose[within.of === 'own' || within.of === 'services' ? within.of : 'fleet']}`;
+  const needs = `it needs the scope ${scope}`;
+  if ('least' in within && within.least !== 'fleet')
+    return `${needs}, and at least the role ${within.least} in the project`;
+  const { of } = within;
+  return of === 'own' ? needs : `${needs}, ${of === 'services' ? 'of an API key' : 'for the whole fleet'}`;
 }

@@ -53,13 +53,9 @@ const RetentionWanted = (description: string) =>
     Type(() => RetentionView),
   );
 
-/** An owner who may be named. */
-const OwnerId = () =>
+const OwnerId = (description: string) =>
   applyDecorators(
-    ApiPropertyOptional({
-      pattern: USER_ID_PATTERN.source,
-      description: 'Whose it is: an opaque id, no name and no address. Without it, whoever asks',
-    }),
+    ApiPropertyOptional({ pattern: USER_ID_PATTERN.source, description }),
     IsOptional(),
     Matches(USER_ID_PATTERN),
   );
@@ -77,7 +73,7 @@ export class CreateProject {
   @Matches(ID_PATTERN)
   bucketId?: string;
 
-  @OwnerId() ownerId?: string;
+  @OwnerId('Whose it is: an opaque id, no name and no address. Without it, whoever asks') ownerId?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
 
@@ -93,7 +89,7 @@ export class CreateProject {
 }
 
 export class UpdateProject {
-  @OwnerId() ownerId?: string;
+  @OwnerId('Whose it is from now on. Who was its owner by this alone has no role in it any more') ownerId?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
   @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
