@@ -7,6 +7,9 @@ import { FLEET, Needs, ofOperation, ofProject, Open, OWN, sayTo, SERVICES, type 
 import type { ProjectId } from './admission.js';
 import { OfProject } from './admitted.js';
 import type { Caller } from './caller.js';
+import { expectRejection } from '../state/testing/given.js';
+import { UserIds } from '../oidc/user-ids.js';
+import { Owners } from './owners.js';
 import { SCOPES_OF, SCOPES_OF_USERS } from './roles.js';
 import { RouteCheck } from './route-check.js';
 import { faultOf, routesOf } from './routes.js';
@@ -63,6 +66,39 @@ it('roles give no scope that is not listed for them: what comes later is for the
   expect(kept).toEqual(['admin', 'files:read', 'files:write', 'api-keys:write']);
   expect(SCOPES_OF_USERS).not.toContain('hosts:read');
   expect(SCOPES_OF_USERS).not.toContain('api-keys:write');
+});
+
+describe('the owner of a new project', () => {
+  const userIds = new UserIds(Buffer.alloc(32, 1));
+  const owners = new Owners(userIds);
+  const ada = userIds.of('https://id.example', 'ada');
+  const madeUp = `u-${'0'.repeat(40)}`;
+  const ofNew = (wanted: { id?: string; ownerId?: string | undefined; adopt?: boolean }, by: Caller) =>
+    owners.ofNew(wanted as { ownerId?: string }, by).ownerId;
+
+  it('is whom the platform names, or the person who asks', () => {
+    expect(ofNew({ ownerId: 'o-17' }, caller({}))).toBe('o-17');
+    expect(ofNew({ ownerId: ada, id: 'x', adopt: true }, caller({}))).toBe(ada);
+    expect(ofNew({}, caller({}))).toBeUndefined();
+    expect(ofNew({ ownerId: undefined }, caller({ kind: 'user', id: ada }))).toBe(ada);
+    expect(ofNew({ ownerId: 'o-17' }, caller({ kind: 'user', id: ada }))).toBe('o-17');
+    expectRejection(() => ofNew({ ownerId: madeUp }, caller({})), 'user-not-found', 404);
+  });
+
+  it('is the owner of the key, whose projects have no id or data of its choice', () => {
+    const bound = caller({ reach: own });
+    expect(ofNew({}, bound)).toBe('x');
+    expect(ofNew({ ownerId: 'x', adopt: false }, bound)).toBe('x');
+    for (const wanted of [{ ownerId: 'y' }, { id: 'p1' }, { adopt: true }]) {
+      expectRejection(() => ofNew(wanted, bound), 'forbidden', 403);
+    }
+  });
+
+  it('is nobody of an issuer that there is not', () => {
+    expectRejection(() => new Owners(undefined).mustKnow(ada, caller({})), 'user-not-found', 404);
+    expect(() => owners.mustKnow(ada, caller({ reach: own }))).not.toThrow();
+    expectRejection(() => owners.mustKnow('y', caller({ reach: own })), 'user-not-found', 404);
+  });
 });
 
 describe('a route', () => {

@@ -17,7 +17,7 @@ export class Owners {
     const own = ownerBehind(caller);
     if (own === undefined) {
       if (wanted.ownerId !== undefined) this.mustKnow(wanted.ownerId, caller);
-      return caller.kind === 'user' ? { ownerId: caller.id, ...wanted } : wanted;
+      return caller.kind === 'user' ? { ...wanted, ownerId: wanted.ownerId ?? caller.id } : wanted;
     }
     if (wanted.ownerId !== undefined && wanted.ownerId !== own) throw beyond('projects of another owner');
     if (wanted.id !== undefined) throw beyond('a project with an id of its own choice');
