@@ -8,7 +8,7 @@ const FLOORS = [
   ['problems', 'state'],
   ['tables', 'log-recovery'],
   ['keys'],
-  ['wiring'],
+  ['wiring', 'oidc'],
   ['decisions', 'operator'],
   ['access'],
   ['http', 'fixtures'],

@@ -32,6 +32,7 @@ const TASKS = {
   'restore-log': { run: 'stack/dist/restore-log.js', needs: 'tools' },
   'restore-vault': { run: 'stack/dist/restore-vault.js', needs: 'tools' },
   'recover-from-buckets': { run: 'stack/dist/recover-from-buckets.js', needs: 'tools' },
+  'access-matrix': { run: 'apps/api/dist/access-matrix.js', needs: 'packages' },
   'recovery-password': { run: 'stack/dist/recovery-password.js', needs: 'tools' },
 };
 

@@ -323,7 +323,7 @@ describe('bad input is answered with a problem that helps, and changes nothing:'
       ...mayNot('nobody', null, {}, 'no-token'),
       ...mayNot('a stranger', 'bkt_admin_wrong', {}, 'wrong-token'),
       ...mayNot('a password in place of a token', null, { authorization: 'Basic YWRtaW46YWRtaW4=' }, 'no-token'),
-      ...mayNot('a token of 5 kB', 'x'.repeat(5_000), {}, 'no-token'),
+      ...mayNot('a token of 9 kB', 'x'.repeat(9_000), {}, 'no-token'),
     ])('%s: %s', (...row) => isRefused(row));
 
     it('a token that was revoked', () =>
@@ -419,7 +419,7 @@ describe('the OpenAPI document', () => {
     for (const { path, described } of routes) {
       const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
       const declared = (described.parameters ?? []).filter((parameter) => parameter.in === 'path');
-      expect(declared.map(({ name }) => name)).toEqual(inPath);
+      expect(declared.map(({ name }) => name).toSorted()).toEqual(inPath.toSorted());
     }
     expect((await product.api.call('GET', '/docs', { token: null })).status).toBe(200);
   });
@@ -451,7 +451,8 @@ describe('the OpenAPI document', () => {
         .map((route) => route && `${route.method} ${route.path}`),
     );
     const all = description.routes.map(({ method, path }) => `${method} ${path}`);
-    expect(all.filter((route) => !used.has(route))).toEqual([]);
+    // There is no issuer here; with one it is asked by owners.test.ts of the API.
+    expect(all.filter((route) => !used.has(route))).toEqual(['POST /v1/user-ids']);
   });
 
   /** One letter is replayed, its claim being readable by now, and one is discarded. */
@@ -515,6 +516,10 @@ describe('the OpenAPI document', () => {
     await api.call('PUT', '/v1/projects/atlas/files?path=project/new', { body: 'x', headers: BYTES_TYPE });
     await api.call('GET', '/v1/projects/atlas/files?path=project/new');
     await api.call('DELETE', '/v1/projects/atlas/files?path=project/new');
+    await api.call('PUT', '/v1/projects/atlas/members/ada', { body: { role: 'viewer' } });
+    await api.get('/v1/projects/atlas/members');
+    await api.call('DELETE', '/v1/projects/atlas/members/ada');
+    await api.get('/v1/me');
     for (const list of [
       'regions',
       'buckets',

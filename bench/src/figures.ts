@@ -54,3 +54,21 @@ export async function inTurns(
   }
   return measured;
 }
+
+/**
+ * How often a value of the one exceeds one of the other, ties by half, and how many standard errors that is from a half
+ * (Mann-Whitney): whether two samples are of the same distribution, whatever that looks like.
+ */
+export function outranks(one: readonly number[], other: readonly number[]): { share: number; errors: number } {
+  const all = [...one.map((value) => ({ value, ofOne: true })), ...other.map((value) => ({ value, ofOne: false }))];
+  all.sort((a, b) => a.value - b.value);
+  let ranks = 0;
+  for (let from = 0, to = 0; from < all.length; from = to) {
+    while (to < all.length && all[to]!.value === all[from]!.value) to++;
+    const rank = (from + 1 + to) / 2;
+    ranks += rank * all.slice(from, to).filter(({ ofOne }) => ofOne).length;
+  }
+  const [n, m] = [one.length, other.length];
+  const share = (ranks - (n * (n + 1)) / 2) / (n * m);
+  return { share, errors: (share - 0.5) / Math.sqrt((n + m + 1) / (12 * n * m)) };
+}

@@ -1,9 +1,11 @@
+import { benchAccess } from './access/bench-access.js';
 import { benchBackup } from './backup/bench-backup.js';
 import { benchLarge } from './large/bench-large.js';
 import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
+  access: benchAccess,
   backup: benchBackup,
   large: benchLarge,
   operations: benchOperations,

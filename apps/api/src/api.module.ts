@@ -10,9 +10,11 @@ import { DeadLettersModule } from './dead-letters/dead-letters.module.js';
 import { HostsModule } from './hosts/hosts.module.js';
 import { HttpModule } from './http/http.module.js';
 import { LiveFilesModule } from './live-files/live-files.module.js';
+import { MembersModule } from './members/members.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { RegionsModule } from './regions/regions.module.js';
+import { UsersModule } from './users/users.module.js';
 import type { ApiSettings } from './settings.js';
 import { API_SETTINGS } from './wiring/tokens.js';
 
@@ -28,7 +30,9 @@ import { API_SETTINGS } from './wiring/tokens.js';
     BucketsModule,
     HostsModule,
     ApiKeysModule,
+    UsersModule,
     ProjectsModule,
+    MembersModule,
     BackupsModule,
     OperationsModule,
     LiveFilesModule,

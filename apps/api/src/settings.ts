@@ -2,6 +2,7 @@ import { natsSettings } from '@buckets/log';
 import { serviceSettings } from '@buckets/service';
 import {
   bytes,
+  choices,
   defineSettings,
   duration,
   durations,
@@ -9,8 +10,10 @@ import {
   secret,
   secretUrl,
   string,
+  url,
   type SettingsOf,
 } from '@buckets/settings';
+import { JWT_ALGORITHMS } from './oidc/issuer.js';
 import { LIMIT_NAMES } from './project-decisions/limits.js';
 
 export const apiSettings = defineSettings({
@@ -51,6 +54,53 @@ export const apiSettings = defineSettings({
     default: '50GiB',
     min: '64MiB',
     describe: 'What the log may take on disk; new facts are refused beyond',
+  }),
+  oidcIssuer: url('BUCKETS_OIDC_ISSUER', {
+    optional: true,
+    describe: 'The OIDC issuer whose people may come in with its JWTs, word for word as their claim iss has it',
+  }),
+  oidcAudience: string('BUCKETS_OIDC_AUDIENCE', {
+    optional: true,
+    describe: 'What the claim aud has to name. Required with an issuer',
+    example: 'buckets',
+  }),
+  oidcKeysUrl: url('BUCKETS_OIDC_KEYS_URL', {
+    optional: true,
+    describe: 'Where the issuer tells its keys (jwks_uri): https, unless on this machine. Required with an issuer',
+    example: 'https://id.example/jwks.json',
+  }),
+  oidcIdsKey: secret('BUCKETS_OIDC_IDS_KEY', {
+    optional: true,
+    describe:
+      'The key that the ids of people are made with: 32 random bytes in base64. Required with an issuer. With another one ' +
+      'everybody is a stranger',
+  }),
+  oidcAlgorithms: choices('BUCKETS_OIDC_ALGORITHMS', JWT_ALGORITHMS, {
+    default: 'RS256,ES256,EdDSA',
+    describe: 'What the issuer may sign with',
+  }),
+  oidcUserClaim: string('BUCKETS_OIDC_USER_CLAIM', {
+    default: 'sub',
+    describe: 'The claim that tells people apart and stays as it is: the log has an opaque id that is made from it',
+  }),
+  oidcRolesClaim: string('BUCKETS_OIDC_ROLES_CLAIM', {
+    default: 'roles',
+    describe: 'The claim with the names of roles; with dots for what is within another one, such as realm_access.roles',
+  }),
+  oidcAdminRole: string('BUCKETS_OIDC_ADMIN_ROLE', {
+    optional: true,
+    describe: 'What the issuer calls those who may do everything; without it nobody may by a JWT',
+    example: 'buckets-admin',
+  }),
+  oidcOperatorRole: string('BUCKETS_OIDC_OPERATOR_ROLE', {
+    optional: true,
+    describe: 'What the issuer calls those who run the fleet; without it nobody does by a JWT',
+    example: 'buckets-operator',
+  }),
+  oidcMaxTokenAge: duration('BUCKETS_OIDC_MAX_TOKEN_AGE', {
+    default: '1d',
+    min: '1m',
+    describe: 'How old a JWT may be, whatever it says of its end',
   }),
   limits: durations('BUCKETS_LIMITS', {
     optional: true,

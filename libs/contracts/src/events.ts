@@ -17,12 +17,14 @@ import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
 import { DamagedObjects, MAX_DAMAGED_BACKUPS, RepositoryFindings } from './damage.js';
 import { MAX_LISTED } from './envelope.js';
+import { ID_PATTERN } from './ids.js';
 import { OperationLimits } from './limits.js';
 import { Retention } from './retention.js';
 import { BackupId, BackupIds, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
 import {
   ACCEPTANCES,
   FRESHNESS_STATES,
+  PROJECT_ROLES,
   RECOVERED_ORDERS,
   ROOTS,
   SCOPES,
@@ -30,14 +32,18 @@ import {
   type FreshnessState,
   type OperationKind,
   type Outcome,
+  type ProjectRole,
   type RecoveredOrder,
   type Root,
   type Scope,
 } from './vocabulary.js';
 
+/** An API key that was made by a key that was made by a key…: so many of them at most. */
+export const MAX_KEY_MAKERS = 8;
+
 /** Who asked, and what body an idempotency key stood for. */
 class Requested {
-  /** `key/<apiKeyId>`, `admin`, `scheduler`, or an operator's command such as `recover-from-buckets`. */
+  /** `key/<apiKeyId>`, `user/<userId>`, `admin`, `scheduler`, or an operator's command such as `recover-from-buckets`. */
   @IsString() @Length(1, 128) requestedBy!: string;
   /** SHA-256 of the request that an idempotency key was used with. */
   @Optional() @IsString() @Matches(/^[0-9a-f]{64}$/) requestHash?: string;
@@ -72,6 +78,14 @@ export class ApiKeyCreated extends Requested {
   @Matches(/^[0-9a-f]{64}$/) tokenHash!: string;
   @List(SCOPES.length) @IsIn(SCOPES, { each: true }) scopes!: Scope[];
   @Optional() @Moment() expiresAt?: string;
+  /** The API key that has made it, and those that have made that one: it ends with any of them. */
+  @Optional() @List(MAX_KEY_MAKERS) @Matches(ID_PATTERN, { each: true }) makers?: string[];
+}
+
+/** An API key for the projects of one owner, and no others: a type of its own, as whoever does not know it must not read on. */
+export class ApiKeyCreatedForOwner extends ApiKeyCreated {
+  /** Opaque. */
+  @IsString() @Length(1, 200) ownerId!: string;
 }
 
 export class ApiKeyRevoked extends Requested {}
@@ -118,6 +132,17 @@ export class ProjectUpdated extends Requested {
   @Optional() @IsString() @MaxLength(65536) description?: string;
   @Optional() @IsInt() @Min(1) @Max(525_600) backupIntervalMinutes?: number;
   @Optional() @Nested(Retention) retention?: Retention;
+}
+
+/** Somebody may do with a project from now on what this role may, whatever it was before. */
+export class MemberSet extends Requested {
+  /** Opaque. */
+  @IsString() @Length(1, 200) userId!: string;
+  @IsIn(PROJECT_ROLES) role!: ProjectRole;
+}
+
+export class MemberRemoved extends Requested {
+  @IsString() @Length(1, 200) userId!: string;
 }
 
 /** The data of the project are on its host: created, adopted or restored, and checked. */
@@ -344,6 +369,8 @@ export interface ProjectEvents extends RequestedTypes, BeganTypes, CancelRequest
   recovered: ProjectRecovered;
   assigned: ProjectAssigned;
   updated: ProjectUpdated;
+  'member-set': MemberSet;
+  'member-removed': MemberRemoved;
   provisioned: ProjectProvisioned;
   changed: ProjectChanged;
   'freshness-changed': FreshnessChanged;
@@ -365,7 +392,7 @@ export interface Events {
   region: { created: RegionCreated };
   bucket: { created: BucketCreated };
   host: { created: HostCreated; updated: HostUpdated };
-  'api-key': { created: ApiKeyCreated; revoked: ApiKeyRevoked };
+  'api-key': { created: ApiKeyCreated; 'created-for-owner': ApiKeyCreatedForOwner; revoked: ApiKeyRevoked };
   project: ProjectEvents;
 }
 

@@ -6,6 +6,12 @@ export const ID_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** A backup is named by the id of its snapshot, so plain rustic and restic know it by the same name. */
 export const BACKUP_ID_PATTERN = /^[0-9a-f]{64}$/;
 
+/**
+ * What names a person or an owner where nothing can be forgotten: an opaque word of whoever runs the platform. What looks
+ * like a name or an address, with blanks or an @, is none.
+ */
+export const USER_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:|/-]{0,127}$/;
+
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && ID_PATTERN.test(value);
 }

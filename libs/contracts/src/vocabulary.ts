@@ -127,3 +127,7 @@ export const SCOPES = [
   'api-keys:write',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
+
+/** What somebody may do with a project, the least first: each may also do what those before it may. */
+export const PROJECT_ROLES = ['viewer', 'collaborator', 'owner'] as const;
+export type ProjectRole = (typeof PROJECT_ROLES)[number];

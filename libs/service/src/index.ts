@@ -7,6 +7,7 @@ export { createLogger, LOG_LEVELS } from './logs/logger.js';
 export type { Logger } from './logs/logger.js';
 export { failureInWords, tellFailure } from './logs/tell-failure.js';
 export { maskText, redact } from './logs/redact.js';
+export { BoundedLabels } from './metrics/bounded-labels.js';
 export { MetricsController } from './metrics/metrics.controller.js';
 export { mountOpenApi, withOptionalBodies } from './open-api.js';
 export type { OpenApiOptions } from './open-api.js';

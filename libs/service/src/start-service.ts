@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { Registry } from 'prom-client';
 import { withDeadline } from './deadline.js';
 import type { Logger } from './logs/logger.js';
 import { NestLog } from './logs/nest-log.js';
@@ -48,7 +49,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   try {
     app.disable('x-powered-by');
     app.useGlobalPipes(validationPipe());
-    app.useGlobalFilters(new ProblemFilter(log, translate));
+    app.useGlobalFilters(new ProblemFilter(log, app.get(Registry), translate));
     readJsonBodies(app, { maxBytes: 2 ** 20, isRaw: () => false, ...bodies });
     await prepare?.(app);
     const server = app.getHttpServer() as Server;

@@ -1,5 +1,18 @@
 export { describeSettings } from './describe.js';
-export { boolean, bytes, choice, command, duration, durations, filePath, integer, port, string, url } from './kinds.js';
+export {
+  boolean,
+  bytes,
+  choice,
+  choices,
+  command,
+  duration,
+  durations,
+  filePath,
+  integer,
+  port,
+  string,
+  url,
+} from './kinds.js';
 export { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.js';
 export { Secret } from './secret.js';
 export { secret, secretUrl } from './secret-kinds.js';

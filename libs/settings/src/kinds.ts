@@ -142,6 +142,28 @@ export function choice<const C extends readonly [string, ...string[]], const O e
   );
 }
 
+/** Some of a few words, at least one, with commas between them. */
+export function choices<const C extends readonly [string, ...string[]], const O extends Options<string>>(
+  variable: string,
+  known: C,
+  options: O,
+): Setting<ValueOf<readonly C[number][], O>> {
+  return setting(
+    variable,
+    {
+      name: `some of ${known.join(', ')}, with commas between them`,
+      example: known.slice(0, 2).join(','),
+      parse: (text): readonly C[number][] => {
+        const words = text.split(',').map((word) => word.trim());
+        const unknown = words.find((word) => !known.includes(word));
+        if (unknown === undefined) return Object.freeze(words);
+        throw new InvalidValue(`holds ${quote(unknown)}, which is none of ${known.join(', ')}`);
+      },
+    },
+    options,
+  );
+}
+
 /**
  * A command as its arguments, run without a shell: either a JSON array of strings,
  * or words with blanks between them where no word needs quotes.

@@ -1,23 +1,46 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { Projector } from '@buckets/log';
+import { LOGGER } from '@buckets/service';
+import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { DecisionsModule } from '../decisions/decisions.module.js';
+import type { Issuer } from '../oidc/issuer.js';
+import { ISSUER, issuerOf } from '../oidc/issuer-settings.js';
 import type { ApiSettings } from '../settings.js';
+import { provided } from '../wiring/provided.js';
 import { API_SETTINGS } from '../wiring/tokens.js';
+import { AccessGuard } from './access-guard.js';
+import { Admission } from './admission.js';
+import { Owners } from './owners.js';
+import { RouteCheck } from './route-check.js';
 import { SteadyTables } from './steady-tables.js';
-import { TokenGuard } from './token-guard.js';
+import { AdminToken, ApiKeys, IssuerTokens, Tokens } from './tokens.js';
 
 /** Who may do what: each request passes these, in this order. */
 @Module({
   imports: [DecisionsModule],
   providers: [
+    RouteCheck,
+    { provide: ISSUER, useFactory: issuerOf, inject: [API_SETTINGS, LOGGER] },
+    provided(Admission, DataSource),
+    { provide: Owners, useFactory: (issuer: Issuer | null) => new Owners(issuer?.userIds), inject: [ISSUER] },
+    {
+      provide: Tokens,
+      useFactory: (settings: ApiSettings, issuer: Issuer | null, data: DataSource, registry: Registry) => {
+        const { adminToken, oidcAdminRole: admin, oidcOperatorRole: operator } = settings;
+        const ofIssuer = issuer === null ? [] : [new IssuerTokens(issuer, { admin, operator })];
+        return new Tokens([new AdminToken(adminToken), ...ofIssuer, new ApiKeys(data)], registry);
+      },
+      inject: [API_SETTINGS, ISSUER, DataSource, Registry],
+    },
     { provide: APP_GUARD, useFactory: (projector: Projector) => new SteadyTables(projector), inject: [Projector] },
     {
       provide: APP_GUARD,
-      useFactory: ({ adminToken }: ApiSettings, data: DataSource) => new TokenGuard(adminToken, data),
-      inject: [API_SETTINGS, DataSource],
+      useFactory: (tokens: Tokens, admission: Admission) => new AccessGuard(tokens, admission),
+      inject: [Tokens, Admission],
     },
   ],
+  exports: [ISSUER, Owners],
 })
 export class AccessModule {}

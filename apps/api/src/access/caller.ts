@@ -1,13 +1,26 @@
-import type { Scope } from '@buckets/contracts';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { ProjectRole, Scope } from '@buckets/contracts';
 import type { Request } from 'express';
-import { applyDecorators, createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
-import { ApiSecurity } from '@nestjs/swagger';
 
 /** Who asks, and what they may. */
 export interface Caller {
-  /** `admin` or `key/<apiKeyId>`. */
+  /** The administrator's token, an API key, or a person of the OIDC issuer. */
+  kind: 'admin' | 'service' | 'user';
+  /** Opaque: `admin`, the API key's id, or the person's. */
+  id: string;
+  /** How the log names them: `admin`, `key/<apiKeyId>` or `user/<userId>`. */
   name: string;
   scopes: readonly Scope[];
+  /** How far their say reaches. */
+  reach: 'fleet' | OwnProjects;
+  /** When their token ends, in milliseconds since 1970. */
+  expiresAt?: number;
+}
+
+/** The projects in which this user has one of these roles, and no others. */
+export interface OwnProjects {
+  userId: string;
+  roles: readonly ProjectRole[];
 }
 
 export interface CalledRequest extends Request {
@@ -21,22 +34,11 @@ export const CurrentCaller = createParamDecorator(
   (_: unknown, context: ExecutionContext): Caller => context.switchToHttp().getRequest<CalledRequest>().caller,
 );
 
-const NEEDED_SCOPE = Symbol('the scope that a route needs');
-
-/** What a caller must hold. A route that does not say is open to nobody. */
-export const Needs = (scope: Scope) =>
-  applyDecorators(SetMetadata(NEEDED_SCOPE, scope), ApiSecurity('bearer', [scope]));
-/** A route that needs no token. */
-export const Open = () => SetMetadata(NEEDED_SCOPE, 'open');
-
-export function neededScope(context: ExecutionContext): Scope | 'open' | undefined {
-  for (const target of [context.getHandler(), context.getClass()]) {
-    const scope = Reflect.getMetadata(NEEDED_SCOPE, target) as Scope | 'open' | undefined;
-    if (scope !== undefined) return scope;
-  }
-  return undefined;
+export function holds({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): boolean {
+  return scopes.includes('admin') || scopes.includes(scope);
 }
 
-export function mayDo(caller: Caller, scope: Scope): boolean {
-  return caller.scopes.includes('admin') || caller.scopes.includes(scope);
+/** Whose the caller's projects are, where their say does not reach further. */
+export function ownerBehind({ reach }: Caller): string | undefined {
+  return reach === 'fleet' ? undefined : reach.userId;
 }

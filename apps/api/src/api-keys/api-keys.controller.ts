@@ -1,12 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsISO8601, IsOptional, IsString, Length } from 'class-validator';
-import { SCOPES, type Scope } from '@buckets/contracts';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsIn,
+  IsISO8601,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+} from 'class-validator';
+import { MAX_KEY_MAKERS, SCOPES, USER_ID_PATTERN, type NewEvent, type Scope } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
-import { CurrentCaller, mayDo, Needs, type Caller } from '../access/caller.js';
-import { tokenHash } from '../access/token-guard.js';
+import { Needs, SERVICES } from '../access/access.js';
+import { CurrentCaller, holds, ownerBehind, type Caller } from '../access/caller.js';
+import { Owners } from '../access/owners.js';
+import { tokenHash } from '../access/tokens.js';
+import { ownedBy } from '../access/visible.js';
 import { Decider } from '../decisions/decider.js';
+import { apiKeyNotFound } from '../problems/not-there.js';
 import { Rejection } from '../problems/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
@@ -24,6 +38,13 @@ export class CreateApiKey {
   @ArrayMaxSize(SCOPES.length)
   @IsIn(SCOPES, { each: true })
   scopes!: Scope[];
+  @ApiPropertyOptional({
+    pattern: USER_ID_PATTERN.source,
+    description: 'With it the key sees and makes only what is this owner’s',
+  })
+  @IsOptional()
+  @Matches(USER_ID_PATTERN)
+  ownerId?: string;
   @ApiPropertyOptional({ format: 'date-time' }) @IsOptional() @IsISO8601({ strict: true }) expiresAt?: string;
 }
 
@@ -31,6 +52,8 @@ export class ApiKeyView {
   @ApiProperty() id!: string;
   @ApiProperty() name!: string;
   @ApiProperty({ enum: SCOPES, isArray: true }) scopes!: Scope[];
+  @ApiPropertyOptional({ description: 'Whose projects it is for; left out where it is for the whole fleet' })
+  ownerId?: string;
   @ApiPropertyOptional({ format: 'date-time' }) expiresAt?: string;
   @ApiPropertyOptional({ format: 'date-time' }) revokedAt?: string;
   @ApiProperty({ format: 'date-time' }) createdAt!: string;
@@ -46,24 +69,27 @@ export class ApiKeysController {
   constructor(
     private readonly decider: Decider,
     private readonly data: DataSource,
+    private readonly owners: Owners,
   ) {}
 
   @Get()
   @Does('Lists API keys, without their tokens')
-  @Needs('api-keys:write')
+  @Needs('api-keys:write', SERVICES)
   @ApiPage(ApiKeyView)
   @ApiProblems()
-  async list(@Query() query: PageQuery): Promise<Page<ApiKeyView>> {
-    const page = await pageOf(this.data.getRepository(ApiKeyRow).createQueryBuilder('api_key'), query, 'oldest-first');
+  async list(@Query() query: PageQuery, @CurrentCaller() caller: Caller): Promise<Page<ApiKeyView>> {
+    const rows = this.data.getRepository(ApiKeyRow).createQueryBuilder('api_key');
+    const page = await pageOf(ownedBy(caller, rows, 'owner_id'), query, 'oldest-first');
     return { ...page, items: page.items.map(viewOf) };
   }
 
   @Post()
   @Does(
     'Makes an API key',
-    "With the caller's own scopes at most. A repetition cannot show the token again and is refused.",
+    "With the caller's own scopes at most, for no longer than the caller's own token, and ending with the key that has made " +
+      'it. A repetition cannot show the token again and is refused.',
   )
-  @Needs('api-keys:write')
+  @Needs('api-keys:write', SERVICES)
   @ApiCreatedResponse({ type: NewApiKeyView })
   @ApiProblems(409)
   async create(
@@ -71,38 +97,74 @@ export class ApiKeysController {
     @CurrentCaller() caller: Caller,
     @Repetition() { idFor, requestedBy, hasKey }: Repeatable,
   ): Promise<NewApiKeyView> {
-    const beyond = body.scopes.filter((scope) => !mayDo(caller, scope));
-    if (beyond.length > 0) {
-      throw new Rejection('forbidden', `This token cannot give what it does not hold: ${beyond.join(', ')}.`, 403);
-    }
+    mustBeWithin(body, caller);
+    const ownerId = ownerBehind(caller) ?? body.ownerId;
+    if (body.ownerId !== undefined) this.owners.mustKnow(body.ownerId, caller);
+    const makers = caller.kind === 'service' ? await this.makersAfter(caller.id) : [];
     const id = idFor('api-key');
     const token = `bkt_${randomBytes(32).toString('base64url')}`;
     const { name, scopes, expiresAt } = body;
-    const data = { name, scopes, tokenHash: tokenHash(token), requestedBy, ...(expiresAt ? { expiresAt } : {}) };
-    await createFixture(this.decider, id, { thing: 'api-key', type: 'created', data }, { requestedBy, hasKey, idFor });
+    const data = {
+      ...{ name, scopes, tokenHash: tokenHash(token), requestedBy },
+      ...(expiresAt ? { expiresAt } : {}),
+      ...(makers.length === 0 ? {} : { makers }),
+    };
+    const created: NewEvent<'api-key'> =
+      ownerId === undefined
+        ? { thing: 'api-key', type: 'created', data }
+        : { thing: 'api-key', type: 'created-for-owner', data: { ...data, ownerId } };
+    await createFixture(this.decider, id, created, { requestedBy, hasKey, idFor });
     return { ...viewOf(await this.data.getRepository(ApiKeyRow).findOneByOrFail({ id })), token };
   }
 
   @Delete(':id')
   @Does('Revokes an API key')
   @HttpCode(204)
-  @Needs('api-keys:write')
+  @Needs('api-keys:write', SERVICES)
   @ApiNoContentResponse()
   @ApiProblems(404)
   async revoke(@Id('API key') id: string, @CurrentCaller() caller: Caller): Promise<void> {
+    const owner_id = ownerBehind(caller);
+    const isTheirs = owner_id === undefined || (await this.data.getRepository(ApiKeyRow).existsBy({ id, owner_id }));
+    if (!isTheirs) throw apiKeyNotFound(id);
     await this.decider.decide('api-key', id, (state) => {
-      if (state === null) throw new Rejection('api-key-not-found', `There is no API key ${id}.`, 404);
+      if (state === null) throw apiKeyNotFound(id);
       const data = { requestedBy: caller.name };
       return { events: state.revoked ? [] : [{ thing: 'api-key' as const, type: 'revoked' as const, data }] };
     });
   }
+
+  /** The makers of what this key makes. */
+  private async makersAfter(keyId: string): Promise<string[]> {
+    const { makers } = await this.data.getRepository(ApiKeyRow).findOneByOrFail({ id: keyId });
+    if (makers.length < MAX_KEY_MAKERS) return [...makers, keyId];
+    const detail = `This key was made by a key that was made by a key, ${MAX_KEY_MAKERS} times. Use one of those.`;
+    throw new Rejection('too-many-makers', detail, 409);
+  }
 }
 
-function viewOf({ id, name, scopes, expires_at, revoked_at, created_at }: ApiKeyRow): ApiKeyView {
+/** A key outranks and outlives nobody who makes it. @throws {Rejection} `forbidden`, `outlives-maker` */
+function mustBeWithin({ scopes, ownerId, expiresAt }: CreateApiKey, caller: Caller): void {
+  const beyond = scopes.filter((scope) => !holds(caller, scope));
+  if (beyond.length > 0) {
+    throw new Rejection('forbidden', `This token cannot give what it does not hold: ${beyond.join(', ')}.`, 403);
+  }
+  const own = ownerBehind(caller);
+  if (own !== undefined && ownerId !== undefined && ownerId !== own) {
+    throw new Rejection('forbidden', 'This token can make keys of its own owner only.', 403);
+  }
+  if (caller.expiresAt === undefined) return;
+  if (expiresAt !== undefined && Date.parse(expiresAt) <= caller.expiresAt) return;
+  const end = new Date(caller.expiresAt).toISOString();
+  throw new Rejection('outlives-maker', `This token ends at ${end}: give the key an expiresAt that is no later.`, 403);
+}
+
+function viewOf({ id, name, scopes, owner_id, expires_at, revoked_at, created_at }: ApiKeyRow): ApiKeyView {
   return {
     id,
     name,
     scopes,
+    ...(owner_id === null ? {} : { ownerId: owner_id }),
     ...(expires_at === null ? {} : { expiresAt: expires_at }),
     ...(revoked_at === null ? {} : { revokedAt: revoked_at }),
     createdAt: created_at,

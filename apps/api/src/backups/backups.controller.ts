@@ -4,10 +4,13 @@ import { IsIn, IsOptional } from 'class-validator';
 import type { Response } from 'express';
 import { CONSISTENCY_MODES, type ConsistencyMode } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
-import { Needs } from '../access/caller.js';
+import { Needs, ofProject } from '../access/access.js';
+import type { ProjectId } from '../access/admission.js';
+import { OfProject } from '../access/admitted.js';
+import { withinProject } from '../access/visible.js';
 import { Rejection } from '../problems/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
-import { BackupId, Id } from '../http/identifiers.js';
+import { BackupId } from '../http/identifiers.js';
 import { Begins, Does } from '../http/described.js';
 import { NoFields } from '../http/no-fields.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
@@ -44,25 +47,25 @@ export class BackupsController {
 
   @Get()
   @Does('Lists the backups of a project, the one that was allowed to begin last first')
-  @Needs('backups:read')
+  @Needs('backups:read', ofProject('viewer'))
   @ApiPage(BackupView)
   @ApiProblems(404)
-  async list(@Id('project') id: string, @Query() query: PageQuery): Promise<Page<BackupView>> {
+  async list(@OfProject() id: ProjectId, @Query() query: PageQuery): Promise<Page<BackupView>> {
     const project = await this.commands.existing(id);
-    const rows = this.data
-      .getRepository(BackupRow)
-      .createQueryBuilder('backup')
-      .where('backup.project_id = :id', { id });
-    const page = await pageOf(rows, query, 'newest-first', ['began_position', 'position']);
+    const rows = this.data.getRepository(BackupRow).createQueryBuilder('backup');
+    const page = await pageOf(withinProject(id, rows, 'project_id'), query, 'newest-first', [
+      'began_position',
+      'position',
+    ]);
     return { ...page, items: await Promise.all(page.items.map((row) => backupView(row, project, this.keys))) };
   }
 
   @Get(':backupId')
   @Does('Shows a backup')
-  @Needs('backups:read')
+  @Needs('backups:read', ofProject('viewer'))
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404)
-  async get(@Id('project') id: string, @BackupId() backupId: string): Promise<BackupView> {
+  async get(@OfProject() id: ProjectId, @BackupId() backupId: string): Promise<BackupView> {
     const project = await this.commands.existing(id);
     const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: id, id: backupId });
     if (row === null) throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
@@ -76,11 +79,11 @@ export class BackupsController {
       'with a backup that is good anyway, changes nothing.',
   )
   @HttpCode(200)
-  @Needs('backups:write')
+  @Needs('backups:write', ofProject('collaborator'))
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404, 409)
   async accept(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @BackupId() backupId: string,
     @Body(NoFields) _none: unknown,
     @Repetition() { requestedBy }: Repeatable,
@@ -91,11 +94,11 @@ export class BackupsController {
 
   @Post()
   @Does('Backs a project up')
-  @Needs('backups:write')
+  @Needs('backups:write', ofProject('collaborator'))
   @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async create(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() body: CreateBackup,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -107,11 +110,11 @@ export class BackupsController {
 
   @Delete(':backupId')
   @Does('Deletes a backup', 'What other backups also hold stays; the rest is removed by a later clean-up.')
-  @Needs('backups:write')
+  @Needs('backups:write', ofProject('owner'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async delete(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @BackupId() backupId: string,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -122,11 +125,11 @@ export class BackupsController {
 
   @Post(':backupId/restore')
   @Does('Restores the whole project', 'What stands there goes. The project has to be stopped.')
-  @Needs('backups:write')
+  @Needs('backups:write', ofProject('collaborator'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async restore(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @BackupId() backupId: string,
     @Body() { limits }: RestoreBackup,
     @Repetition() repetition: Repeatable,

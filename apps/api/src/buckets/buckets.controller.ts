@@ -4,7 +4,8 @@ import { IsIn, IsOptional, IsString, IsUrl, Length, Matches } from 'class-valida
 import { ID_PATTERN } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import { DataSource, In } from 'typeorm';
-import { Needs } from '../access/caller.js';
+import { Needs } from '../access/access.js';
+import { visibleToAll } from '../access/visible.js';
 import { Decider } from '../decisions/decider.js';
 import { Rejection } from '../problems/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
@@ -63,7 +64,11 @@ export class BucketsController {
   @ApiPage(BucketView)
   @ApiProblems()
   async list(@Query() query: PageQuery): Promise<Page<BucketView>> {
-    const page = await pageOf(this.data.getRepository(BucketRow).createQueryBuilder('bucket'), query, 'oldest-first');
+    const page = await pageOf(
+      visibleToAll(this.data.getRepository(BucketRow).createQueryBuilder('bucket')),
+      query,
+      'oldest-first',
+    );
     return { ...page, items: page.items.map(viewOf) };
   }
 

@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 import type { ReceivedClaim } from '@buckets/contracts';
-import { Open } from '../access/caller.js';
+import { Open } from '../access/access.js';
 import { ClaimDesk } from './claim-desk.js';
 
 /** Where the claims of hosts come in, from the stream that they share. */

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { DeadLetters } from '@buckets/log';
-import { Needs } from '../access/caller.js';
+import { Needs } from '../access/access.js';
 import { Rejection } from '../problems/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does } from '../http/described.js';

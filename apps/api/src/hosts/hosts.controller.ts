@@ -8,7 +8,9 @@ import { skewInWords } from '@buckets/object-storage';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Response } from 'express';
 import { DataSource } from 'typeorm';
-import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
+import { Needs } from '../access/access.js';
+import { CurrentCaller, type Caller } from '../access/caller.js';
+import { visibleToAll } from '../access/visible.js';
 import { Decider } from '../decisions/decider.js';
 import { Rejection } from '../problems/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
@@ -75,7 +77,11 @@ export class HostsController {
   @ApiPage(HostView)
   @ApiProblems()
   async list(@Query() query: PageQuery): Promise<Page<HostView>> {
-    const page = await pageOf(this.data.getRepository(HostRow).createQueryBuilder('host'), query, 'oldest-first');
+    const page = await pageOf(
+      visibleToAll(this.data.getRepository(HostRow).createQueryBuilder('host')),
+      query,
+      'oldest-first',
+    );
     return { ...page, items: await Promise.all(page.items.map((row) => this.view(row))) };
   }
 

@@ -1,7 +1,7 @@
 import { Injectable, Param, type PipeTransform } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
-import { BACKUP_ID_PATTERN, ID_PATTERN } from '@buckets/contracts';
-import { Problem } from '@buckets/service';
+import { BACKUP_ID_PATTERN, ID_PATTERN, USER_ID_PATTERN } from '@buckets/contracts';
+import { invalidId } from '../problems/invalid-id.js';
 
 @Injectable()
 class IdPipe implements PipeTransform<unknown, string> {
@@ -12,21 +12,14 @@ class IdPipe implements PipeTransform<unknown, string> {
 
   transform(value: unknown): string {
     if (typeof value === 'string' && this.pattern.test(value)) return value;
-    throw new Problem({
-      code: 'invalid-id',
-      status: 400,
-      detail: `That is no id of a ${this.what}: ${
-        this.pattern === ID_PATTERN
-          ? 'ids have 1 to 63 lower-case letters, digits and hyphens, and begin with no hyphen'
-          : 'ids of backups have 64 hexadecimal digits'
-      }.`,
-    });
+    throw invalidId(this.what, this.pattern);
   }
 }
 
 /** The `:id` of a route, checked. */
 export const Id = (what: string, name = 'id') => parameter(name, what, ID_PATTERN);
 export const BackupId = () => parameter('backupId', 'backup', BACKUP_ID_PATTERN);
+export const UserId = () => parameter('userId', 'user', USER_ID_PATTERN);
 
 function parameter(name: string, what: string, pattern: RegExp): ParameterDecorator {
   const schema = { type: 'string' as const, pattern: pattern.source };

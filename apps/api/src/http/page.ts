@@ -4,7 +4,8 @@ import { applyDecorators, type Type } from '@nestjs/common';
 import { ApiExtraModels, ApiOkResponse, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
 import { Problem } from '@buckets/service';
 import { OptionalWhole } from './described.js';
-import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import type { ObjectLiteral } from 'typeorm';
+import type { Visible } from '../access/visible.js';
 
 /** Which part of a list is wanted. */
 export class PageQuery {
@@ -36,7 +37,7 @@ export const DEFAULT_LIMIT = 50;
  * @param by the columns with the positions that rows go by; no two rows are alike in all of them
  */
 export async function pageOf<Row extends ObjectLiteral & { position: number }>(
-  rows: SelectQueryBuilder<Row>,
+  rows: Visible<Row>,
   { limit = DEFAULT_LIMIT, cursor }: PageQuery,
   order: 'oldest-first' | 'newest-first',
   by: readonly (keyof Row & string)[] = ['position'],

@@ -22,11 +22,12 @@ import {
   type LiveEntry,
   type LiveListing,
 } from '@buckets/contracts';
-import { Needs } from '../access/caller.js';
+import { Needs, ofProject } from '../access/access.js';
+import type { ProjectId } from '../access/admission.js';
+import { OfProject } from '../access/admitted.js';
 import { Rejection } from '../problems/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does, OptionalWhole, Whole } from '../http/described.js';
-import { Id } from '../http/identifiers.js';
 import { ProjectCommands } from '../project-decisions/project-commands.js';
 import type { ProjectRow } from '../tables/entities.js';
 import { HostFiles } from './host-files.js';
@@ -92,7 +93,7 @@ export class LiveFilesController {
 
   @Get()
   @Does('Lists a folder, or reads a file of 8 MiB at most, as it is on the host')
-  @Needs('files:read')
+  @Needs('files:read', ofProject('viewer'))
   @ApiOkResponse({
     content: {
       'application/json': { schema: { $ref: getSchemaPath(LiveFolderView) } },
@@ -100,7 +101,7 @@ export class LiveFilesController {
     },
   })
   @ApiProblems(404, 409, 413)
-  async read(@Id('project') id: string, @Query() query: ReadQuery, @Res() response: Response): Promise<void> {
+  async read(@OfProject() id: ProjectId, @Query() query: ReadQuery, @Res() response: Response): Promise<void> {
     const project = await this.commands.existing(id);
     const { path = '', limit = 500, cursor } = query;
     const stat = path === '' ? null : await this.files.step<LiveEntry>(project, { do: 'stat', path });
@@ -119,12 +120,12 @@ export class LiveFilesController {
   @Put()
   @Does('Writes a file of 8 MiB at most', 'It appears whole or not at all.')
   @HttpCode(204)
-  @Needs('files:write')
+  @Needs('files:write', ofProject('collaborator'))
   @ApiConsumes('application/octet-stream')
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
   @ApiNoContentResponse()
   @ApiProblems(404, 409, 413)
-  async write(@Id('project') id: string, @Query() { path }: PathQuery, @Req() request: Request): Promise<void> {
+  async write(@OfProject() id: ProjectId, @Query() { path }: PathQuery, @Req() request: Request): Promise<void> {
     const project = await this.commands.existing(id);
     const bytes = await readBody(request, MAX_LIVE_FILE_BYTES);
     const { uploadId } = await this.files.step<{ uploadId: string }>(project, {
@@ -149,10 +150,10 @@ export class LiveFilesController {
   @Delete()
   @Does('Removes a file, or a folder with all that is in it', 'A link is refused, as everywhere in the path.')
   @HttpCode(204)
-  @Needs('files:write')
+  @Needs('files:write', ofProject('collaborator'))
   @ApiNoContentResponse()
   @ApiProblems(404, 409)
-  async remove(@Id('project') id: string, @Query() { path, recursive = false }: RemoveQuery): Promise<void> {
+  async remove(@OfProject() id: ProjectId, @Query() { path, recursive = false }: RemoveQuery): Promise<void> {
     await this.files.step(await this.commands.existing(id), { do: 'remove', path, recursive });
   }
 

@@ -13,10 +13,13 @@ import {
 import { Stopping } from '@buckets/service';
 import { formatDuration, parseDuration } from '@buckets/settings';
 import { DataSource } from 'typeorm';
-import { Needs } from '../access/caller.js';
+import { Needs, ofOperation, OWN } from '../access/access.js';
+import type { OperationId } from '../access/admission.js';
+import { OfOperation } from '../access/admitted.js';
+import { CurrentCaller, type Caller } from '../access/caller.js';
+import { visibleTo } from '../access/visible.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Begins, Does } from '../http/described.js';
-import { Id } from '../http/identifiers.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { NoFields } from '../http/no-fields.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
@@ -61,16 +64,16 @@ export class OperationsController {
 
   @Get()
   @Does('Lists operations, the newest first')
-  @Needs('operations:read')
+  @Needs('operations:read', OWN)
   @ApiPage(OperationView)
   @ApiProblems()
-  async list(@Query() query: OperationsQuery): Promise<Page<OperationView>> {
+  async list(@Query() query: OperationsQuery, @CurrentCaller() caller: Caller): Promise<Page<OperationView>> {
     const rows = this.data.getRepository(OperationRow).createQueryBuilder('operation').where('true');
     const filters = { project_id: query.projectId, host_id: query.hostId, kind: query.kind, state: query.state };
     for (const [column, value] of Object.entries(filters)) {
       if (value !== undefined) rows.andWhere(`operation.${column} = :${column}`, { [column]: value });
     }
-    const page = await pageOf(rows, query, 'newest-first');
+    const page = await pageOf(visibleTo(caller, rows, 'project_id'), query, 'newest-first');
     return { ...page, items: await this.operations.views(page.items) };
   }
 
@@ -79,11 +82,11 @@ export class OperationsController {
     'Shows an operation, with its progress while it runs',
     'With `wait` the answer comes when the operation has ended, or after that time.',
   )
-  @Needs('operations:read')
+  @Needs('operations:read', ofOperation('viewer'))
   @ApiOkResponse({ type: OperationView })
   @ApiProblems(404)
   async get(
-    @Id('operation') id: string,
+    @OfOperation() id: OperationId,
     @Query() { wait = 0 }: OperationQuery,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
@@ -99,11 +102,11 @@ export class OperationsController {
     'What its host has not begun ends at once. Of what it has begun the host says how it ends: as `cancelled`, or ' +
       'otherwise where it was too late. Asking again changes nothing; once it has ended the answer is 409.',
   )
-  @Needs('operations:write')
+  @Needs('operations:write', ofOperation('collaborator'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async cancel(
-    @Id('operation') id: string,
+    @OfOperation() id: OperationId,
     @Body(NoFields) _none: unknown,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -118,13 +121,13 @@ export class OperationsController {
     '`state` with the operation whenever its state changes, `progress` in between; ends with the state in which the ' +
       'operation has ended. Whoever has seen that state, by its Last-Event-ID, is answered 204: there is nothing more.',
   )
-  @Needs('operations:read')
+  @Needs('operations:read', ofOperation('viewer'))
   @Header('Cache-Control', 'no-store')
   @ApiHeader({ name: 'Last-Event-ID', required: false })
   @ApiOkResponse({ content: { 'text/event-stream': { schema: { type: 'string' } } } })
   @ApiNoContentResponse()
   @ApiProblems(404)
-  async events(@Id('operation') id: string, @Req() request: Request, @Res() response: Response): Promise<void> {
+  async events(@OfOperation() id: OperationId, @Req() request: Request, @Res() response: Response): Promise<void> {
     const row = await this.operations.row(id);
     const lastSeen = /^\d{1,15}$/.exec(String(request.headers['last-event-id']))?.[0];
     await this.stream.send(row, response, {

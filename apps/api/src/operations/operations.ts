@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
-import { Rejection } from '../problems/rejection.js';
+import type { OperationId } from '../access/admission.js';
+import { operationNotFound } from '../problems/not-there.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { dataRootInWords, type HostSigns } from '../hosts/host-signs.js';
 import { OperationRow } from '../tables/entities.js';
@@ -16,9 +17,9 @@ export class Operations {
     private readonly signs: HostSigns,
   ) {}
 
-  async row(id: string): Promise<OperationRow> {
+  async row(id: OperationId): Promise<OperationRow> {
     const row = await this.data.getRepository(OperationRow).findOneBy({ id });
-    if (row === null) throw new Rejection('operation-not-found', `There is no operation ${id}.`, 404);
+    if (row === null) throw operationNotFound(id);
     return row;
   }
 
@@ -60,7 +61,7 @@ export class Operations {
   };
 
   /** The body and headers of a 202. */
-  async accepted(id: string, response: Response): Promise<OperationView> {
+  async accepted(id: OperationId, response: Response): Promise<OperationView> {
     response.location(`/v1/operations/${id}`);
     return operationView(await this.row(id), this.keys);
   }

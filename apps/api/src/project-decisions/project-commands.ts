@@ -8,7 +8,9 @@ import {
   type Retention,
 } from '@buckets/contracts';
 import type { DataSource } from 'typeorm';
+import { forItself, operationOf, type OperationId, type ProjectId } from '../access/admission.js';
 import type { Decider } from '../decisions/decider.js';
+import { operationNotFound, projectNotFound } from '../problems/not-there.js';
 import { Rejection } from '../problems/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
@@ -21,6 +23,7 @@ import { reportChange, stateFreshness } from './changes.js';
 import { createProject, updateProject } from './create-project.js';
 import { expireOperation, type Expiry } from './expire-operation.js';
 import { newGeneration } from './generation.js';
+import { removeMember, setMember, type Membership } from './members.js';
 import { requestOperation, type OperationRequest, type Requester } from './request-operation.js';
 import { NOTHING, type Verdict } from './verdict.js';
 import { undecided, type ProjectState } from '../state/project-state.js';
@@ -56,8 +59,8 @@ export class ProjectCommands {
     private readonly limits: Limits,
   ) {}
 
-  async create(project: NewProject, repetition: Repeatable): Promise<string> {
-    const projectId = project.id ?? repetition.idFor('project');
+  async create(project: NewProject, repetition: Repeatable): Promise<ProjectId> {
+    const projectId = forItself(project.id ?? repetition.idFor('project'));
     const host = await this.host(project.hostId);
     const bucket = await this.bucketFor(project, host.region_id);
     // Refused before keys are made for it; what still slips through is refused again by the decision.
@@ -94,7 +97,7 @@ export class ProjectCommands {
 
   /** Gives a project that was found in its bucket a host: that of its newest backup, unless the caller knows better. */
   async assign(
-    projectId: string,
+    projectId: ProjectId,
     { hostId, although }: { hostId: string; although?: 'made-elsewhere' | undefined },
     repetition: Repeatable,
   ): Promise<void> {
@@ -116,7 +119,7 @@ export class ProjectCommands {
   }
 
   async update(
-    projectId: string,
+    projectId: ProjectId,
     change: {
       ownerId?: string;
       title?: string;
@@ -141,13 +144,13 @@ export class ProjectCommands {
 
   /** @returns the operation's id; a repeated request gives the same one */
   async request(
-    projectId: string,
+    projectId: ProjectId,
     kind: OperationRequest['kind'],
     { params = {}, limits, areDataMissing }: Wanted,
     repetition: Repeatable,
-  ): Promise<string> {
+  ): Promise<OperationId> {
     const by = requester(repetition);
-    const operationId = repetition.idFor('operation');
+    const operationId = operationOf(projectId, repetition.idFor('operation'));
     const request: OperationRequest = {
       operationId,
       kind,
@@ -174,11 +177,11 @@ export class ProjectCommands {
    *
    * @throws {Rejection} `operation-ended`
    */
-  async cancel(operationId: string, repetition: Repeatable): Promise<void> {
+  async cancel(operationId: OperationId, repetition: Repeatable): Promise<void> {
     const by = requester(repetition);
     const operation = await this.operation(operationId);
     if (operation === null) {
-      throw new Rejection('operation-not-found', `There is no operation ${operationId}.`, 404);
+      throw operationNotFound(operationId);
     }
     const { project_id: projectId } = operation;
     await this.decider.decide('project', projectId, async (state) => {
@@ -191,7 +194,15 @@ export class ProjectCommands {
     });
   }
 
-  async acceptBackup(projectId: string, backupId: string, requestedBy: string): Promise<void> {
+  async setMember(projectId: ProjectId, wanted: Membership): Promise<void> {
+    await this.decider.decide('project', projectId, (state) => setMember(state, projectId, wanted));
+  }
+
+  async removeMember(projectId: ProjectId, wanted: Omit<Membership, 'role'>): Promise<void> {
+    await this.decider.decide('project', projectId, (state) => removeMember(state, projectId, wanted));
+  }
+
+  async acceptBackup(projectId: ProjectId, backupId: string, requestedBy: string): Promise<void> {
     await this.decider.decide('project', projectId, (state) =>
       acceptBackup(state, projectId, { backupId, requestedBy }),
     );
@@ -205,7 +216,7 @@ export class ProjectCommands {
     return position;
   }
 
-  async reportChange(projectId: string, source: string): Promise<void> {
+  async reportChange(projectId: ProjectId, source: string): Promise<void> {
     const change = { source, at: new Date().toISOString() };
     await this.decider.decide('project', projectId, (state) => reportChange(state, projectId, change));
   }
@@ -225,12 +236,12 @@ export class ProjectCommands {
     { key, params = {} }: { key: string; params?: Record<string, unknown> },
   ): Promise<string> {
     const idFor = (purpose: string) => idFromKey(purpose, manager, `${projectId} ${key}`);
-    return this.request(projectId, kind, { params }, { requestedBy: manager, hasKey: true, idFor });
+    return this.request(forItself(projectId), kind, { params }, { requestedBy: manager, hasKey: true, idFor });
   }
 
-  async existing(projectId: string): Promise<ProjectRow> {
+  async existing(projectId: ProjectId): Promise<ProjectRow> {
     const row = await this.data.getRepository(ProjectRow).findOneBy({ id: projectId });
-    if (row === null) throw new Rejection('project-not-found', `There is no project ${projectId}.`, 404);
+    if (row === null) throw projectNotFound(projectId);
     return row;
   }
 
@@ -238,7 +249,10 @@ export class ProjectCommands {
    * Whether data are missing, and somebody has to choose between backups. Where the host says nothing, its worker finds out,
    * and has the start fail rather than choose.
    */
-  private async mayChoose(projectId: string, areDataMissing: NonNullable<Wanted['areDataMissing']>): Promise<boolean> {
+  private async mayChoose(
+    projectId: ProjectId,
+    areDataMissing: NonNullable<Wanted['areDataMissing']>,
+  ): Promise<boolean> {
     const { state } = await this.decider.stateOf('project', projectId);
     if (state === null || undecided(state) === null) return false;
     return areDataMissing(await this.existing(projectId));

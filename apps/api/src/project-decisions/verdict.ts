@@ -1,4 +1,5 @@
 import { isId, type NewEvent, type NewIntent, type OperationKind } from '@buckets/contracts';
+import { projectNotFound } from '../problems/not-there.js';
 import { Rejection } from '../problems/rejection.js';
 import type { KnownBackup, OpenOperation, ProjectState } from '../state/project-state.js';
 
@@ -17,7 +18,7 @@ export function facts(...events: NewEvent<'project'>[]): Verdict {
 /** @throws {Rejection} `project-not-found` */
 export function existing(state: ProjectState | null, projectId: string): ProjectState {
   if (state !== null) return state;
-  throw new Rejection('project-not-found', `There is no project ${isId(projectId) ? projectId : 'of that name'}.`, 404);
+  throw projectNotFound(isId(projectId) ? projectId : 'of that name');
 }
 
 /** The operation of that id, while it has not ended. */

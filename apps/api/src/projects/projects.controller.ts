@@ -17,11 +17,15 @@ import {
   ValidateNested,
 } from 'class-validator';
 import type { Response } from 'express';
-import { BACKUP_ID_PATTERN, ID_PATTERN, LONGEST_LIMIT_SECONDS } from '@buckets/contracts';
+import { BACKUP_ID_PATTERN, ID_PATTERN, LONGEST_LIMIT_SECONDS, USER_ID_PATTERN } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
-import { CurrentCaller, Needs, type Caller } from '../access/caller.js';
+import { Needs, OWN, ofProject, SERVICES } from '../access/access.js';
+import type { ProjectId } from '../access/admission.js';
+import { OfProject } from '../access/admitted.js';
+import { CurrentCaller, type Caller } from '../access/caller.js';
+import { Owners } from '../access/owners.js';
+import { visibleTo } from '../access/visible.js';
 import { ApiProblems } from '../http/api-problem.js';
-import { Id } from '../http/identifiers.js';
 import { Begins, Creates, Does, WantedWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
@@ -49,6 +53,13 @@ const RetentionWanted = (description: string) =>
     Type(() => RetentionView),
   );
 
+const OwnerId = (description: string) =>
+  applyDecorators(
+    ApiPropertyOptional({ pattern: USER_ID_PATTERN.source, description }),
+    IsOptional(),
+    Matches(USER_ID_PATTERN),
+  );
+
 export class CreateProject {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source, description: "The platform's own name for it" })
   @IsOptional()
@@ -62,7 +73,7 @@ export class CreateProject {
   @Matches(ID_PATTERN)
   bucketId?: string;
 
-  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) ownerId?: string;
+  @OwnerId('Whose it is: an opaque id, no name and no address. Without it, whoever asks') ownerId?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
 
@@ -78,7 +89,7 @@ export class CreateProject {
 }
 
 export class UpdateProject {
-  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) ownerId?: string;
+  @OwnerId('Whose it is from now on. Who was its owner by this alone has no role in it any more') ownerId?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
   @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
@@ -174,60 +185,67 @@ export class ProjectsController {
     private readonly data: DataSource,
     private readonly freshnessNow: ConfirmedFreshness,
     private readonly files: HostFiles,
+    private readonly owners: Owners,
     @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
   ) {}
 
   @Get()
   @Does('Lists projects, the oldest first')
-  @Needs('projects:read')
+  @Needs('projects:read', OWN)
   @ApiPage(ProjectView)
   @ApiProblems()
-  async list(@Query() query: ProjectsQuery): Promise<Page<ProjectView>> {
+  async list(@Query() query: ProjectsQuery, @CurrentCaller() caller: Caller): Promise<Page<ProjectView>> {
     const { hostId, ownerId } = query;
     const freshnessOf = this.freshnessNow.view();
     const rows = this.data.getRepository(ProjectRow).createQueryBuilder('project').where('true');
     if (hostId !== undefined) rows.andWhere('project.host_id = :hostId', { hostId });
     if (ownerId !== undefined) rows.andWhere('project.owner_id = :ownerId', { ownerId });
-    const page = await pageOf(rows, query, 'oldest-first');
+    const page = await pageOf(visibleTo(caller, rows, 'id'), query, 'oldest-first');
     return { ...page, items: await Promise.all(page.items.map((row) => this.view(row, freshnessOf(row)))) };
   }
 
   @Get(':id')
   @Does('Shows a project')
-  @Needs('projects:read')
+  @Needs('projects:read', ofProject('viewer'))
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
-  async get(@Id('project') id: string): Promise<ProjectView> {
+  async get(@OfProject() id: ProjectId): Promise<ProjectView> {
     const freshnessOf = this.freshnessNow.view();
     const row = await this.commands.existing(id);
     return this.view(row, freshnessOf(row));
   }
 
   @Post()
-  @Does('Makes a project', 'Its folders are made on its host by the operation provisionOperationId.')
-  @Needs('projects:write')
+  @Does(
+    'Makes a project',
+    'Its folders are made on its host by the operation provisionOperationId. An API key of an owner makes projects of that ' +
+      'owner, whose ids are not for it to choose, and which take no data that stand on a host already.',
+  )
+  @Needs('projects:write', SERVICES)
   @Creates(ProjectView)
   @ApiProblems(404, 409)
   async create(
     @Body() body: CreateProject,
+    @CurrentCaller() caller: Caller,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<ProjectView> {
-    const id = await this.commands.create(body, repetition);
+    const id = await this.commands.create(this.owners.ofNew(body, caller), repetition);
     response.location(`/v1/projects/${id}`);
     return this.get(id);
   }
 
   @Patch(':id')
   @Does('Changes whose a project is, what it is called, and how often it is backed up')
-  @Needs('projects:write')
+  @Needs('projects:write', ofProject('owner'))
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
   async update(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() body: UpdateProject,
     @CurrentCaller() caller: Caller,
   ): Promise<ProjectView> {
+    if (body.ownerId !== undefined) this.owners.mustKnow(body.ownerId, caller);
     await this.commands.update(id, { ...body }, caller.name);
     return this.get(id);
   }
@@ -240,11 +258,11 @@ export class ProjectsController {
       'refused (`backups-of-another-host`) unless the request says so: an assignment cannot be taken back.',
   )
   @HttpCode(200)
-  @Needs('projects:write')
+  @Needs('projects:write', ofProject('fleet'))
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404, 409)
   async assign(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() body: AssignProject,
     @Repetition() repetition: Repeatable,
   ): Promise<ProjectView> {
@@ -257,11 +275,11 @@ export class ProjectsController {
     'Takes what stands in the folders on its host as the data of a project that has none there',
     'Such as data of an earlier assignment, where they are newer than any backup.',
   )
-  @Needs('projects:write')
+  @Needs('projects:write', ofProject('fleet'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async adopt(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() { limits }: AdoptProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -278,11 +296,11 @@ export class ProjectsController {
       'choices, and the start has to name one as `backupId`; a start whose host finds out only later that the data are ' +
       'missing fails with that code.',
   )
-  @Needs('projects:write')
+  @Needs('projects:write', ofProject('collaborator'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async start(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() body: StartProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -295,11 +313,11 @@ export class ProjectsController {
 
   @Post(':id/stop')
   @Does('Stops a project')
-  @Needs('projects:write')
+  @Needs('projects:write', ofProject('collaborator'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async stop(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() { limits }: StopProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -313,11 +331,11 @@ export class ProjectsController {
     'A backup that was cut off, or whose host was overtaken, may leave one. They are listed by the result of the ' +
       'operation, the oldest hundred; nothing is removed unless asked for.',
   )
-  @Needs('backups:write')
+  @Needs('backups:write', ofProject('owner'))
   @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async tidy(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() { remove = false, graceSeconds = GRACE_SECONDS, limits }: TidyProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -332,11 +350,11 @@ export class ProjectsController {
     'It succeeds where nothing is damaged. Otherwise it fails with `repository-damaged`, and its result names what is: the ' +
       'backups of which something is lost count as damaged, and the next backup mends what it can.',
   )
-  @Needs('backups:write')
+  @Needs('backups:write', ofProject('collaborator'))
   @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async verify(
-    @Id('project') id: string,
+    @OfProject() id: ProjectId,
     @Body() { readData = 0, limits }: VerifyProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
@@ -348,20 +366,20 @@ export class ProjectsController {
   @Post(':id/changes')
   @Does("Tells that a project's data may have changed in a way that its host cannot see")
   @HttpCode(200)
-  @Needs('projects:write')
+  @Needs('projects:write', ofProject('collaborator'))
   @ApiOkResponse({ type: FreshnessView })
   @ApiProblems(404)
-  async change(@Id('project') id: string, @Body() { source }: ReportChange): Promise<FreshnessView> {
+  async change(@OfProject() id: ProjectId, @Body() { source }: ReportChange): Promise<FreshnessView> {
     await this.commands.reportChange(id, source);
     return this.freshness(id);
   }
 
   @Get(':id/freshness')
   @Does('Says whether backups hold all that the project holds')
-  @Needs('projects:read')
+  @Needs('projects:read', ofProject('viewer'))
   @ApiOkResponse({ type: FreshnessView })
   @ApiProblems(404)
-  async freshness(@Id('project') id: string): Promise<FreshnessView> {
+  async freshness(@OfProject() id: ProjectId): Promise<FreshnessView> {
     const freshnessOf = this.freshnessNow.view();
     return freshnessOf(await this.commands.existing(id));
   }

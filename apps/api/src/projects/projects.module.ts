@@ -5,6 +5,7 @@ import { Projector } from '@buckets/log';
 import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { Gauge, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
+import { AccessModule } from '../access/access.module.js';
 import { LiveFilesModule } from '../live-files/live-files.module.js';
 import { OperationsModule } from '../operations/operations.module.js';
 import { ProjectDecisionsModule } from '../project-decisions/project-decisions.module.js';
@@ -16,7 +17,7 @@ import { ProjectsController } from './projects.controller.js';
 
 /** Projects, and how fresh they are by what was confirmed. */
 @Module({
-  imports: [ProjectDecisionsModule, OperationsModule, LiveFilesModule],
+  imports: [AccessModule, ProjectDecisionsModule, OperationsModule, LiveFilesModule],
   controllers: [ProjectsController],
   providers: [
     {

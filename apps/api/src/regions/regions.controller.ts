@@ -5,7 +5,8 @@ import { IsLatitude, IsLongitude, IsNumber, IsOptional, IsString, Length, Matche
 import { ID_PATTERN } from '@buckets/contracts';
 import type { Request } from 'express';
 import { DataSource } from 'typeorm';
-import { Needs } from '../access/caller.js';
+import { Needs, OWN } from '../access/access.js';
+import { visibleToAll } from '../access/visible.js';
 import { Decider } from '../decisions/decider.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
@@ -64,7 +65,7 @@ export class RegionsController {
     'Lists regions, the nearest to the caller first',
     'As far as it is known where the caller is: by latitude and longitude, or by headers.',
   )
-  @Needs('regions:read')
+  @Needs('regions:read', OWN)
   @ApiHeader({ name: 'CF-IPLatitude', required: false })
   @ApiHeader({ name: 'CF-IPLongitude', required: false })
   @ApiPage(RegionView)
@@ -75,7 +76,7 @@ export class RegionsController {
       latitude !== undefined && longitude !== undefined ? { latitude, longitude } : placeOfCaller(request.headers);
     const rows = this.data.getRepository(RegionRow).createQueryBuilder('region');
     const page = await pageOf(
-      rows,
+      visibleToAll(rows),
       { limit: query.limit ?? 500, ...(query.cursor ? { cursor: query.cursor } : {}) },
       'oldest-first',
     );

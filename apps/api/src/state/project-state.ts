@@ -19,12 +19,15 @@ import {
   type Placed,
   type ProjectCreated,
   type ProjectRecovered,
+  type ProjectRole,
   type RestoreChoices,
 } from '@buckets/contracts';
 
 /** What is decided on: as little as decisions need, folded from the project's events. Plain JSON, stored as such. */
 export interface ProjectState {
   ownerId: string;
+  /** Who else has a role in it: so many at most as `members.ts` allows. */
+  members?: Record<string, ProjectRole>;
   regionId: string;
   bucketId: string;
   /** Null of a project that was found in its bucket and was not assigned since. */
@@ -120,8 +123,14 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     }
     case 'updated': {
       const { ownerId } = event.data;
-      return ownerId === undefined ? state : { ...state, ownerId };
+      return ownerId === undefined ? state : { ...withoutMember(state, ownerId), ownerId };
     }
+    case 'member-set': {
+      const { userId, role } = event.data;
+      return { ...state, members: { ...state.members, [userId]: role } };
+    }
+    case 'member-removed':
+      return withoutMember(state, event.data.userId);
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
       const { dataAttemptId: _there, changedSince: _others, ...rest } = state;
@@ -273,6 +282,12 @@ function ended(
   if (open?.kind !== 'backup' || open.beganPosition === undefined || madeBy(backups, operationId)) return {};
   const { beganPosition } = open;
   return { ended: [...before, { operationId, beganPosition }].slice(-REMEMBERED_BACKUPS) };
+}
+
+function withoutMember(state: ProjectState, userId: string): ProjectState {
+  const { [userId]: _gone, ...members } = state.members ?? {};
+  const { members: _before, ...rest } = state;
+  return Object.keys(members).length === 0 ? rest : { ...rest, members };
 }
 
 type Change = (backup: KnownBackup) => KnownBackup;

@@ -27,7 +27,8 @@ function evolveFixture(
   event: LoggedEvent<Exclude<EventThing, 'project'>>,
 ): FixtureState | null {
   switch (event.type) {
-    case 'created': {
+    case 'created':
+    case 'created-for-owner': {
       const { requestHash } = event.data;
       const regionId = 'regionId' in event.data ? event.data.regionId : undefined;
       return { ...(requestHash === undefined ? {} : { requestHash }), ...(regionId === undefined ? {} : { regionId }) };

@@ -7,6 +7,7 @@ import type {
   OperationLimits,
   OperationResult,
   OperationState,
+  ProjectRole,
   Retention,
   Scope,
   Thing,
@@ -71,7 +72,22 @@ export class ApiKeyRow {
   @Column({ type: 'jsonb' }) scopes!: Scope[];
   @Column({ type: 'text', nullable: true }) expires_at!: string | null;
   @Column({ type: 'text', nullable: true }) revoked_at!: string | null;
+  /** Null of a key for the whole fleet. */
+  @Column({ type: 'text', nullable: true }) owner_id!: string | null;
+  /** The keys that it ends with. */
+  @Column({ type: 'jsonb' }) makers!: string[];
   @Column({ type: 'text' }) created_at!: string;
+  @Column(position) position!: number;
+}
+
+/** Who has which role in a project; its owner is one of them. */
+@Entity({ schema: 'api', name: 'member' })
+@Index('member_project', ['project_id', 'position'])
+export class MemberRow {
+  @PrimaryColumn({ type: 'text' }) user_id!: string;
+  @PrimaryColumn({ type: 'text' }) project_id!: string;
+  @Column({ type: 'text' }) role!: ProjectRole;
+  /** Of the event that gave the role. */
   @Column(position) position!: number;
 }
 
@@ -196,6 +212,7 @@ export const API_ENTITIES = [
   HostRow,
   ApiKeyRow,
   ProjectRow,
+  MemberRow,
   BackupRow,
   OperationRow,
 ] as const;

@@ -267,9 +267,14 @@ const fact: fc.Arbitrary<Fact> = fc
       fc.constant(fixture('host', 'created', { name: 'H', regionId: 'r' })),
       fc.constantFrom({ name: 'New' }, {}).map((of) => fixture('host', 'updated', of)),
       fc.constant(fixture('api-key', 'created', { name: 'K', tokenHash: 'h', scopes: ['admin'] })),
+      fc.constant(fixture('api-key', 'created-for-owner', { name: 'K', scopes: [], ownerId: 'o', makers: ['a'] })),
       fc.constant(fixture('api-key', 'revoked', {})),
       fc.constant(event('created', created)),
       fc.constant(event('recovered', RECOVERED)),
+      fc
+        .constantFrom({ userId: 'o', role: 'owner' as const }, { userId: 'someone', role: 'viewer' as const })
+        .map((of) => event('member-set', { ...of, requestedBy: 'admin' })),
+      fc.constantFrom('o', 'someone').map((userId) => event('member-removed', { userId, requestedBy: 'admin' })),
       fc.constant(event('assigned', { hostId: 'h2', generation: 9, requestedBy: 'admin' })),
       fc
         .constantFrom({ title: 't', ownerId: 'o' }, { description: 'd', backupIntervalMinutes: 5 })
@@ -326,7 +331,11 @@ const fact: fc.Arbitrary<Fact> = fc
   .map(([of, each]) => {
     const facts = each as Omit<Fact, 'id'>;
     // A token is one key's only.
-    return { ...facts, id: of, data: { ...facts.data, ...(facts.type === 'created' ? { tokenHash: hex(of) } : {}) } };
+    return {
+      ...facts,
+      id: of,
+      data: { ...facts.data, ...(facts.type.startsWith('created') ? { tokenHash: hex(of) } : {}) },
+    };
   });
 
 function asStored(of: Fact, index: number): { message: LogMessage; logged: LoggedEvent } {

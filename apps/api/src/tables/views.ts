@@ -9,6 +9,7 @@ import {
   type OperationRequested,
   type Outcome,
   type OperationEvent,
+  type ProjectRole,
 } from '@buckets/contracts';
 import type { EntityManager } from 'typeorm';
 import { evolveThing } from '../state/thing-state.js';
@@ -18,6 +19,7 @@ import {
   BackupRow,
   BucketRow,
   HostRow,
+  MemberRow,
   OperationRow,
   ProjectRow,
   RegionRow,
@@ -33,6 +35,7 @@ export class Views {
   readonly hosts = new Rows(HostRow, ['id']);
   readonly apiKeys = new Rows(ApiKeyRow, ['id']);
   readonly projects = new Rows(ProjectRow, ['id']);
+  readonly members = new Rows(MemberRow, ['user_id', 'project_id']);
   readonly backups = new Rows(BackupRow, ['project_id', 'id']);
   readonly operations = new Rows(OperationRow, ['id']);
 
@@ -97,9 +100,10 @@ const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, state
       views.apiKeys.patch([event.id], { revoked_at: event.time });
       return;
     }
-    const { name, tokenHash, scopes, expiresAt } = event.data;
+    const { name, tokenHash, scopes, expiresAt, makers = [] } = event.data;
+    const owner_id = event.type === 'created-for-owner' ? event.data.ownerId : null;
     const { id, time, position } = event;
-    const row = { id, name, scopes, position, token_hash: tokenHash, expires_at: expiresAt ?? null };
+    const row = { id, name, scopes, position, token_hash: tokenHash, expires_at: expiresAt ?? null, owner_id, makers };
     views.apiKeys.put({ ...row, revoked_at: null, created_at: time });
   },
   project: applyProjectEvent,
@@ -118,11 +122,24 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         host_id: event.data.hostId,
         retention: storedRetention(event.data.retention),
       });
+      putMember(views, event, event.data.ownerId, 'owner');
       break;
     case 'recovered':
       views.projects.put({ ...newProjectRow(event), freshness_reason: 'No backup of it is known.' });
+      putMember(views, event, event.data.ownerId, 'owner');
+      break;
+    case 'member-set':
+      putMember(views, event, event.data.userId, event.data.role);
+      break;
+    case 'member-removed':
+      views.members.delete(event.data.userId, id);
       break;
     case 'updated': {
+      const before = views.projects.get(id)?.owner_id;
+      if (event.data.ownerId !== undefined && event.data.ownerId !== before) {
+        if (before !== undefined) views.members.delete(before, id);
+        putMember(views, event, event.data.ownerId, 'owner');
+      }
       const { ownerId, title, description, backupIntervalMinutes, retention } = event.data;
       views.projects.patch([id], {
         ...(ownerId === undefined ? {} : { owner_id: ownerId }),
@@ -200,6 +217,10 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
   if (row !== null && (row.provisioned !== provisioned || row.running !== running || row.generation !== generation)) {
     views.projects.put({ ...row, provisioned, running, host_id: hostId, generation });
   }
+}
+
+function putMember(views: Views, { id, position }: LoggedEvent<'project'>, user_id: string, role: ProjectRole): void {
+  views.members.put({ user_id, project_id: id, role, position });
 }
 
 /** What was stated of freshness, or stood there until it would be, does not outlive the backup that it rested on. */

@@ -4,7 +4,7 @@ import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { EventThing, LoggedEvent, NewEvent } from '@buckets/contracts';
 import { Log, Projector } from '@buckets/log';
-import { createLogger, startService, type RunningService } from '@buckets/service';
+import { createLogger, mountOpenApi, startService, type RunningService } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
@@ -29,7 +29,8 @@ export class RunningApi {
     readonly jsm: JetStreamManager,
   ) {}
 
-  static async start(): Promise<RunningApi> {
+  /** @param more settings beside those of the parts, as in the environment */
+  static async start(more: Record<string, string> = {}): Promise<RunningApi> {
     const parts = await RealParts.start(['nats', 'postgres']);
     try {
       const { infrastructure } = parts;
@@ -41,9 +42,13 @@ export class RunningApi {
         BUCKETS_ADMIN_TOKEN: infrastructure.adminToken,
         BUCKETS_HOSTS_SIGNING_KEY: await readFile(infrastructure.hostsSigningKeyFile, 'utf8'),
         BUCKETS_HOSTS_ACCOUNT: infrastructure.hostsAccount,
+        ...more,
       });
       const log = createLogger('api', { level: 'fatal' });
-      const service = await startService({ settings, log, module: ApiModule.with(settings), translate: problemOf });
+      const service = await startService({
+        ...{ settings, log, module: ApiModule.with(settings), translate: problemOf },
+        prepare: (app) => mountOpenApi(app, { title: 'Buckets', version: '1', description: 'On trial' }),
+      });
       const nats = await parts.connect({ user: 'api' });
       const jsm = await jetstreamManager(nats);
       return new RunningApi(parts, service, infrastructure.adminToken, new Log(nats, jsm, 'buckets/api'), nats, jsm);

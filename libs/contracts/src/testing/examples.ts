@@ -95,6 +95,11 @@ const operations = Object.fromEntries(
   ]),
 ) as unknown as ProjectEvents;
 
+const apiKey = {
+  ...{ ...requested, name: 'CI', tokenHash: '01'.repeat(32), scopes: ['projects:read' as const], expiresAt: at },
+  makers: ['k0', 'k1'],
+};
+
 /** One of every fact, with every field set. A new type of event does not compile without one. */
 export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[T][Y] } } = {
   region: { created: { ...requested, name: 'Zürich 🏔', latitude: 47.37, longitude: 8.54 } },
@@ -106,7 +111,8 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
     updated: { ...requested, name: 'Second' },
   },
   'api-key': {
-    created: { ...requested, name: 'CI', tokenHash: '01'.repeat(32), scopes: ['projects:read'], expiresAt: at },
+    created: apiKey,
+    'created-for-owner': { ...apiKey, ownerId: 'u-1' },
     revoked: requested,
   },
   project: {
@@ -141,6 +147,8 @@ export const EVENT_EXAMPLES: { [T in EventThing]: { [Y in EventType<T>]: Events[
       backupIntervalMinutes: 1,
       retention: {},
     },
+    'member-set': { ...requested, userId: 'u-1', role: 'collaborator' },
+    'member-removed': { ...requested, userId: 'u-1' },
     provisioned: { operationId: 'op-1', generation: 1, by: 'restored', backupId: snapshot, roots: ['project'] },
     changed: { source: 'agent-edit', at },
     'freshness-changed': {

@@ -2,8 +2,10 @@ import { Catch, NotFoundException } from '@nestjs/common';
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
+import { Counter, type Registry } from 'prom-client';
 import { throwError } from 'rxjs';
 import type { Logger } from '../logs/logger.js';
+import { BoundedLabels } from '../metrics/bounded-labels.js';
 import { allowedMethods } from './allowed-methods.js';
 import { Problem, problemDetails } from './problem.js';
 import { toProblem } from './to-problem.js';
@@ -12,10 +14,22 @@ import type { Translate } from './to-problem.js';
 /** The one place that turns an error into an answer. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  private readonly refused: Counter<'code'>;
+  /** Some codes come from hosts. */
+  private readonly codes = new BoundedLabels();
+
   constructor(
     private readonly log: Logger,
+    registry: Registry,
     private readonly translate?: Translate,
-  ) {}
+  ) {
+    this.refused = new Counter({
+      name: 'buckets_http_refused_total',
+      help: 'Requests that were answered with a problem, by its code',
+      labelNames: ['code'],
+      registers: [registry],
+    });
+  }
 
   catch(error: unknown, host: ArgumentsHost): unknown {
     // Handlers of messages have nobody to answer: who called them decides what a failure means.
@@ -24,6 +38,7 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     const problem =
       routeProblem(error, request) ?? toProblem(error, this.translate) ?? this.internalError(error, request);
+    this.refused.inc({ code: this.codes.of(problem.code) });
     if (problem.status === 503) this.log.warn({ error, code: problem.code }, 'Answered 503');
     if (response.headersSent) {
       // Half an answer must not look like a whole one.
