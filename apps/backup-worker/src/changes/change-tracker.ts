@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mountsAt } from '../restore/mount-points.js';
+import { mountsAt } from '../file-system/mount-points.js';
 import { ChangeLedger, type ScanOutcome } from './change-ledger.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { equalCounters } from '@buckets/freshness';

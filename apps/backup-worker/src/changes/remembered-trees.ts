@@ -1,6 +1,6 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownFolder } from '../restore/disk.js';
+import { ownFolder } from '../file-system/paths.js';
 import type { Remembered } from './change-ledger.js';
 import type { ChangeCounter } from '@buckets/contracts';
 

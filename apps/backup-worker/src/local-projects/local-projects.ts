@@ -8,8 +8,8 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { ProjectNotTracked, type ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { DataRootMissingError, ROOT_NAMES, type HostFolders, type ProvisionedRecords } from '../restore/index.js';
-import { errorCode, exists } from '../restore/disk.js';
-import { mountPointsWithin } from '../restore/mount-points.js';
+import { errorCode, exists } from '../file-system/paths.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { ProjectMounts } from './mounts.js';
 import { troubleOf, type ProjectSight } from './project-trouble.js';
 

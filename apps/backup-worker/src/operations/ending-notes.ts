@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '@buckets/contracts';
-import { exists, namesWithin, type Disk } from '../restore/disk.js';
+import { exists, namesWithin } from '../file-system/paths.js';
+import type { Disk } from '../restore/disk.js';
 import { DataRootMissingError } from '../restore/errors.js';
 import type { Ending } from './operation.js';
 

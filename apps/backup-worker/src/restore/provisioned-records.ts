@@ -1,6 +1,6 @@
 import { chmod, chown, lstat, stat } from 'node:fs/promises';
 import type { Disk } from './disk.js';
-import { errorCode, exists, isAbsence } from './disk.js';
+import { errorCode, exists, isAbsence } from '../file-system/paths.js';
 import {
   DamagedRecordError,
   DataLostError,

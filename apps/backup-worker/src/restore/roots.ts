@@ -1,6 +1,6 @@
 import { lstat, opendir } from 'node:fs/promises';
 import type { BigIntStats } from 'node:fs';
-import { errorCode, isAbsence } from './disk.js';
+import { errorCode, isAbsence } from '../file-system/paths.js';
 
 /**
  * What tells a folder from any other that stands at the same path later. File systems hand out inode numbers again,

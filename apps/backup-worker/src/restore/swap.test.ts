@@ -17,7 +17,7 @@ import type { RootName } from './host-folders.js';
 import { ProvisionedRecords } from './provisioned-records.js';
 import { Swap } from './swap.js';
 import type { SwapRequest } from './swap.js';
-import { itWhereMountable, mountOn } from './testing/mounts.js';
+import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { asOrdinaryUser, giveToOrdinaryUser } from './testing/ordinary-user.js';
 import { fill, OPERATION, PROJECT, resultFor, TemporaryHost, untilStep } from './testing/temporary-host.js';
 

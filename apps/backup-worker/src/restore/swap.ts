@@ -1,7 +1,7 @@
 import { access, constants, lstat, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Disk } from './disk.js';
-import { exists, isAbsence } from './disk.js';
+import { exists, isAbsence } from '../file-system/paths.js';
 import {
   DamagedRecordError,
   RootBusyError,
@@ -15,7 +15,7 @@ import {
 import { ROOT_NAMES } from './host-folders.js';
 import type { HostFolders, RootName } from './host-folders.js';
 import type { Inspection } from './inspection.js';
-import { mountPointsWithin } from './mount-points.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import type { ProvisionedRecords } from './provisioned-records.js';
 import type { RestoreResult } from './restore-result.js';
 import { identityOf, isSameRoot, lookAt } from './roots.js';

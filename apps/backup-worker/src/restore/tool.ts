@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { errorCode } from './disk.js';
+import { errorCode } from '../file-system/paths.js';
 import { ToolFailedError } from './errors.js';
 
 export interface ToolLimits {

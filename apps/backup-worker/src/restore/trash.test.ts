@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { itWhereMountable, mountOn } from './testing/mounts.js';
+import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { fill, TemporaryHost } from './testing/temporary-host.js';
 import { RootBusyError } from './errors.js';
-import { mountPointsWithin } from './mount-points.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { Trash } from './trash.js';
 
 let host: TemporaryHost;

@@ -1,6 +1,6 @@
 import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namesWithin } from './disk.js';
+import { namesWithin } from '../file-system/paths.js';
 import type { HostFolders } from './host-folders.js';
 import { removeTree } from './tree-removal.js';
 

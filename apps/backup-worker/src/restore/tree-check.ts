@@ -1,6 +1,6 @@
 import { lstat, readlink, type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
-import { errorCode, isAbsence } from './disk.js';
+import { errorCode, isAbsence } from '../file-system/paths.js';
 import { compareEntry } from './entry-comparison.js';
 import { FindingList, shownBytes } from './findings.js';
 import type { Finding, FindingKind } from './findings.js';

@@ -1,6 +1,6 @@
 import { RootBusyError, ToolFailedError } from './errors.js';
-import { exists } from './disk.js';
-import { mountPointsWithin } from './mount-points.js';
+import { exists } from '../file-system/paths.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { runTool } from './tool.js';
 import type { ToolLimits } from './tool.js';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { namesWithin, ownFolder } from '../restore/disk.js';
+import { namesWithin, ownFolder } from '../file-system/paths.js';
 import { identify, isAlive, signalGroup, type ProcessIdentity } from './system-process.js';
 
 const PREFIX = 'run-';

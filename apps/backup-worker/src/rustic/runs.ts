@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access as accessFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { measureClockSkew } from '@buckets/object-storage';
-import { ownFolder } from '../restore/disk.js';
+import { ownFolder } from '../file-system/paths.js';
 import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
 import { INSIDE, type Confinement, type View } from './confinement.js';
 import { environmentOf, launcherOf, type RusticLimits } from './environment.js';

@@ -1,8 +1,8 @@
 import { lstat, readdir, realpath, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
-import { ownFolder } from '../restore/disk.js';
-import { mountPointsWithin } from '../restore/mount-points.js';
+import { ownFolder } from '../file-system/paths.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
 import type { RepositoryAccess } from './access.js';
 import { backupArguments, backupOutcome, BackupReport, type BackupOrder, type BackupOutcome } from './backup.js';

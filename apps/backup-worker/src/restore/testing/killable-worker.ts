@@ -10,7 +10,7 @@ import { OPERATION, PROJECT, resultFor } from './temporary-host.js';
 
 /** Carries out one order, and kills itself right after a given number of steps have changed the disk. */
 const WORKER = `
-import { Disk, HostFolders, ProvisionedRecords, Swap } from './index.js';
+import { Disk, HostFolders, ProvisionedRecords, Swap } from './restore/index.js';
 const [dataRoot, order, last, request, user] = process.argv.slice(2);
 if (user && process.geteuid() === 0) {
   process.setgroups([]);
@@ -28,20 +28,26 @@ if (order === 'swap') await swap.swap({ ...JSON.parse(request), confirm: async (
 else await swap.rollForward();
 `;
 
+/** Where the sources of a swap are; they need nothing but Node. */
+const ROOMS = ['file-system', 'restore'];
+
 /** A worker in a process of its own, from the same sources, that can be killed in earnest. */
 export class KillableWorker {
   readonly #program = mkdtempSync(join(tmpdir(), 'buckets-killable-'));
 
-  /** Builds the sources of the restore; they need nothing but Node. */
   async build(): Promise<void> {
-    const sources = join(import.meta.dirname, '..');
     await writeFile(join(this.#program, 'package.json'), '{"type":"module"}');
     await writeFile(join(this.#program, 'worker.js'), WORKER);
-    await mkdir(this.#program, { recursive: true });
+    for (const room of ROOMS) await this.#buildRoom(room);
+  }
+
+  async #buildRoom(room: string): Promise<void> {
+    const [sources, program] = [join(import.meta.dirname, '../..', room), join(this.#program, room)];
+    await mkdir(program);
     for (const name of await readdir(sources)) {
       if (!name.endsWith('.ts') || name.endsWith('.test.ts')) continue;
       const { code } = await transformFile(join(sources, name), { sourceMaps: false });
-      await writeFile(join(this.#program, name.replace(/ts$/, 'js')), code);
+      await writeFile(join(program, name.replace(/ts$/, 'js')), code);
     }
   }
 
