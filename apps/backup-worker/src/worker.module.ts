@@ -34,7 +34,8 @@ import {
 } from './restore/index.js';
 import { RestoreWork } from './restoring/restore.js';
 import { Restoring } from './restoring/restoring.js';
-import { Confinement, Rustic, RunFolders } from './rustic/index.js';
+import { RunFolders } from './processes/run-folders.js';
+import { Confinement, Rustic } from './rustic/index.js';
 import type { WorkerSettings } from './settings.js';
 import { StartWork } from './start/start.js';
 import { StopWork } from './stop/stop.js';

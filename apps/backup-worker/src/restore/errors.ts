@@ -245,18 +245,3 @@ export class DamagedRecordError extends RestoreError {
     super(`${file} is damaged. Look at it, move it away if it is of no use, and try again.`, options);
   }
 }
-
-/** Thrown when a program that the worker relies on is missing, failed or took too long. */
-export class ToolFailedError extends RestoreError {
-  readonly code = 'tool-failed';
-
-  constructor(
-    readonly tool: string,
-    why: string,
-    /** True when the program is not installed. */
-    readonly absent: boolean,
-    options?: ErrorOptions,
-  ) {
-    super(`${tool} ${why}`, options);
-  }
-}

@@ -1,5 +1,4 @@
-import { runTool } from './tool.js';
-import type { ToolLimits } from './tool.js';
+import { runTool, type ToolLimits } from '../processes/run-tool.js';
 
 /**
  * Returns when everything written so far to the file system of this folder is on disk, contents, metadata and names alike

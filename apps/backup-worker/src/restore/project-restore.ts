@@ -3,7 +3,6 @@ import {
   NothingMissingError,
   RestoreDiffersError,
   SwitchPendingError,
-  ToolFailedError,
   UnrecordedDataError,
 } from './errors.js';
 import { flushFileSystem } from './flush.js';
@@ -19,6 +18,7 @@ import type { SnapshotEntry } from './snapshot-entry.js';
 import type { SpaceNeed, Staging } from './staging.js';
 import type { Swap, SwapRequest } from './swap.js';
 import type { Trash } from './trash.js';
+import { ToolFailedError } from '../processes/run-tool.js';
 import { checkTree, toleratedFindings } from './tree-check.js';
 import { writeXattrs } from './xattrs.js';
 

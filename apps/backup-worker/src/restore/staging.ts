@@ -5,7 +5,7 @@ import type { Disk } from './disk.js';
 import { NotEnoughSpaceError, OtherFileSystemError } from './errors.js';
 import type { HostFolders } from './host-folders.js';
 import { removeTree } from './tree-removal.js';
-import type { ToolLimits } from './tool.js';
+import type { ToolLimits } from '../processes/run-tool.js';
 
 /** What a restore will take: the snapshot's apparent size in bytes, and its number of entries. */
 export interface SpaceNeed {

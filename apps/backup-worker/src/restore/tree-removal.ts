@@ -1,8 +1,7 @@
-import { RootBusyError, ToolFailedError } from './errors.js';
-import { exists } from '../file-system/paths.js';
 import { mountPointsWithin } from '../file-system/mount-points.js';
-import { runTool } from './tool.js';
-import type { ToolLimits } from './tool.js';
+import { exists } from '../file-system/paths.js';
+import { runTool, ToolFailedError, type ToolLimits } from '../processes/run-tool.js';
+import { RootBusyError } from './errors.js';
 
 /**
  * Removes a folder of the worker's own with all that is in it. `rm` walks by open folders: it follows no link, whoever may

@@ -1,8 +1,7 @@
-import { ToolFailedError } from './errors.js';
 import { shownBytes } from './findings.js';
 import type { Finding } from './findings.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
-import type { ToolLimits } from './tool.js';
+import { ToolFailedError, type ToolLimits } from '../processes/run-tool.js';
 import { compareXattrs } from './xattrs.js';
 
 /** Compares the extended attributes of a tree with the snapshot's. None is kept: some hosts label each of their files. */

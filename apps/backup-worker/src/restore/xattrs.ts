@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { SnapshotEntry } from './snapshot-entry.js';
-import { runTool } from './tool.js';
-import type { ToolLimits } from './tool.js';
+import { runTool, type ToolLimits } from '../processes/run-tool.js';
 
 /**
  * Node cannot read extended attributes; a few lines of Python can. Each line asks for one entry: its path and what it should

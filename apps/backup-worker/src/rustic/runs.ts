@@ -11,8 +11,8 @@ import { Lines } from './lines.js';
 import { Messages, type Extents, type Message } from './messages.js';
 import { failed, stoppedOrFailed, type Ran } from './outcome.js';
 import type { OnProgress } from './progress.js';
-import { PROFILE, RunFolders, type RunFolder } from './run-folders.js';
-import { runProcess, type Patience } from './run-process.js';
+import { PROFILE, RunFolders, type RunFolder } from '../processes/run-folders.js';
+import { runProcess, type Patience } from '../processes/run-process.js';
 import { Transcript } from './transcript.js';
 
 export interface RusticSettings {

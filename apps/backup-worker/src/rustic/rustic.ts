@@ -15,7 +15,7 @@ import { failed, mustHaveSucceeded, type Failed } from './outcome.js';
 import { progressOf, type RusticProgress } from './progress.js';
 import { pruneArguments, readPruneReport, type PruneOrder, type PruneReport } from './prune.js';
 import { restoreArguments, restoreOutcome, RestoreReport, type RestoreOutcome } from './restore.js';
-import type { Reaped } from './run-folders.js';
+import type { Reaped } from '../processes/run-folders.js';
 import { Runs, type Call, type RusticSettings } from './runs.js';
 import { readSnapshots, snapshotsArguments, type Snapshot } from './snapshots.js';
 import { WholeOutput } from './whole-output.js';

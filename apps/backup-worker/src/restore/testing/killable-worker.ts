@@ -29,7 +29,7 @@ else await swap.rollForward();
 `;
 
 /** Where the sources of a swap are; they need nothing but Node. */
-const ROOMS = ['file-system', 'restore'];
+const ROOMS = ['file-system', 'processes', 'restore'];
 
 /** A worker in a process of its own, from the same sources, that can be killed in earnest. */
 export class KillableWorker {

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorCode } from '../file-system/paths.js';
-import { ToolFailedError } from './errors.js';
 
 export interface ToolLimits {
   /** Milliseconds after which the program is killed. */
@@ -10,6 +9,22 @@ export interface ToolLimits {
   signal?: AbortSignal;
   /** Open files that the program gets as its descriptors 3, 4, …: it need not find them by name. */
   files?: readonly number[];
+}
+
+/** Thrown when a program that the worker relies on is missing, failed or took too long. */
+export class ToolFailedError extends Error {
+  readonly code = 'tool-failed';
+
+  constructor(
+    readonly tool: string,
+    why: string,
+    /** True when the program is not installed. */
+    readonly absent: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(`${tool} ${why}`, options);
+    this.name = 'ToolFailedError';
+  }
 }
 
 /** How much of what a failing program says goes into its error. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import { errorCode } from '../file-system/paths.js';
 import { identify, signalGroup, traceOfWork } from './system-process.js';
 
 /** How long somebody is willing to wait for a run, and how they say that they no longer are. */
@@ -77,7 +78,7 @@ export async function runProcess(
   });
   const { pid } = subprocess;
   const closed = subprocess.then(({ exitCode, signal, cause }): EndedProcess =>
-    pid === undefined ? { startError: errorCode(cause) } : { exitCode, signal },
+    pid === undefined ? { startError: errorCode(cause) ?? 'UNKNOWN' } : { exitCode, signal },
   );
   if (pid === undefined) return closed;
   const ended = Promise.race([closed, endOf(subprocess.nodeChildProcess)]);
@@ -149,7 +150,7 @@ class Stopping {
   }
 }
 
-/** rustic has no time-out of its own and long silent phases: silence alone is no stall. */
+/** A program may have long silent phases, as rustic has: silence alone is no stall. */
 class StallWatch {
   private silentMs = 0;
   private lastLook = performance.now();
@@ -196,8 +197,4 @@ async function endOf(child: ChildProcess): Promise<EndedProcess> {
   await delay(OUTPUT_TAKES_MS, undefined, { ref: false });
   for (const output of [child.stdout, child.stderr]) (output as Socket | null)?.unref();
   return { exitCode: exitCode ?? undefined, signal: signal ?? undefined };
-}
-
-function errorCode(cause: unknown): string {
-  return (cause as NodeJS.ErrnoException | undefined)?.code ?? 'UNKNOWN';
 }

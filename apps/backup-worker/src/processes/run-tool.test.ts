@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { tmpdir } from 'node:os';
-import { ToolFailedError } from './errors.js';
-import { flushFileSystem } from './flush.js';
-import { runTool } from './tool.js';
+import { flushFileSystem } from '../restore/flush.js';
+import { runTool, ToolFailedError } from './run-tool.js';
 
 const LIMITS = { timeoutMs: 30_000 };
 

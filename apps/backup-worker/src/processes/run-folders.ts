@@ -21,14 +21,16 @@ export interface Reaped {
   removed: number;
 }
 
-/** The private folders of runs: each holds its profile with the secrets, is its process's home, and dies with it. */
+/**
+ * The private folders of runs: each notes its process, may hold a profile with its secrets and be its home, and dies with it.
+ */
 export class RunFolders {
   private readonly inUse = new Set<string>();
 
   constructor(private readonly workFolder: string) {}
 
-  /** @param profileOf the profile's text, for the folder that was made */
-  async open(profileOf: (folder: string) => string): Promise<RunFolder> {
+  /** @param profileOf the profile's text, for the folder that was made; there is none by default */
+  async open(profileOf?: (folder: string) => string): Promise<RunFolder> {
     await this.ensureWorkFolder();
     const name = `${PREFIX}${randomBytes(8).toString('hex')}`;
     const path = join(this.workFolder, name);
@@ -37,7 +39,7 @@ export class RunFolders {
     const folder = new RunFolder(path, () => this.inUse.delete(name));
     try {
       await mkdir(path, { mode: 0o700 });
-      await writeFile(folder.profile, profileOf(path), { mode: 0o600, flag: 'wx' });
+      if (profileOf) await writeFile(folder.profile, profileOf(path), { mode: 0o600, flag: 'wx' });
       return folder;
     } catch (error) {
       await folder.close();
