@@ -3,7 +3,8 @@ import type { Hooks } from './hooks/hook.js';
 import type { LiveFiles } from './live-files/index.js';
 import type { EndingNotes } from './operations/ending-notes.js';
 import type { Operations } from './operations/operations.js';
-import type { ProjectRestore, Swap } from './restore/index.js';
+import type { Swap } from './host-data/index.js';
+import type { StagedRestore } from './restore/staged-restore.js';
 import type { Rustic } from './rustic/index.js';
 
 const EVERY_MS = 10 * 60_000;
@@ -18,7 +19,7 @@ export class Tidying {
     private readonly rustic: Rustic,
     private readonly hooks: Hooks,
     private readonly swap: Swap,
-    private readonly projectRestore: ProjectRestore,
+    private readonly stagedRestore: StagedRestore,
     private readonly notes: EndingNotes,
     private readonly files: LiveFiles,
     private readonly dataRootMustBeHere: () => Promise<void>,
@@ -87,12 +88,12 @@ export class Tidying {
   }
 
   private async sweepStaging(active: { has(operationId: string): boolean }): Promise<void> {
-    const swept = await this.projectRestore.sweep(active, this.ending.signal);
+    const swept = await this.stagedRestore.sweep(active, this.ending.signal);
     if (swept.length > 0) this.log.info({ swept }, 'Removed what unfinished restores had staged');
   }
 
   private async emptyTrash(operations: Operations): Promise<void> {
-    const { removed, failures } = await this.projectRestore.emptyTrash(operations.openIds, this.ending.signal);
+    const { removed, failures } = await this.stagedRestore.emptyTrash(operations.openIds, this.ending.signal);
     if (removed.length > 0) this.log.info({ removed }, 'Removed data that restores had replaced');
     for (const error of failures) this.log.warn({ error }, 'Data that a restore had replaced cannot be removed');
   }

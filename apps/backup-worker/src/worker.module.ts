@@ -25,15 +25,15 @@ import { Budget } from './queue/budget.js';
 import {
   Disk,
   HostFolders,
-  ProjectRestore,
   ProvisionedRecords,
   Staging,
   Swap,
   Trash,
   type Inspection,
-} from './restore/index.js';
-import { RestoreWork } from './restoring/restore.js';
-import { Restoring } from './restoring/restoring.js';
+} from './host-data/index.js';
+import { BackupRestore } from './restore/backup-restore.js';
+import { RestoreWork } from './restore/restore.js';
+import { StagedRestore } from './restore/staged-restore.js';
 import { RunFolders } from './processes/run-folders.js';
 import { Confinement, Rustic } from './rustic/index.js';
 import type { WorkerSettings } from './settings.js';
@@ -145,7 +145,7 @@ class Worker implements OnApplicationShutdown {
     const records = new ProvisionedRecords(folders, disk, dataRoot.mustBeHere);
     const swap = new Swap(folders, disk, records);
     const trash = new Trash(folders, { keepHours: trashKeepMs / 3_600_000 });
-    const projectRestore = new ProjectRestore(records, new Staging(folders, disk), swap, trash, (error) =>
+    const stagedRestore = new StagedRestore(records, new Staging(folders, disk), swap, trash, (error) =>
       log.warn({ error }, 'What a restore has left behind is removed later'),
     );
     const confinement = await confine(settings, log);
@@ -184,7 +184,7 @@ class Worker implements OnApplicationShutdown {
     const projects = new LocalProjects(controlPlane, folders, records, changes, log, report, () => numbers.beginAnew());
     const budget = new Budget({ cpus, memoryBytes });
     const damage = new DamageWatch(rustic, controlPlane);
-    const restoring = new Restoring(projectRestore, rustic, budget, damage);
+    const backupRestore = new BackupRestore(stagedRestore, rustic, budget, damage);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
     const isOpen = (operationId: string) => operations.isOpen(operationId);
     const works = {
@@ -192,8 +192,8 @@ class Worker implements OnApplicationShutdown {
       backup: damage.telling(
         new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget, hooks, damage),
       ),
-      restore: damage.telling(new RestoreWork(restoring, projects)),
-      start: damage.telling(new StartWork(settings, folders, records, restoring, projects, hooks)),
+      restore: damage.telling(new RestoreWork(backupRestore, projects)),
+      start: damage.telling(new StartWork(settings, folders, records, backupRestore, projects, hooks)),
       stop: new StopWork(settings, folders, projects, hooks),
       forget: damage.telling(new ForgetWork(rustic)),
       tidy: damage.telling(new TidyWork(rustic, controlPlane, isOpen)),
@@ -204,7 +204,7 @@ class Worker implements OnApplicationShutdown {
       uploadsFolder: join(folders.own, 'uploads'),
       onChange: (projectId) => changes.raise(projectId, 'fs-api'),
     });
-    const tidying = new Tidying(rustic, hooks, swap, projectRestore, notes, files, dataRoot.mustBeHere, log);
+    const tidying = new Tidying(rustic, hooks, swap, stagedRestore, notes, files, dataRoot.mustBeHere, log);
     const metrics = new OperationMetrics(registry);
     const operations: Operations = new Operations(controlPlane, works, notes, metrics, log, {
       workerId: INCARNATION,

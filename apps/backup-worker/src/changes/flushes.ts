@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../file-system/paths.js';
-import { flushFileSystem } from '../restore/flush.js';
+import { flushFileSystem } from '../host-data/flush.js';
 import { mountPointsWithin } from '../file-system/mount-points.js';
 import { ClockWatch } from './clock-watch.js';
 

@@ -1,7 +1,7 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff, type Logger } from '@buckets/service';
-import { DataRootMissingError, type Disk, type HostFolders } from '../restore/index.js';
+import { DataRootMissingError, type Disk, type HostFolders } from '../host-data/index.js';
 import { exists, isAbsence } from '../file-system/paths.js';
 import { DataRootInUse, lockDataRoot } from './data-root-lock.js';
 import {

@@ -24,7 +24,7 @@ import {
 } from '@buckets/contracts';
 import { answer } from '@buckets/log';
 import type { Logger } from '@buckets/service';
-import { DataRootMissingError } from '../restore/errors.js';
+import { DataRootMissingError } from '../host-data/errors.js';
 import type { LiveEntry } from './folder-page.js';
 import type { LiveFiles } from './live-files.js';
 import { LiveFilesError } from './live-files-error.js';

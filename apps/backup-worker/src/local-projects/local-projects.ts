@@ -7,7 +7,7 @@ import { Backoff, type Logger } from '@buckets/service';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ProjectNotTracked, type ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
-import { DataRootMissingError, ROOT_NAMES, type HostFolders, type ProvisionedRecords } from '../restore/index.js';
+import { DataRootMissingError, ROOT_NAMES, type HostFolders, type ProvisionedRecords } from '../host-data/index.js';
 import { errorCode, exists } from '../file-system/paths.js';
 import { mountPointsWithin } from '../file-system/mount-points.js';
 import { ProjectMounts } from './mounts.js';

@@ -3,7 +3,7 @@ import { Refused, Unanswered } from '@buckets/log';
 import { ClockSkewed, ObjectNotFound, ObjectStorageRefused, ObjectStorageUnreachable } from '@buckets/object-storage';
 import { RepositoryCorrupt } from '@buckets/repository';
 import { ToolFailedError } from '../processes/run-tool.js';
-import { NotEnoughSpaceError, SwapNotConfirmedError, SwitchStuckError } from '../restore/index.js';
+import { NotEnoughSpaceError, SwapNotConfirmedError, SwitchStuckError } from '../host-data/index.js';
 import { FAILURES, RusticFailure, RusticStopped } from '../rustic/index.js';
 import { asFailure, failureOf } from './failures.js';
 import { AttemptFailed } from './operation.js';

@@ -6,7 +6,7 @@ import {
   ProjectUnreadableError,
   SwapNotConfirmedError,
   SwitchStuckError,
-} from '../restore/index.js';
+} from '../host-data/index.js';
 import { RusticFailure, RusticStopped, type Failed, type Stopped } from '../rustic/index.js';
 import { AttemptFailed, type Ending } from './operation.js';
 

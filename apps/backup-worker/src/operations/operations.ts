@@ -3,7 +3,7 @@ import { newId, type Grant, type OperationEndedClaim, type OperationKind } from 
 import { Refused } from '@buckets/log';
 import { Backoff, type Logger } from '@buckets/service';
 import type { ControlPlane } from '../control-plane/control-plane.js';
-import { DataRootMissingError } from '../restore/index.js';
+import { DataRootMissingError } from '../host-data/index.js';
 import { NEEDS, ProjectQueue, type Turn } from '../queue/project-queue.js';
 import { makeAttempt } from './attempt.js';
 import type { EndingNotes } from './ending-notes.js';

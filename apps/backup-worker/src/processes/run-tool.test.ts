@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { tmpdir } from 'node:os';
-import { flushFileSystem } from '../restore/flush.js';
+import { flushFileSystem } from '../host-data/flush.js';
 import { runTool, ToolFailedError } from './run-tool.js';
 
 const LIMITS = { timeoutMs: 30_000 };

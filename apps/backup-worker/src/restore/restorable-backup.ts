@@ -6,15 +6,11 @@ import { AttemptFailed, type Attempt } from '../operations/operation.js';
 import { rusticCall } from '../operations/rustic-call.js';
 import type { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription } from '../repository/snapshot-description.js';
-import {
-  shownBytes,
-  type Finding,
-  type RestorableBackup,
-  type RestoreWarnings,
-  type RootName,
-  type SnapshotEntry,
-} from '../restore/index.js';
+import type { Finding, RootName } from '../host-data/index.js';
 import type { RestoreOutcome, Rustic } from '../rustic/index.js';
+import { shownBytes } from './check/findings.js';
+import type { SnapshotEntry } from './check/snapshot-entry.js';
+import type { RestorableBackup, RestoreWarnings } from './staged-restore.js';
 
 const TELL_EVERY_MS = 500;
 

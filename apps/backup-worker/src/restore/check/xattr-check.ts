@@ -1,7 +1,7 @@
+import type { Finding } from '../../host-data/index.js';
 import { shownBytes } from './findings.js';
-import type { Finding } from './findings.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
-import { ToolFailedError, type ToolLimits } from '../processes/run-tool.js';
+import { ToolFailedError, type ToolLimits } from '../../processes/run-tool.js';
 import { compareXattrs } from './xattrs.js';
 
 /** Compares the extended attributes of a tree with the snapshot's. None is kept: some hosts label each of their files. */

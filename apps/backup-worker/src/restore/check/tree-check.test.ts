@@ -16,10 +16,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { FindingKind } from '../../host-data/index.js';
 import { LISTED_FINDINGS } from './findings.js';
-import type { FindingKind } from './findings.js';
 import type { SnapshotEntry } from './snapshot-entry.js';
-import { asSource, hasPython, setXattr, snapshotOf } from './testing/tree-snapshot.js';
+import { asSource, hasPython, setXattr, snapshotOf } from '../testing/tree-snapshot.js';
 import { checkTree } from './tree-check.js';
 import type { CheckOptions, CheckReport } from './tree-check.js';
 

@@ -1,34 +1,4 @@
-/** What can differ between a snapshot's entry and the one on disk. */
-export type FindingKind =
-  | 'missing'
-  | 'extra'
-  | 'type'
-  | 'size'
-  | 'mode'
-  | 'owner'
-  | 'mtime'
-  | 'link-target'
-  | 'device'
-  | 'xattr'
-  /** Which names are hard links to the same file. */
-  | 'hard-link'
-  /** The same for what is not a regular file, which rustic does not link again. */
-  | 'special-hard-link'
-  /** Something that could not be looked at. */
-  | 'unchecked'
-  /** Something that the restoring program complained about. */
-  | 'warning'
-  /** What the repository does not hold any more. */
-  | 'lost'
-  /** What stood in a root's place and no record of this assignment accounts for, and where it is now. */
-  | 'kept';
-
-export interface Finding {
-  kind: FindingKind;
-  /** Relative to the project, for people: bytes that are no UTF-8 and control characters are shown as \xNN. */
-  path: string;
-  detail: string;
-}
+import type { Finding } from '../../host-data/index.js';
 
 /** How many findings a list carries at most; the count goes on. */
 export const LISTED_FINDINGS = 100;

@@ -1,13 +1,11 @@
 import { lstat, readlink, type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
-import { errorCode, isAbsence } from '../file-system/paths.js';
+import { errorCode, isAbsence } from '../../file-system/paths.js';
+import type { Finding, FindingKind, RootName } from '../../host-data/index.js';
 import { compareEntry } from './entry-comparison.js';
 import { FindingList, shownBytes } from './findings.js';
-import type { Finding, FindingKind } from './findings.js';
 import { HardLinks } from './hard-links.js';
-import type { RootName } from './host-folders.js';
-import { entriesWithin } from './snapshot-entry.js';
-import type { SnapshotEntry } from './snapshot-entry.js';
+import { entriesWithin, type SnapshotEntry } from './snapshot-entry.js';
 import { joined, walkTree } from './tree-walk.js';
 import { XattrCheck } from './xattr-check.js';
 

@@ -3,27 +3,26 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Disk } from './disk.js';
 import {
   DamagedRecordError,
+  Disk,
   NotEnoughSpaceError,
-  NothingMissingError,
-  RestoreDiffersError,
+  ROOT_NAMES,
+  Staging,
   SwapNotConfirmedError,
   SwitchPendingError,
   SwitchStuckError,
+  Trash,
   UnrecordedDataError,
-} from './errors.js';
-import { ROOT_NAMES, type RootName } from './host-folders.js';
-import { ProjectRestore } from './project-restore.js';
-import type { RestorableBackup, RestoreOrder, RestoreWarnings } from './project-restore.js';
-import type { SnapshotEntry } from './snapshot-entry.js';
-import { Staging } from './staging.js';
-import { asOrdinaryUser, giveToOrdinaryUser } from './testing/ordinary-user.js';
+  type RootName,
+} from '../host-data/index.js';
+import { asOrdinaryUser, giveToOrdinaryUser } from '../host-data/testing/ordinary-user.js';
+import { fill, OPERATION, PROJECT, TemporaryHost, untilStep } from '../host-data/testing/temporary-host.js';
+import type { SnapshotEntry } from './check/snapshot-entry.js';
+import { checkTree } from './check/tree-check.js';
+import { NothingMissingError, RestoreDiffersError } from './errors.js';
+import { StagedRestore, type RestorableBackup, type RestoreOrder, type RestoreWarnings } from './staged-restore.js';
 import { asSource, hasPython, setXattr, snapshotOf } from './testing/tree-snapshot.js';
-import { fill, OPERATION, PROJECT, TemporaryHost, untilStep } from './testing/temporary-host.js';
-import { Trash } from './trash.js';
-import { checkTree } from './tree-check.js';
 
 // Every step waits for the disk.
 jest.setTimeout(60_000);
@@ -55,10 +54,10 @@ afterEach(async () => {
   await rm(source, { recursive: true });
 });
 
-function restorer(disk = new Disk(), onLeftover: (error: Error) => void = fail): ProjectRestore {
+function restorer(disk = new Disk(), onLeftover: (error: Error) => void = fail): StagedRestore {
   const { records, swap } = host.worker(disk);
   const staging = new Staging(host.folders, disk, { reserveBytes: 0 });
-  return new ProjectRestore(records, staging, swap, new Trash(host.folders), onLeftover);
+  return new StagedRestore(records, staging, swap, new Trash(host.folders), onLeftover);
 }
 
 function fail(error: Error): void {

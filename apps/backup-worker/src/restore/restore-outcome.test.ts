@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { PartialReason, RestoreResult } from '@buckets/contracts';
-import { leftBy, whatIsMissing } from './restoring.js';
+import { leftBy, whatIsMissing } from './restore-outcome.js';
 
 const KEPT = { path: 'project', reason: 'kept: stood in its place' };
 const LOST = { path: 'project/a', reason: 'lost: its content is damaged' };

@@ -1,4 +1,4 @@
-import type { RootName } from './host-folders.js';
+import type { RootName } from '../../host-data/host-folders.js';
 
 export type EntryType = 'file' | 'dir' | 'symlink' | 'fifo' | 'socket' | 'chardev' | 'blockdev';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { SnapshotEntry } from './snapshot-entry.js';
-import { runTool, type ToolLimits } from '../processes/run-tool.js';
+import { runTool, type ToolLimits } from '../../processes/run-tool.js';
 
 /**
  * Node cannot read extended attributes; a few lines of Python can. Each line asks for one entry: its path and what it should

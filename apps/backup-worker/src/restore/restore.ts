@@ -8,12 +8,13 @@ import {
   type Work,
 } from '../operations/operation.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
-import { leftBy, whatIsMissing, type Restoring } from './restoring.js';
+import type { BackupRestore } from './backup-restore.js';
+import { leftBy, whatIsMissing } from './restore-outcome.js';
 
 /** Restores a whole project from the backup that was asked for. */
 export class RestoreWork implements Work<'restore'> {
   constructor(
-    private readonly restoring: Restoring,
+    private readonly backups: BackupRestore,
     private readonly projects: LocalProjects,
   ) {}
 
@@ -26,12 +27,12 @@ export class RestoreWork implements Work<'restore'> {
     if (grant.running) {
       throw new AttemptFailed('project-is-running', 'The project was started meanwhile. Stop it and restore again.');
     }
-    const restore = await this.restoring.restore(attempt, record, 'everything');
+    const restore = await this.backups.restore(attempt, record, 'everything');
     return this.replaced(attempt, restore, record);
   };
 
   readonly cutOff = async (operation: CutOff<'restore'>): Promise<Ending> => {
-    const restore = await this.restoring.afterCut(operation);
+    const restore = await this.backups.afterCut(operation);
     if (restore === undefined) return cancelled('Nothing was replaced: the data of the project are those from before.');
     return this.replaced(operation, restore, operation.grant.restore);
   };

@@ -1,26 +1,26 @@
 import {
   DamagedRecordError,
-  NothingMissingError,
-  RestoreDiffersError,
+  ROOT_NAMES,
   SwitchPendingError,
   UnrecordedDataError,
-} from './errors.js';
-import { flushFileSystem } from './flush.js';
-import { LISTED_FINDINGS } from './findings.js';
-import type { Finding, FindingList } from './findings.js';
-import { ROOT_NAMES } from './host-folders.js';
-import type { RootName } from './host-folders.js';
-import type { Inspection } from './inspection.js';
-import type { ProvisionedRecords } from './provisioned-records.js';
-import type { RestoreResult } from './restore-result.js';
-import { entriesWithin } from './snapshot-entry.js';
-import type { SnapshotEntry } from './snapshot-entry.js';
-import type { SpaceNeed, Staging } from './staging.js';
-import type { Swap, SwapRequest } from './swap.js';
-import type { Trash } from './trash.js';
+  type Finding,
+  type Inspection,
+  type ProvisionedRecords,
+  type RestoreResult,
+  type RootName,
+  type SpaceNeed,
+  type Staging,
+  type Swap,
+  type SwapRequest,
+  type Trash,
+} from '../host-data/index.js';
+import { flushFileSystem } from '../host-data/flush.js';
 import { ToolFailedError } from '../processes/run-tool.js';
-import { checkTree, toleratedFindings } from './tree-check.js';
-import { writeXattrs } from './xattrs.js';
+import { LISTED_FINDINGS, type FindingList } from './check/findings.js';
+import { entriesWithin, type SnapshotEntry } from './check/snapshot-entry.js';
+import { checkTree, toleratedFindings } from './check/tree-check.js';
+import { writeXattrs } from './check/xattrs.js';
+import { NothingMissingError, RestoreDiffersError } from './errors.js';
 
 /** One backup, as the restore needs it. */
 export interface RestorableBackup {
@@ -67,7 +67,7 @@ export interface RestoreLimits {
 }
 
 /** Brings a backup's roots to their place: staged, checked, flushed, swapped in. */
-export class ProjectRestore {
+export class StagedRestore {
   constructor(
     private readonly records: ProvisionedRecords,
     private readonly staging: Staging,
@@ -80,7 +80,7 @@ export class ProjectRestore {
 
   /**
    * Restores; an order that was carried out already returns its first result.
-   * @throws RestoreError, or the error of `restoreInto`; unless it is a SwitchStuckError, nothing changed
+   * @throws HostDataError, or the error of `restoreInto`; unless it is a SwitchStuckError, nothing changed
    */
   async restore(order: RestoreOrder): Promise<RestoreResult> {
     const { operationId, projectId, signal } = order;
@@ -199,7 +199,7 @@ export class ProjectRestore {
 }
 
 /** Which roots a restore puts in place. @throws UnrecordedDataError, NothingMissingError */
-export function rootsToRestore(projectId: string, inspection: Inspection, what: RestoreOrder['what']): RootName[] {
+function rootsToRestore(projectId: string, inspection: Inspection, what: RestoreOrder['what']): RootName[] {
   if (inspection.state === 'unrecorded-data') throw new UnrecordedDataError(projectId, inspection.found);
   if (what === 'missing' && inspection.state === 'provisioned') throw new NothingMissingError(projectId);
   return what === 'missing' && inspection.state === 'root-missing' ? inspection.missing : [...ROOT_NAMES];

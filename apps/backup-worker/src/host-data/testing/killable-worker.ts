@@ -10,7 +10,7 @@ import { OPERATION, PROJECT, resultFor } from './temporary-host.js';
 
 /** Carries out one order, and kills itself right after a given number of steps have changed the disk. */
 const WORKER = `
-import { Disk, HostFolders, ProvisionedRecords, Swap } from './restore/index.js';
+import { Disk, HostFolders, ProvisionedRecords, Swap } from './host-data/index.js';
 const [dataRoot, order, last, request, user] = process.argv.slice(2);
 if (user && process.geteuid() === 0) {
   process.setgroups([]);
@@ -29,7 +29,7 @@ else await swap.rollForward();
 `;
 
 /** Where the sources of a swap are; they need nothing but Node. */
-const ROOMS = ['file-system', 'processes', 'restore'];
+const ROOMS = ['file-system', 'processes', 'host-data'];
 
 /** A worker in a process of its own, from the same sources, that can be killed in earnest. */
 export class KillableWorker {

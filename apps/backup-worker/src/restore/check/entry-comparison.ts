@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
+import type { FindingKind } from '../../host-data/index.js';
 import { shownBytes } from './findings.js';
-import type { FindingKind } from './findings.js';
 import type { EntryType, SnapshotEntry } from './snapshot-entry.js';
 
 export type EntryDifference = { kind: FindingKind; detail: string };
