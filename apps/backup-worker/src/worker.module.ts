@@ -13,6 +13,7 @@ import { DataRoot } from './data-root/data-root.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
 import { Hooks } from './hooks/hook.js';
+import { Housekeeping } from './housekeeping.js';
 import { LiveFiles } from './live-files/index.js';
 import { LiveFilesDesk } from './live-files/live-files-desk.js';
 import { LocalProjects } from './local-projects/local-projects.js';
@@ -42,7 +43,6 @@ import { StopWork } from './stop/stop.js';
 import { TidyWork } from './tidy/tidy.js';
 import { DamageWatch } from './verify/damage-watch.js';
 import { VerifyWork } from './verify/verify.js';
-import { Tidying } from './tidying.js';
 
 /** The connection to NATS, as this host. */
 export const NATS = Symbol('the connection to NATS');
@@ -115,7 +115,7 @@ class Worker implements OnApplicationShutdown {
     private readonly changes: ChangeTracker,
     private readonly desk: LiveFilesDesk,
     private readonly heartbeat: Heartbeat,
-    private readonly tidying: Tidying,
+    private readonly housekeeping: Housekeeping,
     private readonly dataRoot: DataRoot,
   ) {}
 
@@ -137,7 +137,7 @@ class Worker implements OnApplicationShutdown {
       assigned: (signal) => projects.assignments(signal, MARKING_ASK_MS),
       putInOrder: async () => {
         for (const records of [folders.switches, endings]) await disk.removeDrafts(records);
-        await tidying.putInOrder({ has: isOpen });
+        await housekeeping.putInOrder({ has: isOpen });
       },
       onChange: () => void projects.lookAtAll(signal).catch(() => undefined),
       log,
@@ -204,7 +204,7 @@ class Worker implements OnApplicationShutdown {
       uploadsFolder: join(folders.own, 'uploads'),
       onChange: (projectId) => changes.raise(projectId, 'fs-api'),
     });
-    const tidying = new Tidying(rustic, hooks, swap, stagedRestore, notes, files, dataRoot.mustBeHere, log);
+    const housekeeping = new Housekeeping(rustic, hooks, swap, stagedRestore, notes, files, dataRoot.mustBeHere, log);
     const metrics = new OperationMetrics(registry);
     const operations: Operations = new Operations(controlPlane, works, notes, metrics, log, {
       workerId: INCARNATION,
@@ -242,13 +242,13 @@ class Worker implements OnApplicationShutdown {
     desk.open();
     answerReports(connection, hostId, projects);
     heartbeat.begin();
-    tidying.begin(operations);
-    return new Worker(operations, connection, changes, desk, heartbeat, tidying, dataRoot);
+    housekeeping.begin(operations);
+    return new Worker(operations, connection, changes, desk, heartbeat, housekeeping, dataRoot);
   }
 
   async onApplicationShutdown(): Promise<void> {
     this.heartbeat.end();
-    this.tidying.end();
+    this.housekeeping.end();
     await this.desk.close();
     await this.changes.stopAll();
     await this.connection.drain();

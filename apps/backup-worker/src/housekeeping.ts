@@ -11,7 +11,7 @@ const EVERY_MS = 10 * 60_000;
 const KEEP_NOTES_MS = 7 * 24 * 3_600_000;
 
 /** Cleans up after a worker that died, after restores that are over, and whatever could not be removed in its time. */
-export class Tidying {
+export class Housekeeping {
   private timer: NodeJS.Timeout | undefined;
   private readonly ending = new AbortController();
 
@@ -41,9 +41,9 @@ export class Tidying {
   }
 
   begin(operations: Operations): void {
-    const tidy = () => void this.tidy(operations);
-    tidy();
-    this.timer = setInterval(tidy, EVERY_MS);
+    const clean = () => void this.clean(operations);
+    clean();
+    this.timer = setInterval(clean, EVERY_MS);
   }
 
   end(): void {
@@ -52,7 +52,7 @@ export class Tidying {
   }
 
   /** One after another; what fails is tried again, and does not keep the rest. */
-  private async tidy(operations: Operations): Promise<void> {
+  private async clean(operations: Operations): Promise<void> {
     const steps = [
       () => this.endOrphans(),
       () => this.sweepFiles(),
@@ -63,7 +63,7 @@ export class Tidying {
     for (const step of steps) {
       if (this.ending.signal.aborted || !(await this.isDataRootHere())) return;
       await step().catch((error: unknown) => {
-        if (!this.ending.signal.aborted) this.log.warn({ error }, 'Tidying up has failed; it is tried again');
+        if (!this.ending.signal.aborted) this.log.warn({ error }, 'Housekeeping has failed; it is tried again');
       });
     }
   }
