@@ -18,7 +18,7 @@ import {
 import { until } from '@buckets/patience';
 import { Flushes } from './flushes.js';
 import { type Flush, type ScanOptions, type TreeScan, flushFile, scanTree } from './scan-tree.js';
-import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './trial-project.js';
+import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './testing/trial-project.js';
 
 let trial: TrialProject;
 beforeEach(() => {
