@@ -1,4 +1,4 @@
-export { Backoff } from './backoff.js';
+export { Backoff } from '@buckets/patience';
 export { DeadlineExceeded, withDeadline } from './deadline.js';
 export { HealthChecks, reasonOf } from './health/health-checks.js';
 export type { HealthCheck, HealthReport } from './health/health-checks.js';

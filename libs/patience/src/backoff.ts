@@ -1,3 +1,5 @@
+import { quietPause } from './quiet-pause.js';
+
 /**
  * How long to wait before an attempt is made again: twice as long each time up to a limit, and
  * between half and all of that by chance, so that many who failed together do not come back together.
@@ -19,5 +21,10 @@ export class Backoff {
   delayMs(failedAttempts: number): number {
     const full = Math.min(this.#maxMs, this.#firstMs * 2 ** (Math.max(1, failedAttempts) - 1));
     return Math.round(full / 2 + (full / 2) * this.#random());
+  }
+
+  /** Waits that long. Ends early, and quietly, when the signal aborts. */
+  async pause(failedAttempts: number, signal?: AbortSignal): Promise<void> {
+    await quietPause(this.delayMs(failedAttempts), signal);
   }
 }

@@ -10,6 +10,13 @@ describe('a back-off', () => {
     ]);
   });
 
+  it('waits no longer when it is told to end', async () => {
+    const ending = new AbortController();
+    const waiting = new Backoff({ firstMs: 600_000, maxMs: 600_000 }).pause(1, ending.signal);
+    ending.abort();
+    await expect(waiting).resolves.toBeUndefined();
+  });
+
   it('is spread by chance between half and all of that', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempts, chance) => {
