@@ -1,4 +1,5 @@
 import { lstatSync, opendirSync, type Dir, type Dirent, type Stats } from 'node:fs';
+import { errorCode } from '../file-system/paths.js';
 import type { Pace } from './pace.js';
 
 /*
@@ -32,7 +33,7 @@ export function attempt<T>(look: () => T): Seen<T> | undefined {
   try {
     return { result: look() };
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const code = errorCode(error) ?? '';
     if (OUT_OF_REACH.has(code)) return { outOfReach: code };
     if (GONE.has(code)) return undefined;
     throw error;

@@ -1,7 +1,8 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { isId } from '@buckets/contracts';
-import { errnoOf, LiveFilesError } from './live-files-error.js';
+import { isAbsence } from '../file-system/paths.js';
+import { LiveFilesError } from './live-files-error.js';
 import type { LivePath } from './live-path.js';
 import { pinWithin } from './pinned.js';
 
@@ -24,7 +25,7 @@ export class ProjectFolders {
     if (!isId(projectId)) throw new LiveFilesError('bad-project-id');
     await using top = await this.#openDataRoot();
     let at = await pinWithin(top, Buffer.from(projectId)).catch((error: unknown) => {
-      throw errnoOf(error) === 'ENOENT' ? new LiveFilesError('project-folder-missing') : error;
+      throw isAbsence(error) ? new LiveFilesError('project-folder-missing') : error;
     });
     for (const name of names) {
       await using above = at.pinned;
