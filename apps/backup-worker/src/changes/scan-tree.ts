@@ -1,21 +1,10 @@
 import { type BigIntStats, constants, type Dir, lstatSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TreeScan } from './change-ledger.js';
 import { EntrySum } from './entry-sum.js';
 import { Pace } from './pace.js';
 import { attempt, bytes, latin1, nextIn, openFolder, type Seen } from './raw-entries.js';
-
-export interface TreeScan {
-  /** Hex. Equal for two scans only if nothing happened to any entry in between (see `settled`). */
-  fingerprint: string;
-  entries: number;
-  /**
-   * Whether every later change is sure to give another fingerprint. It is not for an entry that changed so recently
-   * that a second change may get the same ctime, nor for a file that may have a dirty memory-mapped page: the kernel
-   * stamps the first store into a page, and none after it until the page has been written back.
-   */
-  settled: boolean;
-}
 
 export interface ScanOptions {
   /** Absolute paths. A missing root is part of the fingerprint. */

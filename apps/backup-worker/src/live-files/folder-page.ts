@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, type FileHandle } from 'node:fs/promises';
 import { isAbsence } from '../file-system/paths.js';
-import { escapeName } from './escaped-name.js';
+import { escapeName } from '../file-system/escaped-name.js';
 import { FOLDER_ENTRIES, NAME_BYTES } from './limits.js';
 import { LiveFilesError } from './live-files-error.js';
 import { namesIn, within } from './pinned.js';

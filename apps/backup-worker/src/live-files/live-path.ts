@@ -1,5 +1,5 @@
 import { ROOTS } from '@buckets/contracts';
-import { unescapeName } from './escaped-name.js';
+import { unescapeName } from '../file-system/escaped-name.js';
 import { NAME_BYTES, PATH_BYTES } from './limits.js';
 import { LiveFilesError } from './live-files-error.js';
 
