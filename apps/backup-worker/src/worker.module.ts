@@ -13,6 +13,7 @@ import { DataRoot } from './data-root/data-root.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
 import { Hooks } from './hooks/hook.js';
+import { Disk, HostFolders, ProvisionedRecords, Staging, Swap, Trash, type Inspection } from './host-data/index.js';
 import { Housekeeping } from './housekeeping.js';
 import { LiveFiles } from './live-files/index.js';
 import { LiveFilesDesk } from './live-files/live-files-desk.js';
@@ -21,21 +22,12 @@ import { EndingNotes } from './operations/ending-notes.js';
 import { IntentsController } from './operations/intents.controller.js';
 import { OperationMetrics } from './operations/operation-metrics.js';
 import { Operations } from './operations/operations.js';
+import { RunFolders } from './processes/run-folders.js';
 import { ProvisionWork } from './provision/provision.js';
 import { Budget } from './queue/budget.js';
-import {
-  Disk,
-  HostFolders,
-  ProvisionedRecords,
-  Staging,
-  Swap,
-  Trash,
-  type Inspection,
-} from './host-data/index.js';
 import { BackupRestore } from './restore/backup-restore.js';
 import { RestoreWork } from './restore/restore.js';
 import { StagedRestore } from './restore/staged-restore.js';
-import { RunFolders } from './processes/run-folders.js';
 import { Confinement, Rustic } from './rustic/index.js';
 import type { WorkerSettings } from './settings.js';
 import { StartWork } from './start/start.js';
