@@ -123,10 +123,7 @@ export class ProjectScans {
         flushedAt: flushed?.at,
         flush: scan.speed === 'now' && flushed ? { file: flushFile, all } : undefined,
         wanted: () =>
-          isTracked(project) &&
-          !scan.cancelled &&
-          equalCounters(ledger.counter, began) &&
-          performance.now() < limit,
+          isTracked(project) && !scan.cancelled && equalCounters(ledger.counter, began) && performance.now() < limit,
       });
       await watch.settled();
       if (!tree || !isTracked(project)) return 'moved';

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { newId, type Grant, type OperationEndedClaim, type OperationKind } from '@buckets/contracts';
+import { newId, type OperationEndedClaim, type OperationKind } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
 import { Backoff } from '@buckets/patience';
 import type { Logger } from '@buckets/service';
