@@ -2,7 +2,6 @@ export type { Access } from './access.js';
 export { HOSTS, REGIONS } from './places.js';
 export type { LocalHost } from './places.js';
 export type { Infrastructure, ServerPorts } from './infrastructure.js';
-export { hostCredentials } from './nats/credentials.js';
 export { PortTaken } from './ports.js';
 export { PartFailed } from './processes/supervised.js';
 export { ALL_SERVICES, Stack, startStack } from './stack.js';

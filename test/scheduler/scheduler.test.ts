@@ -10,15 +10,16 @@ import { idFromKey, subjects, type BackupRecorded, type NewEvent } from '@bucket
 import { ask, connectToNats } from '@buckets/log';
 import { freePorts } from '@buckets/real-parts';
 import { createLogger, startService, type RunningService } from '@buckets/service';
-import { readSettings } from '@buckets/settings';
+import { readSettings, Secret } from '@buckets/settings';
 import pg from 'pg';
+import { HostCredentials } from '../../apps/api/src/hosts/host-credentials.js';
 import { steadyClock } from '../../apps/scheduler/src/activity/clock.js';
 import { openSchedulerDatabase, SchedulerModule, schedulerSettings } from '../../apps/scheduler/src/index.js';
 import { OrphansTables } from '../../apps/scheduler/src/orphans/orphans-tables.js';
 import { Tidyings } from '../../apps/scheduler/src/orphans/tidyings.js';
 import { RetentionTables } from '../../apps/scheduler/src/retention/retention-tables.js';
 import { ScheduleTables } from '../../apps/scheduler/src/schedule/schedule-tables.js';
-import { hostCredentials, startStack, until, type Stack } from '../../stack/src/index.js';
+import { startStack, until, type Stack } from '../../stack/src/index.js';
 import { ControlPlane } from './control-plane.js';
 import { Worker } from './worker.js';
 
@@ -70,9 +71,9 @@ function startScheduler(): Promise<RunningService> {
 
 async function startWorker(hostId: string): Promise<Worker> {
   const { natsUrl, hostsAccount, hostsSigningKeyFile } = stack.infrastructure;
-  const seed = (await readFile(hostsSigningKeyFile, 'utf8')).trim();
+  const credentials = new HostCredentials(new Secret(await readFile(hostsSigningKeyFile, 'utf8')), hostsAccount);
   const credsFile = join(dataDir, `${hostId}.creds`);
-  await writeFile(credsFile, await hostCredentials(seed, hostsAccount, hostId), { mode: 0o600 });
+  await writeFile(credsFile, await credentials.issue(hostId), { mode: 0o600 });
   return Worker.start(natsUrl, credsFile, hostId);
 }
 

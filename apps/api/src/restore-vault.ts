@@ -5,7 +5,7 @@ import { credentialsIn } from './keys/given-credentials.js';
 import { COMMANDS_PATIENCE, VaultKeys } from './keys/vault-keys.js';
 import { BucketRow } from './tables/entities.js';
 import { operatorCommand } from './operator/operator-command.js';
-import { readGivenFile } from './wiring/given-file.js';
+import { readGivenFile } from './keys/given-file.js';
 
 const VARIABLE = 'BUCKETS_BUCKET_CREDENTIALS_FILE';
 

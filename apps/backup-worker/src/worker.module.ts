@@ -13,6 +13,8 @@ import { DataRoot } from './data-root/data-root.js';
 import { ForgetWork } from './forget/forget.js';
 import { Heartbeat, INCARNATION } from './heartbeat.js';
 import { Hooks } from './hooks/hook.js';
+import { Disk, HostFolders, ProvisionedRecords, Staging, Swap, Trash, type Inspection } from './host-data/index.js';
+import { Housekeeping } from './housekeeping.js';
 import { LiveFiles } from './live-files/index.js';
 import { LiveFilesDesk } from './live-files/live-files-desk.js';
 import { LocalProjects } from './local-projects/local-projects.js';
@@ -20,28 +22,19 @@ import { EndingNotes } from './operations/ending-notes.js';
 import { IntentsController } from './operations/intents.controller.js';
 import { OperationMetrics } from './operations/operation-metrics.js';
 import { Operations } from './operations/operations.js';
+import { RunFolders } from './processes/run-folders.js';
 import { ProvisionWork } from './provision/provision.js';
 import { Budget } from './queue/budget.js';
-import {
-  Disk,
-  HostFolders,
-  ProjectRestore,
-  ProvisionedRecords,
-  Staging,
-  Swap,
-  Trash,
-  type Inspection,
-} from './restore/index.js';
-import { RestoreWork } from './restoring/restore.js';
-import { Restoring } from './restoring/restoring.js';
-import { Confinement, Rustic, RunFolders } from './rustic/index.js';
+import { BackupRestore } from './restore/backup-restore.js';
+import { RestoreWork } from './restore/restore.js';
+import { StagedRestore } from './restore/staged-restore.js';
+import { Confinement, Rustic } from './rustic/index.js';
 import type { WorkerSettings } from './settings.js';
 import { StartWork } from './start/start.js';
 import { StopWork } from './stop/stop.js';
 import { TidyWork } from './tidy/tidy.js';
 import { DamageWatch } from './verify/damage-watch.js';
 import { VerifyWork } from './verify/verify.js';
-import { Tidying } from './tidying.js';
 
 /** The connection to NATS, as this host. */
 export const NATS = Symbol('the connection to NATS');
@@ -114,7 +107,7 @@ class Worker implements OnApplicationShutdown {
     private readonly changes: ChangeTracker,
     private readonly desk: LiveFilesDesk,
     private readonly heartbeat: Heartbeat,
-    private readonly tidying: Tidying,
+    private readonly housekeeping: Housekeeping,
     private readonly dataRoot: DataRoot,
   ) {}
 
@@ -136,7 +129,7 @@ class Worker implements OnApplicationShutdown {
       assigned: (signal) => projects.assignments(signal, MARKING_ASK_MS),
       putInOrder: async () => {
         for (const records of [folders.switches, endings]) await disk.removeDrafts(records);
-        await tidying.putInOrder({ has: isOpen });
+        await housekeeping.putInOrder({ has: isOpen });
       },
       onChange: () => void projects.lookAtAll(signal).catch(() => undefined),
       log,
@@ -144,7 +137,7 @@ class Worker implements OnApplicationShutdown {
     const records = new ProvisionedRecords(folders, disk, dataRoot.mustBeHere);
     const swap = new Swap(folders, disk, records);
     const trash = new Trash(folders, { keepHours: trashKeepMs / 3_600_000 });
-    const projectRestore = new ProjectRestore(records, new Staging(folders, disk), swap, trash, (error) =>
+    const stagedRestore = new StagedRestore(records, new Staging(folders, disk), swap, trash, (error) =>
       log.warn({ error }, 'What a restore has left behind is removed later'),
     );
     const confinement = await confine(settings, log);
@@ -183,7 +176,7 @@ class Worker implements OnApplicationShutdown {
     const projects = new LocalProjects(controlPlane, folders, records, changes, log, report, () => numbers.beginAnew());
     const budget = new Budget({ cpus, memoryBytes });
     const damage = new DamageWatch(rustic, controlPlane);
-    const restoring = new Restoring(projectRestore, rustic, budget, damage);
+    const backupRestore = new BackupRestore(stagedRestore, rustic, budget, damage);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
     const isOpen = (operationId: string) => operations.isOpen(operationId);
     const works = {
@@ -191,8 +184,8 @@ class Worker implements OnApplicationShutdown {
       backup: damage.telling(
         new BackupWork(hostId, settings, folders, records, changes, rustic, controlPlane, budget, hooks, damage),
       ),
-      restore: damage.telling(new RestoreWork(restoring, projects)),
-      start: damage.telling(new StartWork(settings, folders, records, restoring, projects, hooks)),
+      restore: damage.telling(new RestoreWork(backupRestore, projects)),
+      start: damage.telling(new StartWork(settings, folders, records, backupRestore, projects, hooks)),
       stop: new StopWork(settings, folders, projects, hooks),
       forget: damage.telling(new ForgetWork(rustic)),
       tidy: damage.telling(new TidyWork(rustic, controlPlane, isOpen)),
@@ -203,7 +196,7 @@ class Worker implements OnApplicationShutdown {
       uploadsFolder: join(folders.own, 'uploads'),
       onChange: (projectId) => changes.raise(projectId, 'fs-api'),
     });
-    const tidying = new Tidying(rustic, hooks, swap, projectRestore, notes, files, dataRoot.mustBeHere, log);
+    const housekeeping = new Housekeeping(rustic, hooks, swap, stagedRestore, notes, files, dataRoot.mustBeHere, log);
     const metrics = new OperationMetrics(registry);
     const operations: Operations = new Operations(controlPlane, works, notes, metrics, log, {
       workerId: INCARNATION,
@@ -241,13 +234,13 @@ class Worker implements OnApplicationShutdown {
     desk.open();
     answerReports(connection, hostId, projects);
     heartbeat.begin();
-    tidying.begin(operations);
-    return new Worker(operations, connection, changes, desk, heartbeat, tidying, dataRoot);
+    housekeeping.begin(operations);
+    return new Worker(operations, connection, changes, desk, heartbeat, housekeeping, dataRoot);
   }
 
   async onApplicationShutdown(): Promise<void> {
     this.heartbeat.end();
-    this.tidying.end();
+    this.housekeeping.end();
     await this.desk.close();
     await this.changes.stopAll();
     await this.connection.drain();

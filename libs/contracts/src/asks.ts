@@ -1,21 +1,36 @@
+import type { ClassConstructor } from 'class-transformer';
+import { IsIn, Matches } from 'class-validator';
 import type { BackupRecord } from './backup.js';
+import { checked, type Checked } from './check-data.js';
 import type { DamagedObjects } from './damage.js';
-import type { OperationKind, PartialReason } from './vocabulary.js';
+import { ID_PATTERN } from './ids.js';
+import { BackupId, BackupIds, Count, Generation, Id, List, Optional } from './shape.js';
+import { OPERATION_KINDS, type OperationKind, type PartialReason } from './vocabulary.js';
 
-/** From a host to the control plane, on `buckets.ask.<hostId>.<name>`; JSON, answered with {@link Answer}. Never stored. */
-export interface GrantAsk {
-  projectId: string;
-  generation: number;
-  operationId: string;
-  kind: OperationKind;
+/**
+ * From a host to the control plane, on `buckets.ask.<hostId>.<name>`; JSON, answered with {@link Answer}. Never stored.
+ * What every ask about an operation says; by itself it is asked again right before each step that cannot be undone, and
+ * refused as `cancel-requested` once somebody has cancelled.
+ */
+export class ConfirmAsk {
+  @Id() projectId!: string;
+  @Generation() generation!: number;
+  @Id() operationId!: string;
   /** Names one attempt: asking again with the same id does not count twice. */
-  attemptId: string;
+  @Id() attemptId!: string;
+}
+export interface Confirmation {
+  confirmed: true;
+}
+
+export class GrantAsk extends ConfirmAsk {
+  @IsIn(OPERATION_KINDS) kind!: OperationKind;
   /** The run of the worker that asks. */
-  workerId: string;
+  @Id() workerId!: string;
   /** The class of the failure that ended this worker's attempt before. */
-  previousFailure?: string;
+  @Optional() @Id() previousFailure?: string;
   /** The intent's position in the log: whoever decides must have read that far. */
-  position: number;
+  @Count() position!: number;
 }
 
 /** The control plane's yes to (host, project, generation, operation), with all that the attempt needs. */
@@ -75,31 +90,19 @@ export interface RepositoryAccess {
   recoveryPassword: string;
 }
 
-/** Asked again right before each step that cannot be undone. Refused as `cancel-requested` once somebody has cancelled. */
-export interface ConfirmAsk {
-  projectId: string;
-  generation: number;
-  operationId: string;
-  attemptId: string;
-}
-export interface Confirmation {
-  confirmed: true;
-}
-
 /** States that the repository exists. The answer names the config id that counts, whoever came first. */
-export interface RepositoryInitialisedAsk extends ConfirmAsk {
-  configId: string;
+export class RepositoryInitialisedAsk extends ConfirmAsk {
+  @Matches(/^[0-9a-f]{64}$/) configId!: string;
 }
 export interface RepositoryInitialisedAnswer {
   configId: string;
 }
 
 /** Which of these snapshots are no backups of the project, as far as everything that was decided before the ask goes. */
-export interface UnknownBackupsAsk extends ConfirmAsk {
-  /** 500 at most. */
-  backupIds: string[];
-  /** The operations that these snapshots name as their makers, 500 at most. Hosts of earlier versions say nothing of them. */
-  operationIds?: string[];
+export class UnknownBackupsAsk extends ConfirmAsk {
+  @List(500) @BackupIds() backupIds!: string[];
+  /** The operations that these snapshots name as their makers. Hosts of earlier versions say nothing of them. */
+  @Optional() @List(500) @Matches(ID_PATTERN, { each: true }) operationIds?: string[];
 }
 export interface UnknownBackups {
   backupIds: string[];
@@ -110,9 +113,9 @@ export interface UnknownBackups {
 }
 
 /** The backups of the project, in the order of their ids, as far as everything that was decided before the ask goes. */
-export interface KnownBackupsAsk extends ConfirmAsk {
+export class KnownBackupsAsk extends ConfirmAsk {
   /** Where the last page ended. */
-  after?: string;
+  @Optional() @BackupId() after?: string;
 }
 export interface KnownBackups {
   /** 500 at most. */
@@ -121,9 +124,9 @@ export interface KnownBackups {
 }
 
 /** Which projects are this host's: what to watch, and what is its own no longer. */
-export interface AssignmentsAsk {
+export class AssignmentsAsk {
   /** Where the last page ended. */
-  after?: string;
+  @Optional() @Id() after?: string;
 }
 export interface Assignment {
   projectId: string;
@@ -143,6 +146,20 @@ export interface Asks {
   'unknown-backups': { ask: UnknownBackupsAsk; answer: UnknownBackups };
   'known-backups': { ask: KnownBackupsAsk; answer: KnownBackups };
   assignments: { ask: AssignmentsAsk; answer: Assignments };
+}
+
+const ASK_CLASSES: { [N in keyof Asks]: ClassConstructor<Asks[N]['ask']> } = {
+  grant: GrantAsk,
+  confirm: ConfirmAsk,
+  'repository-initialised': RepositoryInitialisedAsk,
+  'unknown-backups': UnknownBackupsAsk,
+  'known-backups': KnownBackupsAsk,
+  assignments: AssignmentsAsk,
+};
+
+/** Hosts are not trusted: whatever they ask is checked like a request from outside. */
+export function readAsk<N extends keyof Asks>(name: N, body: unknown): Checked<Asks[N]['ask']> {
+  return checked<Asks[N]['ask']>(ASK_CLASSES[name], body);
 }
 
 /** A refusal says whether asking again can help. */

@@ -19,6 +19,15 @@ export function faultIn(type: ClassConstructor<object>, data: unknown, path = ''
   return null;
 }
 
+/** What somebody sent, as far as its class knows it; or what is wrong with it. */
+export type Checked<Data> = { data: Data; fault?: undefined } | { data?: undefined; fault: string };
+
+/** For what is asked and answered at once: {@link readData} is for what is kept. */
+export function checked<Data extends object>(type: ClassConstructor<Data>, body: unknown): Checked<Data> {
+  const fault = faultIn(type, body);
+  return fault === null ? { data: knownPart(type, body as object) as Data } : { fault };
+}
+
 /** The data without the fields that its class does not know. */
 export function knownPart(type: ClassConstructor<object>, data: object): object {
   const known: Record<string, unknown> = {};

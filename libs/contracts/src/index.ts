@@ -3,6 +3,7 @@ import 'reflect-metadata';
 export * from './activity.js';
 export * from './asks.js';
 export * from './backup.js';
+export type { Checked } from './check-data.js';
 export * from './claims.js';
 export * from './commands.js';
 export * from './confirmation.js';

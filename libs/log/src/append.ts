@@ -14,10 +14,10 @@ import {
   type NewEvent,
   type NewIntent,
 } from '@buckets/contracts';
+import { Backoff } from '@buckets/patience';
 import { LogMismatch, LogRefused, LogUnreachable, PositionMoved } from './errors.js';
 import { GroupCommit } from './group-commit.js';
 import { REFUSED, type Publishable, type PublishReply } from './publish-together.js';
-import { retryPause } from './retry-pause.js';
 
 /** One decision: facts about one thing, and the intents that follow from them. */
 export interface Decision {
@@ -39,7 +39,7 @@ interface Entry {
 
 const PUBLISH_TIMEOUT_MS = 2_000;
 const MAX_TRIES = 3;
-const BETWEEN_TRIES = { firstMs: 50, maxMs: 500 };
+const BETWEEN_TRIES = new Backoff({ firstMs: 50, maxMs: 500 });
 
 /** The only way into the log. */
 export class Log {
@@ -93,7 +93,7 @@ export class Log {
       } catch (error) {
         if (isAnswer(error)) throw error;
         failure = error;
-        if (attempt < MAX_TRIES) await retryPause(attempt, BETWEEN_TRIES);
+        if (attempt < MAX_TRIES) await BETWEEN_TRIES.pause(attempt);
       }
     }
     throw new LogUnreachable(failure);

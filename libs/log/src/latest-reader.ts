@@ -7,10 +7,10 @@ import {
   type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
+import { Backoff } from '@buckets/patience';
 import { nanos } from '@nats-io/transport-node';
 import { News } from './news.js';
 import type { ProjectorLogger } from './projector.js';
-import { retryPause } from './retry-pause.js';
 
 /** A message that a stream keeps the latest of, as it was heard. */
 export interface HeardMessage {
@@ -41,7 +41,7 @@ const INACTIVE_MS = 60_000;
 /** What comes so late has waited on its way, or the server's clock was set: the latter we learn by beginning again. */
 const LATE_MS = 5_000;
 const BETWEEN_BEGINNINGS_MS = 60_000;
-const RETRY = { firstMs: 500, maxMs: 5_000 };
+const RETRY = new Backoff({ firstMs: 500, maxMs: 5_000 });
 
 /**
  * Hears what a stream keeps the latest of: first the latest message on each subject, then each as it comes. Whenever
@@ -71,7 +71,7 @@ export class LatestReader {
         if (signal.aborted) return;
         const { subject } = this.from;
         if (news.is(error)) this.log.warn({ error: String(error), subject }, 'Listening has stopped; trying again');
-        await retryPause(++failures, { ...RETRY, signal });
+        await RETRY.pause(++failures, signal);
       }
     }
   }

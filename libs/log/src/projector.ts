@@ -1,13 +1,13 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { DataSource } from 'typeorm';
 import { readEvent, STREAM, subjects, UnreadableMessage, type LoggedEvent } from '@buckets/contracts';
+import { Backoff, quietPause } from '@buckets/patience';
 import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
 import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead } from './lead.js';
 import { readLog } from './log-reader.js';
 import { hashOf, PositionRow } from './position.js';
 import type { LogMessage, Projection } from './projection.js';
-import { quietPause, retryPause } from './retry-pause.js';
 import { logIdentity } from './streams.js';
 
 export interface ProjectorLogger {
@@ -16,7 +16,7 @@ export interface ProjectorLogger {
   error(fields: object, message: string): void;
 }
 
-const RETRY = { firstMs: 250, maxMs: 3_000 };
+const RETRY = new Backoff({ firstMs: 250, maxMs: 3_000 });
 const STANDBY_MS = 1_000;
 /** How long whoever asked for the lead has the first go at it. */
 const HOLD_OFF_MS = 2_000;
@@ -161,7 +161,7 @@ export class Projector {
           this.heldUpBy = error as Error;
           this.log.warn({ error: String(error), projection: this.projection.name }, 'projecting stopped; trying again');
         }
-        await retryPause(++failures, { ...RETRY, signal });
+        await RETRY.pause(++failures, signal);
       }
     }
   }
@@ -246,7 +246,7 @@ export class Projector {
         leave();
         await session.release();
       }
-      await retryPause(failures, { ...RETRY, signal });
+      await RETRY.pause(failures, signal);
     }
   }
 

@@ -2,8 +2,8 @@ import { Server, type CustomTransportStrategy, BaseRpcContext } from '@nestjs/mi
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { UnreadableMessage } from '@buckets/contracts';
+import { Backoff } from '@buckets/patience';
 import { News } from './news.js';
-import { retryPause } from './retry-pause.js';
 import { ACK_WAIT_MS } from './streams.js';
 
 /** What a handler may know of the delivery that it works on. */
@@ -46,7 +46,7 @@ const HEARTBEAT_MS = ACK_WAIT_MS / 3;
 const PULL_EXPIRES_MS = 30_000;
 /** A server that says nothing for twice as long is gone, though another one of its cluster may hold the connection. */
 const PULL_HEARTBEAT_MS = 2_000;
-const PULL_AGAIN = { firstMs: 250, maxMs: 5_000 };
+const PULL_AGAIN = new Backoff({ firstMs: 250, maxMs: 5_000 });
 
 /**
  * Nest's way in for durable pull consumers. A message is acknowledged when its handler has finished, kept alive
@@ -111,7 +111,7 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
         if (signal.aborted) break;
         const { consumer } = source;
         if (news.is(error)) this.log.warn({ error: String(error), consumer }, 'pulling stopped; trying again');
-        await retryPause(++failures, { ...PULL_AGAIN, signal });
+        await PULL_AGAIN.pause(++failures, signal);
       }
     }
     await work.finished();

@@ -1,6 +1,7 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { DataSource } from 'typeorm';
 import { STREAM } from '@buckets/contracts';
+import { quietPause } from '@buckets/patience';
 import { LogMismatch, ProjectionLed } from './errors.js';
 import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead, leaderOf } from './lead.js';
@@ -8,7 +9,6 @@ import { readLog } from './log-reader.js';
 import { hashOf, PositionRow, type StoredPosition } from './position.js';
 import type { Projection, ProjectionBatch } from './projection.js';
 import { eventsIn } from './projector.js';
-import { quietPause } from './retry-pause.js';
 import { logIdentity } from './streams.js';
 
 export interface RebuildOptions {

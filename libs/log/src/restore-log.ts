@@ -2,12 +2,12 @@ import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM } from '@buckets/contracts';
+import { Backoff } from '@buckets/patience';
 import { LogNotRestorable, LogRefused, LogUnreachable } from './errors.js';
 import { readLog } from './log-reader.js';
 import { hashOf, type StoredPosition } from './position.js';
 import type { LogMessage } from './projection.js';
 import { publishTogether, REFUSED, type Publishable } from './publish-together.js';
-import { retryPause } from './retry-pause.js';
 import { identify, logIdentity, provisionStreams, streamInfo, type StreamLimits } from './streams.js';
 
 /** The messages of a log as they are kept elsewhere. */
@@ -52,7 +52,7 @@ export interface Restored {
 const TOGETHER = { messages: 500, bytes: 4 * 1024 ** 2 };
 const PUBLISH_TIMEOUT_MS = 10_000;
 const MAX_TRIES = 8;
-const BETWEEN_TRIES = { firstMs: 250, maxMs: 4_000 };
+const BETWEEN_TRIES = new Backoff({ firstMs: 250, maxMs: 4_000 });
 /** Messages that are read back at the end, beside the last one. */
 const SAMPLE = 100;
 
@@ -212,7 +212,7 @@ async function appendOnce(nats: NatsConnection, jsm: JetStreamManager, messages:
       if (error instanceof LogRefused || error instanceof LogNotRestorable) throw error;
       failure = error;
     }
-    if (attempt < MAX_TRIES) await retryPause(attempt, BETWEEN_TRIES);
+    if (attempt < MAX_TRIES) await BETWEEN_TRIES.pause(attempt);
   }
   throw new LogUnreachable(failure);
 }
@@ -266,7 +266,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
       return await ask();
     } catch (error) {
       if (tries >= MAX_TRIES) throw error;
-      await retryPause(tries, BETWEEN_TRIES);
+      await BETWEEN_TRIES.pause(tries);
     }
   }
 }

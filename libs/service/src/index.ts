@@ -1,10 +1,11 @@
-export { Backoff } from './backoff.js';
+export { Backoff } from '@buckets/patience';
 export { DeadlineExceeded, withDeadline } from './deadline.js';
-export { HealthChecks, reasonOf } from './health/health-checks.js';
+export { HealthChecks } from './health/health-checks.js';
 export type { HealthCheck, HealthReport } from './health/health-checks.js';
 export { HealthController } from './health/health.controller.js';
 export { createLogger, LOG_LEVELS } from './logs/logger.js';
 export type { Logger } from './logs/logger.js';
+export { reasonOf } from './logs/reason-of.js';
 export { failureInWords, tellFailure } from './logs/tell-failure.js';
 export { maskText, redact } from './logs/redact.js';
 export { BoundedLabels } from './metrics/bounded-labels.js';

@@ -6,13 +6,14 @@ import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/trans
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hostConsumer, STREAM, subjects } from '@buckets/contracts';
 import { provisionHostConsumers, provisionStreams } from '@buckets/log';
+import { Secret } from '@buckets/settings';
+import { HostCredentials } from '../../../apps/api/src/hosts/host-credentials.js';
 import { tool } from '../clone.js';
 import { choosePorts } from '../ports.js';
 import { privateFolder } from '../private-files.js';
 import { Supervised } from '../processes/supervised.js';
 import { until } from '@buckets/patience';
 import { controlCredentials, type ControlUser } from './control-users.js';
-import { hostCredentials } from './credentials.js';
 import { HOSTS_SIGNING_SEED, readKeys, type Keys } from './keys.js';
 import { natsServer } from './server.js';
 
@@ -36,7 +37,8 @@ describe('between the control plane and the hosts', () => {
   };
   const connectHost = async (hostId: string) => {
     const seed = await readFile(join(folder, 'secrets', HOSTS_SIGNING_SEED), 'utf8');
-    return connectWith(await hostCredentials(seed, keys.hosts.getPublicKey(), hostId), `_INBOX.host-${hostId}`);
+    const credentials = new HostCredentials(new Secret(seed), keys.hosts.getPublicKey());
+    return connectWith(await credentials.issue(hostId), `_INBOX.host-${hostId}`);
   };
   const connectControl = async (user: ControlUser) =>
     connectWith(await readFile((await controlCredentials(keys, join(folder, 'secrets')))[user], 'utf8'));

@@ -3,7 +3,7 @@ import { validateSync, type ValidationError } from 'class-validator';
 import { isId } from '@buckets/contracts';
 import { CreateBucket } from '../buckets/buckets.controller.js';
 import { CreateRegion } from '../regions/regions.controller.js';
-import { jsonIn, readGivenFile } from '../wiring/given-file.js';
+import { jsonIn, readGivenFile } from '../keys/given-file.js';
 
 export type GivenRegion = CreateRegion & { id: string };
 export type GivenBucket = CreateBucket & { id: string };

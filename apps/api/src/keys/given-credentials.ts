@@ -1,4 +1,4 @@
-import { jsonIn } from '../wiring/given-file.js';
+import { jsonIn } from './given-file.js';
 
 export interface GivenCredentials {
   accessKeyId: string;

@@ -25,7 +25,7 @@ import type { Hooks } from '../hooks/hook.js';
 import type { Budget } from '../queue/budget.js';
 import { ProjectRepository } from '../repository/project-repository.js';
 import { readDescription, writeDescription } from '../repository/snapshot-description.js';
-import { ROOT_NAMES, type HostFolders, type Inspection, type ProvisionedRecords } from '../restore/index.js';
+import { ROOT_NAMES, type HostFolders, type Inspection, type ProvisionedRecords } from '../host-data/index.js';
 import type { BackupOutcome, BackupPartial, BackupSucceeded, Rustic } from '../rustic/index.js';
 import type { WorkerSettings } from '../settings.js';
 import type { DamageWatch, MendedRepository } from '../verify/damage-watch.js';

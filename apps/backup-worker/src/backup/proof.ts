@@ -1,6 +1,6 @@
 import { MAX_LISTED, ROOTS, type FileProblems } from '@buckets/contracts';
 import { RepositoryCorrupt, type Repository, type Snapshot, type TreeEntry } from '@buckets/repository';
-import { escapeName } from '../live-files/escaped-name.js';
+import { escapeName } from '../file-system/escaped-name.js';
 import { AttemptFailed } from '../operations/operation.js';
 
 /** What a snapshot has shown of itself. */

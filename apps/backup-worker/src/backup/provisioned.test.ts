@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ChangeTracker } from '../changes/index.js';
 import { asFailure } from '../operations/failures.js';
 import type { Attempt } from '../operations/operation.js';
-import { DataRootMissingError, Disk, HostFolders, ProvisionedRecords } from '../restore/index.js';
+import { DataRootMissingError, Disk, HostFolders, ProvisionedRecords } from '../host-data/index.js';
 import { BackupWork } from './backup.js';
 
 const PROJECT = 'atlas';

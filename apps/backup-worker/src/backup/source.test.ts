@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Hooks } from '../hooks/hook.js';
 import { asFailure } from '../operations/failures.js';
 import { AttemptFailed, type Attempt, type Ending } from '../operations/operation.js';
-import { RunFolders } from '../rustic/index.js';
+import { RunFolders } from '../processes/run-folders.js';
 import { consistencyOf, readSource } from './source.js';
 
 describe('the consistency of a backup', () => {

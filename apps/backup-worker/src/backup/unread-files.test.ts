@@ -7,7 +7,7 @@ import { until } from '@buckets/patience';
 import { findTool } from '@buckets/real-parts';
 import { execa } from 'execa';
 import { ChangeTracker } from '../changes/index.js';
-import { TrialProject, temporaryFolderIsOnDisk } from '../changes/trial-project.js';
+import { TrialProject, temporaryFolderIsOnDisk } from '../changes/testing/trial-project.js';
 import type { LocalAccess } from '../rustic/access.js';
 import type { BackupSummary } from '../rustic/backup.js';
 import type { Rustic } from '../rustic/rustic.js';

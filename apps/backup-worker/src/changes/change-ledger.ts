@@ -1,6 +1,5 @@
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { equalCounters } from '@buckets/freshness';
-import type { TreeScan } from './scan-tree.js';
 
 /** Backups whose first later change is remembered. */
 const MARKS = 20;
@@ -11,6 +10,19 @@ const SAME = 8;
 export interface Remembered {
   fingerprint: string;
   backups: ChangeCounter[];
+}
+
+/** What a look at a tree gave. */
+export interface TreeScan {
+  /** Hex. Equal for two scans only if nothing happened to any entry in between (see `settled`). */
+  fingerprint: string;
+  entries: number;
+  /**
+   * Whether every later change is sure to give another fingerprint. It is not for an entry that changed so recently
+   * that a second change may get the same ctime, nor for a file that may have a dirty memory-mapped page: the kernel
+   * stamps the first store into a page, and none after it until the page has been written back.
+   */
+  settled: boolean;
 }
 
 /** `missed`: the tree differs although nobody saw a change. `moved`: it changed during the scan, which says nothing. */

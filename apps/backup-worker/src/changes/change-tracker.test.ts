@@ -8,9 +8,9 @@ import { Flushes } from './flushes.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { covers, freshnessOf, type ExistingBackup } from '@buckets/freshness';
 import { until } from '@buckets/patience';
-import { itWhereMountable, mountOn } from '../restore/testing/mounts.js';
+import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { ScanFailed, scanTree } from './scan-tree.js';
-import { TrialProject, temporaryFolderIsOnDisk } from './trial-project.js';
+import { TrialProject, temporaryFolderIsOnDisk } from './testing/trial-project.js';
 
 let trial: TrialProject;
 let tracker: ChangeTracker;

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { until } from '@buckets/patience';
-import { itWhereMountable, mountOn } from '../restore/testing/mounts.js';
+import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { ClockWatch } from './clock-watch.js';
 import { type Flushed, Flushes, type FlushesOptions } from './flushes.js';
-import { TrialProject, temporaryFolderIsOnDisk } from './trial-project.js';
+import { TrialProject, temporaryFolderIsOnDisk } from './testing/trial-project.js';
 
 let trial: TrialProject;
 let problems: Error[];

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorCode } from '../restore/disk.js';
-import { flushFileSystem } from '../restore/flush.js';
-import { mountPointsWithin } from '../restore/mount-points.js';
+import { errorCode } from '../file-system/paths.js';
+import { flushFileSystem } from '../host-data/flush.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { ClockWatch } from './clock-watch.js';
 
 /** When a flush began that has ended well: what had been stored before is on the disk. */

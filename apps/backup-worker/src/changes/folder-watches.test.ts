@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { FolderWatches, kernelQueueLimit } from './folder-watches.js';
 import type { ProjectWatch } from './project-watch.js';
-import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './trial-project.js';
+import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './testing/trial-project.js';
 
 let trial: TrialProject;
 let watches: FolderWatches;

@@ -1,7 +1,9 @@
-import { type FSWatcher, type Stats, lstatSync, opendirSync } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import type { Pace } from './pace.js';
+import { attempt, bytes, foldersIn, latin1, statOf } from './raw-entries.js';
+import { Anchor, WatchedFolder } from './watched-folder.js';
 
 /**
  * `watcher`: an event. `watcher-root`: a root, or the folder above, came or went. `watcher-overflow`: events may have been
@@ -31,13 +33,7 @@ export class ProjectFolderMissing extends Error {
   }
 }
 
-/** With more changed names in a folder than this, it is listed instead of looking at each. */
-const NAMES_AT_ONCE = 1_000;
 const SETTLE_LIMIT_MS = 5_000;
-/** Names as buffers, which Node's types know for `readdir` only. */
-const LISTING = { encoding: 'buffer' as BufferEncoding, bufferSize: 64 };
-const GONE = new Set(['ENOENT', 'ENOTDIR']);
-const OUT_OF_REACH = new Set(['EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG']);
 
 /**
  * Watches the roots of one project and all folders in them; links are not followed. Reading raises no event.
@@ -156,7 +152,7 @@ export class ProjectWatch {
     }
   }
 
-  #onEvent(folder: Folder, type: string, rawName: Buffer | null): void {
+  #onEvent(folder: WatchedFolder, type: string, rawName: Buffer | null): void {
     this.shared.count();
     if (this.#ended || this.#closed) return;
     const name = rawName?.toString('latin1');
@@ -170,29 +166,20 @@ export class ProjectWatch {
     if ((type === 'rename' || mayBeReadableNow) && !folder.gone) this.#note(folder, name);
   }
 
-  /** An event of a folder itself comes under its own name, or none. */
   #onAnchorEvent(anchor: Anchor, name: string | undefined): void {
-    const isRoot = name !== undefined && anchor.roots.has(name);
-    const isItself = name === undefined || name === basename(anchor.path);
-    if (isRoot || isItself) this.onChange('watcher-root');
-    if (isItself) this.renew();
-    else if (isRoot) this.#note(anchor, name);
+    const subject = anchor.subjectOf(name);
+    if (subject === 'another') return;
+    this.onChange('watcher-root');
+    if (subject === 'itself') this.renew();
+    else this.#note(anchor, name);
   }
 
-  #note(folder: Folder, name: string | undefined): void {
-    if (!folder.changed) {
-      folder.changed = new Set();
-      this.#do((pace) => this.#lookAtChanged(folder, pace));
-    }
-    if (name === undefined) folder.changed = 'too many';
-    if (folder.changed === 'too many' || name === undefined) return;
-    if (folder.changed.size >= NAMES_AT_ONCE) folder.changed = 'too many';
-    else folder.changed.add(name);
+  #note(folder: WatchedFolder, name: string | undefined): void {
+    if (folder.note(name)) this.#do((pace) => this.#lookAtChanged(folder, pace));
   }
 
-  async #lookAtChanged(folder: Folder, pace: Pace): Promise<void> {
-    const names = folder.changed ?? [];
-    folder.changed = undefined;
+  async #lookAtChanged(folder: WatchedFolder, pace: Pace): Promise<void> {
+    const names = folder.takeChanged();
     if (names === 'too many') return await this.#list(folder, pace);
     for (const name of names) {
       this.#check(folder, name);
@@ -201,11 +188,11 @@ export class ProjectWatch {
   }
 
   /** Watches the child if it is a folder, and no longer if it is not. */
-  #check(parent: Folder, name: string): void {
+  #check(parent: WatchedFolder, name: string): void {
     if (parent.gone || this.#ended || this.#closed) return;
     const known = parent.child(name);
-    const folder = known ?? new Folder(parent, name);
-    const stat = lookAt(folder.path);
+    const folder = known ?? new WatchedFolder(parent, name);
+    const stat = statOf(folder.path);
     if (!stat?.isDirectory() || !this.#watch(folder)) {
       if (known) this.#drop(known);
       return;
@@ -216,12 +203,12 @@ export class ProjectWatch {
   }
 
   /** Checks all folders in it. */
-  async #list(folder: Folder, pace: Pace): Promise<void> {
+  async #list(folder: WatchedFolder, pace: Pace): Promise<void> {
     if (folder.gone) return;
     const names = new Set<string>();
     for await (const name of foldersIn(folder.path, pace)) names.add(name);
     // Were it replaced by a link meanwhile, the names would be from somewhere else. Its parent hears of that.
-    if (lookAt(folder.path)?.ino !== folder.inode) return;
+    if (statOf(folder.path)?.ino !== folder.inode) return;
     for (const child of folder.children) if (!names.has(child.name)) this.#drop(child);
     for (const name of names) {
       this.#do(() => this.#check(folder, name));
@@ -230,105 +217,22 @@ export class ProjectWatch {
   }
 
   /** Returns whether the folder is there. One that this process may not read is left unwatched: no backup can read it either. */
-  #watch(folder: Folder): boolean {
+  #watch(folder: WatchedFolder): boolean {
     const before = folder.handle;
-    try {
-      const handle = this.shared.open(bytes(folder.path), (type, name) => this.#onEvent(folder, type, name));
-      handle.on('error', this.#onError);
-      folder.handle = handle;
+    const opened = attempt(() =>
+      this.shared.open(bytes(folder.path), (type, name) => this.#onEvent(folder, type, name)),
+    );
+    if (!opened) return false;
+    folder.handle = opened.result;
+    if (folder.handle) {
+      folder.handle.on('error', this.#onError);
       this.#renewed = true;
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? '';
-      if (GONE.has(code)) return false;
-      if (!OUT_OF_REACH.has(code)) throw error;
-      folder.handle = undefined;
     }
     if (before) this.shared.close(before);
     return true;
   }
 
-  #drop(top: Folder): void {
-    top.parent?.abandon(top);
-    const folders = [top];
-    for (let folder = folders.pop(); folder; folder = folders.pop()) {
-      folder.gone = true;
-      if (folder.handle) this.shared.close(folder.handle);
-      folders.push(...folder.children);
-    }
+  #drop(folder: WatchedFolder): void {
+    for (const handle of folder.parent?.abandon(folder) ?? []) this.shared.close(handle);
   }
 }
-
-/** Names and paths are Latin-1 strings: a character for each byte, so that names in any encoding, or none, survive. */
-class Folder {
-  handle?: FSWatcher;
-  inode = 0;
-  gone = false;
-  /** Names in it that came, went or changed places, and have not been looked at. */
-  changed?: Set<string> | 'too many';
-  #children?: Map<string, Folder>;
-
-  constructor(
-    readonly parent: Folder | undefined,
-    readonly name: string,
-  ) {}
-
-  get path(): string {
-    return this.parent ? `${this.parent.path}/${this.name}` : this.name;
-  }
-
-  get children(): Folder[] {
-    return [...(this.#children?.values() ?? [])];
-  }
-
-  child(name: string): Folder | undefined {
-    return this.#children?.get(name);
-  }
-
-  adopt(child: Folder): void {
-    this.#children ??= new Map(); // Most folders have none, and there are many.
-    this.#children.set(child.name, child);
-  }
-
-  abandon(child: Folder): void {
-    this.#children?.delete(child.name);
-  }
-}
-
-/** The folder above roots; nothing else in it matters. */
-class Anchor extends Folder {
-  constructor(
-    path: string,
-    readonly roots: ReadonlySet<string>,
-  ) {
-    super(undefined, path);
-  }
-}
-
-async function* foldersIn(path: string, pace: Pace): AsyncGenerator<string> {
-  const listing = whatIsThere(() => opendirSync(bytes(path), LISTING));
-  try {
-    for (let entry = listing?.readSync(); entry; entry = listing?.readSync()) {
-      if (entry.isDirectory()) yield (entry.name as unknown as Buffer).toString('latin1');
-      if (pace.spent()) await pace.rest();
-    }
-  } finally {
-    listing?.closeSync();
-  }
-}
-
-function lookAt(path: string): Stats | undefined {
-  return whatIsThere(() => lstatSync(bytes(path)));
-}
-
-function whatIsThere<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (GONE.has(code) || OUT_OF_REACH.has(code)) return undefined;
-    throw error;
-  }
-}
-
-const bytes = (path: string): Buffer => Buffer.from(path, 'latin1');
-const latin1 = (path: string): string => Buffer.from(path).toString('latin1');

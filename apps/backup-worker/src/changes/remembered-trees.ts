@@ -1,6 +1,6 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownFolder } from '../restore/disk.js';
+import { isAbsence, ownFolder } from '../file-system/paths.js';
 import type { Remembered } from './change-ledger.js';
 import type { ChangeCounter } from '@buckets/contracts';
 
@@ -32,7 +32,7 @@ export class RememberedTrees {
         ? { fingerprint: kept.fingerprint, backups: kept.backups }
         : undefined;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.onProblem(projectId, error as Error);
+      if (!isAbsence(error)) this.onProblem(projectId, error as Error);
       return undefined;
     }
   }

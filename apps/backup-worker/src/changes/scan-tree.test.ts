@@ -17,8 +17,9 @@ import {
 } from 'node:fs';
 import { until } from '@buckets/patience';
 import { Flushes } from './flushes.js';
-import { type Flush, type ScanOptions, type TreeScan, flushFile, scanTree } from './scan-tree.js';
-import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './trial-project.js';
+import type { TreeScan } from './change-ledger.js';
+import { type Flush, type ScanOptions, flushFile, scanTree } from './scan-tree.js';
+import { TrialProject, setExtendedAttribute, temporaryFolderIsOnDisk } from './testing/trial-project.js';
 
 let trial: TrialProject;
 beforeEach(() => {

@@ -1,20 +1,10 @@
-import { type BigIntStats, constants, lstatSync, opendirSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, constants, type Dir, lstatSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TreeScan } from './change-ledger.js';
 import { EntrySum } from './entry-sum.js';
 import { Pace } from './pace.js';
-
-export interface TreeScan {
-  /** Hex. Equal for two scans only if nothing happened to any entry in between (see `settled`). */
-  fingerprint: string;
-  entries: number;
-  /**
-   * Whether every later change is sure to give another fingerprint. It is not for an entry that changed so recently
-   * that a second change may get the same ctime, nor for a file that may have a dirty memory-mapped page: the kernel
-   * stamps the first store into a page, and none after it until the page has been written back.
-   */
-  settled: boolean;
-}
+import { attempt, bytes, latin1, nextIn, openFolder, type Seen } from './raw-entries.js';
 
 export interface ScanOptions {
   /** Absolute paths. A missing root is part of the fingerprint. */
@@ -46,11 +36,6 @@ const LONGEST_REST_MS = 2 * COARSE_TICK_MS;
 /** How often one scan looks again at entries that changed lately, and how often it flushes just that file for it. */
 const SETTLE_ATTEMPTS = 40;
 const FLUSHED_SINGLY = 32;
-const FOLDER_BATCH = 64;
-
-/** A backup can read no more of such an entry than a scan can. */
-const OUT_OF_REACH = new Set(['EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG']);
-const GONE = new Set(['ENOENT', 'ENOTDIR']);
 
 /** The tree cannot be looked at now: an I/O error, no free file descriptors. */
 export class ScanFailed extends Error {
@@ -90,7 +75,7 @@ export async function flushFile(path: Buffer): Promise<void> {
 class Scan {
   readonly #pace: Pace;
   readonly #sum = new EntrySum();
-  /** Paths are Latin-1 strings: a character for each byte, so that names in any encoding, or none, survive. */
+  /** Paths are Latin-1 strings (`raw-entries.ts`). */
   readonly #folders: string[] = [];
   #settled = true;
   #attempts = 0;
@@ -103,7 +88,7 @@ class Scan {
 
   async run(): Promise<TreeScan | undefined> {
     for (const [index, root] of this.options.roots.entries()) {
-      const path = Buffer.from(root).toString('latin1');
+      const path = latin1(root);
       const look = lookAt(path);
       const top = { index, pathLength: path.length };
       this.#add(top, path, look && !this.#isSettled(look) ? await this.#settle(path, look) : look);
@@ -116,7 +101,7 @@ class Scan {
 
   /** Returns whether the scan is still wanted. Awaits only where it has to: an await for each entry costs as much as the look. */
   async #list(top: Top, folder: string): Promise<boolean> {
-    const opened = attempt(folder, () => opendirSync(bytes(folder), LISTING));
+    const opened = reach(folder, () => openFolder(folder));
     if (opened?.outOfReach) this.#add(top, `${folder}/`, { at: 0, ...opened });
     const listing = opened?.result;
     try {
@@ -185,7 +170,7 @@ class Scan {
   #add(top: Top, path: string, look: Look | undefined): void {
     if (!look) return;
     const { stat, outOfReach } = look;
-    const link = stat?.isSymbolicLink() ? attempt(path, () => readlinkSync(bytes(path), 'latin1')) : undefined;
+    const link = stat?.isSymbolicLink() ? reach(path, () => readlinkSync(bytes(path), 'latin1')) : undefined;
     this.#sum.add({
       root: top.index,
       path: path.slice(top.pathLength),
@@ -212,7 +197,7 @@ interface Look {
 
 function lookAt(path: string): Look | undefined {
   const at = Date.now();
-  const seen = attempt(path, () => lstatSync(bytes(path), { bigint: true }));
+  const seen = reach(path, () => lstatSync(bytes(path), { bigint: true }));
   return seen && { at, stat: seen.result, outOfReach: seen.outOfReach };
 }
 
@@ -225,28 +210,19 @@ function milliseconds(ns: bigint): number {
   return Number(ns / 1_000_000n);
 }
 
-const bytes = (path: string): Buffer => Buffer.from(path, 'latin1');
-
-/** Names as buffers, which Node's types know for `readdir` only. */
-const LISTING = { encoding: 'buffer' as BufferEncoding, bufferSize: FOLDER_BATCH };
-
-function nextPath(folder: string, listing: ReturnType<typeof opendirSync> | undefined): string | undefined {
+function nextPath(folder: string, listing: Dir | undefined): string | undefined {
   try {
-    const entry = listing?.readSync();
-    return entry ? `${folder}/${(entry.name as unknown as Buffer).toString('latin1')}` : undefined;
+    const entry = listing && nextIn(listing);
+    return entry ? `${folder}/${entry.name.toString('latin1')}` : undefined;
   } catch (error) {
     throw new ScanFailed(folder, error);
   }
 }
 
-/** What `look` gives, or the error if the entry is out of reach; nothing if it is gone. */
-function attempt<T>(path: string, look: () => T): { result?: T; outOfReach?: string } | undefined {
+function reach<T>(path: string, at: () => T): Seen<T> | undefined {
   try {
-    return { result: look() };
+    return attempt(at);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (OUT_OF_REACH.has(code)) return { outOfReach: code };
-    if (GONE.has(code)) return undefined;
     throw new ScanFailed(path, error);
   }
 }

@@ -15,7 +15,8 @@ import {
   type Progress,
 } from '@buckets/contracts';
 import { ask, Refused, Unanswered } from '@buckets/log';
-import { Backoff, type Logger } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
 
 const ASK_TIMEOUT_MS = 5_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 200, maxMs: 10_000 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { errorCode } from '../file-system/paths.js';
 
 /** Another worker serves this data root: two would end each other's work and finish each other's restores. */
 export class DataRootInUse extends Error {
@@ -27,7 +28,7 @@ export async function lockDataRoot(dataRoot: string): Promise<() => Promise<void
   try {
     await once(server, 'listening');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new DataRootInUse(dataRoot);
+    if (errorCode(error) === 'EADDRINUSE') throw new DataRootInUse(dataRoot);
     throw error;
   }
   server.unref();

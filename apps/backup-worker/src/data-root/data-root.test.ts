@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { until } from '@buckets/patience';
-import { DataRootMissingError, Disk, HostFolders, ProvisionedRecords } from '../restore/index.js';
-import { itWhereMountable, mountOn } from '../restore/testing/mounts.js';
+import { DataRootMissingError, Disk, HostFolders, ProvisionedRecords } from '../host-data/index.js';
+import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { DataRootInUse, lockDataRoot } from './data-root-lock.js';
 import { DataRoot, type DataRootParts } from './data-root.js';
 

@@ -1,8 +1,8 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
-import { Backoff, type Logger } from '@buckets/service';
-import { DataRootMissingError, type Disk, type HostFolders } from '../restore/index.js';
-import { exists, isAbsence } from '../restore/disk.js';
+import { Backoff, quietPause } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
+import { DataRootMissingError, type Disk, type HostFolders } from '../host-data/index.js';
+import { exists, isAbsence } from '../file-system/paths.js';
 import { DataRootInUse, lockDataRoot } from './data-root-lock.js';
 import {
   judgeDataRoot,
@@ -120,7 +120,7 @@ export class DataRoot {
     while (!signal.aborted) {
       const { lookEveryMs = LOOK_EVERY_MS } = this.parts;
       const ms = this.#failures > 0 ? BETWEEN_TRIES.delayMs(this.#failures) : lookEveryMs;
-      await pause(ms, undefined, { signal, ref: false }).catch(() => undefined);
+      await quietPause(ms, signal, { ref: false });
       if (!signal.aborted) await this.look(signal);
     }
   }

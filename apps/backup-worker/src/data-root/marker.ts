@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { errorCode, type Disk } from '../restore/disk.js';
+import { errorCode } from '../file-system/paths.js';
+import type { Disk } from '../host-data/disk.js';
 import type { MarkerSight } from './judge-data-root.js';
 
 /** A host id has 63 characters at most; of anything else the beginning tells enough. */

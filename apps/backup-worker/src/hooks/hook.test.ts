@@ -3,8 +3,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { RunFolders } from '../rustic/index.js';
-import { identify } from '../rustic/system-process.js';
+import { RunFolders } from '../processes/run-folders.js';
+import { identify } from '../processes/system-process.js';
 import { Hooks, type HookRun } from './hook.js';
 
 let folder: string;

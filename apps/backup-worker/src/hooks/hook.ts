@@ -1,6 +1,8 @@
 import { withLeft } from '../operations/failures.js';
 import { AttemptFailed, type Ending } from '../operations/operation.js';
-import { runProcess, traceOfGroup, type RunFolders, type StopReason } from '../rustic/index.js';
+import type { RunFolders } from '../processes/run-folders.js';
+import { runProcess, type StopReason } from '../processes/run-process.js';
+import { traceOfGroup } from '../processes/system-process.js';
 
 export interface HookRun {
   command: readonly string[];
@@ -37,7 +39,7 @@ export class Hooks {
     if (file === undefined) throw new RangeError('A hook needs a program.');
     let output = '';
     const hear = (chunk: Uint8Array) => (output = (output + Buffer.from(chunk).toString('utf8')).slice(-KEPT_OUTPUT));
-    const note = await this.folders.open(() => '');
+    const note = await this.folders.open();
     try {
       const ended = await runProcess(
         {

@@ -1,6 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { ToolFailedError } from '../restore/errors.js';
-import { runTool } from '../restore/tool.js';
+import { runTool, ToolFailedError } from '../processes/run-tool.js';
 import { LiveFilesError } from './live-files-error.js';
 
 const LIMIT_MS = 30_000;

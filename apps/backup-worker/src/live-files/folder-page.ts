@@ -1,8 +1,9 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, type FileHandle } from 'node:fs/promises';
-import { escapeName } from './escaped-name.js';
+import { isAbsence } from '../file-system/paths.js';
+import { escapeName } from '../file-system/escaped-name.js';
 import { FOLDER_ENTRIES, NAME_BYTES } from './limits.js';
-import { errnoOf, LiveFilesError } from './live-files-error.js';
+import { LiveFilesError } from './live-files-error.js';
 import { namesIn, within } from './pinned.js';
 
 export interface LiveEntry {
@@ -78,7 +79,7 @@ async function entryIfThere(folder: FileHandle, name: Buffer): Promise<LiveEntry
   try {
     return liveEntry(name, await lstat(within(folder, name), { bigint: true }));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (isAbsence(error)) return undefined;
     throw error;
   }
 }

@@ -2,4 +2,3 @@ export { LiveFiles, type LiveFilesOptions, type LivePart, type WriteOptions } fr
 export type { LiveEntry, LivePage } from './folder-page.js';
 export { LiveFilesError, type LiveFilesErrorCode } from './live-files-error.js';
 export { LIVE_FILE_BYTES, PAGE_LIMIT, PART_BYTES } from './limits.js';
-export { escapeName, unescapeName } from './escaped-name.js';

@@ -1,20 +1,6 @@
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
-import { plainToInstance } from 'class-transformer';
 import {
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsOptional,
-  IsString,
-  Length,
-  Matches,
-  MaxLength,
-  Min,
-  validateSync,
-} from 'class-validator';
-import {
-  ID_PATTERN,
-  LIVE_CHUNK_BYTES,
+  readFilesRequest,
   subjects,
   type FilesRequest,
   type LiveChunk,
@@ -24,31 +10,12 @@ import {
 } from '@buckets/contracts';
 import { answer } from '@buckets/log';
 import type { Logger } from '@buckets/service';
-import { DataRootMissingError } from '../restore/errors.js';
+import { DataRootMissingError } from '../host-data/errors.js';
 import type { LiveEntry } from './folder-page.js';
 import type { LiveFiles } from './live-files.js';
 import { LiveFilesError } from './live-files-error.js';
 
 const AT_ONCE = 32;
-const STEPS = ['list', 'stat', 'read', 'begin-write', 'write-chunk', 'commit-write', 'abort-write', 'remove'] as const;
-
-/** Any step's request; which fields it needs is up to the step. */
-class FilesRequestBody {
-  @IsIn(STEPS) do!: (typeof STEPS)[number];
-  @Matches(ID_PATTERN) projectId!: string;
-  @IsInt() @Min(1) generation!: number;
-  @IsOptional() @IsString() @MaxLength(16_384) path?: string;
-  @IsOptional() @IsInt() @Min(1) limit?: number;
-  @IsOptional() @IsString() @Length(1, 4000) cursor?: string;
-  @IsOptional() @IsInt() @Min(0) offset?: number;
-  @IsOptional() @IsInt() @Min(0) length?: number;
-  @IsOptional() @IsString() @Length(1, 200) expect?: string;
-  @IsOptional() @IsInt() @Min(0) size?: number;
-  @IsOptional() @IsString() @Length(1, 100) uploadId?: string;
-  @IsOptional() @IsString() @MaxLength(LIVE_CHUNK_BYTES * 2) bytes?: string;
-  @IsOptional() @Matches(/^[0-9a-f]{64}$/) sha256?: string;
-  @IsOptional() @IsBoolean() recursive?: boolean;
-}
 
 /** Says nothing of the host's own paths: whoever reads a project's files need not be its operator. */
 const WITHOUT_DATA_ROOT =
@@ -149,21 +116,9 @@ export class LiveFilesDesk {
 }
 
 function read(body: unknown): FilesRequest {
-  const instance = plainToInstance(FilesRequestBody, body ?? {});
-  const [error] = validateSync(instance, { whitelist: true, forbidUnknownValues: true });
-  const needed: Record<(typeof STEPS)[number], (keyof FilesRequestBody)[]> = {
-    list: ['path', 'limit'],
-    stat: ['path'],
-    read: ['path', 'offset', 'length'],
-    'begin-write': ['path', 'size'],
-    'write-chunk': ['uploadId', 'offset', 'bytes'],
-    'commit-write': ['uploadId', 'sha256'],
-    'abort-write': ['uploadId'],
-    remove: ['path', 'recursive'],
-  };
-  const missing = error?.property ?? needed[instance.do].find((field) => instance[field] === undefined);
-  if (missing === undefined) return instance as FilesRequest;
-  throw new RequestRefused('bad-request', `The request's field ${missing} is missing or wrong.`);
+  const { data, fault } = readFilesRequest(body);
+  if (fault !== undefined) throw new RequestRefused('bad-request', `The request is not understood: ${fault}.`);
+  return data;
 }
 
 function entryMessage({ name, type, size, mtime, mode }: LiveEntry): EntryMessage {

@@ -1,3 +1,5 @@
+import { errorCode } from '../file-system/paths.js';
+
 export type LiveFilesErrorCode =
   | 'access-denied'
   | 'bad-cursor'
@@ -78,9 +80,5 @@ const CODES: Record<string, LiveFilesErrorCode> = {
 /** What the file system said, in the words of this interface. */
 export function asLiveFilesError(error: unknown): LiveFilesError {
   if (error instanceof LiveFilesError) return error;
-  return new LiveFilesError(CODES[errnoOf(error)] ?? 'storage-failed', { cause: error });
-}
-
-export function errnoOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  return new LiveFilesError(CODES[errorCode(error) ?? ''] ?? 'storage-failed', { cause: error });
 }

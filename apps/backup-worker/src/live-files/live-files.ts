@@ -1,10 +1,11 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { open, rm, unlink, type FileHandle } from 'node:fs/promises';
-import { ownFolder } from '../restore/disk.js';
+import { ROOTS } from '@buckets/contracts';
+import { ownFolder } from '../file-system/paths.js';
 import { folderPage, liveEntry, type LiveEntry, type LivePage } from './folder-page.js';
 import { CALLS_AT_ONCE, LIVE_FILE_BYTES, PAGE_LIMIT, PART_BYTES } from './limits.js';
 import { asLiveFilesError, LiveFilesError } from './live-files-error.js';
-import { parseLivePath, ROOTS, type LivePath } from './live-path.js';
+import { parseLivePath, type LivePath } from './live-path.js';
 import { itself, requireProc, syncFolder, within } from './pinned.js';
 import { mustBeFile, placeFile, placeFolder, replaceableFile, statsWithin } from './placing.js';
 import { ProjectFolders } from './project-folders.js';

@@ -1,15 +1,14 @@
-import { unescapeName } from './escaped-name.js';
+import { ROOTS } from '@buckets/contracts';
+import { unescapeName } from '../file-system/escaped-name.js';
 import { NAME_BYTES, PATH_BYTES } from './limits.js';
 import { LiveFilesError } from './live-files-error.js';
-
-/** The roots of a project: nothing else in its folder can be reached. */
-export const ROOTS = ['project', 'persist'] as const;
 
 /** The names from the project's folder down, each one component that is neither '.' nor '..'; empty for the folder itself. */
 export type LivePath = readonly Buffer[];
 
 /**
  * Reads a path of the API: `project/…` or `persist/…`, names as escapeName gives them; '' and '/' are the project's folder.
+ * Nothing in that but its roots can be reached.
  *
  * @throws LiveFilesError bad-path
  */

@@ -1,7 +1,8 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
+import { isAbsence } from '../file-system/paths.js';
 import { liveEntry, type LiveEntry } from './folder-page.js';
-import { errnoOf, LiveFilesError } from './live-files-error.js';
+import { LiveFilesError } from './live-files-error.js';
 import { copyAttributes } from './attributes.js';
 import { pinWithin, syncFolder, within } from './pinned.js';
 import type { PinnedEntry } from './project-folders.js';
@@ -83,7 +84,7 @@ async function pinnedIfThere(folder: FileHandle, name: Buffer): Promise<PinnedEn
     const { pinned, stats } = await pinWithin(folder, name);
     return { pinned, stats, [Symbol.asyncDispose]: () => pinned.close() };
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (isAbsence(error)) return undefined;
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { errnoOf, LiveFilesError } from './live-files-error.js';
+import { isId } from '@buckets/contracts';
+import { isAbsence } from '../file-system/paths.js';
+import { LiveFilesError } from './live-files-error.js';
 import type { LivePath } from './live-path.js';
 import { pinWithin } from './pinned.js';
-
-const PROJECT_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** An entry of a project, held open: to be disposed of. */
 export interface PinnedEntry extends AsyncDisposable {
@@ -22,10 +22,10 @@ export class ProjectFolders {
    * @throws LiveFilesError bad-project-id, path-is-a-link, project-folder-missing; Error of the file system
    */
   async pin(projectId: string, names: LivePath): Promise<PinnedEntry> {
-    if (!PROJECT_ID.test(projectId)) throw new LiveFilesError('bad-project-id');
+    if (!isId(projectId)) throw new LiveFilesError('bad-project-id');
     await using top = await this.#openDataRoot();
     let at = await pinWithin(top, Buffer.from(projectId)).catch((error: unknown) => {
-      throw errnoOf(error) === 'ENOENT' ? new LiveFilesError('project-folder-missing') : error;
+      throw isAbsence(error) ? new LiveFilesError('project-folder-missing') : error;
     });
     for (const name of names) {
       await using above = at.pinned;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../file-system/paths.js';
 import { REMOVALS_AT_ONCE } from './limits.js';
-import { errnoOf } from './live-files-error.js';
 import { itself, namesIn, pin, within } from './pinned.js';
 
 /**
@@ -142,6 +142,6 @@ async function allowAll(pinned: FileHandle): Promise<void> {
 
 function unless(errno: string): (error: unknown) => void {
   return (error) => {
-    if (errnoOf(error) !== errno) throw error;
+    if (errorCode(error) !== errno) throw error;
   };
 }

@@ -6,8 +6,8 @@ import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
 import { covers } from '@buckets/freshness';
 import { until } from '@buckets/patience';
 import { ChangeTracker } from '../changes/index.js';
-import { DataRootMissingError, Disk, HostFolders, ProvisionedRecords } from '../restore/index.js';
-import { itWhereMountable, mountOn } from '../restore/testing/mounts.js';
+import { DataRootMissingError, Disk, HostFolders, ProvisionedRecords } from '../host-data/index.js';
+import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { LocalProjects } from './local-projects.js';
 import { ProjectMounts } from './mounts.js';
 

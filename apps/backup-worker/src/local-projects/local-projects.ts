@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Assignment, ChangeReport, ProjectTrouble } from '@buckets/contracts';
-import { Backoff, type Logger } from '@buckets/service';
+import { Backoff, quietPause } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ProjectNotTracked, type ChangeTracker } from '../changes/index.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
-import { DataRootMissingError, ROOT_NAMES, type HostFolders, type ProvisionedRecords } from '../restore/index.js';
-import { errorCode, exists } from '../restore/disk.js';
-import { mountPointsWithin } from '../restore/mount-points.js';
+import { DataRootMissingError, ROOT_NAMES, type HostFolders, type ProvisionedRecords } from '../host-data/index.js';
+import { errorCode, exists } from '../file-system/paths.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { ProjectMounts } from './mounts.js';
 import { troubleOf, type ProjectSight } from './project-trouble.js';
 
@@ -108,7 +108,7 @@ export class LocalProjects {
       } catch (error) {
         if (signal.aborted) return;
         this.log.warn({ error: String(error) }, 'Which projects are on this host is not known yet; asking again');
-        await pause(BETWEEN_TRIES.delayMs(attempt), undefined, { signal }).catch(() => undefined);
+        await BETWEEN_TRIES.pause(attempt, signal);
       }
     }
   }
@@ -145,7 +145,7 @@ export class LocalProjects {
     const mounts = new ProjectMounts(this.folders.dataRoot);
     let [lostAt, allAt] = [performance.now(), performance.now()];
     while (!signal.aborted) {
-      await pause(MOUNTS_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      await quietPause(MOUNTS_EVERY_MS, signal, { ref: false });
       if (signal.aborted) return;
       const now = performance.now();
       try {

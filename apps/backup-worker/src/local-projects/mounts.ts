@@ -1,5 +1,5 @@
 import { readFile, realpath } from 'node:fs/promises';
-import { mountsIn, type Mount } from '../restore/mount-points.js';
+import { mountsIn, type Mount } from '../file-system/mount-points.js';
 
 /** Notices which projects something was mounted into, over, or taken away from: no watcher tells of it. */
 export class ProjectMounts {

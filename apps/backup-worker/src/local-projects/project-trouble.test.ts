@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Inspection } from '../restore/index.js';
+import type { Inspection } from '../host-data/index.js';
 import { troubleOf, type ProjectSight } from './project-trouble.js';
 
 const sight = (state: Inspection['state'], mountedOver = false) =>

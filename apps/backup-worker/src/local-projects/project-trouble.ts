@@ -1,5 +1,5 @@
 import type { DataRootState, ProjectTrouble } from '@buckets/contracts';
-import type { Inspection } from '../restore/index.js';
+import type { Inspection } from '../host-data/index.js';
 
 /** What a look at a project came to. */
 export type ProjectSight =

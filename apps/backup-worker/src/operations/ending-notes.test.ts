@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Disk } from '../restore/disk.js';
-import { DataRootMissingError } from '../restore/errors.js';
+import { Disk } from '../host-data/disk.js';
+import { DataRootMissingError } from '../host-data/errors.js';
 import { EndingNotes } from './ending-notes.js';
 import type { Ending } from './operation.js';
 

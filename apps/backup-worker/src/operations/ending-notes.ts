@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '@buckets/contracts';
-import { exists, namesWithin, type Disk } from '../restore/disk.js';
-import { DataRootMissingError } from '../restore/errors.js';
+import { exists, namesWithin } from '../file-system/paths.js';
+import type { Disk } from '../host-data/disk.js';
+import { DataRootMissingError } from '../host-data/errors.js';
 import type { Ending } from './operation.js';
 
 /**

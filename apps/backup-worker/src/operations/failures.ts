@@ -1,12 +1,13 @@
 import { Refused, Unanswered } from '@buckets/log';
 import { ObjectStorageUnreachable } from '@buckets/object-storage';
 import { ProjectNotTracked } from '../changes/index.js';
+import { errorCode } from '../file-system/paths.js';
 import {
   DataRootMissingError,
   ProjectUnreadableError,
   SwapNotConfirmedError,
   SwitchStuckError,
-} from '../restore/index.js';
+} from '../host-data/index.js';
 import { RusticFailure, RusticStopped, type Failed, type Stopped } from '../rustic/index.js';
 import { AttemptFailed, type Ending } from './operation.js';
 
@@ -45,12 +46,12 @@ export function asFailure(error: unknown): AttemptFailed {
     return new AttemptFailed(error.code, error.message, { retry, cause: error });
   }
   const shortage = causes(error)
-    .map((cause) => SHORTAGES[codeOf(cause)])
+    .map((cause) => SHORTAGES[errorCode(cause) ?? ''])
     .find((found) => found !== undefined);
   if (shortage !== undefined) {
     return new AttemptFailed(shortage.code, shortage.message, { retry: shortage.retry, cause: error });
   }
-  const code = codeOf(error);
+  const code = errorCode(error) ?? '';
   return new AttemptFailed(
     /^[a-z][a-z-]{0,62}$/.test(code) ? code : 'host-error',
     error instanceof Error ? error.message : 'The host could not carry it out; its log has the details.',
@@ -101,9 +102,4 @@ function causes(error: unknown): unknown[] {
   const found: unknown[] = [];
   for (let cause = error; cause instanceof Error && found.length < 10; cause = cause.cause) found.push(cause);
   return found;
-}
-
-function codeOf(error: unknown): string {
-  const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === 'string' ? code : '';
 }

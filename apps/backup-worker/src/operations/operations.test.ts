@@ -12,8 +12,8 @@ const succeed: Script = () => Promise.resolve(DONE);
 const goOnForEver: Script = ({ signal }) =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
 
-/** Until something is so. */
-async function until(isSo: () => boolean): Promise<void> {
+/** Turn by turn of the event loop: a test that waits by the clock would come too late for what it is about. */
+async function turnsUntil(isSo: () => boolean): Promise<void> {
   while (!isSo()) await turns();
 }
 
@@ -29,7 +29,7 @@ describe('a cancel reaches an operation', () => {
     const first = held();
     const behind = host.take('first', first.script);
     const second = host.take('second', succeed);
-    await until(() => host.operations.doing.running === 1);
+    await turnsUntil(() => host.operations.doing.running === 1);
     host.cancel('second');
     await second;
     expect(host.claims).toMatchObject([{ operationId: 'second', outcome: 'cancelled' }]);
@@ -43,7 +43,7 @@ describe('a cancel reaches an operation', () => {
     const first = held();
     const before = host.take('first', first.script, { kind: 'restore' });
     const second = host.take('second', succeed, { kind });
-    await until(() => host.grants.length === 1);
+    await turnsUntil(() => host.grants.length === 1);
     host.cancel('second');
     await second;
     expect(host.claimsOf('second')).toMatchObject([{ outcome: 'cancelled' }]);
@@ -58,7 +58,7 @@ describe('a cancel reaches an operation', () => {
     const first = held();
     const before = host.take('first', first.script);
     const second = host.take('second', succeed, { redelivered: true });
-    await until(() => host.grants.length === 1);
+    await turnsUntil(() => host.grants.length === 1);
     host.cancel('second');
     await turns(20);
     expect([host.cutOff, host.claimsOf('second')]).toEqual([[], []]);
@@ -71,7 +71,7 @@ describe('a cancel reaches an operation', () => {
   it('between its first grant and its work: nothing is touched for it', async () => {
     const host = new Host();
     const taken = host.take('op', succeed);
-    await until(() => host.grants.length === 1);
+    await turnsUntil(() => host.grants.length === 1);
     // The host is told ahead of the control plane's own answer.
     host.operations.cancel('op');
     await taken;
@@ -88,7 +88,7 @@ describe('a cancel reaches an operation', () => {
         whenThereIsRoom(attempt, of.budget, { cpus: 1, memoryBytes: 1 }, () => script(attempt, of));
     const large = host.take('large', inRoom(first.script), { projectId: 'one' });
     const next = host.take('next', inRoom(succeed), { projectId: 'two' });
-    await until(() => host.operations.doing['waiting-for-room'] === 1);
+    await turnsUntil(() => host.operations.doing['waiting-for-room'] === 1);
     expect(host.told.at(-1)).toMatchObject({ operationId: 'next', progress: { phase: 'waiting' } });
     host.cancel('next');
     await next;
@@ -117,7 +117,7 @@ describe('a cancel reaches an operation', () => {
         throw new AttemptFailed('cancelled', 'Ended.', { retry: false, ending });
       }),
     );
-    await until(() => host.operations.doing.running === 1 && host.grants.length === 1);
+    await turnsUntil(() => host.operations.doing.running === 1 && host.grants.length === 1);
     await turns(10);
     host.cancel('op');
     await run;
@@ -242,7 +242,7 @@ describe('an operation', () => {
     await turns(20);
     expect([attempts, host.grants.length]).toEqual([0, 0]);
     comesBack();
-    await until(() => attempts === 1);
+    await turnsUntil(() => attempts === 1);
     await turns(20);
     expect([attempts, host.grants.length]).toEqual([1, 1]);
     comesBack();
@@ -261,7 +261,7 @@ describe('an operation', () => {
       host.ready = promise;
       return Promise.reject(Object.assign(new Error('no such file or directory'), { code: 'ENOENT' }));
     });
-    await until(() => host.failures.length === 1);
+    await turnsUntil(() => host.failures.length === 1);
     await turns(20);
     expect([attempts, host.claims]).toEqual([1, []]);
     comesBack();
@@ -307,7 +307,7 @@ describe('an operation', () => {
   it('that the worker cuts off by stopping is no failure, and comes again', async () => {
     const host = new Host();
     const taken = host.take('op', goOnForEver);
-    await until(() => host.grants.length === 1);
+    await turnsUntil(() => host.grants.length === 1);
     await turns(10);
     host.stopping.abort(new Error('stopping'));
     await expect(taken).rejects.toThrow('stopping');

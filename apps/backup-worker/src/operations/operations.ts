@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { newId, type Grant, type OperationEndedClaim, type OperationKind } from '@buckets/contracts';
+import { newId, type OperationEndedClaim, type OperationKind } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
-import { Backoff, type Logger } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
 import type { ControlPlane } from '../control-plane/control-plane.js';
-import { DataRootMissingError } from '../restore/index.js';
+import { DataRootMissingError } from '../host-data/index.js';
 import { NEEDS, ProjectQueue, type Turn } from '../queue/project-queue.js';
 import { makeAttempt } from './attempt.js';
 import type { EndingNotes } from './ending-notes.js';

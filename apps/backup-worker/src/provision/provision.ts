@@ -1,7 +1,7 @@
 import { ROOTS } from '@buckets/contracts';
 import type { LocalProjects } from '../local-projects/local-projects.js';
 import { cancelled, type Attempt, type CutOff, type Ending, type Work } from '../operations/operation.js';
-import type { ProvisionedRecord, ProvisionedRecords } from '../restore/index.js';
+import type { ProvisionedRecord, ProvisionedRecords } from '../host-data/index.js';
 
 /** Makes the roots of a new project, or takes those that stand there as its data. */
 export class ProvisionWork implements Work<'provision'> {

@@ -3,8 +3,8 @@ import { until } from '@buckets/patience';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { environmentOf, launcherOf } from './environment.js';
-import { RunFolder } from './run-folders.js';
-import { identify } from './system-process.js';
+import { RunFolder } from '../processes/run-folders.js';
+import { identify } from '../processes/system-process.js';
 import { WAITED_FOR } from './testing/bench.js';
 
 const launcher = await launcherOf();

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { existsSync } from 'node:fs';
-import type { RunFolder } from './run-folders.js';
+import type { RunFolder } from '../processes/run-folders.js';
 
 /** The folder of a run, as the run sees it. */
 export type Home = Pick<RunFolder, 'path' | 'profile'>;

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { escapeName, unescapeName } from '../live-files/escaped-name.js';
+import { escapeName, unescapeName } from '../file-system/escaped-name.js';
 
 const UNKNOWN = '\ufffd';
 

@@ -4,7 +4,7 @@ import { checkOutcome } from './check.js';
 import { Messages } from './messages.js';
 import type { Ran } from './outcome.js';
 import { restoreOutcome, RestoreReport } from './restore.js';
-import type { EndedProcess } from './run-process.js';
+import type { EndedProcess } from '../processes/run-process.js';
 import type { Command } from './runs.js';
 import { Transcript } from './transcript.js';
 

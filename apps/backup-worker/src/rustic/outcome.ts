@@ -1,6 +1,6 @@
 import type { BoundedList } from './bounded-list.js';
 import { classify, failure, RusticFailure, type Circumstances, type Failure } from './failure.js';
-import type { EndedProcess, StopReason } from './run-process.js';
+import type { EndedProcess, StopReason } from '../processes/run-process.js';
 import type { Transcript } from './transcript.js';
 
 /** A run that is over, whatever it came to. */

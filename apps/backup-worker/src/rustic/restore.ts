@@ -1,4 +1,4 @@
-import { escapeName } from '../live-files/escaped-name.js';
+import { escapeName } from '../file-system/escaped-name.js';
 import { emptyList, joined, note, type BoundedList } from './bounded-list.js';
 import type { Extents, Message } from './messages.js';
 import { failed, stoppedOrFailed, type Failed, type Ran, type Stopped, type WithNotes } from './outcome.js';

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access as accessFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { measureClockSkew } from '@buckets/object-storage';
-import { ownFolder } from '../restore/disk.js';
+import { errorCode, ownFolder } from '../file-system/paths.js';
 import { cacheNameOf, profileOf, secretsOf, type RepositoryAccess } from './access.js';
 import { INSIDE, type Confinement, type View } from './confinement.js';
 import { environmentOf, launcherOf, type RusticLimits } from './environment.js';
@@ -11,8 +11,8 @@ import { Lines } from './lines.js';
 import { Messages, type Extents, type Message } from './messages.js';
 import { failed, stoppedOrFailed, type Ran } from './outcome.js';
 import type { OnProgress } from './progress.js';
-import { PROFILE, RunFolders, type RunFolder } from './run-folders.js';
-import { runProcess, type Patience } from './run-process.js';
+import { PROFILE, RunFolders, type RunFolder } from '../processes/run-folders.js';
+import { runProcess, type Patience } from '../processes/run-process.js';
 import { Transcript } from './transcript.js';
 
 export interface RusticSettings {
@@ -151,7 +151,7 @@ export class Runs {
       const ran = await this.inFolder(profile, (folder) => this.runIn(folder, access, { ...command, views }, call));
       return await withClockSkew(ran, access, call.signal);
     } catch (error) {
-      const startError = (error as NodeJS.ErrnoException).code;
+      const startError = errorCode(error);
       if (startError !== 'ENOSPC' && startError !== 'EDQUOT') throw error;
       return { ended: { startError }, transcript: new Transcript([]), about: {} };
     }

@@ -1,8 +1,8 @@
 import { lstat, readdir, realpath, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
-import { ownFolder } from '../restore/disk.js';
-import { mountPointsWithin } from '../restore/mount-points.js';
+import { errorCode, ownFolder } from '../file-system/paths.js';
+import { mountPointsWithin } from '../file-system/mount-points.js';
 import { refusePassword, refusePath, refuseSnapshotId, refuseTag } from './accepted.js';
 import type { RepositoryAccess } from './access.js';
 import { backupArguments, backupOutcome, BackupReport, type BackupOrder, type BackupOutcome } from './backup.js';
@@ -15,7 +15,7 @@ import { failed, mustHaveSucceeded, type Failed } from './outcome.js';
 import { progressOf, type RusticProgress } from './progress.js';
 import { pruneArguments, readPruneReport, type PruneOrder, type PruneReport } from './prune.js';
 import { restoreArguments, restoreOutcome, RestoreReport, type RestoreOutcome } from './restore.js';
-import type { Reaped } from './run-folders.js';
+import type { Reaped } from '../processes/run-folders.js';
 import { Runs, type Call, type RusticSettings } from './runs.js';
 import { readSnapshots, snapshotsArguments, type Snapshot } from './snapshots.js';
 import { WholeOutput } from './whole-output.js';
@@ -68,7 +68,8 @@ export class Rustic {
     order.tags.forEach(refuseTag);
     if (order.parent !== undefined) refuseSnapshotId(order.parent);
     const source = await folderAt(order.root).catch((error: unknown) => {
-      if (/^(EACCES|EPERM)$/.test(codeOf(error))) return failedWith('source-denied', codeOf(error));
+      const code = errorCode(error);
+      if (code === 'EACCES' || code === 'EPERM') return failedWith('source-denied', code);
       throw error;
     });
     if (source === undefined) return failedWith('source-missing');
@@ -227,7 +228,7 @@ async function folderAt(path: string): Promise<string | undefined> {
   try {
     return (await lstat(path)).isDirectory() ? await realpath(path) : undefined;
   } catch (error) {
-    if (/^(ENOENT|ENOTDIR)$/.test(codeOf(error))) return undefined;
+    if (/^(ENOENT|ENOTDIR)$/.test(errorCode(error) ?? '')) return undefined;
     throw error;
   }
 }
@@ -239,7 +240,7 @@ async function emptyFolderAt(path: string): Promise<string | Failed> {
     if (folder === undefined) return failedWith('destination-denied', `${path} is no folder.`);
     return (await readdir(folder)).length === 0 ? folder : failedWith('destination-not-empty');
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error) ?? '';
     if (code === 'ENOSPC' || code === 'EDQUOT') return failedWith('disk-full', code);
     if (/^(EACCES|EPERM|EROFS|EEXIST|ENOTDIR)$/.test(code)) return failedWith('destination-denied', code);
     throw error;
@@ -255,8 +256,4 @@ async function exists(path: string): Promise<boolean> {
 
 async function removeContent(folder: string): Promise<void> {
   for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
 }

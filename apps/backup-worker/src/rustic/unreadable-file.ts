@@ -1,4 +1,4 @@
-import { escapeName } from '../live-files/escaped-name.js';
+import { escapeName } from '../file-system/escaped-name.js';
 
 /** Something that a backup could not read, wholly or in part. */
 export interface UnreadableFile {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Attempt } from '../operations/operation.js';
-import { Disk, HostFolders, ProvisionedRecords } from '../restore/index.js';
+import { Disk, HostFolders, ProvisionedRecords } from '../host-data/index.js';
 import { StartWork } from './start.js';
 
 const PROJECT = 'atlas';

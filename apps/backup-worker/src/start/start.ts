@@ -25,8 +25,9 @@ import {
   type Inspection,
   type ProvisionedRecord,
   type ProvisionedRecords,
-} from '../restore/index.js';
-import { leftBy, whatIsMissing, type Restoring } from '../restoring/restoring.js';
+} from '../host-data/index.js';
+import type { BackupRestore } from '../restore/backup-restore.js';
+import { leftBy, whatIsMissing } from '../restore/restore-outcome.js';
 import type { WorkerSettings } from '../settings.js';
 
 /** How the data of a project that is started came to be there. */
@@ -41,7 +42,7 @@ export class StartWork implements Work<'start'> {
     private readonly settings: WorkerSettings,
     private readonly folders: HostFolders,
     private readonly records: ProvisionedRecords,
-    private readonly restoring: Restoring,
+    private readonly backups: BackupRestore,
     private readonly projects: LocalProjects,
     private readonly hooks: Hooks,
   ) {}
@@ -67,7 +68,7 @@ export class StartWork implements Work<'start'> {
 
   readonly cutOff = async (operation: CutOff<'start'>): Promise<Ending> => {
     const { operationId, generation } = operation.intent;
-    const restore = await this.restoring.afterCut(operation);
+    const restore = await this.backups.afterCut(operation);
     if (restore === undefined) return cancelled();
     await this.projects.replaced(operation.projectId, generation, { running: operation.grant.running });
     const { roots, backupId } = restore;
@@ -91,7 +92,7 @@ export class StartWork implements Work<'start'> {
   private async alreadyHere(attempt: Attempt<'start'>, record: ProvisionedRecord): Promise<Data> {
     const { intent, grant } = attempt;
     if (record.restore?.operationId !== intent.operationId || grant.restore === undefined) return { here: 'already' };
-    const restore = await this.restoring.restore(attempt, grant.restore, 'missing');
+    const restore = await this.backups.restore(attempt, grant.restore, 'missing');
     return { here: 'restored', restore, record: grant.restore };
   }
 
@@ -101,7 +102,7 @@ export class StartWork implements Work<'start'> {
     if (found.state === 'unrecorded-data') throw new UnrecordedDataError(projectId, found.found);
     const state = { running: grant.running };
     if (grant.restore !== undefined) {
-      const restore = await this.restoring.restore(attempt, grant.restore, 'missing');
+      const restore = await this.backups.restore(attempt, grant.restore, 'missing');
       await this.projects.replaced(projectId, intent.generation, state);
       return { here: 'restored', restore, record: grant.restore };
     }

@@ -1,7 +1,7 @@
 import { endedEarly, hookEnvironment, type Hooks } from '../hooks/hook.js';
 import type { LocalProjects } from '../local-projects/local-projects.js';
 import { cancelled, type Attempt, type Ending, type Work } from '../operations/operation.js';
-import type { HostFolders } from '../restore/index.js';
+import type { HostFolders } from '../host-data/index.js';
 import type { WorkerSettings } from '../settings.js';
 
 /** Stops a project by the operator's command. */

@@ -16,7 +16,7 @@ import { AttemptFailed, type Attempt, type Work } from '../operations/operation.
 import { rusticCall } from '../operations/rustic-call.js';
 import { ProjectRepository } from '../repository/project-repository.js';
 import type { Rustic } from '../rustic/index.js';
-import { inspect } from './inspection.js';
+import { inspect } from './repository-findings.js';
 
 /** Failures that damage may be the reason of. */
 const MAY_BE_DAMAGE = new Set([

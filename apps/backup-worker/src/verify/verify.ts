@@ -8,7 +8,7 @@ import { whenThereIsRoom } from '../operations/waiting.js';
 import type { Budget } from '../queue/budget.js';
 import { ProjectRepository } from '../repository/project-repository.js';
 import type { Rustic } from '../rustic/index.js';
-import { inspect } from './inspection.js';
+import { inspect } from './repository-findings.js';
 import { drawPart, isInPart, type PartOfPacks } from './part-of-packs.js';
 
 /** Snapshots in the arguments of one run. */

@@ -1,5 +1,5 @@
-import { isNativeError } from 'node:util/types';
 import { withDeadline } from '../deadline.js';
+import { reasonOf } from '../logs/reason-of.js';
 import { maskText } from '../logs/redact.js';
 
 /** A question to one part that the service depends on. */
@@ -102,12 +102,4 @@ async function look({ name, look }: HealthWarning): Promise<string | null> {
   } catch (error) {
     return `Cannot be told: ${maskText(reasonOf(error))}`;
   }
-}
-
-/** What an error says to people. */
-export function reasonOf(error: unknown): string {
-  // A connection that was tried on several addresses fails with an aggregate that has no message of its own.
-  if (!isNativeError(error)) return String(error);
-  const { message, errors } = error as Error & { errors?: unknown };
-  return message === '' && Array.isArray(errors) ? errors.map(reasonOf).join('; ') : message;
 }

@@ -1,5 +1,5 @@
-import { reasonOf } from '../health/health-checks.js';
 import type { Logger } from './logger.js';
+import { reasonOf } from './reason-of.js';
 import { maskText } from './redact.js';
 
 /** What is no sentence for people, but a mistake of ours: where it came from helps then. */

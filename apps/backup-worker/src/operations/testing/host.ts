@@ -8,7 +8,7 @@ import {
   type Progress,
 } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
-import { Backoff } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
 import type { ControlPlane } from '../../control-plane/control-plane.js';
 import { Budget } from '../../queue/budget.js';
 import type { EndingNotes } from '../ending-notes.js';

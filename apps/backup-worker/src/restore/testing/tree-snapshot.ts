@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { joined } from '../tree-walk.js';
-import { typeOf } from '../entry-comparison.js';
-import type { SnapshotEntry } from '../snapshot-entry.js';
+import { joined } from '../check/tree-walk.js';
+import { typeOf } from '../check/entry-comparison.js';
+import type { SnapshotEntry } from '../check/snapshot-entry.js';
 
 /** What a snapshot of these roots would hold, read by means of its own. */
 export function snapshotOf(folder: string, roots: readonly string[] = ['project', 'persist']): SnapshotEntry[] {

@@ -1,0 +1,10 @@
+export { Disk } from './disk.js';
+export * from './errors.js';
+export { HostFolders, ROOT_NAMES, type RootName } from './host-folders.js';
+export type { Inspection } from './inspection.js';
+export type { ProvisionedRecord } from './provisioned-record.js';
+export { ProvisionedRecords } from './provisioned-records.js';
+export type { Finding, FindingKind, RestoreResult } from './restore-result.js';
+export { Staging, type SpaceNeed } from './staging.js';
+export { Swap, type SwapRequest } from './swap.js';
+export { Trash } from './trash.js';
