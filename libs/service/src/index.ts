@@ -1,4 +1,3 @@
-export { Backoff } from '@buckets/patience';
 export { DeadlineExceeded, withDeadline } from './deadline.js';
 export { HealthChecks } from './health/health-checks.js';
 export type { HealthCheck, HealthReport } from './health/health-checks.js';

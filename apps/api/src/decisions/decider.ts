@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { STREAM, subjects, type EventThing, type LoggedEvent, type NewEvent, type NewIntent } from '@buckets/contracts';
 import { PositionMoved, ProjectionBehind, type Log, type Projector } from '@buckets/log';
-import { Backoff } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
 import type { DataSource } from 'typeorm';
 import { ThingStateRow } from '../tables/entities.js';
 import { Rejection } from '../problems/rejection.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
-import { Backoff } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
 import { ReportRequests } from './report-requests.js';
 
 let asked: string[];

@@ -1,4 +1,5 @@
-import type { Backoff, Logger } from '@buckets/service';
+import type { Backoff } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
 
 export interface ReportRequestsOptions {
   /** Asks a host to report on all its projects again. */

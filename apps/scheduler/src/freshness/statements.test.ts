@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { FreshnessState } from '@buckets/contracts';
 import { Refused, Unanswered } from '@buckets/log';
-import { Backoff } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
 import { Statements, type Said, type Statement } from './statements.js';
 
 const said = (freshness: FreshnessState, reason = 'because'): Said => ({ freshness, reason });

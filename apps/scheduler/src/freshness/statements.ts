@@ -1,6 +1,7 @@
 import type { Commands, FreshnessChanged, FreshnessState } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
-import type { Backoff, Logger } from '@buckets/service';
+import type { Backoff } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
 import type { Unstated } from './confirmations.js';
 
 export type Statement = Commands['state-freshness']['command'];

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { News } from '@buckets/log';
-import { Backoff, withDeadline, type Logger } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
+import { withDeadline, type Logger } from '@buckets/service';
 import type { DataSource, QueryRunner } from 'typeorm';
 
 const STANDBY_MS = 1_000;

@@ -1,6 +1,7 @@
 import type { Commands, ExpiryCode } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
-import { Backoff, type Logger } from '@buckets/service';
+import { Backoff } from '@buckets/patience';
+import type { Logger } from '@buckets/service';
 import { everyTick } from '../leadership/every-tick.js';
 import type { Clock } from '../activity/clock.js';
 import type { LimitsTables } from './limits-tables.js';
