@@ -6,6 +6,7 @@ import { AddDamage1764300230000 } from '../tables/add-damage.migration.js';
 import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
 import { AddUnwatched1764300000000 } from '../tables/add-unwatched.migration.js';
+import { BoundedStates1764600000000 } from '../tables/bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
@@ -35,6 +36,7 @@ export async function openDatabase(
       AddDamage1764300230000,
       ProjectsWithoutHost1764400000000,
       IndexDamage1764500000000,
+      BoundedStates1764600000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,
