@@ -1,10 +1,12 @@
 import { benchBackup } from './backup/bench-backup.js';
+import { benchHistory } from './history/bench-history.js';
 import { benchLarge } from './large/bench-large.js';
 import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   backup: benchBackup,
+  history: benchHistory,
   large: benchLarge,
   operations: benchOperations,
   replay: benchReplay,

@@ -41,13 +41,7 @@ const INACTIVE_MS = 60_000;
 export async function* readLog(
   js: JetStreamClient,
   jsm: JetStreamManager,
-  {
-    from,
-    to = Number.MAX_SAFE_INTEGER,
-    signal,
-    atOnce = () => AT_ONCE,
-    atOnceBytes = AT_ONCE_BYTES,
-  }: ReadOptions,
+  { from, to = Number.MAX_SAFE_INTEGER, signal, atOnce = () => AT_ONCE, atOnceBytes = AT_ONCE_BYTES }: ReadOptions,
 ): AsyncGenerator<LogMessage[]> {
   const { name } = await jsm.consumers.add(STREAM.log, {
     ack_policy: AckPolicy.None,

@@ -190,7 +190,8 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
     const atOnceBytes = 3_000;
     const batches: LogMessage[][] = [];
     const signal = AbortSignal.timeout(PATIENCE_MS);
-    for await (const batch of readLog(jetstream(nats), jsm, { from: 1, to: 60, signal, atOnceBytes })) batches.push(batch);
+    for await (const batch of readLog(jetstream(nats), jsm, { from: 1, to: 60, signal, atOnceBytes }))
+      batches.push(batch);
     expect(batches.flat().map(({ position: at }) => at)).toEqual(upTo(60));
     const bytesOf = (batch: LogMessage[]) => batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
     for (const batch of batches) expect(bytesOf(batch) <= atOnceBytes || batch.length === 1).toBe(true);

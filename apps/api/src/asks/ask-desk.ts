@@ -112,7 +112,10 @@ export class AskDesk {
       // What it goes by may be newer than what was decided on, and never older.
       const project = await this.decider.projectWithBackups(projectId, look, decidedAt);
       const { restore, newest, ...more } = grantedBackups(existing(project, projectId), open);
-      const [toRestore, newestBackup] = await Promise.all([this.record(projectId, restore), this.record(projectId, newest)]);
+      const [toRestore, newestBackup] = await Promise.all([
+        this.record(projectId, restore),
+        this.record(projectId, newest),
+      ]);
       return { ...(toRestore && { restore: toRestore }), ...(newestBackup && { newestBackup }), ...more };
     };
     const [keys, bucket, ofBackups] = await Promise.all([

@@ -14,7 +14,11 @@ export function lookForClaim({ operationId, kind, backup, result }: OperationEnd
   const { there = [], gone = [] } = result?.lookedFor ?? {};
   const { ids = [], ...findings } = lookForFindings(result?.repository);
   const named = [...(backup === undefined ? [] : [backup.backupId]), ...there, ...gone, ...ids];
-  return { ...(named.length === 0 ? {} : { ids: named }), ...(kind === 'forget' ? { deletion: operationId } : {}), ...findings };
+  return {
+    ...(named.length === 0 ? {} : { ids: named }),
+    ...(kind === 'forget' ? { deletion: operationId } : {}),
+    ...findings,
+  };
 }
 
 /**

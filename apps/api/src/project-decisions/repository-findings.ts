@@ -32,14 +32,17 @@ export function findingsOf(
   const found = result?.repository;
   if (found === undefined) return [];
   // The one that it has made too, which becomes known with the same claim.
-  const isNew = backup !== undefined && !state.backups.has(backup.backupId) && !state.deleted?.includes(backup.backupId);
+  const isNew =
+    backup !== undefined && !state.backups.has(backup.backupId) && !state.deleted?.includes(backup.backupId);
   const made = isNew ? [backup.backupId] : [];
   const isDamaged = (id: string): boolean => state.backups.get(id)?.damagedPosition !== undefined;
   const known = (ids: readonly string[]): string[] => ids.filter((id) => made.includes(id) || state.backups.has(id));
   const named = { damaged: new Set(known(found.damaged)), whole: new Set(known(found.whole)) };
   const others = (which: 'damaged' | 'whole') => {
     const some = state.backups.some(which).map(({ id }) => id);
-    const ids = [...(which === 'whole' ? made : []), ...some].filter((id) => !named.damaged.has(id) && !named.whole.has(id));
+    const ids = [...(which === 'whole' ? made : []), ...some].filter(
+      (id) => !named.damaged.has(id) && !named.whole.has(id),
+    );
     return { ids, areAll: some.length < MAX_DAMAGED_BACKUPS };
   };
   const NONE = { ids: [], areAll: true };

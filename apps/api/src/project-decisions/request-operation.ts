@@ -33,11 +33,7 @@ export const SCHEDULER = 'scheduler';
 export const MAX_OPEN_OPERATIONS = 50;
 
 /** What {@link requestOperation} goes by. */
-export function lookForRequest({
-  kind,
-  params,
-  by,
-}: Pick<OperationRequest, 'kind' | 'params' | 'by'>): BackupLook {
+export function lookForRequest({ kind, params, by }: Pick<OperationRequest, 'kind' | 'params' | 'by'>): BackupLook {
   const named = params['backupId'];
   const ids = typeof named === 'string' ? { ids: [named] } : {};
   switch (kind) {

@@ -112,7 +112,10 @@ function recorded(
 }
 
 /** A deletion that began and did not succeed may have deleted its backup all the same. */
-function maybeDeleted(before: ProjectState, event: LoggedEvent<'project'>): { backupId: string; by: string } | undefined {
+function maybeDeleted(
+  before: ProjectState,
+  event: LoggedEvent<'project'>,
+): { backupId: string; by: string } | undefined {
   const operation = operationEvent(event.type);
   if (operation?.kind !== 'forget') return undefined;
   const { step } = operation;

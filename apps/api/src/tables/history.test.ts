@@ -59,8 +59,14 @@ async function backUp(ends: Map<number, { made: number; position: number }>, sha
     if (end.position === 0) end.position = await append(project, READY, 0);
     const wanted = Math.ceil(countOf(project) * share);
     while (end.made < wanted) {
-      const some = Array.from({ length: Math.min(AT_ONCE, wanted - end.made) }, (_, n) => nameOf(project, end.made + n));
-      end.position = await append(project, some.flatMap((name) => backedUp(name)), end.position);
+      const some = Array.from({ length: Math.min(AT_ONCE, wanted - end.made) }, (_, n) =>
+        nameOf(project, end.made + n),
+      );
+      end.position = await append(
+        project,
+        some.flatMap((name) => backedUp(name)),
+        end.position,
+      );
       end.made += some.length;
     }
     ends.set(project, end);
@@ -75,7 +81,10 @@ async function append(project: number, events: readonly NewEvent<'project'>[], e
 async function tables(): Promise<Record<string, unknown>> {
   const all = API_ENTITIES.filter((entity) => entity !== JournalRow).map(async (entity) => {
     const { tablePath } = data.getMetadata(entity);
-    return [tablePath, await data.query(`SELECT to_jsonb(t) AS row FROM ${tablePath} t ORDER BY to_jsonb(t)::text`)];
+    return [
+      tablePath,
+      await data.query<object[]>(`SELECT to_jsonb(t) AS row FROM ${tablePath} t ORDER BY to_jsonb(t)::text`),
+    ];
   });
   return Object.fromEntries(await Promise.all(all)) as Record<string, unknown>;
 }

@@ -7,7 +7,17 @@ import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { actions, clocks, storyOf } from '../project-decisions/testing/backup-stories.js';
 import { CHOICE_SORTS, type BackupLook, type Project } from '../state/backups-at-hand.js';
 import { WholeProject } from '../state/testing/all-backups.js';
-import { backedUp, doubted, event, HERE, logged, READY, record, requestedEvent, snapshot } from '../state/testing/given.js';
+import {
+  backedUp,
+  doubted,
+  event,
+  HERE,
+  logged,
+  READY,
+  record,
+  requestedEvent,
+  snapshot,
+} from '../state/testing/given.js';
 import { openDatabase } from '../wiring/database.js';
 import { ThingStateRow } from './entities.js';
 import { lookUp, statementOf } from './look-up.js';
@@ -76,12 +86,17 @@ async function expectSame(whole: WholeProject, events: readonly LoggedEvent[], m
 describe('what is looked up of the backups of a project', () => {
   it('is what all that was ever told of them comes to, however the events were cut into batches', async () => {
     await fc.assert(
-      fc.asyncProperty(actions, clocks, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), async (all, moments, cuts) => {
-        await data.transaction((rows) => projection.clear(rows));
-        const { log, events } = storyOf(all, moments).story;
-        await project(events, cuts);
-        await expectSame(log, events);
-      }),
+      fc.asyncProperty(
+        actions,
+        clocks,
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
+        async (all, moments, cuts) => {
+          await data.transaction((rows) => projection.clear(rows));
+          const { log, events } = storyOf(all, moments).story;
+          await project(events, cuts);
+          await expectSame(log, events);
+        },
+      ),
       { numRuns: 25 },
     );
   });
@@ -95,10 +110,18 @@ describe('what is looked up of the backups of a project', () => {
     const events: NewEvent<'project'>[] = [
       ...[...READY, found(6), ...backedUp(1), ...backedUp(2, { partialBecause: ['shrunken'] }), ...backedUp(3)],
       ...[found(7), ...doubted(2), ...backedUp(4), found(8), found(9)],
-      event('backups-damaged', { backupIds: [snapshot(3)], operationId: 'op-v', othersBut: [snapshot(1), snapshot(9)] }),
+      event('backups-damaged', {
+        backupIds: [snapshot(3)],
+        operationId: 'op-v',
+        othersBut: [snapshot(1), snapshot(9)],
+      }),
       ...[...backedUp(5), requestedEvent('op-f5', 'forget', { backupId: snapshot(5) })],
       event('backups-healed', { backupIds: [], operationId: 'op-v', othersBut: [snapshot(3), snapshot(7)] }),
-      ...[requestedEvent('op-f4', 'forget', { backupId: snapshot(4) }), ...doubted(9), event('changed', { source: 's', at: '' })],
+      ...[
+        requestedEvent('op-f4', 'forget', { backupId: snapshot(4) }),
+        ...doubted(9),
+        event('changed', { source: 's', at: '' }),
+      ],
     ];
     const all = logged(events);
     for (const atOnce of [[1], [5, 3], [1_000]]) {
@@ -124,25 +147,31 @@ describe('with a long history', () => {
   ];
   const damaged = (n: number) => event('backups-damaged', { backupIds: [id(n)], operationId: 'op-v' });
 
-  it.each(histories)('a decision reads a bounded number of rows, and the state has a bounded size: %s', async (_, history) => {
-    const events = logged([...READY, ...Array.from({ length: MANY }, (_each, n) => history(n)).flat()]);
-    await project(events, [500]);
-    await data.query('ANALYZE api.backup');
-    const looks: BackupLook[] = [
-      { choices: true },
-      { ids: [id(0), id(7), id(MANY)] },
-      { deletion: 'op-none', inDoubt: 100 },
-      { damaged: 10, whole: 10, page: { after: id(MANY >> 1), most: 10 } },
-    ];
-    for (const look of looks) {
-      const { sql, values } = statementOf('p1', look);
-      const [row] = await data.query<{ 'QUERY PLAN': [{ Plan: Plan }] }[]>(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, values);
-      expect(rowsRead(row!['QUERY PLAN'][0].Plan)).toBeLessThan(100);
-    }
-    const { state } = await data.getRepository(ThingStateRow).findOneByOrFail({ id: 'p1' });
-    const few = WholeProject.after(logged([...READY, ...backedUp(1)])).state;
-    expect(JSON.stringify(state).length).toBeLessThan(JSON.stringify(few).length + 200);
-  });
+  it.each(histories)(
+    'a decision reads a bounded number of rows, and the state has a bounded size: %s',
+    async (_, history) => {
+      const events = logged([...READY, ...Array.from({ length: MANY }, (_each, n) => history(n)).flat()]);
+      await project(events, [500]);
+      await data.query('ANALYZE api.backup');
+      const looks: BackupLook[] = [
+        { choices: true },
+        { ids: [id(0), id(7), id(MANY)] },
+        { deletion: 'op-none', inDoubt: 100 },
+        { damaged: 10, whole: 10, page: { after: id(MANY >> 1), most: 10 } },
+      ];
+      for (const look of looks) {
+        const { sql, values } = statementOf('p1', look);
+        const [row] = await data.query<{ 'QUERY PLAN': [{ Plan: Plan }] }[]>(
+          `EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`,
+          values,
+        );
+        expect(rowsRead(row!['QUERY PLAN'][0].Plan)).toBeLessThan(100);
+      }
+      const { state } = await data.getRepository(ThingStateRow).findOneByOrFail({ id: 'p1' });
+      const few = WholeProject.after(logged([...READY, ...backedUp(1)])).state;
+      expect(JSON.stringify(state).length).toBeLessThan(JSON.stringify(few).length + 200);
+    },
+  );
 });
 
 interface Plan {

@@ -1,4 +1,3 @@
-import type { PartialReason } from '@buckets/contracts';
 import type { DataSource } from 'typeorm';
 import { BackupsAtHand, type BackupLook, type FoundBackups, type Project } from '../state/backups-at-hand.js';
 import type { KnownBackup } from '../state/known-backup.js';
@@ -97,8 +96,7 @@ function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups,
   const { ids, deletion, choices, inDoubt, damaged, whole, page } = look;
   const parts: { [P in keyof FoundBackups]: Part | undefined } = {
     ids: ids && { where: `id = ANY (${parameters.add(ids)}::text[])`, most: ids.length },
-    deletion:
-      deletion === undefined ? undefined : deletionPart(parameters.add(deletion)),
+    deletion: deletion === undefined ? undefined : deletionPart(parameters.add(deletion)),
     inDoubt: inDoubt === undefined ? undefined : { where: 'maybe_deleted_by IS NOT NULL', most: inDoubt },
     damaged:
       damaged === undefined ? undefined : { where: 'damaged_position IS NOT NULL', order: NEWEST_FIRST, most: damaged },

@@ -97,9 +97,7 @@ export class Rows<Row extends ObjectLiteral, Unread extends keyof Row & string =
     }
     if (read.length > 0) {
       const columns = names.filter((name) => !this.isUnread(name));
-      statements.push(
-        `UPDATE ${table} t SET ${set('k', columns)} FROM ${recordset(read)} AS k WHERE ${this.match}`,
-      );
+      statements.push(`UPDATE ${table} t SET ${set('k', columns)} FROM ${recordset(read)} AS k WHERE ${this.match}`);
     }
     if (whole.length > 0) {
       statements.push(

@@ -71,7 +71,16 @@ it('tables from before get from the journal what a rebuild would give them', asy
     const damaged = (...digits: number[]) =>
       event('backups-damaged', { backupIds: digits.map(snapshot), operationId: 'op-v' });
     const healed = event('backups-healed', { backupIds: [snapshot(1)], operationId: 'op-v' });
-    const story = [...READY, ...backedUp(1), ...twice, damaged(1, 2), healed, damaged(1), ...backedUp(3), ...doubted(3)];
+    const story = [
+      ...READY,
+      ...backedUp(1),
+      ...twice,
+      damaged(1, 2),
+      healed,
+      damaged(1),
+      ...backedUp(3),
+      ...doubted(3),
+    ];
     const restoring = requestedEvent('op-r', 'restore', { backupId: snapshot(2) });
     const small = backedUp(4, { partialBecause: ['shrunken'] });
     const fresh = event('freshness-changed', { freshness: 'fresh', reason: 'r', coveredBy: snapshot(2) });

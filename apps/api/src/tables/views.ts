@@ -145,12 +145,8 @@ const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, state
   project: applyProjectEvent,
 };
 
-function applyProjectEvent(
-  views: Views,
-  event: LoggedEvent<'project'>,
-  { before, state }: States<ProjectState>,
-): void {
-  const { id, position, time } = event;
+function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, { before, state }: States<ProjectState>): void {
+  const { id, time } = event;
   const operation = operationEvent(event.type);
   if (operation !== null) applyOperationEvent(views, event, operation);
   if (before !== null) evolveBackups(new BackupsOf(views, event), before, event);
@@ -304,7 +300,13 @@ function afterDeletion(views: Views, id: string, backupId: string): void {
   const isUnstated = row?.freshness_reason === FIRST_MADE || row?.freshness_reason === FOUND_IN_BUCKET;
   if (row?.covered_by === backupId) {
     const freshness_reason = 'The backup that held everything was deleted; nobody has looked yet what the others hold.';
-    views.projects.patch([id], { freshness: 'unknown', freshness_reason, covered_by: null, unwatched: false, cover_lost: null });
+    views.projects.patch([id], {
+      freshness: 'unknown',
+      freshness_reason,
+      covered_by: null,
+      unwatched: false,
+      cover_lost: null,
+    });
   } else if (isUnstated && row.backups === 0) {
     // Whoever states it has stated "never" last, and says nothing where it stays so.
     views.projects.patch([id], { freshness: 'never', freshness_reason: NO_BACKUP });

@@ -112,7 +112,10 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
         partial_because: onceAccepted(partial_because),
       }));
     case 'backup-found':
-      return withDoubts(rows, changed(rows, [event.data.backupId], (row) => ({ ...row, in_doubt: false })));
+      return withDoubts(
+        rows,
+        changed(rows, [event.data.backupId], (row) => ({ ...row, in_doubt: false })),
+      );
     case 'backup-deleted':
       return withDoubts(rows, withBackup(rows, event.data.backupId, null));
     // Where others are meant too, too many to be named, the projection changes their rows.

@@ -17,7 +17,13 @@ import { endOperation, lookForClaim, SMALL_ON_PURPOSE } from '../end-operation.j
 import { expireOperation } from '../expire-operation.js';
 import { lookForRequest, requestOperation, SCHEDULER } from '../request-operation.js';
 import type { Verdict } from '../verdict.js';
-import { backupToCompareWith, backupToRestore, undecided, type BackupLook, type Project } from '../../state/backups-at-hand.js';
+import {
+  backupToCompareWith,
+  backupToRestore,
+  undecided,
+  type BackupLook,
+  type Project,
+} from '../../state/backups-at-hand.js';
 import type { ProjectState } from '../../state/project-state.js';
 import { WholeProject } from '../../state/testing/all-backups.js';
 import {

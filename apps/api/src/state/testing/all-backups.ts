@@ -1,6 +1,13 @@
 import { isRestorable, newestFirst, type LoggedEvent } from '@buckets/contracts';
 import { BackupsAtHand, type BackupLook, type FoundBackups, type Project } from '../backups-at-hand.js';
-import { evolveBackups, isGood, onceDamaged, onceHealed, type KnownBackup, type ProjectBackups } from '../known-backup.js';
+import {
+  evolveBackups,
+  isGood,
+  onceDamaged,
+  onceHealed,
+  type KnownBackup,
+  type ProjectBackups,
+} from '../known-backup.js';
 import { evolve, isBeingForgotten, type ProjectState } from '../project-state.js';
 
 /** A project with all of its backups in memory: what the tables and their look-ups must agree with. */
