@@ -1,5 +1,5 @@
 import { MAX_DAMAGED_BACKUPS, MAX_LISTED, type Grant } from '@buckets/contracts';
-import { newestOf, undecided, type BackupLook, type Project } from '../state/backups-at-hand.js';
+import { undecided, type BackupLook, type Project } from '../state/backups-at-hand.js';
 import type { KnownBackup } from '../state/known-backup.js';
 import type { OpenOperation } from '../state/project-state.js';
 
@@ -32,7 +32,7 @@ export function grantedBackups(project: Project, open: OpenOperation): GrantedBa
   const { kind, params } = open;
   switch (kind) {
     case 'backup': {
-      const newest = newestOf(project, 'restorable');
+      const newest = project.backups.newest('restorable');
       return { ...(newest && { newest }), ...damageOf(project, project.backups.some('damaged')) };
     }
     case 'restore':
@@ -43,7 +43,7 @@ export function grantedBackups(project: Project, open: OpenOperation): GrantedBa
         named !== undefined
           ? project.backups.get(String(named))
           : choices === null
-            ? newestOf(project, 'good')
+            ? project.backups.newest('good')
             : undefined;
       const damaged = restore === undefined && named === undefined ? project.backups.some('damaged') : [];
       return {

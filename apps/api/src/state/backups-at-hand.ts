@@ -1,6 +1,6 @@
 import { isRestorable, type RestoreChoices } from '@buckets/contracts';
 import { isGood, type KnownBackup } from './known-backup.js';
-import { isBeingForgotten, type ProjectState } from './project-state.js';
+import type { ProjectState } from './project-state.js';
 
 /** Which of a project's backups a decision has to know. All of it is bounded, whatever the project's history. */
 export interface BackupLook {
@@ -8,7 +8,7 @@ export interface BackupLook {
   ids?: readonly string[];
   /** The one that this operation is to delete, or may have deleted. */
   deletion?: string;
-  /** Those that the product chooses from: {@link ChoiceSort}. */
+  /** The newest of each sort that the product chooses from: {@link ChoiceSort}. */
   choices?: boolean;
   /** The first so many, by their ids, that a deletion may have removed. */
   inDoubt?: number;
@@ -21,8 +21,9 @@ export interface BackupLook {
 }
 
 /**
- * Of the backups that no deletion may have removed: all of them; those that are not suddenly small; those of which nothing
- * is lost either; and of these the ones whose place among the others nobody knows.
+ * Of the backups that are there as far as is known, none that somebody deletes, or may have deleted: all of them; those that
+ * are not suddenly small; those of which nothing is lost either; and of these the ones whose place among the others nobody
+ * knows.
  */
 export const CHOICE_SORTS = ['newest', 'restorable', 'good', 'unplaced'] as const;
 export type ChoiceSort = (typeof CHOICE_SORTS)[number];
@@ -68,10 +69,10 @@ export class BackupsAtHand {
     return this.found.deletion?.at(0);
   }
 
-  /** The newest first; as many as may be being deleted, and one more. */
-  choicesOf(sort: ChoiceSort): readonly KnownBackup[] {
+  /** The newest of a sort. */
+  newest(sort: ChoiceSort): KnownBackup | undefined {
     if (this.look.choices !== true) throw new NotLookedFor('choices');
-    return this.found[sort] ?? [];
+    return this.found[sort]?.at(0);
   }
 
   /** As many as were looked for, or all that there are. */
@@ -93,34 +94,29 @@ export class NotLookedFor extends Error {
 /** What is decided on where backups matter: the state, and of the backups what the decision looks up. */
 export type Project = ProjectState & { readonly backups: BackupsAtHand };
 
-/** The newest of a sort that is there as far as is known: none that somebody deletes, or may have deleted. */
-export function newestOf(project: Project, sort: ChoiceSort): KnownBackup | undefined {
-  return project.backups.choicesOf(sort).find(({ id }) => !isBeingForgotten(project, id));
-}
-
 /**
  * The backup that the product chooses: the newest that holds everything, or lacks no more than files that could not be
  * read. One that is suddenly empty or shrunken is restored only when asked for by id, or once it is accepted; one that is
  * damaged, when asked for by id.
  */
-export function backupToRestore(project: Project): string | null {
-  return newestOf(project, 'good')?.id ?? null;
+export function backupToRestore({ backups }: Project): string | null {
+  return backups.newest('good')?.id ?? null;
 }
 
 /** The backup that says how large the project was, which a damaged one still does. */
-export function backupToCompareWith(project: Project): string | null {
-  return newestOf(project, 'restorable')?.id ?? null;
+export function backupToCompareWith({ backups }: Project): string | null {
+  return backups.newest('restorable')?.id ?? null;
 }
 
 /**
  * What somebody has to choose from before data are restored: newer backups than the good one are flagged, or damaged, or
  * one was found in the bucket of which nobody knows whether it is newer.
  */
-export function undecided(project: Project): RestoreChoices | null {
-  const [newest, good] = [newestOf(project, 'newest'), newestOf(project, 'good')];
+export function undecided({ backups }: Project): RestoreChoices | null {
+  const [newest, good] = [backups.newest('newest'), backups.newest('good')];
   if (newest === undefined || good === undefined) return null;
   if (!isGood(newest)) return choicesOf(good, newest);
-  const rival = newest.unplaced ? undefined : newestOf(project, 'unplaced');
+  const rival = newest.unplaced ? undefined : backups.newest('unplaced');
   // What began after it was found is newer for certain.
   const isRival = rival !== undefined && rival.recordedPosition > newest.beganPosition;
   return isRival ? choicesOf(newest, rival) : null;

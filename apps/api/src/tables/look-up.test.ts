@@ -54,7 +54,7 @@ function contents({ backups }: Project, look: BackupLook): unknown {
   return {
     ids: look.ids?.map((id) => backups.get(id)),
     deletion: look.deletion === undefined ? undefined : backups.ofDeletion(look.deletion),
-    choices: look.choices && CHOICE_SORTS.map((sort) => backups.choicesOf(sort)),
+    choices: look.choices && CHOICE_SORTS.map((sort) => backups.newest(sort)),
     ...(['inDoubt', 'damaged', 'whole', 'page'] as const).map((which) => look[which] && backups.some(which)),
   };
 }
@@ -152,6 +152,7 @@ describe('with a long history', () => {
     async (_, history) => {
       const events = logged([...READY, ...Array.from({ length: MANY }, (_each, n) => history(n)).flat()]);
       await project(events, [500]);
+      // As Postgres does by itself, within a minute after so many rows are new.
       await data.query('ANALYZE api.backup');
       const looks: BackupLook[] = [
         { choices: true },

@@ -62,7 +62,7 @@ export function statementOf(projectId: string, look: BackupLook): { sql: string;
   const folded = COLUMNS.map((column) => (column === 'position' ? column : `NULL AS ${column}`)).join(', ');
   const all = [`SELECT 'state' AS part, ${folded}, state FROM project`, ...parts];
   const sql = `WITH project AS MATERIALIZED (
-       SELECT position, state, ${ENOUGH} AS enough FROM api.thing_state WHERE thing = 'project' AND id = ${project})
+       SELECT position, state FROM api.thing_state WHERE thing = 'project' AND id = ${project})
      ${all.join('\nUNION ALL\n')}`;
   return { sql, values: parameters.values };
 }
@@ -80,18 +80,16 @@ const COLUMNS: readonly (keyof KnownColumns)[] = [
 interface Part {
   where: string;
   order?: string;
-  most: number | string;
+  most: number;
 }
 
 const NEWEST_FIRST = 'began_position DESC, position DESC';
-const CERTAIN = 'maybe_deleted_by IS NULL';
+/** No deletion may have removed it, and none that is open is about it. */
+const CERTAIN = `maybe_deleted_by IS NULL AND id <> ALL (
+  SELECT coalesce(operation.value #>> '{params,backupId}', '') FROM project, jsonb_each(project.state -> 'operations') AS operation
+   WHERE operation.value ->> 'kind' = 'forget')`;
 const RESTORABLE = `restorable AND ${CERTAIN}`;
 const GOOD = `${RESTORABLE} AND damaged_position IS NULL`;
-/** Deletions that were asked for are no choices, and stand in the state: there is one more. */
-const ENOUGH = `(SELECT 1 + count(*) FROM jsonb_each(state -> 'operations') AS operation
-                  WHERE operation.value ->> 'kind' = 'forget')`;
-const MOST = '(SELECT enough FROM project)';
-
 function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups, Part][] {
   const { ids, deletion, choices, inDoubt, damaged, whole, page } = look;
   const parts: { [P in keyof FoundBackups]: Part | undefined } = {
@@ -104,10 +102,10 @@ function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups,
     page: page && { where: `id > ${parameters.add(page.after)}`, most: page.most },
     ...(choices === true
       ? {
-          newest: { where: CERTAIN, order: NEWEST_FIRST, most: MOST },
-          restorable: { where: RESTORABLE, order: NEWEST_FIRST, most: MOST },
-          good: { where: GOOD, order: NEWEST_FIRST, most: MOST },
-          unplaced: { where: `unplaced AND ${GOOD}`, order: NEWEST_FIRST, most: MOST },
+          newest: { where: CERTAIN, order: NEWEST_FIRST, most: 1 },
+          restorable: { where: RESTORABLE, order: NEWEST_FIRST, most: 1 },
+          good: { where: GOOD, order: NEWEST_FIRST, most: 1 },
+          unplaced: { where: `unplaced AND ${GOOD}`, order: NEWEST_FIRST, most: 1 },
         }
       : {}),
   };

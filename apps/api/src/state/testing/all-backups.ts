@@ -68,9 +68,10 @@ export class WholeProject implements ProjectBackups {
     const byId = this.all.toSorted((a, b) => (a.id < b.id ? -1 : 1));
     const { operations } = this.state!;
     const open = deletion !== undefined && Object.hasOwn(operations, deletion) ? operations[deletion] : undefined;
-    const certain = all.filter(({ maybeDeletedBy }) => maybeDeletedBy === undefined);
-    const enough = 1 + Object.values(operations).filter(({ kind }) => kind === 'forget').length;
-    const good = certain.filter(isGood);
+    const there = all.filter(
+      ({ id, maybeDeletedBy }) => maybeDeletedBy === undefined && !isBeingForgotten(this.state!, id),
+    );
+    const good = there.filter(isGood);
     return {
       ...(ids && { ids: byId.filter(({ id }) => ids.includes(id)) }),
       ...(deletion !== undefined && {
@@ -89,10 +90,10 @@ export class WholeProject implements ProjectBackups {
       }),
       ...(page && { page: byId.filter(({ id }) => id > page.after).slice(0, page.most) }),
       ...(choices && {
-        newest: certain.slice(0, enough),
-        restorable: certain.filter(({ partialBecause }) => isRestorable(partialBecause)).slice(0, enough),
-        good: good.slice(0, enough),
-        unplaced: good.filter(({ unplaced }) => unplaced).slice(0, enough),
+        newest: there.slice(0, 1),
+        restorable: there.filter(({ partialBecause }) => isRestorable(partialBecause)).slice(0, 1),
+        good: good.slice(0, 1),
+        unplaced: good.filter(({ unplaced }) => unplaced).slice(0, 1),
       }),
     };
   }
@@ -116,15 +117,4 @@ class AllAtHand extends BackupsAtHand {
   override ofDeletion(operationId: string): KnownBackup | undefined {
     return this.project.found({ deletion: operationId }).deletion?.at(0);
   }
-}
-
-/** What is chosen from all backups, by the words of the decisions: what the look-ups must come to as well. */
-export function choicesFromAll({ state, all }: WholeProject): { good: string | null; compareWith: string | null } {
-  const there = newestFirst(all).filter(
-    ({ id, maybeDeletedBy }) => maybeDeletedBy === undefined && !isBeingForgotten(state!, id),
-  );
-  return {
-    good: there.find(isGood)?.id ?? null,
-    compareWith: there.find(({ partialBecause }) => isRestorable(partialBecause))?.id ?? null,
-  };
 }
