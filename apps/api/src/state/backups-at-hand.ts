@@ -14,7 +14,7 @@ export interface BackupLook {
   inDoubt?: number;
   /** The newest so many of which something is lost. */
   damaged?: number;
-  /** Any so many of which nothing is lost. */
+  /** The newest so many of which nothing is lost. */
   whole?: number;
   /** So many whose ids come after this one, in the order of their ids. */
   page?: { after: string; most: number };

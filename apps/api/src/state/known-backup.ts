@@ -9,7 +9,7 @@ import {
   type PartialReason,
   type Placed,
 } from '@buckets/contracts';
-import { beganPositionOf, openOperation, type ProjectState } from './project-state.js';
+import { openOperation, type ProjectState } from './project-state.js';
 
 /** What decisions need to know of a backup that was not deleted. One row each, found by index. */
 export interface KnownBackup extends Placed {
@@ -36,8 +36,8 @@ export function isGood({ partialBecause, damagedPosition }: KnownBackup): boolea
 /** The backups of one project, as far as an event is about them. */
 export interface ProjectBackups {
   get(id: string): KnownBackup | undefined;
-  /** Any one that the operation has made. */
-  madeBy(operationId: string): KnownBackup | undefined;
+  /** Where a backup operation of the project was first allowed to begin; undefined where the log knows none. */
+  beganPositionOf(operationId: string): number | undefined;
   put(backup: KnownBackup): void;
   delete(id: string): void;
   /** The same word on all of them but these; null where they are whole. */
@@ -100,13 +100,12 @@ function recorded(
   { backupId, operationId, partialBecause, recovered: found, counter }: BackupRecorded,
   position: number,
 ): KnownBackup {
-  const began = beganPositionOf(before, operationId) ?? backups.madeBy(operationId)?.beganPosition;
+  const beganPosition = backups.beganPositionOf(operationId) ?? 0;
   const { newest, generation } = before;
-  const isUnplaced = found !== undefined && !began && newest !== undefined && counter.generation >= generation;
+  const isUnplaced =
+    found !== undefined && beganPosition === 0 && newest !== undefined && counter.generation >= generation;
   return {
-    ...{ id: backupId, operationId, partialBecause, recordedPosition: position },
-    // 0 when it ended too long ago for anybody to know.
-    beganPosition: began ?? 0,
+    ...{ id: backupId, operationId, partialBecause, beganPosition, recordedPosition: position },
     ...(isUnplaced ? { unplaced: true } : {}),
   };
 }

@@ -122,7 +122,7 @@ describe('the state of a project', () => {
   });
 
   it('takes no beginning of what is not open', () => {
-    expect(given(...READY, beganEvent('op-9', 'backup', 'at-1'))).toEqual(given(...READY));
+    expect(folded(...READY, beganEvent('op-9', 'backup', 'at-1'))).toEqual(folded(...READY));
   });
 
   it('runs as the last start or stop has left it', () => {
@@ -172,7 +172,7 @@ describe('the state of a project', () => {
     const second = [...again, recordedEvent(1, 'op-1'), succeeded, recordedEvent(2, 'op-1')];
     expect(backupsAfter(...second)[snapshot(2)]!.beganPosition).toBe(began.length);
     expect(folded(...second)).not.toHaveProperty('ended');
-    const later = backedUp(3);
+    const later = Array.from({ length: 30 }, (_, n) => backedUp(`c${n}`)).flat();
     const third = [...again, recordedEvent(1, 'op-1'), succeeded, ...later, recordedEvent(2, 'op-1')];
     expect(backupsAfter(...third)[snapshot(2)]!.beganPosition).toBe(began.length);
   });

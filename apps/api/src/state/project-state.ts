@@ -223,7 +223,7 @@ function ended(
 function recorded(state: ProjectState, backup: BackupRecorded): ProjectState {
   const { small: _before, ...rest } = state;
   const { operationId } = backup;
-  const beganPosition = beganPositionOf(state, operationId) ?? 0;
+  const beganPosition = beganPositionOf(state, operationId);
   const open = openOperation(state, operationId);
   const operations = open && { ...state.operations, [operationId]: { ...open, hasMade: true as const } };
   const newest = beganPosition > (state.newest?.beganPosition ?? 0) ? { operationId, beganPosition } : undefined;
@@ -236,13 +236,13 @@ export function openOperation({ operations }: ProjectState, operationId: string)
   return Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
 }
 
-/** Where a backup operation was first allowed to begin, where the state says so: 0 where nobody let it begin. */
-export function beganPositionOf(state: ProjectState, operationId: string): number | undefined {
+/** Where a backup operation was first allowed to begin; 0 of one that is older than all that the state remembers. */
+function beganPositionOf(state: ProjectState, operationId: string): number {
   const open = openOperation(state, operationId);
   if (open !== undefined) return open.beganPosition ?? 0;
   const { ended = [], newest } = state;
   const known = ended.find((each) => each.operationId === operationId);
-  return (known ?? (newest?.operationId === operationId ? newest : undefined))?.beganPosition;
+  return (known ?? (newest?.operationId === operationId ? newest : undefined))?.beganPosition ?? 0;
 }
 
 /**
@@ -255,7 +255,7 @@ export function smallRunAfter(
   { operationId, partialBecause, bytes }: Pick<BackupRecord, 'operationId' | 'partialBecause' | 'bytes'>,
 ): SmallRun | undefined {
   const { small, newest } = state;
-  if (newest !== undefined && newest.beganPosition > (beganPositionOf(state, operationId) ?? 0)) return small;
+  if (newest !== undefined && newest.beganPosition > beganPositionOf(state, operationId)) return small;
   if (partialBecause.join() !== 'shrunken') return undefined;
   return { backups: small !== undefined && isAboutTheSame(small.bytes, bytes) ? small.backups + 1 : 1, bytes };
 }

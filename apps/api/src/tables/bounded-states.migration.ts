@@ -23,11 +23,11 @@ const DAMAGED = `
    CROSS JOIN LATERAL jsonb_array_elements_text(convert_from(bytes, 'UTF8')::jsonb #> '{data,backupIds}') AS id
    WHERE subject LIKE 'buckets.event.project.%.backups-damaged' OR subject LIKE 'buckets.event.project.%.backups-healed'`;
 
-/** Where each backup operation was first allowed to begin. */
+/** Where each operation was first allowed to begin. */
 const BEGAN = `
   SELECT split_part(subject, '.', 4) AS project_id, convert_from(bytes, 'UTF8')::jsonb #>> '{data,operationId}' AS id,
          min(position) AS position
-    FROM api.journal WHERE subject LIKE 'buckets.event.project.%.backup-began' GROUP BY 1, 2`;
+    FROM api.journal WHERE subject LIKE 'buckets.event.project.%-began' GROUP BY 1, 2`;
 
 const UP = [
   `ALTER TABLE api.backup ADD operation_id text, ADD partial_because jsonb, ADD restorable boolean,
@@ -59,8 +59,11 @@ const UP = [
   'CREATE INDEX backup_doubt ON api.backup (project_id, id) WHERE maybe_deleted_by IS NOT NULL',
   `CREATE INDEX backup_damaged ON api.backup (project_id, began_position, position)
      WHERE damaged_position IS NOT NULL`,
-  'CREATE INDEX backup_whole ON api.backup (project_id, id) WHERE damaged_position IS NULL',
-  'CREATE INDEX backup_operation ON api.backup (project_id, operation_id)',
+  `CREATE INDEX backup_whole ON api.backup (project_id, began_position, position) WHERE damaged_position IS NULL`,
+
+  'ALTER TABLE api.operation ADD began_position bigint',
+  `UPDATE api.operation SET began_position = began.position FROM (${BEGAN}) AS began
+    WHERE operation.id = began.id AND operation.project_id = began.project_id`,
 
   'DROP INDEX api.project_damaged',
   `ALTER TABLE api.project DROP in_doubt, DROP damaged_backups, ADD backups int NOT NULL DEFAULT 0,
@@ -125,7 +128,8 @@ const DOWN = [
   'ALTER TABLE api.project ALTER in_doubt DROP DEFAULT, ALTER damaged_backups DROP DEFAULT',
   `CREATE INDEX project_damaged ON api.project (id) WHERE damage IS NOT NULL OR damaged_backups <> '[]'`,
   `DROP INDEX api.backup_restorable, api.backup_good, api.backup_unplaced, api.backup_doubt, api.backup_damaged,
-     api.backup_whole, api.backup_operation`,
+     api.backup_whole`,
+  'ALTER TABLE api.operation DROP began_position',
   `ALTER TABLE api.backup DROP operation_id, DROP partial_because, DROP restorable, DROP maybe_deleted_by,
      DROP unplaced, DROP damaged_position`,
 ];

@@ -141,7 +141,6 @@ export interface KnownDamage extends DamagedObjects {
 @Index('backup_doubt', { synchronize: false })
 @Index('backup_damaged', { synchronize: false })
 @Index('backup_whole', { synchronize: false })
-@Index('backup_operation', ['project_id', 'operation_id'])
 export class BackupRow {
   @PrimaryColumn({ type: 'text' }) project_id!: string;
   @PrimaryColumn({ type: 'text' }) id!: string;
@@ -193,6 +192,8 @@ export class OperationRow {
   @Column({ type: 'text', nullable: true }) reason!: string | null;
   @Column({ type: 'text' }) requested_at!: string;
   @Column({ type: 'text', nullable: true }) began_at!: string | null;
+  /** Of its first attempt: a later one may find and claim what that one has made. */
+  @Column({ ...position, nullable: true }) began_position!: number | null;
   @Column({ type: 'text', nullable: true }) ended_at!: string | null;
   /** Null of what was requested before operations had limits. */
   @Column({ type: 'jsonb', nullable: true }) limits!: OperationLimits | null;

@@ -98,7 +98,7 @@ function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups,
     inDoubt: inDoubt === undefined ? undefined : { where: 'maybe_deleted_by IS NOT NULL', most: inDoubt },
     damaged:
       damaged === undefined ? undefined : { where: 'damaged_position IS NOT NULL', order: NEWEST_FIRST, most: damaged },
-    whole: whole === undefined ? undefined : { where: 'damaged_position IS NULL', most: whole },
+    whole: whole === undefined ? undefined : { where: 'damaged_position IS NULL', order: NEWEST_FIRST, most: whole },
     page: page && { where: `id > ${parameters.add(page.after)}`, most: page.most },
     ...(choices === true
       ? {

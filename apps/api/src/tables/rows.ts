@@ -19,11 +19,6 @@ export class Rows<Row extends ObjectLiteral, Unread extends keyof Row & string =
     return this.rows.get(joined(key)) ?? null;
   }
 
-  /** Any row that is at hand and is like this. */
-  find(isLike: (row: Read<Row, Unread>) => boolean): Read<Row, Unread> | undefined {
-    return this.rows.values().find((row) => row !== null && isLike(row)) ?? undefined;
-  }
-
   put(row: Read<Row, Unread>): void {
     const key = this.keyOf(row);
     this.rows.set(key, row);

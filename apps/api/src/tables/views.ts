@@ -59,34 +59,23 @@ export class Views {
         parameters,
       ),
     );
-    selections.push(...this.otherBackups(events, manager, parameters));
+    selections.push(...this.backupsInDoubt(events, manager, parameters));
     if (selections.length === 0) return;
     const sql = selections.join('\nUNION ALL\n');
     const found = await manager.query<{ name: Table; row: never }[]>(sql, parameters.values);
     for (const { name, row } of found) this.byName[name].found(row);
   }
 
-  /** Backups that an event means without naming them: of the same operation, or to be deleted by it. */
-  private otherBackups(events: readonly LoggedEvent[], manager: EntityManager, parameters: Parameters): string[] {
-    const ofProjects = events.filter((event): event is LoggedEvent<'project'> => event.thing === 'project');
-    const operations = (which: (event: LoggedEvent<'project'>) => boolean): string | undefined => {
-      const some = ofProjects.filter(which);
-      if (some.length === 0) return undefined;
-      const ids = some.map(({ data }) => (data as { operationId: string }).operationId);
-      const projects = parameters.add(some.map(({ id }) => id));
-      return `unnest(${projects}::text[], ${parameters.add(ids)}::text[]) AS o (project_id, id)`;
-    };
-    const made = operations(({ type }) => type === 'backup-recorded');
-    const deleting = operations(({ type }) => endsDeletion(type));
-    return [
-      ...(made === undefined ? [] : [`${made} ON t.project_id = o.project_id AND t.operation_id = o.id`]),
-      ...(deleting === undefined
-        ? []
-        : [
-            `(${deleting} JOIN api.thing_state s ON s.thing = 'project' AND s.id = o.project_id)
-             ON t.project_id = o.project_id AND t.id = s.state #>> ARRAY['operations', o.id, 'params', 'backupId']`,
-          ]),
-    ].map((join) => this.backups.joining('backups', join, manager, parameters));
+  /** Backups that were to be deleted by operations which end: their names stand in the states of before. */
+  private backupsInDoubt(events: readonly LoggedEvent[], manager: EntityManager, parameters: Parameters): string[] {
+    const ends = events.filter((event) => event.thing === 'project' && endsDeletion(event.type));
+    if (ends.length === 0) return [];
+    const projects = parameters.add(ends.map(({ id }) => id));
+    const operations = parameters.add(ends.map(({ data }) => (data as { operationId: string }).operationId));
+    const join = `(unnest(${projects}::text[], ${operations}::text[]) AS o (project_id, id)
+        JOIN api.thing_state s ON s.thing = 'project' AND s.id = o.project_id)
+      ON t.project_id = o.project_id AND t.id = s.state #>> ARRAY['operations', o.id, 'params', 'backupId']`;
+    return [this.backups.joining('backups', join, manager, parameters)];
   }
 
   /** The statements that write what has changed. */
@@ -237,10 +226,10 @@ class BackupsOf implements ProjectBackups {
     return row === null ? undefined : knownBackup(row);
   }
 
-  madeBy(operationId: string): KnownBackup | undefined {
-    const { id: projectId } = this.event;
-    const row = this.views.backups.find((each) => each.project_id === projectId && each.operation_id === operationId);
-    return row && knownBackup(row);
+  beganPositionOf(operationId: string): number | undefined {
+    const row = this.views.operations.get(operationId);
+    const isOfProject = row?.project_id === this.event.id && row.kind === 'backup';
+    return isOfProject ? (row.began_position ?? undefined) : undefined;
   }
 
   put(backup: KnownBackup): void {
@@ -373,6 +362,7 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
       reason: null,
       requested_at: time,
       began_at: null,
+      began_position: null,
       ended_at: null,
       limits: limits ?? null,
       cancel_requested_at: null,
@@ -387,11 +377,12 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
   }
   if (step === 'began') {
     const { operationId, attempt, workerId, previousFailure } = event.data as OperationBegan;
-    const began_at = views.operations.get(operationId)?.began_at ?? time;
+    const before = views.operations.get(operationId);
     views.operations.patch([operationId], {
       state: 'running',
       attempts: attempt,
-      began_at,
+      began_at: before?.began_at ?? time,
+      began_position: before?.began_position ?? position,
       worker_id: workerId ?? null,
       previous_failure: previousFailure ?? null,
       changed_position: position,
@@ -442,7 +433,7 @@ function touched(event: LoggedEvent): { table: Table; key: string[] }[] {
   if (thing !== 'project') return keys;
   keys.push({ table: 'projects', key: [id] });
   for (const backupId of backupsNamed(event)) keys.push({ table: 'backups', key: [id, backupId] });
-  if (operationEvent(event.type) !== null) {
+  if (operationEvent(event.type) !== null || event.type === 'backup-recorded') {
     keys.push({ table: 'operations', key: [(event.data as { operationId: string }).operationId] });
   }
   return keys;

@@ -14,6 +14,7 @@ import { evolve, isBeingForgotten, type ProjectState } from '../project-state.js
 export class WholeProject implements ProjectBackups {
   state: ProjectState | null = null;
   readonly backups = new Map<string, KnownBackup>();
+  private readonly began = new Map<string, number>();
 
   static after(events: readonly LoggedEvent<'project'>[]): WholeProject {
     const project = new WholeProject();
@@ -24,14 +25,16 @@ export class WholeProject implements ProjectBackups {
   hear(event: LoggedEvent<'project'>): void {
     if (this.state !== null) evolveBackups(this, this.state, event);
     this.state = evolve(this.state, event);
+    const { operationId } = event.data as { operationId: string };
+    if (event.type === 'backup-began' && !this.began.has(operationId)) this.began.set(operationId, event.position);
   }
 
   get(id: string): KnownBackup | undefined {
     return this.backups.get(id);
   }
 
-  madeBy(operationId: string): KnownBackup | undefined {
-    return this.all.find((backup) => backup.operationId === operationId);
+  beganPositionOf(operationId: string): number | undefined {
+    return this.began.get(operationId);
   }
 
   put(backup: KnownBackup): void {
@@ -86,7 +89,7 @@ export class WholeProject implements ProjectBackups {
         damaged: all.filter(({ damagedPosition }) => damagedPosition !== undefined).slice(0, damaged),
       }),
       ...(whole !== undefined && {
-        whole: byId.filter(({ damagedPosition }) => damagedPosition === undefined).slice(0, whole),
+        whole: all.filter(({ damagedPosition }) => damagedPosition === undefined).slice(0, whole),
       }),
       ...(page && { page: byId.filter(({ id }) => id > page.after).slice(0, page.most) }),
       ...(choices && {
