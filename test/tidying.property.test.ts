@@ -138,7 +138,7 @@ describe('whatever the log knows, and whatever snapshots say of themselves', () 
           const { operationId, isInHand, snapshots } = made;
           for (const each of snapshots) {
             const namesOne = each.named === 'tag' || each.named === 'tag and description';
-            const isBackup = Object.hasOwn(state.backups, each.id);
+            const isBackup = state.backups.has(each.id);
             const mayGo = hasToldItsEnd(made) && !isInHand && namesOne && each.isOld && !isBackup;
             expect([operationId, each.named, due.some(({ id }) => id === each.id)]).toEqual([
               ...[operationId, each.named],
@@ -158,14 +158,14 @@ describe('whatever the log knows, and whatever snapshots say of themselves', () 
         const expected = told.made
           .filter((each) => (each.log === 'unknown' || isEnded(each.log)) && !hasToldItsEnd(each) && !each.isInHand)
           .flatMap(({ snapshots }) => snapshots)
-          .filter(({ id, named }) => named.startsWith('tag') && !Object.hasOwn(state.backups, id));
+          .filter(({ id, named }) => named.startsWith('tag') && !state.backups.has(id));
         expect(unexplained.map(({ id }) => id).toSorted()).toEqual(expected.map(({ id }) => id).toSorted());
         const described = told.made.flatMap((each) =>
           each.snapshots.map(({ id }) => ({ ...PLACE, backupId: id, operationId: each.operationId })),
         );
         const fates = new Map(told.made.map((each) => [each.operationId, becameOf(each)]));
         const { missing } = planOf(described, {
-          knows: (id) => Object.hasOwn(state.backups, id),
+          knows: (id) => state.backups.has(id),
           wasFound: () => false,
           operation: (id) => fates.get(id)!,
         });

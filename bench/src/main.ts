@@ -1,5 +1,6 @@
 import { benchAccess } from './access/bench-access.js';
 import { benchBackup } from './backup/bench-backup.js';
+import { benchHistory } from './history/bench-history.js';
 import { benchLarge } from './large/bench-large.js';
 import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
@@ -7,6 +8,7 @@ import { benchReplay } from './replay.js';
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   access: benchAccess,
   backup: benchBackup,
+  history: benchHistory,
   large: benchLarge,
   operations: benchOperations,
   replay: benchReplay,

@@ -47,6 +47,11 @@ export async function benchReplay([events = '50000']: string[]): Promise<void> {
  */
 export async function measureReplay(stack: Stack, events: number): Promise<Replayed> {
   await fill(stack, events);
+  return rebuild(stack);
+}
+
+/** Has the API's tables made from all of the log of a stack. */
+export async function rebuild(stack: Stack): Promise<Replayed> {
   const { postgresUrl, natsUrl, controlCredentials, platformKeyFile } = stack.infrastructure;
   const program = join(import.meta.dirname, '../../apps/api/dist/rebuild.js');
   const { stdout } = await execa(process.execPath, [program], {
@@ -87,7 +92,7 @@ async function writeHistory(log: Log, id: string): Promise<void> {
   }
 }
 
-interface Decided {
+export interface Decided {
   events: NewEvent<'project'>[];
   intents?: NewIntent[];
 }
@@ -95,11 +100,15 @@ interface Decided {
 /** What happens to a project: it is made, and backed up again and again. */
 function historyOf(id: string): Decided[] {
   const backups = Array.from({ length: BACKUPS_OF_EACH }, (_, n) => backup(id, n));
-  return [{ events: [event('created', CREATED)] }, ...backups];
+  return [{ events: [created()] }, ...backups];
+}
+
+export function created(): NewEvent<'project'> {
+  return event('created', CREATED);
 }
 
 /** All of it in one batch: the filling is not what is measured. */
-function backup(projectId: string, n: number): Decided {
+export function backup(projectId: string, n: number): Decided {
   const operationId = `${projectId}-op-${n}`;
   const backupId = createHash('sha256').update(operationId).digest('hex');
   const counter = { generation: 1, epoch: 'dawn', n };

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { newestFirst, type ChangeReport, type LoggedEvent } from '@buckets/contracts';
 import { freshnessOf } from '@buckets/freshness';
 import fc from 'fast-check';
-import { backupsInDoubt, backupToRestore } from '../../apps/api/src/state/project-state.js';
+import { backupToRestore } from '../../apps/api/src/state/backups-at-hand.js';
+import { backupsInDoubt } from '../../apps/api/src/state/testing/given.js';
 import { actions, clocks, storyOf } from '../../apps/api/src/project-decisions/testing/backup-stories.js';
 import { noLongerKept } from '../../apps/scheduler/src/retention/no-longer-kept.js';
 import { evolve, type ProjectRows } from '../../apps/scheduler/src/tables/evolve.js';
@@ -20,14 +21,13 @@ function rowsOf(events: readonly LoggedEvent<'project'>[]): ProjectRows {
   return timed.reduce<ProjectRows | null>((rows, event) => evolve(rows, event as LoggedEvent<'project'>), null)!;
 }
 
-const backupsOf = ({ backups, project }: ProjectRows) =>
+const backupsOf = ({ backups }: ProjectRows) =>
   [...backups.values()]
     .filter((row) => row !== null)
     .map((row) => ({
       ...{ id: row.id, backupId: row.id, beganAt: row.began_at, counter: row.counter },
       ...{ beganPosition: row.began_position, recordedPosition: row.recorded_position },
-      ...{ partialBecause: row.partial_because, inDoubt: project.in_doubt.includes(row.id) },
-      damaged: project.damaged.includes(row.id),
+      ...{ partialBecause: row.partial_because, inDoubt: row.in_doubt, damaged: row.damaged },
     }));
 
 const number = fc.integer({ min: 1, max: 5 });
@@ -37,20 +37,17 @@ describe('whatever becomes of a project and its backups', () => {
   it('the scheduler knows of them what the API knows, and wants none deleted that a start would restore', () => {
     fc.assert(
       fc.property(actions, clocks, retention, (all, moments, kept) => {
-        const { state, events } = storyOf(all, moments).story;
+        const { log, project, events } = storyOf(all, moments).story;
         const rows = rowsOf(events);
-        const known = Object.entries(state.backups).map(
-          ([id, { beganPosition, recordedPosition, partialBecause, damaged = false }]) => ({
-            ...{ id, beganPosition, recordedPosition, partialBecause },
-            inDoubt: backupsInDoubt(state).includes(id),
-            damaged,
-          }),
-        );
+        const known = log.all.map(({ id, beganPosition, recordedPosition, partialBecause, ...of }) => ({
+          ...{ id, beganPosition, recordedPosition, partialBecause },
+          ...{ inDoubt: of.maybeDeletedBy !== undefined, damaged: of.damagedPosition !== undefined },
+        }));
         expect(newestFirst(backupsOf(rows))).toMatchObject(newestFirst(known));
-        expect(rows.project.doubts_since === null).toBe(backupsInDoubt(state).length === 0);
+        expect(rows.project.doubts_since === null).toBe(backupsInDoubt(project).length === 0);
         const gone = noLongerKept(backupsOf(rows), kept);
-        expect(gone).not.toContain(backupToRestore(state));
-        for (const id of backupsInDoubt(state)) expect(gone).not.toContain(id);
+        expect(gone).not.toContain(backupToRestore(project));
+        for (const id of backupsInDoubt(project)) expect(gone).not.toContain(id);
       }),
       { numRuns: 150 },
     );

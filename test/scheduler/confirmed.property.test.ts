@@ -106,8 +106,7 @@ class World {
       covered_by: null,
       freshness_at: null,
       unwatched: false,
-      damaged_backups: [],
-      in_doubt: [],
+      cover_lost: null,
     });
   }
 

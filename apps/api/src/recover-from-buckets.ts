@@ -9,9 +9,10 @@ import { checkBucket } from './buckets/check-bucket.js';
 import type { Decider } from './decisions/decider.js';
 import { COMMANDS_PATIENCE, VaultKeys } from './keys/vault-keys.js';
 import { operationKnown, TELLING_OF_END } from './operations/operation-known.js';
-import { recoverProject } from './project-decisions/recover-project.js';
+import { lookForFound, recoverProject } from './project-decisions/recover-project.js';
 import type { ProjectState } from './state/project-state.js';
 import { BucketRow, OperationRow, RegionRow, ThingStateRow } from './tables/entities.js';
+import { lookUp } from './tables/look-up.js';
 import { alone } from './operator/alone.js';
 import { operatorCommand, type Operator } from './operator/operator-command.js';
 import { OperatorsLog } from './operator/operators-log.js';
@@ -54,7 +55,7 @@ await operatorCommand(NAME, async (operator) => {
   });
 });
 
-type Ways = Pick<BucketRecoveryParts, 'keyNames' | 'keysFrom' | 'stateOf' | 'state' | 'isLookOnly'>;
+type Ways = Pick<BucketRecoveryParts, 'keyNames' | 'keysFrom' | 'stateOf' | 'backupsOf' | 'state' | 'isLookOnly'>;
 
 async function recover(operator: Operator, { buckets }: RecoveryFile, ownerId: string, ways: Ways): Promise<void> {
   const { data, log, platformKeys } = operator;
@@ -104,6 +105,7 @@ function lookOnly({ data, platformKeys, log }: Operator): Ways {
       const row = await data.getRepository(ThingStateRow).findOneBy({ thing: 'project', id });
       return (row?.state ?? null) as ProjectState | null;
     },
+    backupsOf: async (id, ids) => (await lookUp(data, id, { ids })).state?.backups ?? null,
     state: () => Promise.resolve(),
     isLookOnly: true,
   };
@@ -115,8 +117,9 @@ function statedIn(operator: Operator, decider: Decider): Ways {
     keyNames: (store) => vault.namesIn(store),
     keysFrom: (store: ObjectStore, projectId) => vault.takeFromBucket(projectId, store),
     stateOf: (projectId) => decider.currentStateOf('project', projectId),
+    backupsOf: async (projectId, ids) => (await decider.projectWithBackups(projectId, { ids }))?.backups ?? null,
     state: async (projectId, found) => {
-      await decider.decide('project', projectId, (state) => recoverProject(state, found));
+      await decider.decideWithBackups(projectId, lookForFound(found), (project) => recoverProject(project, found));
     },
     isLookOnly: false,
   };

@@ -15,7 +15,7 @@ import {
 } from 'class-validator';
 import { BackupRecord, FileProblems } from './backup.js';
 import { ChangeCounter } from './counter.js';
-import { DamagedObjects, MAX_DAMAGED_BACKUPS, RepositoryFindings } from './damage.js';
+import { DamagedObjects, MAX_BACKUPS_FOUND, MAX_DAMAGED_BACKUPS, RepositoryFindings } from './damage.js';
 import { MAX_LISTED } from './envelope.js';
 import { ID_PATTERN } from './ids.js';
 import { OperationLimits } from './limits.js';
@@ -239,6 +239,11 @@ export class BackupsDamaged {
   @List(MAX_DAMAGED_BACKUPS) @BackupIds() backupIds!: string[];
   /** The operation that has found it. */
   @Id() operationId!: string;
+  /**
+   * Where there are too many to be named: it is so of all other backups of the project that were recorded before, but of
+   * these.
+   */
+  @Optional() @List(MAX_BACKUPS_FOUND) @BackupIds() othersBut?: string[];
 }
 
 /** Nothing of these backups is lost any more, or ever was. */

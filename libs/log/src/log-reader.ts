@@ -18,12 +18,15 @@ export interface ReadOptions {
   to?: number;
   /** Ends the reading; what has been handed over stays valid. */
   signal: AbortSignal;
-  /** Messages handed over at once, and kept ahead, at most; default 500. */
-  atOnce?: number;
+  /** Messages handed over at once, and kept ahead, at most; default 500. Asked before each batch. */
+  atOnce?: () => number;
+  /** Bytes of messages handed over at once, at most, where that is more than one message; default 4 MiB. */
+  atOnceBytes?: number;
 }
 
-const AT_ONCE = 500;
-/** What is kept ahead is meant to stay below this many bytes. */
+export const AT_ONCE = 500;
+const AT_ONCE_BYTES = 4 * 1024 ** 2;
+/** Nothing more is fetched while so many bytes are kept ahead; what is fetched next is meant to stay below it as well. */
 const AHEAD_BYTES = 8 * 1024 ** 2;
 const FETCH_EXPIRES_MS = 5_000;
 /** A reader that has died leaves nothing behind for longer. */
@@ -38,7 +41,7 @@ const INACTIVE_MS = 60_000;
 export async function* readLog(
   js: JetStreamClient,
   jsm: JetStreamManager,
-  { from, to = Number.MAX_SAFE_INTEGER, signal, atOnce = AT_ONCE }: ReadOptions,
+  { from, to = Number.MAX_SAFE_INTEGER, signal, atOnce = () => AT_ONCE, atOnceBytes = AT_ONCE_BYTES }: ReadOptions,
 ): AsyncGenerator<LogMessage[]> {
   const { name } = await jsm.consumers.add(STREAM.log, {
     ack_policy: AckPolicy.None,
@@ -50,7 +53,7 @@ export async function* readLog(
   });
   const consumer = await js.consumers.get(STREAM.log, name);
   const fetch = (max: number) => consumer.fetch({ max_messages: max, expires: FETCH_EXPIRES_MS });
-  const ahead = new Ahead(fetch, atOnce, signal);
+  const ahead = new Ahead(fetch, { atOnce, atOnceBytes }, signal);
   try {
     for (let next = from; next <= to;) {
       const batch = await ahead.take();
@@ -84,6 +87,7 @@ async function gap(jsm: JetStreamManager, missing: number, found: number): Promi
 /** Fetches ahead of whoever takes, by one batch at most. */
 class Ahead {
   private readonly arrived: JsMsg[] = [];
+  private arrivedBytes = 0;
   private readonly fetching: Promise<void>;
   private change = Promise.withResolvers<void>();
   private open: ConsumerMessages | undefined;
@@ -92,18 +96,19 @@ class Ahead {
 
   constructor(
     private readonly fetch: (max: number) => Promise<ConsumerMessages>,
-    private readonly most: number,
+    private readonly most: Required<Pick<ReadOptions, 'atOnce' | 'atOnceBytes'>>,
     private readonly signal: AbortSignal,
   ) {
     signal.addEventListener('abort', this.cut);
     this.fetching = this.fetchOn();
   }
 
-  /** All that has arrived, once there is something; null when the reading has been ended. */
+  /** All that has arrived, as far as it may be taken at once, when there is something; null once the reading was ended. */
   async take(): Promise<JsMsg[] | null> {
     while (!this.signal.aborted) {
       if (this.arrived.length > 0) {
-        const taken = this.arrived.splice(0, this.most);
+        const taken = this.arrived.splice(0, this.countOfBatch());
+        this.arrivedBytes -= bytesOf(taken);
         this.changed();
         return taken;
       }
@@ -112,6 +117,13 @@ class Ahead {
       await this.change.promise;
     }
     return null;
+  }
+
+  private countOfBatch(): number {
+    const { atOnce, atOnceBytes } = this.most;
+    let bytes = 0;
+    const tooMuch = this.arrived.findIndex(({ data }) => (bytes += data.length) > atOnceBytes);
+    return Math.max(1, Math.min(atOnce(), tooMuch === -1 ? this.arrived.length : tooMuch));
   }
 
   async close(): Promise<void> {
@@ -130,16 +142,18 @@ class Ahead {
     let meanBytes = 1024;
     try {
       while (!this.ended && !this.signal.aborted) {
-        if (this.arrived.length >= this.most) {
+        const most = this.most.atOnce();
+        if (this.arrived.length >= most || this.arrivedBytes >= AHEAD_BYTES) {
           await this.change.promise;
           continue;
         }
         const room = Math.round(AHEAD_BYTES / meanBytes);
-        this.open = await this.fetch(Math.max(8, Math.min(this.most, room)));
+        this.open = await this.fetch(Math.max(8, Math.min(most, room)));
         if (this.ended || this.signal.aborted) this.open.stop();
         for await (const message of this.open) {
           meanBytes = 0.9 * meanBytes + 0.1 * message.data.length;
           this.arrived.push(message);
+          this.arrivedBytes += message.data.length;
           this.changed();
         }
       }
@@ -155,6 +169,10 @@ class Ahead {
     this.change.resolve();
     this.change = Promise.withResolvers();
   }
+}
+
+function bytesOf(messages: readonly JsMsg[]): number {
+  return messages.reduce((sum, { data }) => sum + data.length, 0);
 }
 
 function asStored(message: JsMsg): LogMessage {

@@ -10,6 +10,7 @@ import { Log } from './append.js';
 import { LogGap, LogMismatch, ProjectionBehind, ProjectionLed } from './errors.js';
 import { readLog } from './log-reader.js';
 import { PositionRow } from './position.js';
+import type { LogMessage } from './projection.js';
 import { Projector } from './projector.js';
 import { rebuildProjection } from './rebuild.js';
 import { restoreLog } from './restore-log.js';
@@ -162,6 +163,40 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
     expect(delivered).toBeLessThanOrEqual(first.length + 1_000);
     slow.abort();
     expect((await reading.next()).done).toBe(true);
+  });
+
+  onOne('gets on with batches that are too much for one transaction, in smaller ones', async () => {
+    await appendMany(300);
+    const [projector, projection] = await process();
+    const refused: number[] = [];
+    projection.disturb = ({ messages }) => {
+      // What a statement that takes too long does, at any size beyond that.
+      if (messages.length <= 40) return Promise.resolve();
+      refused.push(messages.length);
+      return Promise.reject(new Error('canceling statement due to statement timeout'));
+    };
+    await projector.start();
+    await projector.waitFor(300, PATIENCE_MS);
+    expect(await seen()).toEqual(upTo(300));
+    expect(refused.length).toBeGreaterThan(0);
+    projection.disturb = () => Promise.resolve();
+    await appendMany(300);
+    await projector.waitFor(600, PATIENCE_MS);
+    expect(await seen()).toEqual(upTo(600));
+  });
+
+  it('reads in batches that are bounded in bytes', async () => {
+    await appendMany(60);
+    const atOnceBytes = 3_000;
+    const batches: LogMessage[][] = [];
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    for await (const batch of readLog(jetstream(nats), jsm, { from: 1, to: 60, signal, atOnceBytes }))
+      batches.push(batch);
+    expect(batches.flat().map(({ position: at }) => at)).toEqual(upTo(60));
+    const bytesOf = (batch: LogMessage[]) => batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    for (const batch of batches) expect(bytesOf(batch) <= atOnceBytes || batch.length === 1).toBe(true);
+    const single = { from: 1, to: 5, signal, atOnceBytes: 1 };
+    for await (const batch of readLog(jetstream(nats), jsm, single)) expect(batch).toHaveLength(1);
   });
 
   onOne('lets one of two processes write; the other follows', async () => {

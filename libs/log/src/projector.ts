@@ -5,7 +5,7 @@ import { Backoff, quietPause } from '@buckets/patience';
 import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
 import { knownLog } from './known-log.js';
 import { GIVE_WAY, Lead } from './lead.js';
-import { readLog } from './log-reader.js';
+import { AT_ONCE, readLog } from './log-reader.js';
 import { hashOf, PositionRow } from './position.js';
 import type { LogMessage, Projection } from './projection.js';
 import { logIdentity } from './streams.js';
@@ -21,6 +21,8 @@ const STANDBY_MS = 1_000;
 /** How long whoever asked for the lead has the first go at it. */
 const HOLD_OFF_MS = 2_000;
 const WAIT_DEADLINE_MS = 5_000;
+/** Of the batches, after each that was written. */
+const GROWTH = 1.25;
 
 /**
  * Reads the log in order from the position stored with the rows, and writes rows and position in one transaction.
@@ -39,6 +41,8 @@ export class Projector {
   /** Of the log that the tables were checked against. */
   private identity = '';
   private leading = false;
+  /** Messages in a batch, at most: less than usual after a batch that could not be written. */
+  private atOnce = AT_ONCE;
   /** Ends the leading, for somebody who wants to rebuild. */
   private way = new AbortController();
   private holdOffUntil = 0;
@@ -174,8 +178,9 @@ export class Projector {
       this.leading = true;
       this.log.info({ projection: this.projection.name, position: this.reached }, 'projecting');
       const signal = AbortSignal.any([this.stopping.signal, lead.lost, this.way.signal]);
-      for await (const batch of readLog(this.js, this.jsm, { from: this.reached + 1, signal })) {
-        await this.project(batch);
+      const atOnce = () => this.atOnce;
+      for await (const batch of readLog(this.js, this.jsm, { from: this.reached + 1, signal, atOnce })) {
+        await this.projectOrHalve(batch);
         this.heldUpBy = undefined;
         gotOn();
       }
@@ -185,6 +190,17 @@ export class Projector {
       await lead.giveUp().catch((error: unknown) => {
         this.log.warn({ error: String(error), projection: this.projection.name }, 'the lead could not be given up');
       });
+    }
+  }
+
+  /** What is too much for one transaction is tried again in halves; it becomes more again while all goes well. */
+  private async projectOrHalve(batch: LogMessage[]): Promise<void> {
+    try {
+      await this.project(batch);
+      this.atOnce = Math.min(AT_ONCE, Math.ceil(this.atOnce * GROWTH));
+    } catch (error) {
+      this.atOnce = Math.max(1, Math.floor(batch.length / 2));
+      throw error;
     }
   }
 

@@ -71,7 +71,7 @@ export async function rebuildProjection({
       let hash = '';
       const writer = new Writer((batch) => projection.apply(batch, rows));
       try {
-        for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost, atOnce: AT_ONCE })) {
+        for await (const batch of readLog(js, jsm, { from: 1, to, signal: lead.lost, atOnce: () => AT_ONCE })) {
           const { events: known, unreadable } = eventsIn(batch);
           if (unreadable !== undefined) throw unreadable;
           await writer.write({ messages: batch, events: known });

@@ -1,8 +1,6 @@
 import type { Subscription, NatsConnection } from '@nats-io/transport-node';
 import {
   isId,
-  MAX_DAMAGED_BACKUPS,
-  MAX_LISTED,
   subjects,
   type Asks,
   type AskName,
@@ -15,31 +13,27 @@ import {
   type RepositoryInitialisedAnswer,
   type UnknownBackups,
 } from '@buckets/contracts';
-import { answer, LogRefused, LogUnreachable, ProjectionBehind, type Projector } from '@buckets/log';
+import { answer, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
 import { In, type DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../problems/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { operationKnown, TELLING_OF_END } from '../operations/operation-known.js';
+import { existing } from '../project-decisions/verdict.js';
 import {
   beginAttempt,
   confirmAttempt,
   initialiseRepository,
   knownBackups,
+  lookForKnown,
   unknownBackups,
   type Attempt,
 } from '../project-decisions/attempt.js';
-import { openOperation } from '../project-decisions/verdict.js';
-import {
-  backupsInDoubt,
-  backupToCompareWith,
-  backupToRestore,
-  damagedBackups,
-  undecided,
-  type OpenOperation,
-  type ProjectState,
-} from '../state/project-state.js';
+import { grantedBackups, lookForGrant } from '../project-decisions/granted-backups.js';
+import { isLook } from '../state/backups-at-hand.js';
+import type { KnownBackup } from '../state/known-backup.js';
+import { openOperation, type ProjectState } from '../state/project-state.js';
 import { BackupRow, OperationRow, ProjectRow } from '../tables/entities.js';
 import { readAsk } from './read-ask.js';
 
@@ -54,7 +48,6 @@ export class AskDesk {
     private readonly nats: NatsConnection,
     private readonly decider: Decider,
     private readonly data: DataSource,
-    private readonly projector: Projector,
     private readonly keys: ProjectKeys,
     private readonly log: Logger,
   ) {}
@@ -99,7 +92,7 @@ export class AskDesk {
       ...(previousFailure === undefined ? {} : { previousFailure }),
     };
     let before: ProjectState | null = null;
-    const { verdict, position } = await this.decider.decide(
+    const { verdict, position, decidedAt } = await this.decider.decide(
       'project',
       projectId,
       (state) => {
@@ -113,13 +106,23 @@ export class AskDesk {
     if (state === null || open === undefined || verdict.attempt === null) {
       throw new Rejection('operation-ended', 'The operation has ended.', 409);
     }
-    const [keys, bucket, restore, newestBackup] = await Promise.all([
+    const backups = async () => {
+      const look = lookForGrant(open);
+      if (!isLook(look)) return {};
+      // What it goes by may be newer than what was decided on, and never older.
+      const project = await this.decider.projectWithBackups(projectId, look, decidedAt);
+      const { restore, newest, ...more } = grantedBackups(existing(project, projectId), open);
+      const [toRestore, newestBackup] = await Promise.all([
+        this.record(projectId, restore),
+        this.record(projectId, newest),
+      ]);
+      return { ...(toRestore && { restore: toRestore }), ...(newestBackup && { newestBackup }), ...more };
+    };
+    const [keys, bucket, ofBackups] = await Promise.all([
       this.keys.get(projectId),
       this.keys.bucketAccess(state.bucketId),
-      this.backup(state, projectId, backupFor(state, open), position),
-      this.backup(state, projectId, open.kind === 'backup' ? backupToCompareWith(state) : null, position),
+      backups(),
     ]);
-    const choices = open.kind === 'start' && open.params['backupId'] === undefined ? undecided(state) : null;
     return {
       attempt: verdict.attempt,
       cancelRequested: open.cancelRequestedAt !== undefined,
@@ -131,11 +134,7 @@ export class AskDesk {
         recoveryPassword: keys.recoveryPassword,
       },
       dataKey: Buffer.from(keys.dataKey).toString('base64'),
-      ...(restore === null ? {} : { restore }),
-      ...(choices === null ? {} : { undecided: choices }),
-      ...(newestBackup === null ? {} : { newestBackup }),
-      ...(open.kind === 'tidy' ? { inDoubt: backupsInDoubt(state).slice(0, MAX_LISTED) } : {}),
-      ...damageOf(state, open),
+      ...ofBackups,
       hadData: state.hadData,
       running: state.running,
       beganPosition: open.beganPosition ?? position,
@@ -159,21 +158,21 @@ export class AskDesk {
   }
 
   private async unknownBackups(hostId: string, ask: Asks['unknown-backups']['ask']): Promise<UnknownBackups> {
-    const { projectId, operationIds = [] } = ask;
-    const state = await this.decider.currentStateOf('project', projectId);
+    const { projectId, backupIds, operationIds = [] } = ask;
+    const project = await this.decider.projectWithBackups(projectId, { ids: backupIds });
     // Tables that are behind know of fewer ends: what they do not know of stays where it is.
     const rows = await this.data.getRepository(OperationRow).find({
       select: TELLING_OF_END,
       where: { id: In(operationIds), project_id: projectId },
     });
     const ended = rows.filter((row) => operationKnown(row) === 'ended').map(({ id }) => id);
-    return unknownBackups(state, projectId, attemptOf(hostId, ask), ask, new Set(ended));
+    return unknownBackups(project, projectId, attemptOf(hostId, ask), ask, new Set(ended));
   }
 
   private async knownBackups(hostId: string, ask: Asks['known-backups']['ask']): Promise<KnownBackups> {
     const { projectId, after } = ask;
-    const state = await this.decider.currentStateOf('project', projectId);
-    return knownBackups(state, projectId, attemptOf(hostId, ask), after);
+    const project = await this.decider.projectWithBackups(projectId, lookForKnown(after));
+    return knownBackups(project, projectId, attemptOf(hostId, ask));
   }
 
   private async assignments(hostId: string, { after }: Asks['assignments']['ask']): Promise<Assignments> {
@@ -195,25 +194,11 @@ export class AskDesk {
     };
   }
 
-  /**
-   * A backup with what is wrong with it as things stand.
-   *
-   * @param position of the state that knows the backup: the tables may not have got there yet
-   */
-  private async backup(
-    { backups }: ProjectState,
-    projectId: string,
-    backupId: string | null,
-    position: number,
-  ): Promise<BackupRecord | null> {
-    if (backupId === null || !Object.hasOwn(backups, backupId)) return null;
-    const read = () => this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: backupId });
-    let row = await read();
-    if (row === null) {
-      await this.projector.waitFor(position);
-      row = await read();
-    }
-    return row === null ? null : { ...row.record, partialBecause: backups[backupId]!.partialBecause };
+  /** A backup with what is wrong with it as things stand. */
+  private async record(projectId: string, known: KnownBackup | undefined): Promise<BackupRecord | undefined> {
+    if (known === undefined) return undefined;
+    const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: projectId, id: known.id });
+    return row === null ? undefined : { ...row.record, partialBecause: known.partialBecause };
   }
 
   private refusal(error: unknown): Refusal {
@@ -235,25 +220,4 @@ export class AskDesk {
 function attemptOf(hostId: string, ask: Asks['confirm']['ask']): Attempt {
   const { generation, operationId, attemptId } = ask;
   return { hostId, generation, operationId, attemptId };
-}
-
-function damageOf(state: ProjectState, open: OpenOperation): Pick<Grant, 'damage' | 'damagedBackups'> {
-  const { kind } = open;
-  const reads = kind === 'backup' || kind === 'verify' || kind === 'restore' || kind === 'start';
-  const damage = reads ? state.damage : undefined;
-  const all = reads ? damagedBackups(state) : [];
-  // What is damaged since it was asked for is not what was asked for: bringing back less might replace more.
-  const wanted = backupFor(state, open);
-  const damaged = wanted === null ? all : open.ofDamaged === true ? all.filter((id) => id === wanted) : [];
-  return {
-    ...(damage === undefined ? {} : { damage }),
-    ...(damaged.length === 0 ? {} : { damagedBackups: damaged.slice(0, MAX_DAMAGED_BACKUPS) }),
-  };
-}
-
-/** What a restore or a start was asked for, or what a start brings back by itself where the data are missing. */
-function backupFor(state: ProjectState, { kind, params }: OpenOperation): string | null {
-  if (kind !== 'restore' && kind !== 'start') return null;
-  if (params['backupId'] !== undefined) return String(params['backupId']);
-  return undecided(state) === null ? backupToRestore(state) : null;
 }

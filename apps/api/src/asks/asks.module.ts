@@ -1,5 +1,4 @@
 import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Projector } from '@buckets/log';
 import { LOGGER } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { Decider } from '../decisions/decider.js';
@@ -12,7 +11,7 @@ import { AskDesk } from './ask-desk.js';
 /** What hosts ask. */
 @Module({
   imports: [DecisionsModule],
-  providers: [provided(AskDesk, NATS, Decider, DataSource, Projector, PROJECT_KEYS, LOGGER)],
+  providers: [provided(AskDesk, NATS, Decider, DataSource, PROJECT_KEYS, LOGGER)],
 })
 export class AsksModule implements OnModuleInit, OnApplicationShutdown {
   constructor(private readonly desk: AskDesk) {}

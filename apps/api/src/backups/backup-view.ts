@@ -12,7 +12,7 @@ import {
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { OptionalWhole, Whole } from '../http/described.js';
 import { FileProblemsView, openProblems } from '../operations/operation-view.js';
-import type { BackupRow, ProjectRow } from '../tables/entities.js';
+import type { BackupRow } from '../tables/entities.js';
 
 export class CounterView {
   @Whole() generation!: number;
@@ -117,8 +117,7 @@ export class BackupView {
 const NONE = { total: 0, first: [] };
 
 export async function backupView(
-  { project_id, record, began_position, accepted }: BackupRow,
-  { in_doubt, damaged_backups }: Pick<ProjectRow, 'in_doubt' | 'damaged_backups'>,
+  { project_id, record, began_position, accepted, maybe_deleted_by, damaged_position }: BackupRow,
   keys: ProjectKeys,
 ): Promise<BackupView> {
   const { backupId, partialBecause, unreadable, vanished = NONE, warnings = NONE, changedWhileRead, ...more } = record;
@@ -130,8 +129,8 @@ export async function backupView(
     ...rest,
     beganPosition: began_position,
     ...(accepted === null ? {} : { accepted }),
-    ...(in_doubt.includes(backupId) ? { inDoubt: true } : {}),
-    ...(damaged_backups.includes(backupId) ? { damaged: true } : {}),
+    ...(maybe_deleted_by !== null ? { inDoubt: true } : {}),
+    ...(damaged_position !== null ? { damaged: true } : {}),
     outcome: partialBecause.length === 0 ? 'succeeded' : 'partial',
     partialBecause,
     unreadable: await openProblems(unreadable, project_id, keys),

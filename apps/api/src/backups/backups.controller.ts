@@ -51,13 +51,13 @@ export class BackupsController {
   @ApiPage(BackupView)
   @ApiProblems(404)
   async list(@OfProject() id: ProjectId, @Query() query: PageQuery): Promise<Page<BackupView>> {
-    const project = await this.commands.existing(id);
+    await this.commands.existing(id);
     const rows = this.data.getRepository(BackupRow).createQueryBuilder('backup');
     const page = await pageOf(withinProject(id, rows, 'project_id'), query, 'newest-first', [
       'began_position',
       'position',
     ]);
-    return { ...page, items: await Promise.all(page.items.map((row) => backupView(row, project, this.keys))) };
+    return { ...page, items: await Promise.all(page.items.map((row) => backupView(row, this.keys))) };
   }
 
   @Get(':backupId')
@@ -66,10 +66,10 @@ export class BackupsController {
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404)
   async get(@OfProject() id: ProjectId, @BackupId() backupId: string): Promise<BackupView> {
-    const project = await this.commands.existing(id);
+    await this.commands.existing(id);
     const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: id, id: backupId });
     if (row === null) throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
-    return backupView(row, project, this.keys);
+    return backupView(row, this.keys);
   }
 
   @Post(':backupId/accept')

@@ -112,7 +112,7 @@ describe('backups over HTTP', () => {
 
   describe('of which a start would pass over the newest', () => {
     /** The host says which roots are there, or why it shows none. */
-    const hostSays = (project: string, says: object) => {
+    const hostSays = async (project: string, says: object) => {
       const subscription = api.nats.subscribe(subjects.request(HERE.hostId, 'files'));
       void (async () => {
         for await (const message of subscription) {
@@ -120,6 +120,8 @@ describe('backups over HTTP', () => {
           if (projectId === project) message.respond(JSON.stringify(says));
         }
       })();
+      // The API asks on another connection.
+      await api.nats.flush();
       return { [Symbol.dispose]: () => subscription.unsubscribe() };
     };
     const roots = (...names: string[]) => ({ ok: { entries: names.map((name) => ({ name, type: 'folder' })) } });
@@ -134,7 +136,7 @@ describe('backups over HTTP', () => {
       ['one root', roots('persist')],
     ])('where %s of the data are missing, has to name one of both', async (_, says) => {
       const project = await newProject(...backedUp(1), ...small(2));
-      using _host = hostSays(project, says);
+      using _host = await hostSays(project, says);
       const answer = await post(`/v1/projects/${project}/start`, {});
       expect(answer).toMatchObject({ ...refused(409, 'newer-backups-are-flagged'), body: { choices } });
       const chosen = await post(`/v1/projects/${project}/start`, { backupId: snapshot(2) });
@@ -145,16 +147,16 @@ describe('backups over HTTP', () => {
 
     it('starts where its data are there, and nobody is asked where nothing is flagged', async () => {
       const project = await newProject(...backedUp(1), ...small(2));
-      using _host = hostSays(project, roots('persist', 'project'));
+      using _host = await hostSays(project, roots('persist', 'project'));
       expect(await post(`/v1/projects/${project}/start`, {})).toMatchObject({ status: 202 });
       const good = await newProject(...small(1), ...backedUp(2));
-      using _other = hostSays(good, lost);
+      using _other = await hostSays(good, lost);
       expect(await post(`/v1/projects/${good}/start`, {})).toMatchObject({ status: 202 });
     });
 
     it('is left to its host where that says nothing, or nonsense', async () => {
       const project = await newProject(...backedUp(1), ...small(2));
-      using _host = hostSays(project, { ok: {} });
+      using _host = await hostSays(project, { ok: {} });
       expect(await post(`/v1/projects/${project}/start`, {})).toMatchObject({ status: 202 });
     });
   });

@@ -14,6 +14,8 @@ import { keyCopyOf, ProjectKeysErased, VaultError, type ProjectKeys } from '@buc
 import type { OperationKnown } from '../operations/operation-known.js';
 import { newGeneration } from '../project-decisions/generation.js';
 import { mustFit, type FoundProject } from '../project-decisions/recover-project.js';
+import type { BackupsAtHand } from '../state/backups-at-hand.js';
+import type { KnownBackup } from '../state/known-backup.js';
 import type { ProjectState } from '../state/project-state.js';
 import { planOf, tellingOf, type Described, type Placed } from './plan.js';
 
@@ -37,6 +39,8 @@ export interface BucketRecoveryParts {
   keysFrom: (store: ObjectStore, projectId: string) => Promise<ProjectKeys>;
   /** What the log knows, with everything in it that was stated before. */
   stateOf: (projectId: string) => Promise<ProjectState | null>;
+  /** The same of its backups with these ids; null where the log does not know the project. */
+  backupsOf: (projectId: string, backupIds: string[]) => Promise<BackupsAtHand | null>;
   /** What has become of those of these operations of the project that the log knows. */
   operationsKnown: (projectId: string, operationIds: string[]) => Promise<ReadonlyMap<string, OperationKnown>>;
   /** States what was found; does nothing where only a look is wanted. */
@@ -156,14 +160,18 @@ export class BucketRecovery {
 
   private async knownOf(before: ProjectState | null, projectId: string, all: readonly Described[]) {
     const operations = new Map<string, OperationKnown>();
+    const backups = new Map<string, Pick<KnownBackup, 'beganPosition'>>();
     for (let at = 0; before !== null && at < all.length; at += STATED_AT_ONCE) {
-      const ids = all.slice(at, at + STATED_AT_ONCE).map(({ operationId }) => operationId);
-      for (const [id, known] of await this.parts.operationsKnown(projectId, ids)) operations.set(id, known);
+      const some = all.slice(at, at + STATED_AT_ONCE);
+      const operationIds = some.map(({ operationId }) => operationId);
+      for (const [id, known] of await this.parts.operationsKnown(projectId, operationIds)) operations.set(id, known);
+      const ids = some.map(({ backupId }) => backupId);
+      const atHand = await this.parts.backupsOf(projectId, ids);
+      for (const id of ids) if (atHand?.has(id)) backups.set(id, atHand.get(id)!);
     }
-    const backups = before?.backups ?? {};
     return {
-      knows: (id: string) => Object.hasOwn(backups, id) || (before?.deleted?.includes(id) ?? false),
-      wasFound: (id: string) => Object.hasOwn(backups, id) && backups[id]!.beganPosition === 0,
+      knows: (id: string) => backups.has(id) || (before?.deleted?.includes(id) ?? false),
+      wasFound: (id: string) => backups.get(id)?.beganPosition === 0,
       operation: (id: string) => operations.get(id) ?? 'unknown',
     };
   }

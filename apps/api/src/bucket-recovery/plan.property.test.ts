@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { asDescribed, newestFirst, type BackupRecorded, type NewEvent } from '@buckets/contracts';
 import fc from 'fast-check';
-import { recoverProject } from '../project-decisions/recover-project.js';
-import { backupToRestore, evolve, type ProjectState } from '../state/project-state.js';
+import { lookForFound, recoverProject, type FoundProject } from '../project-decisions/recover-project.js';
+import { backupToRestore, type Project } from '../state/backups-at-hand.js';
+import { WholeProject } from '../state/testing/all-backups.js';
 import { logged, record, snapshot } from '../state/testing/given.js';
 import type { OperationKnown } from '../operations/operation-known.js';
 import { newGeneration } from '../project-decisions/generation.js';
@@ -37,29 +38,40 @@ const described: fc.Arbitrary<Described[]> = fc
 
 /** A project's log, and what an operator's command does with it. */
 class Recovery {
-  state: ProjectState | null = null;
-  private readonly events: NewEvent<'project'>[] = [];
+  readonly log = new WholeProject();
+  private position = 0;
 
   /** @param mostStated after so many backups the command is killed */
   run(all: readonly Described[], generation: number, { mostStated = Number.POSITIVE_INFINITY, atOnce = 2 } = {}): void {
     const project = { ...PROJECT, generation };
-    const { missing } = planOf(all, this.known());
-    if (this.state === null) this.append(recoverProject(this.state, { project, backups: [] }).events);
+    const { missing } = planOf(all, this.logKnows());
+    if (this.log.state === null) this.tell({ project, backups: [] });
     for (let at = 0; at < Math.min(missing.length, mostStated); at += atOnce) {
       const backups = missing.slice(at, at + atOnce).map(({ suspicions, ...of }) => recordedOf(of, suspicions));
-      this.append(recoverProject(this.state, { project, backups }).events);
+      this.tell({ project, backups });
     }
   }
 
-  append(events: NewEvent<'project'>[]): void {
-    const [before, after] = [this.events.length, [...this.events, ...events]];
-    this.state = logged(events, before).reduce(evolve, this.state);
-    this.events.splice(0, before, ...after);
+  get project(): Project {
+    return this.log.whole;
   }
 
-  known() {
-    const backups = this.state?.backups ?? {};
-    const knows = (id: string): boolean => Object.hasOwn(backups, id);
+  /** The newest first. */
+  get backups(): string[] {
+    return newestFirst(this.log.all).map(({ id }) => id);
+  }
+
+  private tell(found: FoundProject): void {
+    this.append(recoverProject(this.log.with(lookForFound(found)), found).events);
+  }
+
+  append(events: NewEvent<'project'>[]): void {
+    for (const event of logged(events, this.position)) this.log.hear(event);
+    this.position += events.length;
+  }
+
+  logKnows() {
+    const knows = (id: string): boolean => this.log.get(id) !== undefined;
     return { knows, wasFound: knows, operation: () => 'unknown' as const };
   }
 }
@@ -70,16 +82,13 @@ function recordedOf(of: Described, suspicions: BackupRecorded['partialBecause'])
   return { ...record(1, operationId, { backupId, beganAt, files, bytes, partialBecause }), hostId: 'h1' };
 }
 
-const newest = (state: ProjectState): string[] =>
-  newestFirst(Object.entries(state.backups).map(([id, backup]) => ({ id, ...backup }))).map(({ id }) => id);
-
 describe('a project that is recovered from its bucket', () => {
   it('has its backups in the order in which they say that they began', () => {
     fc.assert(
       fc.property(described, (all) => {
         const recovery = new Recovery();
         recovery.run(all, newGeneration(all.map(({ generation }) => generation)));
-        expect(newest(recovery.state!)).toEqual(
+        expect(recovery.backups).toEqual(
           all
             .toSorted(asDescribed)
             .map(({ backupId }) => backupId)
@@ -97,13 +106,13 @@ describe('a project that is recovered from its bucket', () => {
         cut.run(all, 78);
         whole.run(all, 77);
         const generation = kills.length === 0 ? 78 : 77;
-        const order = newest(cut.state!);
-        expect(order).toEqual(newest(whole.state!));
-        expect(backupToRestore(cut.state!)).toEqual(backupToRestore(whole.state!));
-        expect(cut.state).toMatchObject({ generation, hostId: null, provisioned: false, hadData: true });
-        const before = structuredClone(cut.state);
+        const order = cut.backups;
+        expect(order).toEqual(whole.backups);
+        expect(backupToRestore(cut.project)).toEqual(backupToRestore(whole.project));
+        expect(cut.log.state).toMatchObject({ generation, hostId: null, provisioned: false, hadData: true });
+        const before = structuredClone([cut.log.state, cut.log.all]);
         cut.run(all, 79);
-        expect(cut.state).toEqual(before);
+        expect([cut.log.state, cut.log.all]).toEqual(before);
       }),
     );
   });
@@ -119,7 +128,7 @@ describe('a project that is recovered from its bucket', () => {
           const isLoss = good !== undefined && good.files > 0 && (each.files === 0 || each.bytes * 10 <= good.bytes);
           if (!isLoss) good = each;
         }
-        expect(backupToRestore(recovery.state!)).toBe(good?.backupId ?? null);
+        expect(backupToRestore(recovery.project)).toBe(good?.backupId ?? null);
       }),
     );
   });
@@ -131,10 +140,10 @@ describe('a project that is recovered from its bucket', () => {
         const hidden = all[which];
         const others = all.filter((each) => each !== hidden);
         recovery.run(others, 77);
-        const before = newest(recovery.state!);
-        const { missing, late } = planOf(all, recovery.known());
+        const before = recovery.backups;
+        const { missing, late } = planOf(all, recovery.logKnows());
         recovery.run(all, 77);
-        const after = newest(recovery.state!);
+        const after = recovery.backups;
         if (hidden === undefined) return expect(after).toEqual(before);
         const isNewest = all.toSorted(asDescribed).at(-1) === hidden;
         expect(missing.map(({ backupId }) => backupId)).toEqual(isNewest ? [hidden.backupId] : []);

@@ -11,7 +11,7 @@ import {
 import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
-import { endOperation } from '../project-decisions/end-operation.js';
+import { endOperation, lookForClaim } from '../project-decisions/end-operation.js';
 
 /** Of what is damaged, in a line of the log; the operation's result and the project tell more. */
 const NAMED = 10;
@@ -28,10 +28,10 @@ export class ClaimDesk {
   /** Repeating a claim changes nothing: an operation ends once, and a backup is recorded once. */
   async operationEnded(claim: Extract<ReceivedClaim, { type: 'operation-ended' }>): Promise<void> {
     const { hostId, projectId, data, messageId } = claim;
-    const { logged } = await this.decider.decide(
-      'project',
+    const { logged } = await this.decider.decideWithBackups(
       projectId,
-      (state) => endOperation(state, hostId, data satisfies OperationEndedClaim),
+      lookForClaim(data),
+      (project) => endOperation(project, hostId, data satisfies OperationEndedClaim),
       { causationId: messageId, readsTables: false, readable: false },
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');

@@ -12,8 +12,8 @@ import type { DataSource } from 'typeorm';
 import type { ClaimDesk } from '../claims/claim-desk.js';
 import type { Decider } from '../decisions/decider.js';
 import { Rejection } from '../problems/rejection.js';
-import { existing, NOTHING, openOperation } from '../project-decisions/verdict.js';
-import type { ProjectState } from '../state/project-state.js';
+import { existing, NOTHING } from '../project-decisions/verdict.js';
+import { openOperation, type ProjectState } from '../state/project-state.js';
 import { OperationRow } from '../tables/entities.js';
 
 type WholeLetter = KeptLetter & Pick<DeadLetter, 'bytes'>;

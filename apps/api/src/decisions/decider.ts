@@ -6,7 +6,10 @@ import { Backoff } from '@buckets/patience';
 import type { DataSource } from 'typeorm';
 import { ThingStateRow } from '../tables/entities.js';
 import { Rejection } from '../problems/rejection.js';
+import { BackupsAtHand, isLook, type BackupLook, type Project } from '../state/backups-at-hand.js';
+import type { ProjectState } from '../state/project-state.js';
 import { evolveThing, type ThingStates } from '../state/thing-state.js';
+import { lookUp } from '../tables/look-up.js';
 
 export interface Decided {
   events: readonly NewEvent[];
@@ -19,6 +22,8 @@ export interface Outcome<V extends Decided> {
   logged: LoggedEvent[];
   /** What a read has to have reached to see it. */
   position: number;
+  /** Of the state that was decided on. */
+  decidedAt: number;
 }
 
 export interface DecideOptions {
@@ -32,10 +37,11 @@ export interface DecideOptions {
 }
 
 /** A state, and the position of the last event in it. */
-interface StateAt<T extends EventThing> {
-  state: ThingStates[T] | null;
+interface At<State> {
+  state: State | null;
   position: number;
 }
+type StateAt<T extends EventThing> = At<ThingStates[T]>;
 
 const MAX_TRIES = 6;
 const MAX_KNOWN = 500;
@@ -75,23 +81,58 @@ export class Decider {
     decide: (state: ThingStates[T] | null) => V | Promise<V>,
     options: DecideOptions = {},
   ): Promise<Outcome<V>> {
-    const outcome = await this.inTurn(`${thing}/${id}`, () => this.decideNow(thing, id, decide, options));
+    const { readsTables = true, after } = options;
+    const read = (trusted?: StateAt<T>) =>
+      trusted ?? (readsTables ? this.tabledOf(thing, id, after) : this.currentOf(thing, id, after));
+    return this.decideOn(thing, id, read, decide, options);
+  }
+
+  /**
+   * The same of a project, with what a look finds of its backups: state and backups are as of one position.
+   *
+   * @throws as {@link decide} does
+   */
+  async decideWithBackups<V extends Decided>(
+    projectId: string,
+    look: BackupLook,
+    decide: (project: Project | null) => V | Promise<V>,
+    options: DecideOptions = {},
+  ): Promise<Outcome<V>> {
+    if (!isLook(look)) {
+      const blind = (state: ProjectState | null) => decide(state && { ...state, backups: new BackupsAtHand({}, {}) });
+      return this.decide('project', projectId, blind, options);
+    }
+    const read = async (trusted?: StateAt<'project'>) => {
+      const last = trusted?.position ?? (await this.lastPositionOf('project', projectId));
+      return this.projectAt(projectId, look, { last, after: options.after });
+    };
+    return this.decideOn('project', projectId, read, decide, options);
+  }
+
+  private async decideOn<T extends EventThing, State extends object, V extends Decided>(
+    thing: T,
+    id: string,
+    read: (trusted?: StateAt<T>) => At<State> | Promise<At<State>>,
+    decide: (state: State | null) => V | Promise<V>,
+    options: DecideOptions,
+  ): Promise<Outcome<V>> {
+    const outcome = await this.inTurn(`${thing}/${id}`, () => this.decideNow(thing, id, read, decide, options));
     // Out of turn: a host's ask about what was decided need not wait for the tables.
     if (options.readable ?? true) await this.projector.waitFor(outcome.position);
     return outcome;
   }
 
-  private async decideNow<T extends EventThing, V extends Decided>(
+  private async decideNow<T extends EventThing, State extends object, V extends Decided>(
     thing: T,
     id: string,
-    decide: (state: ThingStates[T] | null) => V | Promise<V>,
-    { after = 0, causationId, readsTables = true }: DecideOptions,
+    read: (trusted?: StateAt<T>) => At<State> | Promise<At<State>>,
+    decide: (state: State | null) => V | Promise<V>,
+    { causationId, readsTables = true }: DecideOptions,
   ): Promise<Outcome<V>> {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
       // Taken on trust at first: an append finds out whether others have moved the thing on since.
       const trusted = readsTables || attempt > 1 ? undefined : this.rememberedOf(thing, id);
-      const { state, position } =
-        trusted ?? (await (readsTables ? this.tabledOf(thing, id, after) : this.currentOf(thing, id, after)));
+      const { state, position } = await read(trusted);
       const isCurrent = async () => trusted === undefined || position === (await this.lastPositionOf(thing, id));
       let verdict: V;
       try {
@@ -101,7 +142,7 @@ export class Decider {
         continue;
       }
       if (verdict.events.length === 0) {
-        if (await isCurrent()) return { verdict, logged: [], position };
+        if (await isCurrent()) return { verdict, logged: [], position, decidedAt: position };
         continue;
       }
       try {
@@ -115,8 +156,8 @@ export class Decider {
         });
         this.stated(logged);
         const last = logged.at(-1)!.position;
-        this.remember(thing, id, { state: logged.reduce(evolveThing, state as object | null), position: last });
-        return { verdict, logged, position: last };
+        this.remember(thing, id, { state: logged.reduce(evolveThing, folded(state)), position: last });
+        return { verdict, logged, position: last, decidedAt: position };
       } catch (error) {
         if (!(error instanceof PositionMoved)) throw error;
         await pause(BETWEEN_TRIES.delayMs(attempt));
@@ -133,6 +174,26 @@ export class Decider {
   /** The state with everything in it that was appended before the call, by whichever copy of the API. */
   async currentStateOf<T extends EventThing>(thing: T, id: string): Promise<ThingStates[T] | null> {
     return (await this.currentOf(thing, id)).state;
+  }
+
+  /**
+   * A project, and what a look finds of its backups, as of one position: with everything in it that was appended before the
+   * call, or up to `at`.
+   *
+   * @throws {ProjectionBehind} when the tables do not get there in time
+   */
+  async projectWithBackups(projectId: string, look: BackupLook, at?: number): Promise<Project | null> {
+    const last = at ?? (await this.lastPositionOf('project', projectId));
+    return (await this.projectAt(projectId, look, { last })).state;
+  }
+
+  private async projectAt(
+    projectId: string,
+    look: BackupLook,
+    { last, after = 0 }: { last: number; after?: number | undefined },
+  ): Promise<At<Project>> {
+    await this.projector.waitFor(Math.max(after, last));
+    return this.notBehind(await lookUp(this.data, projectId, look), last);
   }
 
   async stateOf<T extends EventThing>(thing: T, id: string): Promise<StateAt<T>> {
@@ -153,11 +214,14 @@ export class Decider {
     return this.known.get(`${thing}/${id}`) as StateAt<T> | undefined;
   }
 
-  private async tabledOf<T extends EventThing>(thing: T, id: string, after: number): Promise<StateAt<T>> {
+  private async tabledOf<T extends EventThing>(thing: T, id: string, after = 0): Promise<StateAt<T>> {
     const last = await this.lastPositionOf(thing, id);
     await this.projector.waitFor(Math.max(after, last));
-    const found = await this.stateOf(thing, id);
-    // A crash of Postgres may have come in between. Nothing is decided on what it has left.
+    return this.notBehind(await this.stateOf(thing, id), last);
+  }
+
+  /** A crash of Postgres may have come in between. Nothing is decided on what it has left. */
+  private notBehind<State>(found: At<State>, last: number): At<State> {
     if (found.position < last) throw new ProjectionBehind(this.projector.name, last, found.position);
     return found;
   }
@@ -194,6 +258,13 @@ export class Decider {
     });
     return promise;
   }
+}
+
+/** What was looked up beside it is of its own moment only. */
+function folded(state: (object & { backups?: BackupsAtHand }) | null): object | null {
+  if (state === null) return null;
+  const { backups: _lookedUp, ...rest } = state;
+  return rest;
 }
 
 function tooBusy(): Rejection {

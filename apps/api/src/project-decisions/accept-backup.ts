@@ -1,6 +1,7 @@
 import { isRestorable } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import { isBeingForgotten, type ProjectState } from '../state/project-state.js';
+import type { Project } from '../state/backups-at-hand.js';
+import { isBeingForgotten } from '../state/project-state.js';
 import { existing, facts, knownBackup, NOTHING, type Verdict } from './verdict.js';
 
 /**
@@ -10,7 +11,7 @@ import { existing, facts, knownBackup, NOTHING, type Verdict } from './verdict.j
  * @throws {Rejection} `backup-not-found`, `backup-being-deleted`, `backup-in-doubt`
  */
 export function acceptBackup(
-  state: ProjectState | null,
+  state: Project | null,
   projectId: string,
   { backupId, requestedBy }: { backupId: string; requestedBy: string },
 ): Verdict {

@@ -1,7 +1,8 @@
 import type { KnownBackups, NewEvent, UnknownBackups } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import type { OpenOperation, ProjectState } from '../state/project-state.js';
-import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+import type { BackupLook, Project } from '../state/backups-at-hand.js';
+import { openOperation, type OpenOperation, type ProjectState } from '../state/project-state.js';
+import { existing, facts, NOTHING, type Verdict } from './verdict.js';
 
 /** Who speaks for a host: a message from elsewhere never gets here. */
 export interface Attempt {
@@ -79,7 +80,7 @@ export interface SnapshotsInQuestion {
  * @param ended those of the operations that are the project's and have ended, as their host said
  */
 export function unknownBackups(
-  state: ProjectState | null,
+  state: Project | null,
   projectId: string,
   attempt: Attempt,
   { backupIds, operationIds }: SnapshotsInQuestion,
@@ -89,7 +90,7 @@ export function unknownBackups(
   const { backups, operations } = existing(state, projectId);
   const isOpen = (id: string): boolean => Object.hasOwn(operations, id);
   return {
-    backupIds: operationIds === undefined ? [] : backupIds.filter((id) => !Object.hasOwn(backups, id)),
+    backupIds: operationIds === undefined ? [] : backupIds.filter((id) => !backups.has(id)),
     openOperations: Object.keys(operations),
     endedOperations: (operationIds ?? []).filter((id) => ended.has(id) && !isOpen(id)),
   };
@@ -97,18 +98,16 @@ export function unknownBackups(
 
 const KNOWN_AT_ONCE = 500;
 
+/** What {@link knownBackups} goes by. */
+export function lookForKnown(after = ''): BackupLook {
+  return { page: { after, most: KNOWN_AT_ONCE + 1 } };
+}
+
 /** A page of the backups of the project, in the order of their ids, for the attempt that has the say. */
-export function knownBackups(
-  state: ProjectState | null,
-  projectId: string,
-  attempt: Attempt,
-  after = '',
-): KnownBackups {
+export function knownBackups(state: Project | null, projectId: string, attempt: Attempt): KnownBackups {
   withTheSay(state, projectId, attempt);
-  const left = Object.keys(existing(state, projectId).backups)
-    .filter((id) => id > after)
-    .sort();
-  const backupIds = left.slice(0, KNOWN_AT_ONCE);
+  const left = existing(state, projectId).backups.some('page');
+  const backupIds = left.slice(0, KNOWN_AT_ONCE).map(({ id }) => id);
   return { backupIds, ...(left.length > KNOWN_AT_ONCE ? { next: backupIds.at(-1)! } : {}) };
 }
 

@@ -1,8 +1,8 @@
 import type { NewEvent, NewIntent } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import type { OpenOperation, ProjectState } from '../state/project-state.js';
+import { openOperation, type OpenOperation, type ProjectState } from '../state/project-state.js';
 import type { Requester } from './request-operation.js';
-import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+import { existing, facts, NOTHING, type Verdict } from './verdict.js';
 
 export interface Cancellation {
   operationId: string;

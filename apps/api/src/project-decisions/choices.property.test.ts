@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { backupToRestore, undecided } from '../state/project-state.js';
+import { backupToRestore, undecided, type Project } from '../state/backups-at-hand.js';
+import { WholeProject } from '../state/testing/all-backups.js';
+import { logged, requestedEvent } from '../state/testing/given.js';
 import { actions, BackupStory, clocks, storyOf } from './testing/backup-stories.js';
+
+/** The same project a moment later: somebody deletes all of its backups but the oldest. */
+function allBeingDeleted({ events, known }: BackupStory): Project {
+  const asked = known.slice(1).map(({ id }, index) => requestedEvent(`op-d${index}`, 'forget', { backupId: id }));
+  return WholeProject.after([...events, ...logged(asked, events.length)]).with({ choices: true })!;
+}
 
 describe('whatever becomes of a project and its backups', () => {
   it('the product chooses the newest backup that is good and certain, and passes over no newer one in silence', () => {
@@ -12,10 +20,14 @@ describe('whatever becomes of a project and its backups', () => {
           story.do(each);
           const candidates = story.known.filter(({ inDoubt }) => !inDoubt).toReversed();
           const good = candidates.find(({ flagged, accepted, lost }) => !lost && (!flagged || accepted));
-          expect(backupToRestore(story.state)).toBe(good?.id ?? null);
+          expect(backupToRestore(story.project)).toBe(good?.id ?? null);
+          const [oldest] = story.known;
+          const isLeft =
+            oldest !== undefined && !oldest.inDoubt && !oldest.lost && (!oldest.flagged || oldest.accepted);
+          expect(backupToRestore(allBeingDeleted(story))).toBe(isLeft ? oldest.id : null);
           const [newest] = candidates;
           const passedOver = good !== undefined && newest !== good ? { older: good.id, newer: newest!.id } : null;
-          const asked = undecided(story.state);
+          const asked = undecided(story.project);
           expect(asked && { older: asked.older.backupId, newer: asked.newer.backupId }).toEqual(passedOver);
           // What nobody doubts is there.
           for (const { id, inDoubt, isThere } of story.known) if (!inDoubt) expect([id, isThere]).toEqual([id, true]);
@@ -43,7 +55,7 @@ describe('whatever becomes of a project and its backups', () => {
           .map((each) => (each.do === 'forget' ? { ...each, by: 'scheduler' as const } : each));
         const { story } = storyOf(byScheduler, moments);
         const told = story.made.filter((backup) => backup.told && (!backup.flagged || backup.accepted));
-        if (told.length > 0) expect(backupToRestore(story.state)).not.toBeNull();
+        if (told.length > 0) expect(backupToRestore(story.project)).not.toBeNull();
       }),
       { numRuns: 150 },
     );

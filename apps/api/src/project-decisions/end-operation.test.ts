@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BackupRecord, NewEvent, OperationEndedClaim, OperationKind } from '@buckets/contracts';
-import { backupsInDoubt, backupToRestore } from '../state/project-state.js';
+import { backupToRestore } from '../state/backups-at-hand.js';
 import {
   backedUp,
+  backupsAfter,
+  backupsInDoubt,
   beganEvent,
   cancelRequestedEvent,
   claim,
@@ -154,7 +156,7 @@ describe('a look for backups that a deletion may have removed', () => {
       event('backup-deleted', { backupId: snapshot(2), operationId: 'op-f2' }),
       event('backup-found', { backupId: snapshot(1), operationId: 'op-1' }),
     ]);
-    expect(Object.keys(given(...look, ...events).backups)).toEqual([snapshot(1), snapshot(3)]);
+    expect(Object.keys(backupsAfter(...look, ...events))).toEqual([snapshot(1), snapshot(3)]);
     expect(backupsInDoubt(given(...look, ...events))).toEqual([]);
   });
 

@@ -1,19 +1,32 @@
 import type { BackupRecorded, NewEvent, OperationEnded, OperationEndedClaim, Outcome } from '@buckets/contracts';
-import { smallRunAfter, type OpenOperation, type ProjectState } from '../state/project-state.js';
-import { findingsOf } from './repository-findings.js';
-import { facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+import type { BackupLook, Project } from '../state/backups-at-hand.js';
+import { openOperation, smallRunAfter, type OpenOperation, type ProjectState } from '../state/project-state.js';
+import { findingsOf, lookForFindings } from './repository-findings.js';
+import { facts, NOTHING, type Verdict } from './verdict.js';
 
 /** So many backups in a row that were read whole and are about as small say that the project is meant to be so small. */
 export const SMALL_ON_PURPOSE = 3;
 /** The code of the end of an operation whose host has claimed what cannot be. */
 export const IMPOSSIBLE_CLAIM = 'impossible-claim';
 
+/** What {@link endOperation} goes by. */
+export function lookForClaim({ operationId, kind, backup, result }: OperationEndedClaim): BackupLook {
+  const { there = [], gone = [] } = result?.lookedFor ?? {};
+  const { ids = [], ...findings } = lookForFindings(result?.repository);
+  const named = [...(backup === undefined ? [] : [backup.backupId]), ...there, ...gone, ...ids];
+  return {
+    ...(named.length === 0 ? {} : { ids: named }),
+    ...(kind === 'forget' ? { deletion: operationId } : {}),
+    ...findings,
+  };
+}
+
 /**
  * Turns a host's word into facts. A host that has no say changes nothing, and that is stated; an operation ends once.
  * What a host did for an operation that others have ended is a fact all the same: a backup, data, a process that runs.
  * What the attempt that has the say claims against all sense ends its operation as failed: nobody would end it otherwise.
  */
-export function endOperation(state: ProjectState | null, hostId: string, claim: OperationEndedClaim): Verdict {
+export function endOperation(state: Project | null, hostId: string, claim: OperationEndedClaim): Verdict {
   if (state === null) return NOTHING;
   if (state.hostId !== hostId || state.generation !== claim.generation) {
     return facts(
@@ -48,24 +61,22 @@ export function endOperation(state: ProjectState | null, hostId: string, claim: 
  * What became so after the operation had been ended by others. A claim may also come again, long after: the word of an
  * attempt that a later one of its kind has followed says nothing of how things are now.
  */
-function lateFacts(state: ProjectState, claim: OperationEndedClaim): NewEvent<'project'>[] {
+function lateFacts(state: Project, claim: OperationEndedClaim): NewEvent<'project'>[] {
   const { kind, outcome, operationId, attemptId, running } = claim;
   const isLastWordOnData = !state.provisioned || state.dataAttemptId === attemptId;
   const isLastWordOnRuntime = state.runtimeAttemptId === attemptId;
-  const deleted = Object.entries(state.backups).find(([, { maybeDeletedBy }]) => maybeDeletedBy === operationId);
+  const deleted = kind === 'forget' && outcome === 'succeeded' ? state.backups.ofDeletion(operationId) : undefined;
   return [
     ...(isLastWordOnData ? newData(claim) : []),
-    ...(deleted !== undefined && kind === 'forget' && outcome === 'succeeded'
-      ? [deletion(deleted[0], operationId)]
-      : []),
+    ...(deleted === undefined ? [] : [deletion(deleted.id, operationId)]),
     ...(isLastWordOnRuntime && running !== undefined && running !== state.running
       ? [{ thing: 'project', type: 'runtime-changed', data: { operationId, running } } as const]
       : []),
   ];
 }
 
-function newBackup(state: ProjectState, hostId: string, { backup }: OperationEndedClaim): NewEvent<'project'>[] {
-  if (backup === undefined || Object.hasOwn(state.backups, backup.backupId)) return [];
+function newBackup(state: Project, hostId: string, { backup }: OperationEndedClaim): NewEvent<'project'>[] {
+  if (backup === undefined || state.backups.has(backup.backupId)) return [];
   if (state.deleted?.includes(backup.backupId)) return [];
   const recorded = { thing: 'project', type: 'backup-recorded', data: { ...backup, hostId } satisfies BackupRecorded };
   const { backupId } = backup;
@@ -93,25 +104,23 @@ function withWhatIsLost(
 }
 
 function lostBackup(
-  state: ProjectState,
+  { backups }: Project,
   { operationId, outcome }: OperationEndedClaim,
-  { kind, params }: OpenOperation,
+  { kind }: OpenOperation,
 ): NewEvent<'project'>[] {
-  const backupId = String(params['backupId']);
-  if (kind !== 'forget' || outcome !== 'succeeded' || !Object.hasOwn(state.backups, backupId)) return [];
-  return [deletion(backupId, operationId)];
+  const lost = kind === 'forget' && outcome === 'succeeded' ? backups.ofDeletion(operationId) : undefined;
+  return lost === undefined ? [] : [deletion(lost.id, operationId)];
 }
 
 /** What a look into the repository says of backups that a deletion may have removed. */
 function settledDoubts(
-  { backups }: ProjectState,
+  { backups }: Project,
   { kind, operationId, result }: OperationEndedClaim,
 ): NewEvent<'project'>[] {
   const { there = [], gone = [] } = (kind === 'tidy' && result?.lookedFor) || {};
-  const doubtOf = (id: string) => (Object.hasOwn(backups, id) ? backups[id]!.maybeDeletedBy : undefined);
   const isBoth = (id: string): boolean => gone.includes(id) && there.includes(id);
   return [...new Set([...gone, ...there])].flatMap((backupId) => {
-    const deletedBy = doubtOf(backupId);
+    const deletedBy = backups.get(backupId)?.maybeDeletedBy;
     if (deletedBy === undefined || isBoth(backupId)) return [];
     if (gone.includes(backupId)) return [deletion(backupId, deletedBy)];
     return [{ thing: 'project', type: 'backup-found', data: { backupId, operationId } } as const];

@@ -1,7 +1,7 @@
 import type { ExpiryCode, NewEvent } from '@buckets/contracts';
-import type { OpenOperation, ProjectState } from '../state/project-state.js';
+import { openOperation, type OpenOperation, type ProjectState } from '../state/project-state.js';
 import { cancelIntent } from './cancel-operation.js';
-import { existing, facts, NOTHING, openOperation, type Verdict } from './verdict.js';
+import { existing, facts, NOTHING, type Verdict } from './verdict.js';
 
 export interface Expiry {
   operationId: string;

@@ -24,9 +24,10 @@ import { createProject, updateProject } from './create-project.js';
 import { expireOperation, type Expiry } from './expire-operation.js';
 import { newGeneration } from './generation.js';
 import { removeMember, setMember, type Membership } from './members.js';
-import { requestOperation, type OperationRequest, type Requester } from './request-operation.js';
+import { lookForRequest, requestOperation, type OperationRequest, type Requester } from './request-operation.js';
 import { NOTHING, type Verdict } from './verdict.js';
-import { undecided, type ProjectState } from '../state/project-state.js';
+import { undecided, type Project } from '../state/backups-at-hand.js';
+import type { ProjectState } from '../state/project-state.js';
 
 /** What is asked for, and how long it may take where the caller has a wish. */
 export interface Wanted {
@@ -162,13 +163,13 @@ export class ProjectCommands {
     };
     // Without a key the id is a new one: there is nothing to look up.
     const { hasKey } = repetition;
-    const decide = async (state: ProjectState | null): Promise<Verdict> => {
+    const decide = async (state: Project | null): Promise<Verdict> => {
       const known = hasKey ? await this.operation(operationId) : null;
       if (known === null) return requestOperation(state, projectId, request);
       sameRequest(known.request_hash, by.requestHash);
       return NOTHING;
     };
-    await this.decider.decide('project', projectId, decide, { readsTables: hasKey });
+    await this.decider.decideWithBackups(projectId, lookForRequest(request), decide, { readsTables: hasKey });
     return operationId;
   }
 
@@ -203,8 +204,8 @@ export class ProjectCommands {
   }
 
   async acceptBackup(projectId: ProjectId, backupId: string, requestedBy: string): Promise<void> {
-    await this.decider.decide('project', projectId, (state) =>
-      acceptBackup(state, projectId, { backupId, requestedBy }),
+    await this.decider.decideWithBackups(projectId, { ids: [backupId] }, (project) =>
+      acceptBackup(project, projectId, { backupId, requestedBy }),
     );
   }
 
@@ -253,8 +254,8 @@ export class ProjectCommands {
     projectId: ProjectId,
     areDataMissing: NonNullable<Wanted['areDataMissing']>,
   ): Promise<boolean> {
-    const { state } = await this.decider.stateOf('project', projectId);
-    if (state === null || undecided(state) === null) return false;
+    const project = await this.decider.projectWithBackups(projectId, { choices: true }, 0);
+    if (project === null || undecided(project) === null) return false;
     return areDataMissing(await this.existing(projectId));
   }
 

@@ -12,15 +12,17 @@ import {
   type OperationKind,
 } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import { evolve, type ProjectState } from '../state/project-state.js';
+import type { BackupLook, Project } from '../state/backups-at-hand.js';
+import type { ProjectState } from '../state/project-state.js';
+import { WholeProject } from '../state/testing/all-backups.js';
 import { AT, created, LIMITS, logged, record } from '../state/testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';
 import { cancelOperation } from './cancel-operation.js';
 import { reportChange, stateFreshness } from './changes.js';
 import { createProject } from './create-project.js';
-import { endOperation } from './end-operation.js';
+import { endOperation, lookForClaim } from './end-operation.js';
 import { expireOperation } from './expire-operation.js';
-import { MAX_OPEN_OPERATIONS, requestOperation, type OperationRequest } from './request-operation.js';
+import { lookForRequest, MAX_OPEN_OPERATIONS, requestOperation, type OperationRequest } from './request-operation.js';
 import type { Verdict } from './verdict.js';
 
 /*
@@ -153,7 +155,7 @@ describe('whatever callers and hosts do with a project', () => {
         const story = new Story();
         story.act({ do: 'create', adopt: false });
         for (const each of actions) story.act(each);
-        expect(story.events.reduce(evolve, null as ProjectState | null)).toEqual(story.state);
+        expect(WholeProject.after(story.events)).toEqual(story.log);
       }),
       { numRuns: 1_000 },
     );
@@ -169,7 +171,7 @@ describe('whatever callers and hosts do with a project', () => {
 
 /** The log of one project, its folded state, and what must hold of them after each step. */
 class Story {
-  state: ProjectState | null = null;
+  readonly log = new WholeProject();
   readonly events: LoggedEvent<'project'>[] = [];
   private readonly ended = new Set<string>();
   private readonly deleted = new Set<string>();
@@ -180,12 +182,23 @@ class Story {
   act(each: Action): void {
     const verdict = this.decide(each);
     const before = this.state;
+    const known = new Set(this.log.backups.keys());
     const fresh = logged(verdict.events, this.events.length);
     for (const event of fresh) {
       this.events.push(event);
-      this.state = evolve(this.state, event);
+      this.log.hear(event);
     }
     this.check(each, verdict, before, fresh);
+    this.checkBackups(fresh, known);
+  }
+
+  get state(): ProjectState | null {
+    return this.log.state;
+  }
+
+  /** With what a decision looks for, and no more. */
+  private with(look: BackupLook): Project | null {
+    return this.log.with(look);
   }
 
   private decide(each: Action): Verdict {
@@ -214,7 +227,7 @@ class Story {
         if (this.ended.has(each.operationId)) return { events: [], intents: [] };
         const params = { backupId: String(each.digit).repeat(64) };
         const request: OperationRequest = { ...each, params, limits: LIMITS, at: AT, by: { requestedBy: 'admin' } };
-        return requestOperation(this.state, 'p1', request);
+        return requestOperation(this.with(lookForRequest(request)), 'p1', request);
       }
       case 'begin':
         return beginAttempt(this.state, 'p1', each);
@@ -229,7 +242,7 @@ class Story {
           each.attemptId.endsWith('1') ? 'a'.repeat(64) : 'b'.repeat(64),
         );
       case 'claim':
-        return endOperation(this.state, each.hostId, each.claim);
+        return this.end(each.hostId, each.claim);
       case 'begin-one': {
         const [id] = this.open(each.which) ?? [];
         if (id === undefined) return { events: [], intents: [] };
@@ -277,7 +290,7 @@ class Story {
     again,
   }: Extract<Action, { do: 'end-one' }>): Verdict {
     const earlier = this.claims.at(-1 - index);
-    if (again && earlier !== undefined) return endOperation(this.state, earlier.hostId, earlier.claim);
+    if (again && earlier !== undefined) return this.end(earlier.hostId, earlier.claim);
     const [id, open] = this.open(index) ?? [];
     if (id === undefined || open?.attemptId === undefined) return { events: [], intents: [] };
     const whole = outcome === 'succeeded';
@@ -295,7 +308,11 @@ class Story {
       ...odd.claim,
     };
     this.claims.push({ hostId: odd.hostId ?? 'h1', claim: said });
-    return endOperation(this.state, odd.hostId ?? 'h1', said);
+    return this.end(odd.hostId ?? 'h1', said);
+  }
+
+  private end(hostId: string, told: OperationEndedClaim): Verdict {
+    return endOperation(this.with(lookForClaim(told)), hostId, told);
   }
 
   private check(
@@ -306,7 +323,6 @@ class Story {
   ): void {
     const state = this.state!;
     for (const event of fresh) this.checkOperation(event, before);
-    this.checkBackups(fresh, before);
 
     const overtaken = each.do === 'claim' && (each.hostId !== 'h1' || each.claim.generation !== 2);
     if (overtaken) {
@@ -378,16 +394,16 @@ class Story {
   }
 
   /** A backup is recorded while it is not known, and deleted while it is. */
-  private checkBackups(fresh: LoggedEvent<'project'>[], before: ProjectState | null): void {
+  private checkBackups(fresh: LoggedEvent<'project'>[], before: ReadonlySet<string>): void {
     for (const { type, data } of fresh) {
       const { backupId } = data as { backupId: string };
       if (type === 'backup-recorded') {
-        expect(before!.backups[backupId]).toBeUndefined();
+        expect(before.has(backupId)).toBe(false);
         expect(this.deleted.has(backupId)).toBe(false);
         expect(data).toMatchObject({ hostId: 'h1', counter: { generation: 2 } });
       }
       if (type !== 'backup-deleted') continue;
-      expect(before!.backups[backupId]).toBeDefined();
+      expect(before.has(backupId)).toBe(true);
       this.deleted.add(backupId);
     }
   }

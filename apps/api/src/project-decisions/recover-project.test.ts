@@ -20,7 +20,7 @@ import { beginAttempt } from './attempt.js';
 import { endOperation } from './end-operation.js';
 import { recoverProject } from './recover-project.js';
 import { requestOperation, SCHEDULER, type OperationRequest } from './request-operation.js';
-import { backupToRestore, undecided } from '../state/project-state.js';
+import { backupToRestore, undecided } from '../state/backups-at-hand.js';
 
 const project: ProjectRecovered = {
   ...{ ownerId: 'unknown', regionId: 'zrh', bucketId: 'b1', generation: 700, backupIntervalMinutes: 60 },

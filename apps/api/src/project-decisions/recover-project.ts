@@ -1,5 +1,6 @@
 import type { BackupRecorded, NewEvent, ProjectRecovered } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
+import type { BackupLook, Project } from '../state/backups-at-hand.js';
 import type { ProjectState } from '../state/project-state.js';
 import { facts, NOTHING, type Verdict } from './verdict.js';
 
@@ -10,16 +11,21 @@ export interface FoundProject {
   backups: readonly BackupRecorded[];
 }
 
+/** What {@link recoverProject} goes by. */
+export function lookForFound({ backups }: FoundProject): BackupLook {
+  return { ids: backups.map(({ backupId }) => backupId) };
+}
+
 /**
  * States what was found of a project in its bucket, as far as the log does not know it: the project, without a host, and its
  * backups. What the log knows stays as it is, so that the same find may be stated any number of times.
  *
  * @throws {Rejection} `project-elsewhere`, `repository-mismatch` when the log knows the project otherwise
  */
-export function recoverProject(state: ProjectState | null, { project, backups }: FoundProject): Verdict {
+export function recoverProject(state: Project | null, { project, backups }: FoundProject): Verdict {
   mustFit(state, project);
   const isKnown = ({ backupId }: BackupRecorded): boolean =>
-    state !== null && (Object.hasOwn(state.backups, backupId) || (state.deleted?.includes(backupId) ?? false));
+    state !== null && (state.backups.has(backupId) || (state.deleted?.includes(backupId) ?? false));
   const events: NewEvent<'project'>[] = [
     ...(state === null ? [{ thing: 'project', type: 'recovered', data: project } as const] : []),
     ...backups

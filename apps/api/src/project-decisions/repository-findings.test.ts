@@ -1,23 +1,27 @@
 import { describe, expect, it } from '@jest/globals';
-import { MAX_DAMAGED_BACKUPS, type DamagedObject, type RepositoryFindings } from '@buckets/contracts';
-import { backupToCompareWith, backupToRestore, damagedBackups, undecided } from '../state/project-state.js';
+import { MAX_DAMAGED_BACKUPS, type DamagedObject, type NewEvent, type RepositoryFindings } from '@buckets/contracts';
+import { backupToCompareWith, backupToRestore, undecided } from '../state/backups-at-hand.js';
 import {
   AT,
   backedUp,
   beganEvent,
   claim,
+  damagedBackups,
   event,
   expectRejection,
   given,
   HERE,
   LIMITS,
+  logged,
   READY,
   record,
+  recordedEvent,
   requestedEvent,
   said,
   snapshot,
 } from '../state/testing/given.js';
-import { endOperation } from './end-operation.js';
+import { WholeProject } from '../state/testing/all-backups.js';
+import { endOperation, lookForClaim } from './end-operation.js';
 import { requestOperation, SCHEDULER } from './request-operation.js';
 
 const pack = (digit: number, damage: DamagedObject['damage'] = 'missing'): DamagedObject => ({
@@ -109,17 +113,41 @@ describe('what a host has found in a repository', () => {
     expect(damagedBackups(given(...TWO, damagedEvent(1, 2), ...VERIFYING, ...events))).toEqual([snapshot(1)]);
   });
 
-  it('of very many backups is told in pieces that fit into messages', () => {
-    const many = { ...state, backups: {} as typeof state.backups };
-    for (let n = 0; n < 2 * MAX_DAMAGED_BACKUPS + 1; n++) {
-      many.backups[String(n).padStart(64, '0')] = state.backups[snapshot(1)]!;
-    }
-    expect(said(findings(many, found({ others: 'damaged' })))).toEqual([
-      'backups-damaged',
-      'backups-damaged',
-      'backups-damaged',
-      'verify-failed',
-    ]);
+  describe('of very many backups', () => {
+    const ids = Array.from({ length: 2 * MAX_DAMAGED_BACKUPS + 1 }, (_, n) => String(n).padStart(64, '0'));
+    const many = [...TWO, ...ids.map((id) => recordedEvent(id, `op-${id}`))];
+    const [first, ...others] = ids.toReversed();
+    const decided = (events: readonly NewEvent<'project'>[], repository: RepositoryFindings) => {
+      const told = claim({ ...FAILED, result: { repository } });
+      const project = WholeProject.after(logged([...events, ...VERIFYING]));
+      // With no more of them than is looked for.
+      const verdict = endOperation(project.with(lookForClaim(told)), HERE.hostId, told);
+      const after = WholeProject.after(logged([...events, ...VERIFYING, ...verdict.events]));
+      return { verdict, damaged: damagedBackups(after.whole).toSorted() };
+    };
+
+    it('is told in one message, which names those that are not meant', () => {
+      const { verdict, damaged } = decided(many, found({ others: 'damaged', damaged: [first!], whole: [snapshot(1)] }));
+      expect(verdict.events).toEqual([
+        event('backups-damaged', { operationId: 'op-1', backupIds: [first!], othersBut: [snapshot(1)] }),
+        expect.objectContaining({ type: 'verify-failed' }),
+      ]);
+      expect(damaged).toEqual([...ids, snapshot(2)].toSorted());
+      const sick = [...many, ...verdict.events];
+      const healed = decided(sick, found({ others: 'whole', damaged: [first!], whole: [others[0]!] }));
+      expect(healed.verdict.events.slice(0, -1)).toEqual([
+        event('backups-healed', { operationId: 'op-1', backupIds: [others[0]!], othersBut: [first!] }),
+      ]);
+      expect(healed.damaged).toEqual([first]);
+    });
+
+    it('is told in pieces that fit into messages, where all are known by name', () => {
+      const fewer = [...TWO, ...ids.slice(0, MAX_DAMAGED_BACKUPS - 3).map((id) => recordedEvent(id, `op-${id}`))];
+      const { verdict } = decided(fewer, found({ others: 'damaged' }));
+      expect(said(verdict)).toEqual(['backups-damaged', 'verify-failed']);
+      expect(verdict.events[0]!.data).toMatchObject({ backupIds: { length: MAX_DAMAGED_BACKUPS - 1 } });
+      expect(verdict.events[0]!.data).not.toHaveProperty('othersBut');
+    });
   });
 
   it('heals what is whole again, and says so when nothing is damaged any more', () => {

@@ -6,34 +6,60 @@ import {
   type DamagedObjects,
   type NewEvent,
   type OperationEndedClaim,
+  type RepositoryFindings,
 } from '@buckets/contracts';
+import type { BackupLook, Project } from '../state/backups-at-hand.js';
 import type { ProjectState } from '../state/project-state.js';
+
+/** What {@link findingsOf} goes by. */
+export function lookForFindings(found: RepositoryFindings | undefined): BackupLook {
+  if (found === undefined) return {};
+  return {
+    ids: [...found.damaged, ...found.whole],
+    ...(found.others === 'damaged' ? { whole: MAX_DAMAGED_BACKUPS } : {}),
+    ...(found.others === 'whole' ? { damaged: MAX_DAMAGED_BACKUPS } : {}),
+  };
+}
 
 /**
  * What follows from what a host has found in the project's repository: which backups are damaged, which are whole again,
  * and what is to be mended. A host speaks for the backups of its own project only, and of those that are known.
  */
 export function findingsOf(
-  state: ProjectState,
+  state: Project,
   { operationId, result, backup }: OperationEndedClaim,
 ): NewEvent<'project'>[] {
   const found = result?.repository;
   if (found === undefined) return [];
   // The one that it has made too, which becomes known with the same claim.
-  const made = backup === undefined || state.deleted?.includes(backup.backupId) ? {} : { [backup.backupId]: {} };
-  const backups: Record<string, { damaged?: boolean }> = { ...made, ...state.backups };
-  const known = (ids: readonly string[]): string[] => [...new Set(ids)].filter((id) => Object.hasOwn(backups, id));
+  const isNew =
+    backup !== undefined && !state.backups.has(backup.backupId) && !state.deleted?.includes(backup.backupId);
+  const made = isNew ? [backup.backupId] : [];
+  const isDamaged = (id: string): boolean => state.backups.get(id)?.damagedPosition !== undefined;
+  const known = (ids: readonly string[]): string[] => ids.filter((id) => made.includes(id) || state.backups.has(id));
   const named = { damaged: new Set(known(found.damaged)), whole: new Set(known(found.whole)) };
-  const others = Object.keys(backups).filter((id) => !named.damaged.has(id) && !named.whole.has(id));
-  const lost = [...named.damaged, ...(found.others === 'damaged' ? others : [])];
-  const whole = [...named.whole, ...(found.others === 'whole' ? others : [])];
-  const damaged = lost.filter((id) => backups[id]!.damaged !== true);
-  // What contradicts itself is taken for damaged.
-  const healed = whole.filter((id) => backups[id]!.damaged === true && !named.damaged.has(id));
+  const others = (which: 'damaged' | 'whole') => {
+    const some = state.backups.some(which).map(({ id }) => id);
+    const ids = [...(which === 'whole' ? made : []), ...some].filter(
+      (id) => !named.damaged.has(id) && !named.whole.has(id),
+    );
+    return { ids, areAll: some.length < MAX_DAMAGED_BACKUPS };
+  };
+  const NONE = { ids: [], areAll: true };
+  const [lost, healed] = [
+    found.others === 'damaged' ? others('whole') : NONE,
+    found.others === 'whole' ? others('damaged') : NONE,
+  ];
   return [
     ...objectsNow(state, operationId, found),
-    ...inPieces(damaged, (backupIds) => event('backups-damaged', { backupIds, operationId })),
-    ...inPieces(healed, (backupIds) => event('backups-healed', { backupIds, operationId })),
+    ...saying('backups-damaged', operationId, {
+      ...{ named: [...named.damaged].filter((id) => !isDamaged(id)), others: lost, but: [...named.whole] },
+    }),
+    ...saying('backups-healed', operationId, {
+      // What contradicts itself is taken for damaged.
+      ...{ named: [...named.whole].filter((id) => isDamaged(id) && !named.damaged.has(id)) },
+      ...{ others: healed, but: [...named.damaged] },
+    }),
   ];
 }
 
@@ -65,10 +91,20 @@ function sorted(objects: readonly DamagedObject[]): string[] {
   return objects.map((object) => `${damagedName(object)} ${object.damage}`).sort();
 }
 
-function inPieces(ids: readonly string[], stated: (some: string[]) => NewEvent<'project'>): NewEvent<'project'>[] {
+/** Names them where they are not too many, and says whom it does not mean where they are. */
+function saying(
+  type: 'backups-damaged' | 'backups-healed',
+  operationId: string,
+  said: { named: string[]; others: { ids: string[]; areAll: boolean }; but: string[] },
+): NewEvent<'project'>[] {
+  const { named, others, but } = said;
+  if (!others.areAll && others.ids.length > 0) {
+    return [event(type, { backupIds: named, operationId, othersBut: but })];
+  }
+  const all = [...named, ...others.ids];
   const pieces: NewEvent<'project'>[] = [];
-  for (let at = 0; at < ids.length; at += MAX_DAMAGED_BACKUPS) {
-    pieces.push(stated(ids.slice(at, at + MAX_DAMAGED_BACKUPS)));
+  for (let at = 0; at < all.length; at += MAX_DAMAGED_BACKUPS) {
+    pieces.push(event(type, { backupIds: all.slice(at, at + MAX_DAMAGED_BACKUPS), operationId }));
   }
   return pieces;
 }

@@ -6,8 +6,9 @@ import {
   type OperationLimits,
 } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import { isBeingForgotten, keptFromTheSchedule, undecided, type ProjectState } from '../state/project-state.js';
-import { existing, knownBackup, NOTHING, openOfKind, openOperation, type Verdict } from './verdict.js';
+import { keptFromTheSchedule, undecided, type BackupLook, type Project } from '../state/backups-at-hand.js';
+import { isBeingForgotten, openOperation, type ProjectState } from '../state/project-state.js';
+import { existing, knownBackup, NOTHING, openOfKind, type Verdict } from './verdict.js';
 
 export interface Requester {
   requestedBy: string;
@@ -31,8 +32,24 @@ export const SCHEDULER = 'scheduler';
 /** Open operations of one project at once; beyond it, somebody's loop has run away. */
 export const MAX_OPEN_OPERATIONS = 50;
 
+/** What {@link requestOperation} goes by. */
+export function lookForRequest({ kind, params, by }: Pick<OperationRequest, 'kind' | 'params' | 'by'>): BackupLook {
+  const named = params['backupId'];
+  const ids = typeof named === 'string' ? { ids: [named] } : {};
+  switch (kind) {
+    case 'restore':
+      return ids;
+    case 'start':
+      return named === undefined ? { choices: true } : ids;
+    case 'forget':
+      return { ...ids, choices: by.requestedBy === SCHEDULER };
+    default:
+      return {};
+  }
+}
+
 /** Asks for a piece of work. An operation that is open already under that id is the same request again. */
-export function requestOperation(state: ProjectState | null, projectId: string, request: OperationRequest): Verdict {
+export function requestOperation(state: Project | null, projectId: string, request: OperationRequest): Verdict {
   const project = existing(state, projectId);
   if (openOperation(project, request.operationId) !== undefined) return NOTHING;
   const { hostId, generation } = project;
@@ -64,7 +81,7 @@ export function requested(
   };
 }
 
-type Check = (project: ProjectState, request: OperationRequest) => void;
+type Check = (project: Project, request: OperationRequest) => void;
 
 const BRINGS_DATA: readonly OperationKind[] = ['provision', 'restore', 'start'];
 
@@ -156,12 +173,12 @@ function mustHaveRepository({ repositoryConfigId }: ProjectState): void {
   throw refused('no-repository', 'The project was never backed up: it has no repository to look through.');
 }
 
-function mustBeToRestore(project: ProjectState, id: unknown): void {
+function mustBeToRestore(project: Project, id: unknown): void {
   if (!isBeingForgotten(project, idOfKnown(project, id))) return;
   throw refused('backup-being-deleted', 'This backup is being deleted. Choose another one.');
 }
 
-function idOfKnown(project: ProjectState, id: unknown): string {
+function idOfKnown(project: Project, id: unknown): string {
   knownBackup(project, id);
   return id as string;
 }

@@ -12,8 +12,7 @@ const row: FreshnessColumns = {
   covered_by: 'b1',
   freshness_at: '2021-05-06T12:00:00.000Z',
   unwatched: false,
-  damaged_backups: [],
-  in_doubt: [],
+  cover_lost: null,
 };
 
 let projector: { position: number };
@@ -63,11 +62,11 @@ describe('the freshness of a project', () => {
   });
 
   it.each([
-    ['damaged', { damaged_backups: ['b0', 'b1'] }, /held everything is damaged/],
-    ['deleted, perhaps', { in_doubt: ['b1'] }, /deletion may have removed/],
-  ])('is not what was stated once the backup that it rests on is %s', (_, known, reason) => {
+    ['damaged', { cover_lost: 'damaged' }, /held everything is damaged/],
+    ['deleted, perhaps', { cover_lost: 'in-doubt' }, /deletion may have removed/],
+  ] as const)('is not what was stated once the backup that it rests on is %s', (_, known, reason) => {
     hearAll();
-    expect(shown({ damaged_backups: ['b0'], in_doubt: ['b2'] })).toMatchObject({ freshness: 'fresh', coveredBy: 'b1' });
+    expect(shown()).toMatchObject({ freshness: 'fresh', coveredBy: 'b1' });
     const { coveredBy, ...view } = shown(known);
     expect(view).toMatchObject({ freshness: 'unknown', reason: expect.stringMatching(reason) });
     expect(coveredBy).toBeUndefined();

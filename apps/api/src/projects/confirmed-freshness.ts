@@ -40,8 +40,7 @@ export type FreshnessColumns = Pick<
   | 'covered_by'
   | 'freshness_at'
   | 'unwatched'
-  | 'damaged_backups'
-  | 'in_doubt'
+  | 'cover_lost'
 >;
 
 /**
@@ -181,11 +180,10 @@ export class ConfirmedFreshness implements LatestListener {
 
 /** What is known of the backup that holds everything counts at once, before anybody has stated what follows from it. */
 function statedIn(row: FreshnessColumns): StatedFreshness {
-  const { covered_by, damaged_backups, in_doubt } = row;
-  if (covered_by !== null && damaged_backups.includes(covered_by)) {
+  if (row.cover_lost === 'damaged') {
     return { freshness: 'unknown', reason: 'The backup that held everything is damaged; others are being looked at.' };
   }
-  if (covered_by !== null && in_doubt.includes(covered_by)) {
+  if (row.cover_lost === 'in-doubt') {
     return { freshness: 'unknown', reason: 'A deletion may have removed the backup that held everything.' };
   }
   return {

@@ -41,8 +41,8 @@ export function noticeDamage(data: Pick<DataSource, 'query'>, health: HealthChec
 /** By an index of those that are damaged: it costs nothing where none is. */
 async function damagedProjects(data: Pick<DataSource, 'query'>): Promise<Damaged> {
   const [row] = await data.query<[Record<keyof Damaged, string>]>(
-    `SELECT count(damage) AS repositories, count(*) FILTER (WHERE damaged_backups <> '[]') AS backups
-     FROM api.project WHERE damage IS NOT NULL OR damaged_backups <> '[]'`,
+    `SELECT count(damage) AS repositories, count(*) FILTER (WHERE damaged_backups > 0) AS backups
+     FROM api.project WHERE damage IS NOT NULL OR damaged_backups > 0`,
   );
   return { repositories: Number(row.repositories), backups: Number(row.backups) };
 }

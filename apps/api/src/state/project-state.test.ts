@@ -8,15 +8,19 @@ import {
   type ProjectEvents,
 } from '@buckets/contracts';
 import { EVENT_CLASSES } from '@buckets/contracts';
-import { backupToRestore, evolve, undecided } from './project-state.js';
+import { grantedBackups } from '../project-decisions/granted-backups.js';
+import { backupToRestore, undecided } from './backups-at-hand.js';
+import { evolve } from './project-state.js';
 import {
   AT,
   backedUp,
+  backupsAfter,
   beganEvent,
   cancelRequestedEvent,
   created,
   doubted,
   event,
+  folded,
   given,
   HERE,
   logged,
@@ -28,21 +32,25 @@ import {
 
 describe('a restore or a start that names a backup', () => {
   const damaged = event('backups-damaged', { backupIds: [snapshot(1)], operationId: 'op-v' });
-  const asked = (kind: 'restore' | 'start' | 'forget', ...before: NewEvent<'project'>[]) =>
-    given(...READY, ...backedUp(1), ...before, requestedEvent('op-r', kind, { backupId: snapshot(1) }), damaged)!
-      .operations['op-r'];
+  const healed = event('backups-healed', { backupIds: [snapshot(1)], operationId: 'op-v' });
+  const granted = (kind: 'restore' | 'start' | 'forget', ...before: NewEvent<'project'>[]) => {
+    const asked = requestedEvent('op-r', kind, { backupId: snapshot(1) });
+    const project = given(...READY, ...backedUp(1), ...before, asked, damaged);
+    return grantedBackups(project, project.operations['op-r']!);
+  };
   it('wants a damaged one where that was known when it was asked for, and not where it is found out later', () => {
     for (const kind of ['restore', 'start'] as const) {
-      expect(asked(kind, damaged)).toMatchObject({ ofDamaged: true });
-      expect(asked(kind)).not.toHaveProperty('ofDamaged');
+      expect(granted(kind, damaged)).toMatchObject({ damagedBackups: [snapshot(1)] });
+      expect(granted(kind)).not.toHaveProperty('damagedBackups');
+      expect(granted(kind, damaged, healed)).not.toHaveProperty('damagedBackups');
     }
-    expect(asked('forget', damaged)).not.toHaveProperty('ofDamaged');
+    expect(granted('forget', damaged)).toEqual({});
   });
 });
 
 describe('the state of a project', () => {
   it('begins with nothing but what it was made with', () => {
-    expect(given(event('created', { ...created, requestHash: 'h' }))).toEqual({
+    expect(folded(event('created', { ...created, requestHash: 'h' }))).toEqual({
       ownerId: 'someone',
       regionId: 'zrh',
       bucketId: 'b1',
@@ -53,7 +61,6 @@ describe('the state of a project', () => {
       provisioned: false,
       hadData: false,
       operations: {},
-      backups: {},
       lastBackupBegan: 0,
       lastOutsideChange: 0,
     });
@@ -67,13 +74,16 @@ describe('the state of a project', () => {
     ])) {
       expect(evolve(null, each)).toBeNull();
     }
-    const state = given(...READY);
+    const state = folded(...READY);
     expect(evolve(state, logged([event('created', { ...created, ownerId: 'thief' })])[0]!)).toEqual(state);
   });
 
   it('holds open operations, with their attempts', () => {
     const asked = [...READY, requestedEvent('op-1', 'backup', { consistency: 'live' })];
-    const open = { kind: 'backup', ...HERE, params: { consistency: 'live' }, requestedAt: AT };
+    const open = {
+      ...{ kind: 'backup', ...HERE, params: { consistency: 'live' } },
+      ...{ requestedAt: AT, requestedPosition: asked.length },
+    };
     expect(given(...asked).operations).toEqual({ 'op-1': { ...open, attempts: 0 } });
     const begun = [...asked, beganEvent('op-1', 'backup', 'at-1')];
     expect(given(...begun).operations).toEqual({
@@ -88,22 +98,22 @@ describe('the state of a project', () => {
   it('knows since when an open operation is to be cancelled', () => {
     const asked = [...READY, requestedEvent('op-1', 'stop'), beganEvent('op-1', 'stop', 'at-1')];
     const [first, again] = logged([cancelRequestedEvent('op-1', 'stop'), cancelRequestedEvent('op-1', 'stop')], 9);
-    const state = evolve(given(...asked), first!);
+    const state = evolve(folded(...asked), first!);
     expect(state!.operations['op-1']).toMatchObject({ cancelRequestedAt: AT, attempts: 1 });
     expect(evolve(state, { ...again!, time: '2032-01-01T00:00:00Z' })).toEqual(state);
-    expect(evolve(given(...READY), first!)).toEqual(given(...READY));
+    expect(evolve(folded(...READY), first!)).toEqual(folded(...READY));
   });
 
   it('knows which backup may be gone: a deletion of it has begun, and has not ended well', () => {
     const forget = [...READY, recordedEvent(1), requestedEvent('op-1', 'forget', { backupId: snapshot(1) })];
     const expired = event('forget-expired', { operationId: 'op-1' });
-    const maybe = given(...forget, beganEvent('op-1', 'forget', 'at-1'), expired).backups[snapshot(1)];
+    const maybe = backupsAfter(...forget, beganEvent('op-1', 'forget', 'at-1'), expired)[snapshot(1)];
     expect(maybe).toMatchObject({ maybeDeletedBy: 'op-1' });
-    expect(given(...forget, expired).backups[snapshot(1)]).not.toHaveProperty('maybeDeletedBy');
+    expect(backupsAfter(...forget, expired)[snapshot(1)]).not.toHaveProperty('maybeDeletedBy');
     // Its host has looked: it is there.
     const cancelled = (code?: string) => {
       const data = { operationId: 'op-1', ...(code === undefined ? {} : { code }) };
-      return given(...forget, beganEvent('op-1', 'forget', 'at-1'), event('forget-cancelled', data)).backups[
+      return backupsAfter(...forget, beganEvent('op-1', 'forget', 'at-1'), event('forget-cancelled', data))[
         snapshot(1)
       ];
     };
@@ -112,7 +122,7 @@ describe('the state of a project', () => {
   });
 
   it('takes no beginning of what is not open', () => {
-    expect(given(...READY, beganEvent('op-9', 'backup', 'at-1'))).toEqual(given(...READY));
+    expect(folded(...READY, beganEvent('op-9', 'backup', 'at-1'))).toEqual(folded(...READY));
   });
 
   it('runs as the last start or stop has left it', () => {
@@ -135,14 +145,16 @@ describe('the state of a project', () => {
   });
 
   it('knows its backups and its repository', () => {
-    const state = given(...READY, recordedEvent(1, 'op-b', { partialBecause: ['shrunken'] }), ...backedUp(2));
-    const known = (position: number) => ({ recordedPosition: READY.length + position, partialBecause: [] });
-    expect(state.backups).toEqual({
-      [snapshot(1)]: { operationId: 'op-b', beganPosition: 0, ...known(1), partialBecause: ['shrunken'] },
-      [snapshot(2)]: { operationId: 'op-b2', beganPosition: READY.length + 3, ...known(4) },
+    const all = [...READY, recordedEvent(1, 'op-b', { partialBecause: ['shrunken'] }), ...backedUp(2)];
+    const known = (digit: number, position: number) => ({
+      ...{ id: snapshot(digit), recordedPosition: READY.length + position, partialBecause: [] },
+    });
+    expect(backupsAfter(...all)).toEqual({
+      [snapshot(1)]: { ...known(1, 1), operationId: 'op-b', beganPosition: 0, partialBecause: ['shrunken'] },
+      [snapshot(2)]: { ...known(2, 4), operationId: 'op-b2', beganPosition: READY.length + 3 },
     });
     const deleted = event('backup-deleted', { backupId: snapshot(1), operationId: 'o' });
-    expect(Object.keys(given(...READY, recordedEvent(1), recordedEvent(2), deleted).backups)).toEqual([snapshot(2)]);
+    expect(Object.keys(backupsAfter(...READY, recordedEvent(1), recordedEvent(2), deleted))).toEqual([snapshot(2)]);
     const initialised = event('repository-initialised', { configId: snapshot('a'), operationId: 'o' });
     expect(given(...READY, initialised).repositoryConfigId).toBe(snapshot('a'));
   });
@@ -152,14 +164,17 @@ describe('the state of a project', () => {
     const again = [...began, beganEvent('op-1', 'backup', 'at-2', 2)];
     const expired = event('backup-expired', { operationId: 'op-1' });
     const positionAfter = (...events: NewEvent<'project'>[]) =>
-      given(...events, recordedEvent(1, 'op-1')).backups[snapshot(1)]!.beganPosition;
+      backupsAfter(...events, recordedEvent(1, 'op-1'))[snapshot(1)]!.beganPosition;
     expect(positionAfter(...began)).toBe(began.length);
     expect(positionAfter(...again)).toBe(began.length);
     expect(positionAfter(...again, expired)).toBe(began.length);
     const succeeded = event('backup-succeeded', { operationId: 'op-1' });
-    const second = given(...again, recordedEvent(1, 'op-1'), succeeded, recordedEvent(2, 'op-1'));
-    expect(second.backups[snapshot(2)]!.beganPosition).toBe(began.length);
-    expect(second).not.toHaveProperty('ended');
+    const second = [...again, recordedEvent(1, 'op-1'), succeeded, recordedEvent(2, 'op-1')];
+    expect(backupsAfter(...second)[snapshot(2)]!.beganPosition).toBe(began.length);
+    expect(folded(...second)).not.toHaveProperty('ended');
+    const later = Array.from({ length: 30 }, (_, n) => backedUp(`c${n}`)).flat();
+    const third = [...again, recordedEvent(1, 'op-1'), succeeded, ...later, recordedEvent(2, 'op-1')];
+    expect(backupsAfter(...third)[snapshot(2)]!.beganPosition).toBe(began.length);
   });
 
   it('remembers of ended operations without a backup only the last ones', () => {
@@ -192,7 +207,7 @@ describe('the state of a project', () => {
   });
 
   it.each(['updated', 'claim-rejected'] as const)('is not touched by %s', (type) => {
-    const state = given(...READY);
+    const state = folded(...READY);
     const [untouching] = logged([event(type, {} as ProjectEvents[typeof type])], 99);
     expect(evolve(state, untouching!)).toBe(state);
   });
@@ -210,9 +225,9 @@ describe('the state of a project', () => {
       event('backup-deleted', { backupId: snapshot(1), operationId: 'o' }),
       event('changed', { source: 's', at: AT }),
     ];
-    let state = freeze(given(...READY));
+    let state = freeze(folded(...READY));
     for (const each of logged(events, 10)) state = freeze(evolve(state, each)!);
-    expect(state.backups).toEqual({});
+    expect(state.deleted).toEqual([snapshot(1)]);
   });
 
   it('knows every step of every operation by its event', () => {
@@ -265,9 +280,9 @@ describe('the backup that the product chooses', () => {
     const small = backedUp(2, { partialBecause: ['unreadable-files', 'empty'] });
     const accepted = event('backup-accepted', { backupId: snapshot(2), because: 'asked-for', requestedBy: 'a' });
     expect(chosen(...backedUp(1), ...small, accepted)).toBe(snapshot(2));
-    const { backups } = given(...READY, ...backedUp(1), ...small, accepted);
+    const backups = backupsAfter(...READY, ...backedUp(1), ...small, accepted);
     expect(backups[snapshot(2)]!.partialBecause).toEqual(['unreadable-files']);
-    expect(given(...READY, accepted)).toEqual(given(...READY));
+    expect(folded(...READY, accepted)).toEqual(folded(...READY));
   });
 
   it('is none that is being deleted', () => {

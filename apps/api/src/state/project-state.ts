@@ -1,8 +1,4 @@
 import {
-  isRestorable,
-  leavesInDoubt,
-  newestFirst,
-  onceAccepted,
   operationEvent,
   type BackupRecord,
   type BackupRecorded,
@@ -14,16 +10,15 @@ import {
   type OperationEvent,
   type OperationKind,
   type OperationRequested,
-  type Outcome,
-  type PartialReason,
-  type Placed,
   type ProjectCreated,
   type ProjectRecovered,
   type ProjectRole,
-  type RestoreChoices,
 } from '@buckets/contracts';
 
-/** What is decided on: as little as decisions need, folded from the project's events. Plain JSON, stored as such. */
+/**
+ * What is decided on: as little as decisions need, folded from the project's events. Plain JSON, stored as such. Nothing in
+ * it grows with the project's history: what is known of its backups stands in rows of their own (`known-backup.ts`).
+ */
 export interface ProjectState {
   ownerId: string;
   /** Who else has a role in it: so many at most as `members.ts` allows. */
@@ -46,7 +41,8 @@ export interface ProjectState {
   /** The latest attempt to start or stop. A late word of it still counts; one of an earlier attempt does not. */
   runtimeAttemptId?: string;
   operations: Record<string, OpenOperation>;
-  backups: Record<string, KnownBackup>;
+  /** Of all backups that were ever recorded, the one that was allowed to begin last; absent while there is none. */
+  newest?: { operationId: string; beganPosition: number };
   /** Where the last operations were first allowed to begin that ended without a backup: its record may come yet. */
   ended?: { operationId: string; beganPosition: number }[];
   /** How often in a row, up to the newest backup, the project was found suddenly shrunken and about as small as before. */
@@ -70,8 +66,7 @@ export interface OpenOperation {
   hostId: string;
   params: Record<string, unknown>;
   requestedAt: string;
-  /** The backup that it was asked to restore was known to be damaged then: as much as can be read of it is wanted. */
-  ofDamaged?: true;
+  requestedPosition: number;
   attempts: number;
   /** The attempt that has the say. */
   attemptId?: string;
@@ -79,21 +74,8 @@ export interface OpenOperation {
   beganPosition?: number;
   /** When somebody first asked for its end. */
   cancelRequestedAt?: string;
-}
-
-export interface KnownBackup extends Placed {
-  operationId: string;
-  /** What is wrong with it as things stand: what was accepted is wrong no more. */
-  partialBecause: PartialReason[];
-  /** The operation that was to delete it, and ended without a word of its host: the backup may be gone. */
-  maybeDeletedBy?: string;
-  /**
-   * It was found in the bucket beside backups of this log, and made under the present assignment, as after an older copy of
-   * the log was put back: whether it is newer than those that were there is not known.
-   */
-  unplaced?: true;
-  /** Something of it is lost. */
-  damaged?: boolean;
+  /** A backup of it is recorded. */
+  hasMade?: true;
 }
 
 export interface SmallRun {
@@ -150,20 +132,12 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };
-    case 'backup-recorded': {
-      const { small: _before, ...rest } = state;
-      const backups = { ...state.backups, [event.data.backupId]: known(state, event.data, event.position) };
-      return { ...rest, backups, ...defined({ small: smallRunAfter(state, event.data) }) };
-    }
+    case 'backup-recorded':
+      return recorded(state, event.data);
     case 'backup-accepted': {
       const { small: _over, ...rest } = state;
-      return withBackup(rest, event.data.backupId, ({ partialBecause, ...backup }) => ({
-        ...backup,
-        partialBecause: onceAccepted(partialBecause),
-      }));
+      return rest;
     }
-    case 'backup-found':
-      return withBackup(state, event.data.backupId, ({ maybeDeletedBy: _found, ...backup }) => backup);
     case 'repository-damaged': {
       const { total, first } = event.data;
       return { ...state, damage: { total, first } };
@@ -172,15 +146,8 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
       const { damage: _mended, ...rest } = state;
       return rest;
     }
-    case 'backups-damaged':
-      return withBackups(state, event.data.backupIds, (backup) => ({ ...backup, damaged: true }));
-    case 'backups-healed':
-      return withBackups(state, event.data.backupIds, ({ damaged: _healed, ...backup }) => backup);
-    case 'backup-deleted': {
-      const { backupId } = event.data;
-      const { [backupId]: _deleted, ...backups } = state.backups;
-      return { ...state, backups, deleted: [...(state.deleted ?? []), backupId].slice(-REMEMBERED_DELETIONS) };
-    }
+    case 'backup-deleted':
+      return { ...state, deleted: [...(state.deleted ?? []), event.data.backupId].slice(-REMEMBERED_DELETIONS) };
     default:
       return state;
   }
@@ -209,7 +176,6 @@ function fromNothing(data: ProjectCreated | ProjectRecovered, time: string): Pro
     provisioned: false,
     hadData: false,
     operations: {},
-    backups: {},
     lastBackupBegan: 0,
     lastOutsideChange: 0,
   };
@@ -220,12 +186,8 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
   const operations = { ...state.operations };
   if (step === 'requested') {
     const { generation, hostId, params } = event.data as OperationRequested;
-    const wanted = String(params['backupId']);
-    const isDamaged = Object.hasOwn(state.backups, wanted) && state.backups[wanted]!.damaged === true;
-    operations[operationId] = {
-      ...{ kind, generation, hostId, params, requestedAt: event.time, attempts: 0 },
-      ...(isDamaged && (kind === 'restore' || kind === 'start') ? { ofDamaged: true } : {}),
-    };
+    const asked = { requestedAt: event.time, requestedPosition: event.position };
+    operations[operationId] = { kind, generation, hostId, params, ...asked, attempts: 0 };
     return { ...state, operations };
   }
   const open = Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
@@ -242,10 +204,9 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
       operations[operationId] = { ...open, cancelRequestedAt: open.cancelRequestedAt ?? event.time };
       return { ...state, operations };
     default: {
-      const { running, code } = event.data as OperationEnded;
+      const { running } = event.data as OperationEnded;
       delete operations[operationId];
-      const after = { ...state, operations, ...defined({ running }) };
-      return { ...after, ...ended(state, operationId, open), ...inDoubt(state, operationId, open, step, code) };
+      return { ...state, operations, ...defined({ running }), ...ended(state, operationId, open) };
     }
   }
 }
@@ -258,28 +219,12 @@ function began(kind: OperationKind, attemptId: string, position: number): Partia
   };
 }
 
-/** A deletion that began and did not succeed may have deleted its backup all the same. */
-function inDoubt(
-  state: ProjectState,
-  operationId: string,
-  open: OpenOperation | undefined,
-  outcome: Outcome,
-  code: string | undefined,
-): Partial<ProjectState> {
-  if (open?.kind !== 'forget' || open.attempts === 0 || !leavesInDoubt(outcome, code)) return {};
-  const { backups } = withBackup(state, String(open.params['backupId']), (backup) => ({
-    ...backup,
-    maybeDeletedBy: operationId,
-  }));
-  return { backups };
-}
-
 function ended(
-  { ended: before = [], backups }: ProjectState,
+  { ended: before = [] }: ProjectState,
   operationId: string,
   open: OpenOperation | undefined,
 ): Partial<ProjectState> {
-  if (open?.kind !== 'backup' || open.beganPosition === undefined || madeBy(backups, operationId)) return {};
+  if (open?.kind !== 'backup' || open.beganPosition === undefined || open.hasMade) return {};
   const { beganPosition } = open;
   return { ended: [...before, { operationId, beganPosition }].slice(-REMEMBERED_BACKUPS) };
 }
@@ -290,41 +235,29 @@ function withoutMember(state: ProjectState, userId: string): ProjectState {
   return Object.keys(members).length === 0 ? rest : { ...rest, members };
 }
 
-type Change = (backup: KnownBackup) => KnownBackup;
-
-function withBackup(state: ProjectState, id: string, change: Change): ProjectState {
-  return withBackups(state, [id], change);
-}
-
-function withBackups(state: ProjectState, ids: readonly string[], change: Change): ProjectState {
-  const { backups } = state;
-  const changed = ids.filter((id) => Object.hasOwn(backups, id)).map((id) => [id, change(backups[id]!)] as const);
-  return changed.length === 0 ? state : { ...state, backups: { ...backups, ...Object.fromEntries(changed) } };
-}
-
-function known(
-  state: ProjectState,
-  { operationId, partialBecause, recovered: found, counter }: BackupRecorded,
-  position: number,
-): KnownBackup {
+function recorded(state: ProjectState, backup: BackupRecorded): ProjectState {
+  const { small: _before, ...rest } = state;
+  const { operationId } = backup;
   const beganPosition = beganPositionOf(state, operationId);
-  const hasOthers = Object.values(state.backups).some((other) => other.beganPosition > 0);
-  const isUnplaced = found !== undefined && hasOthers && counter.generation >= state.generation;
-  return {
-    ...{ operationId, beganPosition, recordedPosition: position, partialBecause },
-    ...(isUnplaced ? { unplaced: true } : {}),
-  };
+  const open = openOperation(state, operationId);
+  const operations = open && { ...state.operations, [operationId]: { ...open, hasMade: true as const } };
+  const newest = beganPosition > (state.newest?.beganPosition ?? 0) ? { operationId, beganPosition } : undefined;
+  return { ...rest, ...defined({ operations, newest, small: smallRunAfter(state, backup) }) };
 }
 
-/** Where a backup operation was first allowed to begin; 0 when it ended too long ago for anybody to know. */
-function beganPositionOf({ operations, ended = [], backups }: ProjectState, operationId: string): number {
-  const open = Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
-  const begun = open ?? ended.find((each) => each.operationId === operationId) ?? madeBy(backups, operationId);
-  return begun?.beganPosition ?? 0;
+/** The operation of that id, while it has not ended. */
+export function openOperation({ operations }: ProjectState, operationId: string): OpenOperation | undefined {
+  // Some ids are names of what every object has.
+  return Object.hasOwn(operations, operationId) ? operations[operationId] : undefined;
 }
 
-function madeBy(backups: ProjectState['backups'], operationId: string): KnownBackup | undefined {
-  return Object.values(backups).find((backup) => backup.operationId === operationId);
+/** Where a backup operation was first allowed to begin; 0 of one that is older than all that the state remembers. */
+function beganPositionOf(state: ProjectState, operationId: string): number {
+  const open = openOperation(state, operationId);
+  if (open !== undefined) return open.beganPosition ?? 0;
+  const { ended = [], newest } = state;
+  const known = ended.find((each) => each.operationId === operationId);
+  return (known ?? (newest?.operationId === operationId ? newest : undefined))?.beganPosition ?? 0;
 }
 
 /**
@@ -336,91 +269,14 @@ export function smallRunAfter(
   state: ProjectState,
   { operationId, partialBecause, bytes }: Pick<BackupRecord, 'operationId' | 'partialBecause' | 'bytes'>,
 ): SmallRun | undefined {
-  const { small, backups } = state;
-  const beganPosition = beganPositionOf(state, operationId);
-  if (Object.values(backups).some((other) => other.beganPosition > beganPosition)) return small;
+  const { small, newest } = state;
+  if (newest !== undefined && newest.beganPosition > beganPositionOf(state, operationId)) return small;
   if (partialBecause.join() !== 'shrunken') return undefined;
   return { backups: small !== undefined && isAboutTheSame(small.bytes, bytes) ? small.backups + 1 : 1, bytes };
 }
 
 function isAboutTheSame(one: number, other: number): boolean {
   return Math.max(one, other) <= ABOUT_THE_SAME * Math.min(one, other);
-}
-
-/** A backup that is there as far as is known, by its id: none that somebody deletes, or may have deleted. */
-type Candidate = KnownBackup & { id: string };
-
-function candidates(state: ProjectState): Candidate[] {
-  const all = Object.entries(state.backups).map(([id, backup]) => ({ id, ...backup }));
-  return newestFirst(
-    all.filter(({ id, maybeDeletedBy }) => maybeDeletedBy === undefined && !isBeingForgotten(state, id)),
-  );
-}
-
-function isGood({ partialBecause, damaged }: KnownBackup): boolean {
-  return damaged !== true && isRestorable(partialBecause);
-}
-
-/**
- * The backup that the product chooses: the newest that holds everything, or lacks no more than files that could not be
- * read. One that is suddenly empty or shrunken is restored only when asked for by id, or once it is accepted; one that is
- * damaged, when asked for by id.
- */
-export function backupToRestore(state: ProjectState): string | null {
-  return candidates(state).find(isGood)?.id ?? null;
-}
-
-/** The backup that says how large the project was, which a damaged one still does. */
-export function backupToCompareWith(state: ProjectState): string | null {
-  return candidates(state).find(({ partialBecause }) => isRestorable(partialBecause))?.id ?? null;
-}
-
-/**
- * What somebody has to choose from before data are restored: newer backups than the good one are flagged, or damaged, or
- * one was found in the bucket of which nobody knows whether it is newer.
- */
-export function undecided(state: ProjectState): RestoreChoices | null {
-  const [newest, ...others] = candidates(state);
-  if (newest === undefined) return null;
-  if (isGood(newest)) {
-    const rival = newest.unplaced ? undefined : others.find((other) => mayBeNewer(other, newest));
-    return rival === undefined ? null : choicesOf(newest, rival);
-  }
-  const good = others.find(isGood);
-  return good === undefined ? null : choicesOf(good, newest);
-}
-
-/**
- * What only a person may delete: what a start may bring back, which is the backup that the product chooses and one of which
- * nobody knows whether it is newer; where there is none, the best of what there is.
- */
-export function keptFromTheSchedule(state: ProjectState): string[] {
-  const [chosen, choices] = [backupToRestore(state) ?? backupToCompareWith(state), undecided(state)];
-  const rival = choices !== null && choices.newer.damaged !== true && isRestorable(choices.newer.partialBecause);
-  return [...(chosen === null ? [] : [chosen]), ...(rival ? [choices.newer.backupId] : [])];
-}
-
-/** What began after it was found is newer for certain. */
-function mayBeNewer(other: Candidate, newest: Candidate): boolean {
-  return other.unplaced === true && other.recordedPosition > newest.beganPosition && isGood(other);
-}
-
-function choicesOf(older: Candidate, { id, partialBecause, damaged }: Candidate): RestoreChoices {
-  return {
-    older: { backupId: older.id },
-    newer: { backupId: id, partialBecause, ...(damaged === true ? { damaged } : {}) },
-  };
-}
-
-/** The backups of which something is lost, the newest first. */
-export function damagedBackups({ backups }: ProjectState): string[] {
-  const all = Object.entries(backups).map(([id, backup]) => ({ id, ...backup }));
-  return newestFirst(all.filter(({ damaged }) => damaged === true)).map(({ id }) => id);
-}
-
-/** The backups that a deletion may have removed. */
-export function backupsInDoubt({ backups }: ProjectState): string[] {
-  return Object.keys(backups).filter((id) => backups[id]!.maybeDeletedBy !== undefined);
 }
 
 /** Whether somebody has asked for the backup to be deleted. */

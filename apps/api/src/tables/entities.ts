@@ -7,6 +7,7 @@ import type {
   OperationLimits,
   OperationResult,
   OperationState,
+  PartialReason,
   ProjectRole,
   Retention,
   Scope,
@@ -15,7 +16,10 @@ import type {
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /** Postgres hands bigint over as text; positions stay far below 2^53. */
-const position = { type: 'bigint', transformer: { from: Number, to: (value: number) => value } } as const;
+const position = {
+  type: 'bigint',
+  transformer: { from: numberOrNull, to: (value: number | null) => value },
+} as const;
 
 /** The folded state of one thing that decisions are made on, and the position of its last event. */
 @Entity({ schema: 'api', name: 'thing_state' })
@@ -121,14 +125,19 @@ export class ProjectRow {
   @Column({ type: 'text' }) created_at!: string;
   /** The operation that makes its data. */
   @Column({ type: 'text', nullable: true }) provision_operation_id!: string | null;
-  /** The backups that a deletion may have removed. */
-  @Column({ type: 'jsonb' }) in_doubt!: string[];
-  /** The backups of which something is lost. */
-  @Column({ type: 'jsonb' }) damaged_backups!: string[];
+  /** How many backups it has. */
+  @Column({ type: 'int' }) backups!: number;
+  /** Of how many of them something is lost. */
+  @Column({ type: 'int' }) damaged_backups!: number;
+  /** What became of the backup that holds everything, since that was stated. */
+  @Column({ type: 'text', nullable: true }) cover_lost!: CoverLoss | null;
   /** What is known to be damaged in its repository, until it is mended. */
   @Column({ type: 'jsonb', nullable: true }) damage!: KnownDamage | null;
   @Index('project_position') @Column(position) position!: number;
 }
+
+/** Something of it is lost; or a deletion may have removed it. */
+export type CoverLoss = 'damaged' | 'in-doubt';
 
 export interface KnownDamage extends DamagedObjects {
   /** The operation that has found it. */
@@ -137,8 +146,17 @@ export interface KnownDamage extends DamagedObjects {
 }
 
 @Entity({ schema: 'api', name: 'backup' })
-/* TypeORM takes the columns of an index for being in the order of the table's, which these are not. */
+/*
+ * TypeORM takes the columns of an index for being in the order of the table's, which these are not, and knows nothing of
+ * conditions. Whatever a decision looks for (`look-up.ts`) has an index of its own.
+ */
 @Index('backup_project_began', { synchronize: false })
+@Index('backup_restorable', { synchronize: false })
+@Index('backup_good', { synchronize: false })
+@Index('backup_unplaced', { synchronize: false })
+@Index('backup_doubt', { synchronize: false })
+@Index('backup_damaged', { synchronize: false })
+@Index('backup_whole', { synchronize: false })
 export class BackupRow {
   @PrimaryColumn({ type: 'text' }) project_id!: string;
   @PrimaryColumn({ type: 'text' }) id!: string;
@@ -146,7 +164,18 @@ export class BackupRow {
   @Column({ type: 'text' }) began_at!: string;
   /** Where its operation was first allowed to begin: backups go by it. */
   @Column(position) began_position!: number;
+  @Column({ type: 'text' }) operation_id!: string;
+  /** As it was recorded: large, and not read by the projection. */
   @Column({ type: 'jsonb' }) record!: BackupRecorded;
+  /** What is wrong with it as things stand: what was accepted is wrong no more. */
+  @Column({ type: 'jsonb' }) partial_because!: PartialReason[];
+  /** Whether it is not suddenly empty or shrunken, as things stand. */
+  @Column({ type: 'boolean' }) restorable!: boolean;
+  /** The operation that may have deleted it. */
+  @Column({ type: 'text', nullable: true }) maybe_deleted_by!: string | null;
+  @Column({ type: 'boolean' }) unplaced!: boolean;
+  /** Where something of it was said to be lost; null while it is whole. */
+  @Column({ ...position, nullable: true }) damaged_position!: number | null;
   /** Null of one that nobody has had to accept. */
   @Column({ type: 'jsonb', nullable: true }) accepted!: AcceptedBackup | null;
   @Column(position) position!: number;
@@ -179,6 +208,8 @@ export class OperationRow {
   @Column({ type: 'text', nullable: true }) reason!: string | null;
   @Column({ type: 'text' }) requested_at!: string;
   @Column({ type: 'text', nullable: true }) began_at!: string | null;
+  /** Of its first attempt: a later one may find and claim what that one has made. */
+  @Column({ ...position, nullable: true }) began_position!: number | null;
   @Column({ type: 'text', nullable: true }) ended_at!: string | null;
   /** Null of what was requested before operations had limits. */
   @Column({ type: 'jsonb', nullable: true }) limits!: OperationLimits | null;
@@ -216,3 +247,7 @@ export const API_ENTITIES = [
   BackupRow,
   OperationRow,
 ] as const;
+
+function numberOrNull(value: string | null): number | null {
+  return value === null ? null : Number(value);
+}

@@ -320,8 +320,28 @@ const fact: fc.Arbitrary<Fact> = fc
         .integer({ min: 1, max: 3 })
         .map((digit) => event('backup-deleted', { backupId: snapshot(digit), operationId: 'o' })),
       fc
-        .constantFrom('fresh', 'stale')
-        .map((of) => event('freshness-changed', { freshness: of as 'fresh', reason: of })),
+        .record({ digit: fc.integer({ min: 1, max: 3 }), of: fc.constantFrom('fresh', 'stale') })
+        .map(({ digit, of }) =>
+          event('freshness-changed', { freshness: of as 'fresh', reason: of, coveredBy: snapshot(digit) }),
+        ),
+      fc
+        .record({
+          type: fc.constantFrom('backups-damaged' as const, 'backups-healed' as const),
+          digits: fc.subarray([1, 2, 3]),
+          but: fc.option(fc.subarray([1, 2, 3])),
+        })
+        .map(({ type, digits, but }) =>
+          event(type, {
+            ...{ backupIds: digits.map(snapshot), operationId: 'o' },
+            ...(but === null ? {} : { othersBut: but.map(snapshot) }),
+          }),
+        ),
+      fc.integer({ min: 1, max: 3 }).map((digit) =>
+        event('backup-recorded', {
+          ...{ ...record(digit, 'op-lost'), hostId: 'h9' },
+          recovered: { bucketId: 'b1', orderedBy: 'clock' },
+        }),
+      ),
       fc.constant(event('provisioned', { operationId: 'o', generation: 2, by: 'created', roots: ['project'] })),
       fc.constant(event('repository-initialised', { configId: snapshot('a'), operationId: 'o' })),
       fc.constant(event('changed', { source: 's', at: '2031-01-01T00:00:00Z' })),

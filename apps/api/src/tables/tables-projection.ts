@@ -1,8 +1,9 @@
+import type { LoggedEvent } from '@buckets/contracts';
 import type { Projection, ProjectionBatch } from '@buckets/log';
 import type { EntityManager } from 'typeorm';
 import { API_ENTITIES, JournalRow } from './entities.js';
 import { Parameters } from './rows.js';
-import { applyEvent, Views } from './views.js';
+import { applyEvent, Views, type Sweep } from './views.js';
 
 /** The API's tables and the journal: what people read, what is decided on, and the raw log once more. */
 export class TablesProjection implements Projection {
@@ -10,13 +11,11 @@ export class TablesProjection implements Projection {
   readonly schema = 'api';
 
   async apply({ messages, events }: ProjectionBatch, manager: EntityManager): Promise<void> {
-    const views = new Views();
-    await views.fetch(events, manager);
-    for (const event of events) applyEvent(views, event);
     const parameters = new Parameters();
-    const writes = [keepJournal(messages, manager, parameters), ...views.changes(manager, parameters)];
-    const parts = writes.map((write, index) => `w${index} AS (${write})`);
-    await manager.query(`WITH ${parts.join(',\n')} SELECT`, parameters.values);
+    const first = { parameters, statements: [keepJournal(messages, manager, parameters)] };
+    for (const [index, some] of upToSweeps(events).entries()) {
+      await applyEvents(some, manager, index === 0 ? first : { parameters: new Parameters(), statements: [] });
+    }
   }
 
   /** The journal of another log stays whole: that log can be made again from it. */
@@ -30,6 +29,53 @@ export class TablesProjection implements Projection {
     // Not TRUNCATE, which would keep everybody from reading until the transaction ends.
     for (const entity of derived) await manager.createQueryBuilder().delete().from(entity).execute();
   }
+}
+
+/** Writes what follows from the events, and what else is to be written, in one go. */
+async function applyEvents(
+  events: readonly LoggedEvent[],
+  manager: EntityManager,
+  { parameters, statements }: { parameters: Parameters; statements: readonly string[] },
+): Promise<void> {
+  const views = new Views();
+  await views.fetch(events, manager);
+  for (const event of events) applyEvent(views, event);
+  const parts = [...statements, ...views.changes(manager, parameters)].map((part, index) => `w${index} AS (${part})`);
+  if (parts.length > 0) await manager.query(`WITH ${parts.join(',\n')} SELECT`, parameters.values);
+  if (views.sweep !== undefined) await carryOut(views.sweep, manager);
+}
+
+/** What is said of almost all backups of a project changes rows that nobody has named: nothing goes beside it. */
+function upToSweeps(events: readonly LoggedEvent[]): LoggedEvent[][] {
+  const groups: LoggedEvent[][] = [[]];
+  for (const event of events) {
+    groups.at(-1)!.push(event);
+    if ('othersBut' in event.data && event.data.othersBut !== undefined) groups.push([]);
+  }
+  return groups.filter((group, index) => index === 0 || group.length > 0);
+}
+
+async function carryOut({ projectId, before, but, damagedPosition }: Sweep, manager: EntityManager): Promise<void> {
+  const isOther = 'project_id = $1 AND position < $2 AND id <> ALL ($3::text[])';
+  const others = [projectId, before, but];
+  await (damagedPosition === null
+    ? manager.query(
+        `UPDATE api.backup SET damaged_position = NULL WHERE ${isOther} AND damaged_position IS NOT NULL`,
+        others,
+      )
+    : manager.query(`UPDATE api.backup SET damaged_position = $4 WHERE ${isOther} AND damaged_position IS NULL`, [
+        ...others,
+        damagedPosition,
+      ]));
+  await manager.query(
+    `UPDATE api.project SET
+       damaged_backups = (SELECT count(*) FROM api.backup WHERE project_id = $1 AND damaged_position IS NOT NULL),
+       cover_lost = (SELECT CASE WHEN damaged_position IS NOT NULL THEN 'damaged'
+                                 WHEN maybe_deleted_by IS NOT NULL THEN 'in-doubt' END
+                       FROM api.backup WHERE project_id = $1 AND id = covered_by)
+     WHERE id = $1`,
+    [projectId],
+  );
 }
 
 /** The whole of the journal under another name, and an empty one in its place. */

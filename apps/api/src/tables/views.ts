@@ -1,4 +1,5 @@
 import {
+  isRestorable,
   operationEvent,
   storedRetention,
   type CancelRequested,
@@ -12,8 +13,9 @@ import {
   type ProjectRole,
 } from '@buckets/contracts';
 import type { EntityManager } from 'typeorm';
+import { evolveBackups, type KnownBackup, type ProjectBackups } from '../state/known-backup.js';
 import { evolveThing } from '../state/thing-state.js';
-import { backupsInDoubt, damagedBackups, type ProjectState } from '../state/project-state.js';
+import type { ProjectState } from '../state/project-state.js';
 import {
   ApiKeyRow,
   BackupRow,
@@ -24,7 +26,9 @@ import {
   ProjectRow,
   RegionRow,
   ThingStateRow,
+  type CoverLoss,
 } from './entities.js';
+import { knownBackup } from './look-up.js';
 import { Parameters, Rows } from './rows.js';
 
 /** The rows that a batch of events touches. */
@@ -36,8 +40,11 @@ export class Views {
   readonly apiKeys = new Rows(ApiKeyRow, ['id']);
   readonly projects = new Rows(ProjectRow, ['id']);
   readonly members = new Rows(MemberRow, ['user_id', 'project_id']);
-  readonly backups = new Rows(BackupRow, ['project_id', 'id']);
+  readonly backups = new Rows(BackupRow, ['project_id', 'id'], ['record']);
   readonly operations = new Rows(OperationRow, ['id']);
+
+  /** A word on almost all backups of a project, which is written after all else: nothing may be applied after it. */
+  sweep: Sweep | undefined;
 
   private get byName(): Record<Table, Rows<never>> {
     return this as unknown as Record<Table, Rows<never>>;
@@ -55,29 +62,51 @@ export class Views {
         parameters,
       ),
     );
+    selections.push(...this.backupsInDoubt(events, manager, parameters));
     if (selections.length === 0) return;
     const sql = selections.join('\nUNION ALL\n');
     const found = await manager.query<{ name: Table; row: never }[]>(sql, parameters.values);
     for (const { name, row } of found) this.byName[name].found(row);
   }
 
+  /** Backups that were to be deleted by operations which end: their names stand in the states of before. */
+  private backupsInDoubt(events: readonly LoggedEvent[], manager: EntityManager, parameters: Parameters): string[] {
+    const ends = events.filter((event) => event.thing === 'project' && endsDeletion(event.type));
+    if (ends.length === 0) return [];
+    const projects = parameters.add(ends.map(({ id }) => id));
+    const operations = parameters.add(ends.map(({ data }) => (data as { operationId: string }).operationId));
+    const join = `(unnest(${projects}::text[], ${operations}::text[]) AS o (project_id, id)
+        JOIN api.thing_state s ON s.thing = 'project' AND s.id = o.project_id)
+      ON t.project_id = o.project_id AND t.id = s.state #>> ARRAY['operations', o.id, 'params', 'backupId']`;
+    return [this.backups.joining('backups', join, manager, parameters)];
+  }
+
   /** The statements that write what has changed. */
   changes(manager: EntityManager, parameters: Parameters): string[] {
-    return Object.values(this.byName).flatMap((rows) => rows.changes(manager, parameters));
+    return Object.values(this.byName)
+      .filter((rows) => rows instanceof Rows)
+      .flatMap((rows) => rows.changes(manager, parameters));
   }
 }
 
 /** What one event means for the tables. Pure: rows in, rows out. */
 export function applyEvent(views: Views, event: LoggedEvent): void {
   const { thing, id, position } = event;
-  const state = evolveThing(views.states.get(thing, id)?.state ?? null, event);
+  const before = views.states.get(thing, id)?.state ?? null;
+  const state = evolveThing(before, event);
   if (state === null) return;
   views.states.put({ thing, id, position, state });
-  const apply = BY_THING[thing] as (views: Views, event: LoggedEvent, state: object) => void;
-  apply(views, event, state);
+  const apply = BY_THING[thing] as (views: Views, event: LoggedEvent, states: States<object>) => void;
+  apply(views, event, { before, state });
 }
 
-const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, state: never) => void } = {
+/** The state of a thing without an event, and with it. */
+interface States<State> {
+  before: State | null;
+  state: State;
+}
+
+const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, states: never) => void } = {
   region: (views, { id, data, position }) => {
     const { name, latitude, longitude } = data;
     views.regions.put({ id, name, latitude, longitude, position });
@@ -109,10 +138,11 @@ const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, state
   project: applyProjectEvent,
 };
 
-function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: ProjectState): void {
-  const { id, position, time } = event;
+function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, { before, state }: States<ProjectState>): void {
+  const { id, time } = event;
   const operation = operationEvent(event.type);
   if (operation !== null) applyOperationEvent(views, event, operation);
+  if (before !== null) evolveBackups(new BackupsOf(views, event), before, event);
   switch (event.type) {
     case 'created':
       views.projects.put({
@@ -159,6 +189,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
         covered_by: coveredBy ?? null,
         freshness_at: time,
         unwatched: watched === false,
+        cover_lost: coveredBy === undefined ? null : lossOf(views.backups.get(id, coveredBy)),
       });
       break;
     }
@@ -166,21 +197,9 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       views.projects.patch([id], { provision_operation_id: event.data.operationId });
       break;
     case 'backup-recorded': {
-      const { data } = event;
-      const { backupId, beganAt: began_at } = data;
-      const began_position = state.backups[backupId]!.beganPosition;
-      views.backups.put({
-        project_id: id,
-        id: backupId,
-        began_at,
-        began_position,
-        record: data,
-        accepted: null,
-        position,
-      });
       // Until freshness is stated: there is one.
       if (views.projects.get(id)?.freshness === 'never') {
-        const freshness_reason = data.recovered === undefined ? FIRST_MADE : FOUND_IN_BUCKET;
+        const freshness_reason = event.data.recovered === undefined ? FIRST_MADE : FOUND_IN_BUCKET;
         views.projects.patch([id], { freshness: 'unknown', freshness_reason });
       }
       break;
@@ -192,8 +211,7 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
       break;
     }
     case 'backup-deleted':
-      views.backups.delete(id, event.data.backupId);
-      afterDeletion(views, id, event.data.backupId, state);
+      afterDeletion(views, id, event.data.backupId);
       break;
     case 'repository-damaged': {
       const { total, first, operationId } = event.data;
@@ -206,12 +224,6 @@ function applyProjectEvent(views: Views, event: LoggedEvent<'project'>, state: P
     default:
       break;
   }
-  const mayChangeDoubts =
-    operation?.kind === 'forget' || event.type === 'backup-found' || event.type === 'backup-deleted';
-  if (mayChangeDoubts) views.projects.patch([id], { in_doubt: backupsInDoubt(state) });
-  if (event.type === 'backups-damaged' || event.type === 'backups-healed' || event.type === 'backup-deleted') {
-    views.projects.patch([id], { damaged_backups: damagedBackups(state) });
-  }
   const row = views.projects.get(id);
   const { provisioned, running, hostId, generation } = state;
   if (row !== null && (row.provisioned !== provisioned || row.running !== running || row.generation !== generation)) {
@@ -223,14 +235,89 @@ function putMember(views: Views, { id, position }: LoggedEvent<'project'>, user_
   views.members.put({ user_id, project_id: id, role, position });
 }
 
+/** The backups of the project that an event is about. */
+class BackupsOf implements ProjectBackups {
+  constructor(
+    private readonly views: Views,
+    private readonly event: LoggedEvent<'project'>,
+  ) {}
+
+  get(id: string): KnownBackup | undefined {
+    const row = this.views.backups.get(this.event.id, id);
+    return row === null ? undefined : knownBackup(row);
+  }
+
+  beganPositionOf(operationId: string): number | undefined {
+    const row = this.views.operations.get(operationId);
+    const isOfProject = row?.project_id === this.event.id && row.kind === 'backup';
+    return isOfProject ? (row.began_position ?? undefined) : undefined;
+  }
+
+  put(backup: KnownBackup): void {
+    const { event, views } = this;
+    const before = views.backups.get(event.id, backup.id);
+    const { operationId, partialBecause, beganPosition, recordedPosition } = backup;
+    const known = {
+      ...{ project_id: event.id, id: backup.id, operation_id: operationId, position: recordedPosition },
+      ...{ began_position: beganPosition, partial_because: partialBecause, restorable: isRestorable(partialBecause) },
+      ...{ maybe_deleted_by: backup.maybeDeletedBy ?? null, unplaced: backup.unplaced ?? false },
+      damaged_position: backup.damagedPosition ?? null,
+    };
+    if (event.type === 'backup-recorded') {
+      const { data } = event;
+      views.backups.put({ ...known, began_at: data.beganAt, record: data, accepted: null });
+    } else if (before !== null) {
+      views.backups.put({ ...before, ...known });
+    }
+    this.count(backup.id, before);
+  }
+
+  delete(id: string): void {
+    const before = this.views.backups.get(this.event.id, id);
+    this.views.backups.delete(this.event.id, id);
+    this.count(id, before);
+  }
+
+  sweep(but: readonly string[], damagedPosition: number | null): void {
+    const { id: projectId, position } = this.event;
+    this.views.sweep = { projectId, before: position, but, damagedPosition };
+  }
+
+  /** What the project's row says of its backups. */
+  private count(id: string, before: Pick<BackupRow, 'damaged_position'> | null): void {
+    const { projects, backups } = this.views;
+    const [project, after] = [projects.get(this.event.id), backups.get(this.event.id, id)];
+    if (project === null) return;
+    const damaged = (row: typeof before) => (row === null || row.damaged_position === null ? 0 : 1);
+    projects.put({
+      ...project,
+      backups: project.backups + Number(after !== null) - Number(before !== null),
+      damaged_backups: project.damaged_backups + damaged(after) - damaged(before),
+      ...(project.covered_by === id ? { cover_lost: lossOf(after) } : {}),
+    });
+  }
+}
+
+function lossOf(row: Pick<BackupRow, 'damaged_position' | 'maybe_deleted_by'> | null): CoverLoss | null {
+  if (row === null) return null;
+  if (row.damaged_position !== null) return 'damaged';
+  return row.maybe_deleted_by === null ? null : 'in-doubt';
+}
+
 /** What was stated of freshness, or stood there until it would be, does not outlive the backup that it rested on. */
-function afterDeletion(views: Views, id: string, backupId: string, { backups }: ProjectState): void {
+function afterDeletion(views: Views, id: string, backupId: string): void {
   const row = views.projects.get(id);
   const isUnstated = row?.freshness_reason === FIRST_MADE || row?.freshness_reason === FOUND_IN_BUCKET;
   if (row?.covered_by === backupId) {
     const freshness_reason = 'The backup that held everything was deleted; nobody has looked yet what the others hold.';
-    views.projects.patch([id], { freshness: 'unknown', freshness_reason, covered_by: null, unwatched: false });
-  } else if (isUnstated && Object.keys(backups).length === 0) {
+    views.projects.patch([id], {
+      freshness: 'unknown',
+      freshness_reason,
+      covered_by: null,
+      unwatched: false,
+      cover_lost: null,
+    });
+  } else if (isUnstated && row.backups === 0) {
     // Whoever states it has stated "never" last, and says nothing where it stays so.
     views.projects.patch([id], { freshness: 'never', freshness_reason: NO_BACKUP });
   }
@@ -267,8 +354,9 @@ function newProjectRow({
     unwatched: false,
     created_at: time,
     provision_operation_id: null,
-    in_doubt: [],
-    damaged_backups: [],
+    backups: 0,
+    damaged_backups: 0,
+    cover_lost: null,
     damage: null,
     position,
   };
@@ -295,6 +383,7 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
       reason: null,
       requested_at: time,
       began_at: null,
+      began_position: null,
       ended_at: null,
       limits: limits ?? null,
       cancel_requested_at: null,
@@ -309,11 +398,12 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
   }
   if (step === 'began') {
     const { operationId, attempt, workerId, previousFailure } = event.data as OperationBegan;
-    const began_at = views.operations.get(operationId)?.began_at ?? time;
+    const before = views.operations.get(operationId);
     views.operations.patch([operationId], {
       state: 'running',
       attempts: attempt,
-      began_at,
+      began_at: before?.began_at ?? time,
+      began_position: before?.began_position ?? position,
       worker_id: workerId ?? null,
       previous_failure: previousFailure ?? null,
       changed_position: position,
@@ -341,7 +431,20 @@ function applyOperationEvent(views: Views, event: LoggedEvent<'project'>, { kind
   });
 }
 
-type Table = keyof Omit<Views, 'fetch' | 'changes'>;
+/** All backups of a project that were recorded before a position, but these, are damaged there; null: they are whole. */
+export interface Sweep {
+  projectId: string;
+  before: number;
+  but: readonly string[];
+  damagedPosition: number | null;
+}
+
+type Table = keyof Omit<Views, 'fetch' | 'changes' | 'sweep'>;
+
+function endsDeletion(type: LoggedEvent<'project'>['type']): boolean {
+  const { kind, step } = operationEvent(type) ?? {};
+  return kind === 'forget' && step !== 'requested' && step !== 'began' && step !== 'cancel-requested';
+}
 
 function touched(event: LoggedEvent): { table: Table; key: string[] }[] {
   const { thing, id } = event;
@@ -350,9 +453,28 @@ function touched(event: LoggedEvent): { table: Table; key: string[] }[] {
   if (thing === 'api-key') keys.push({ table: 'apiKeys', key: [id] });
   if (thing !== 'project') return keys;
   keys.push({ table: 'projects', key: [id] });
-  if (event.type === 'backup-accepted') keys.push({ table: 'backups', key: [id, event.data.backupId] });
-  if (operationEvent(event.type) !== null) {
+  for (const backupId of backupsNamed(event)) keys.push({ table: 'backups', key: [id, backupId] });
+  if (operationEvent(event.type) !== null || event.type === 'backup-recorded') {
     keys.push({ table: 'operations', key: [(event.data as { operationId: string }).operationId] });
   }
   return keys;
+}
+
+function backupsNamed(event: LoggedEvent<'project'>): readonly string[] {
+  switch (event.type) {
+    case 'backup-recorded':
+    case 'backup-accepted':
+    case 'backup-found':
+    case 'backup-deleted':
+      return [event.data.backupId];
+    case 'backups-damaged':
+    case 'backups-healed':
+      return event.data.backupIds;
+    case 'freshness-changed':
+      return event.data.coveredBy === undefined ? [] : [event.data.coveredBy];
+    case 'forget-requested':
+      return [String(event.data.params['backupId'])];
+    default:
+      return [];
+  }
 }

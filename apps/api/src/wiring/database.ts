@@ -7,6 +7,7 @@ import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel
 import { AddOwners1764600000000 } from '../tables/add-owners.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
 import { AddUnwatched1764300000000 } from '../tables/add-unwatched.migration.js';
+import { BoundedStates1764700000000 } from '../tables/bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
@@ -37,6 +38,7 @@ export async function openDatabase(
       ProjectsWithoutHost1764400000000,
       IndexDamage1764500000000,
       AddOwners1764600000000,
+      BoundedStates1764700000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

@@ -92,6 +92,8 @@ interface NewestBackup {
   recorded_position: string;
   counter: ChangeCounter;
   partial_because: PartialReason[];
+  in_doubt: boolean;
+  damaged: boolean;
 }
 
 async function newestBackups(ids: readonly string[], rows: EntityManager): Promise<Map<string, NewestBackup[]>> {
@@ -104,8 +106,8 @@ async function newestBackups(ids: readonly string[], rows: EntityManager): Promi
   return Map.groupBy(found, ({ project_id }) => project_id);
 }
 
-function existing(backup: NewestBackup, { in_doubt, damaged }: ProjectRow): ExistingBackup {
-  const { id, began_at, began_position, recorded_position, counter, partial_because } = backup;
+function existing(backup: NewestBackup): ExistingBackup {
+  const { id, began_at, began_position, recorded_position, counter, partial_because, in_doubt, damaged } = backup;
   return {
     backupId: id,
     beganAt: began_at.getTime(),
@@ -113,8 +115,8 @@ function existing(backup: NewestBackup, { in_doubt, damaged }: ProjectRow): Exis
     recordedPosition: Number(recorded_position),
     counter,
     partialBecause: partial_because,
-    inDoubt: in_doubt.includes(id),
-    damaged: damaged.includes(id),
+    inDoubt: in_doubt,
+    damaged,
   };
 }
 
@@ -129,7 +131,7 @@ function factsOf(row: ProjectRow, backups: readonly NewestBackup[]): ProjectFact
     restoredPosition: row.restored_position,
     createdAt: row.created_at,
     outsideChanges: row.outside_changes,
-    backups: backups.map((backup) => existing(backup, row)),
+    backups: backups.map(existing),
     stated:
       freshness === null
         ? null

@@ -50,8 +50,8 @@ const RETAINED = `
          (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id,
                    'began_at', extract(epoch FROM backup.began_at) * 1000,
                    'began_position', backup.began_position, 'recorded_position', backup.recorded_position,
-                   'partial_because', backup.partial_because, 'in_doubt', project.in_doubt ? backup.id,
-                   'damaged', project.damaged ? backup.id)), '[]')
+                   'partial_because', backup.partial_because, 'in_doubt', backup.in_doubt,
+                   'damaged', backup.damaged)), '[]')
             FROM scheduler.backup AS backup WHERE backup.project_id = project.id) AS backups
     FROM scheduler.project AS project
    WHERE retention IS NOT NULL AND host_id IS NOT NULL AND id > $1

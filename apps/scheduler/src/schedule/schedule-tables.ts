@@ -54,8 +54,7 @@ const UNPROTECTED = `
          EXISTS (SELECT 1 FROM scheduler.operation WHERE project_id = project.id AND NOT ended
                  AND kind IN ('backup', 'restore', 'provision')) AS busy
     FROM scheduler.project AS project
-    LEFT JOIN LATERAL (SELECT * FROM scheduler.backup WHERE project_id = project.id AND NOT project.in_doubt ? id
-                         AND NOT project.damaged ? id
+    LEFT JOIN LATERAL (SELECT * FROM scheduler.backup WHERE project_id = project.id AND NOT in_doubt AND NOT damaged
                        ORDER BY began_position DESC, recorded_position DESC LIMIT 1) AS newest ON true
    WHERE project.provisioned_at IS NOT NULL AND coalesce(project.freshness, 'never') IN ('stale', 'never')
      AND (CASE project.freshness WHEN 'stale' THEN least(project.stale_since, project.stated_at)

@@ -6,6 +6,7 @@ import { AddLastVerification1795900000000 } from './add-last-verification.migrat
 import { CreateTables1763820000000 } from './create-tables.migration.js';
 import { AddRetention1795500000000 } from './add-retention.migration.js';
 import { AddUnwatched1795700000000 } from './add-unwatched.migration.js';
+import { BoundedLists1796100000000 } from './bounded-lists.migration.js';
 import { ChoicesByTheLog1795600000000 } from './choices-by-the-log.migration.js';
 import { ProjectsWithoutHost1795800000000 } from './projects-without-host.migration.js';
 import { LimitsAndOrphans1795400000000 } from './limits-and-orphans.migration.js';
@@ -29,6 +30,7 @@ export function openSchedulerDatabase(
       ProjectsWithoutHost1795800000000,
       AddLastVerification1795900000000,
       AddHeldUntil1795950000000,
+      BoundedLists1796100000000,
     ],
     migrationsTableName: 'buckets_scheduler_migrations',
     migrationLock: 7_240_114,

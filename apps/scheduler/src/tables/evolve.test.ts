@@ -189,6 +189,7 @@ describe('a backup', () => {
 
   it('is known with the position at which it was allowed to begin', () => {
     expect(after(...made).backups.get('b1')).toEqual({
+      ...{ in_doubt: false, damaged: false },
       project_id: 'atlas',
       id: 'b1',
       began_at: BEGAN + 3000,
@@ -244,8 +245,10 @@ describe('a backup', () => {
         [ending, { operationId: 'f1', ...data }],
       ] as [ProjectEvent['type'], object][];
     const doubtsAfter = (...events: [ProjectEvent['type'], object][]) => {
-      const { in_doubt, doubts_since } = after(...events).project;
-      return [in_doubt, doubts_since];
+      const { project: about, backups } = after(...events);
+      const inDoubt = [...backups.values()].filter((row) => row?.in_doubt).map((row) => row!.id);
+      expect(about.in_doubt).toBe(inDoubt.length);
+      return [inDoubt, about.doubts_since];
     };
     const tidy = (ending: ProjectEvent['type'], ...found: [ProjectEvent['type'], object][]) =>
       [
@@ -278,7 +281,9 @@ describe('a backup', () => {
 
   it('is damaged from when that is found until it is whole again, or gone', () => {
     const damaged: [ProjectEvent['type'], object] = ['backups-damaged', { backupIds: ['b1', 'b2'], operationId: 'v1' }];
-    const damagedAfter = (...events: [ProjectEvent['type'], object][]) => after(...made, ...events).project.damaged;
+    const second = ['backup-recorded', recorded('o1', 'b2')] as [ProjectEvent['type'], object];
+    const damagedAfter = (...events: [ProjectEvent['type'], object][]) =>
+      [...after(...made, second, ...events).backups.values()].filter((row) => row?.damaged).map((row) => row!.id);
     expect(damagedAfter(damaged)).toEqual(['b1', 'b2']);
     expect(damagedAfter(damaged, damaged)).toEqual(['b1', 'b2']);
     expect(damagedAfter(damaged, ['backups-healed', { backupIds: ['b1'], operationId: 'v2' }])).toEqual(['b2']);

@@ -14,7 +14,7 @@ import {
   type OperationRequested,
   type Outcome,
 } from '@buckets/contracts';
-import { doubtsAfterDeletion, doubtsAfterTidying, withoutDoubt } from './doubts.js';
+import { doubtsAfterDeletion, doubtsAfterTidying, settledDoubts } from './doubts.js';
 import { withOutsideChange } from './outside-changes.js';
 import { orphansAfterBackup, orphansAfterTidying, tidiesBefore } from './orphans.js';
 import type { BackupRow, OperationRow, ProjectRow } from './rows.js';
@@ -98,34 +98,31 @@ function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectR
         recorded_position: event.position,
         counter: { generation: counter.generation, epoch: counter.epoch, n: counter.n },
         partial_because: partialBecause,
+        in_doubt: false,
+        damaged: false,
       };
       const verified_at = project.verified_at ?? Date.parse(event.time);
       return { ...withBackup(rows, backupId, row), project: { ...project, failed_backups: 0, verified_at } };
     }
     case 'runtime-changed':
       return { ...rows, project: { ...project, running: event.data.running } };
-    case 'backup-accepted': {
-      const { backupId } = event.data;
-      const row = rows.backups.get(backupId) ?? null;
-      if (row === null) return rows;
-      return withBackup(rows, backupId, { ...row, partial_because: onceAccepted(row.partial_because) });
-    }
+    case 'backup-accepted':
+      return changed(rows, [event.data.backupId], ({ partial_because, ...row }) => ({
+        ...row,
+        partial_because: onceAccepted(partial_because),
+      }));
     case 'backup-found':
-      return { ...rows, project: { ...project, ...withoutDoubt(project, event.data.backupId) } };
-    case 'backup-deleted': {
-      const { backupId } = event.data;
-      const damaged = without(project.damaged, [backupId]);
-      return {
-        ...withBackup(rows, backupId, null),
-        project: { ...project, ...withoutDoubt(project, backupId), damaged },
-      };
-    }
-    case 'backups-damaged': {
-      const { backupIds } = event.data;
-      return { ...rows, project: { ...project, damaged: [...without(project.damaged, backupIds), ...backupIds] } };
-    }
+      return withDoubts(
+        rows,
+        changed(rows, [event.data.backupId], (row) => ({ ...row, in_doubt: false })),
+      );
+    case 'backup-deleted':
+      return withDoubts(rows, withBackup(rows, event.data.backupId, null));
+    // Where others are meant too, too many to be named, the projection changes their rows.
+    case 'backups-damaged':
+      return changed(rows, event.data.backupIds, (row) => ({ ...row, damaged: true }));
     case 'backups-healed':
-      return { ...rows, project: { ...project, damaged: without(project.damaged, event.data.backupIds) } };
+      return changed(rows, event.data.backupIds, (row) => ({ ...row, damaged: false }));
     default:
       return rows;
   }
@@ -189,9 +186,8 @@ function newProject({
     failed_backups: 0,
     orphans_since: null,
     orphans_until: null,
-    in_doubt: [],
+    in_doubt: 0,
     doubts_since: null,
-    damaged: [],
     verified_at: null,
     last_verify_position: null,
     position,
@@ -253,17 +249,18 @@ function ended(
     const others = rows.operations.filter((row) => row !== operation);
     const orphans = orphansAfterTidying(project, operation?.tidies_before ?? null, { outcome, at });
     const deletes = operation?.began_position === null ? null : (operation?.forgets ?? null);
-    const doubts =
-      deletes !== null && leavesInDoubt(outcome, code)
-        ? doubtsAfterDeletion(project, deletes, at)
-        : kind === 'tidy'
-          ? doubtsAfterTidying(project, at)
-          : {};
+    const isInDoubt = deletes !== null && leavesInDoubt(outcome, code);
+    const doubted = isInDoubt ? changed(rows, [deletes], (row) => ({ ...row, in_doubt: true })) : rows;
+    const doubts = isInDoubt
+      ? doubtsAfterDeletion(project, newDoubts(rows, doubted), at)
+      : kind === 'tidy'
+        ? doubtsAfterTidying(project, at)
+        : {};
     const verified =
       kind === 'verify'
         ? verifiedAfter(project, { position: event.position, at, looked: result?.repository !== undefined })
         : {};
-    return { ...rows, project: { ...project, ...orphans, ...doubts, ...verified }, operations: others };
+    return { ...doubted, project: { ...project, ...orphans, ...doubts, ...verified }, operations: others };
   }
   const mayHaveUploaded = operation !== undefined && operation.began_position !== null;
   const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));
@@ -306,9 +303,24 @@ function withoutLongEnded(operations: readonly OperationRow[]): OperationRow[] {
   return operations.filter((row) => !row.ended || remembered.includes(row));
 }
 
-function without(ids: readonly string[], some: readonly string[]): string[] {
-  const gone = new Set(some);
-  return ids.filter((id) => !gone.has(id));
+/** The rows with these backups changed, as far as they are there. */
+function changed(rows: ProjectRows, ids: readonly string[], change: (row: BackupRow) => BackupRow): ProjectRows {
+  const backups = new Map(rows.backups);
+  for (const id of ids) {
+    const row = backups.get(id);
+    if (row !== undefined && row !== null) backups.set(id, change(row));
+  }
+  return { ...rows, backups };
+}
+
+/** The rows after a change of backups that settles doubts. */
+function withDoubts(before: ProjectRows, after: ProjectRows): ProjectRows {
+  return { ...after, project: { ...after.project, ...settledDoubts(after.project, -newDoubts(before, after)) } };
+}
+
+function newDoubts(before: ProjectRows, after: ProjectRows): number {
+  const count = ({ backups }: ProjectRows) => [...backups.values()].filter((row) => row?.in_doubt).length;
+  return count(after) - count(before);
 }
 
 function withBackup(rows: ProjectRows, backupId: string, row: BackupRow | null): ProjectRows {

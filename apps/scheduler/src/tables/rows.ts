@@ -59,13 +59,11 @@ export class ProjectRow {
   /** The end of the last such operation. */
   @Column({ ...moment, nullable: true }) orphans_until!: number | null;
 
-  /** The backups that a deletion may have removed. */
-  @Column({ type: 'jsonb' }) in_doubt!: string[];
+  /** How many backups a deletion may have removed. */
+  @Column({ type: 'int' }) in_doubt!: number;
   /** Since when there are such, or when they were last looked for in vain; null when there are none. */
   @Column({ ...moment, nullable: true }) doubts_since!: number | null;
 
-  /** The backups of which something is lost. */
-  @Column({ type: 'jsonb' }) damaged!: string[];
   /** When its repository was last looked at as a whole, or had its first backup; null while there is none. */
   @Column({ ...moment, nullable: true }) verified_at!: number | null;
   /** Where the last verification ended, whether it came to look or not. */
@@ -88,6 +86,10 @@ export class BackupRow {
   @Column({ type: 'jsonb' }) counter!: ChangeCounter;
   /** As things stand: what was accepted is wrong no more. */
   @Column({ type: 'jsonb' }) partial_because!: PartialReason[];
+  /** A deletion may have removed it. */
+  @Column({ type: 'boolean' }) in_doubt!: boolean;
+  /** Something of it is lost. */
+  @Column({ type: 'boolean' }) damaged!: boolean;
 }
 
 /** An operation that has not ended, or one of the project's last backups: its record may come after its end. */

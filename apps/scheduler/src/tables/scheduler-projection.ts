@@ -1,4 +1,4 @@
-import type { LoggedEvent } from '@buckets/contracts';
+import { operationEvent, type LoggedEvent } from '@buckets/contracts';
 import type { Projection, ProjectionBatch } from '@buckets/log';
 import { In, type EntityManager } from 'typeorm';
 import { evolve, type ProjectRows } from './evolve.js';
@@ -11,10 +11,13 @@ export class SchedulerProjection implements Projection {
 
   async apply({ events }: ProjectionBatch, manager: EntityManager): Promise<void> {
     const ofProjects = events.filter((event): event is LoggedEvent<'project'> => event.thing === 'project');
-    const before = await read(ofProjects, manager);
-    const after = new Map<string, ProjectRows | null>(before);
-    for (const event of ofProjects) after.set(event.id, evolve(after.get(event.id) ?? null, event));
-    await write(before, after, manager);
+    for (const some of upToSweeps(ofProjects)) {
+      const before = await read(some, manager);
+      const after = new Map<string, ProjectRows | null>(before);
+      for (const event of some) after.set(event.id, evolve(after.get(event.id) ?? null, event));
+      await write(before, after, manager);
+      await sweep(some.at(-1)!, manager);
+    }
   }
 
   /** Row by row: whoever reads meanwhile sees what was there, and does not wait. */
@@ -35,7 +38,7 @@ async function read(
     order: { requested_position: 'ASC' },
   });
   const byProject = Map.groupBy(operations, ({ project_id }) => project_id);
-  const backups = Map.groupBy(await changedBackups(events, manager), ({ project_id }) => project_id);
+  const backups = Map.groupBy(await changedBackups(events, operations, manager), ({ project_id }) => project_id);
   return new Map(
     projects.map((project) => [
       project.id,
@@ -49,11 +52,64 @@ async function read(
 }
 
 /** The backups that events change. */
-async function changedBackups(events: readonly LoggedEvent<'project'>[], manager: EntityManager): Promise<BackupRow[]> {
-  const where = events
-    .filter((event) => event.type === 'backup-accepted')
-    .map(({ id, data }) => ({ project_id: id, id: data.backupId }));
-  return where.length === 0 ? [] : manager.findBy(BackupRow, where);
+async function changedBackups(
+  events: readonly LoggedEvent<'project'>[],
+  operations: readonly OperationRow[],
+  manager: EntityManager,
+): Promise<BackupRow[]> {
+  const forgets = new Map(operations.map(({ id, forgets: backupId }) => [id, backupId]));
+  const named = events.flatMap((event) => backupsOf(event, forgets).map((id) => [event.id, id] as const));
+  if (named.length === 0) return [];
+  // Names and ids come as two lists, however many there are.
+  return manager
+    .createQueryBuilder(BackupRow, 'backup')
+    .where('(project_id, id) IN (SELECT * FROM unnest(:projects::text[], :ids::text[]))', {
+      projects: named.map(([project]) => project),
+      ids: named.map(([, id]) => id),
+    })
+    .getMany();
+}
+
+/** @param forgets which backup each operation deletes, of those that were there before */
+function backupsOf(event: LoggedEvent<'project'>, forgets: ReadonlyMap<string, string | null>): readonly string[] {
+  switch (event.type) {
+    case 'backup-accepted':
+    case 'backup-found':
+    case 'backup-deleted':
+      return [event.data.backupId];
+    case 'backups-damaged':
+    case 'backups-healed':
+      return event.data.backupIds;
+    case 'forget-requested':
+      return [String(event.data.params['backupId'])];
+    default: {
+      if (operationEvent(event.type)?.kind !== 'forget') return [];
+      const forgotten = forgets.get((event.data as { operationId: string }).operationId);
+      return forgotten == null ? [] : [forgotten];
+    }
+  }
+}
+
+/** What is said of almost all backups of a project changes rows that nobody has named: nothing goes beside it. */
+function upToSweeps(events: readonly LoggedEvent<'project'>[]): LoggedEvent<'project'>[][] {
+  const groups: LoggedEvent<'project'>[][] = [[]];
+  for (const event of events) {
+    groups.at(-1)!.push(event);
+    if ('othersBut' in event.data && event.data.othersBut !== undefined) groups.push([]);
+  }
+  return groups.filter((group) => group.length > 0);
+}
+
+async function sweep(event: LoggedEvent<'project'>, manager: EntityManager): Promise<void> {
+  if (event.type !== 'backups-damaged' && event.type !== 'backups-healed') return;
+  const { othersBut } = event.data;
+  if (othersBut === undefined) return;
+  const damaged = event.type === 'backups-damaged';
+  await manager.query(
+    `UPDATE scheduler.backup SET damaged = $4
+      WHERE project_id = $1 AND recorded_position < $2 AND id <> ALL ($3::text[]) AND damaged <> $4`,
+    [event.id, event.position, othersBut, damaged],
+  );
 }
 
 async function write(

@@ -13,20 +13,32 @@ import {
 import { Rejection } from '../../problems/rejection.js';
 import { acceptBackup } from '../accept-backup.js';
 import { beginAttempt } from '../attempt.js';
-import { endOperation, SMALL_ON_PURPOSE } from '../end-operation.js';
+import { endOperation, lookForClaim, SMALL_ON_PURPOSE } from '../end-operation.js';
 import { expireOperation } from '../expire-operation.js';
-import { requestOperation, SCHEDULER } from '../request-operation.js';
+import { lookForRequest, requestOperation, SCHEDULER } from '../request-operation.js';
 import type { Verdict } from '../verdict.js';
 import {
-  backupsInDoubt,
   backupToCompareWith,
   backupToRestore,
-  damagedBackups,
-  evolve,
   undecided,
-  type ProjectState,
-} from '../../state/project-state.js';
-import { AT, given, HERE, LIMITS, logged, READY, record, said } from '../../state/testing/given.js';
+  type BackupLook,
+  type Project,
+} from '../../state/backups-at-hand.js';
+import type { ProjectState } from '../../state/project-state.js';
+import { WholeProject } from '../../state/testing/all-backups.js';
+import {
+  AT,
+  backupsInDoubt,
+  damagedBackups,
+  event,
+  HERE,
+  LIMITS,
+  logged,
+  READY,
+  record,
+  said,
+  snapshot,
+} from '../../state/testing/given.js';
 
 /*
  * A project grows, shrinks and is emptied; its backups are made, told of late, accepted, damaged, healed, deleted, and
@@ -95,8 +107,11 @@ export interface MadeBackup {
 }
 
 export class BackupStory {
-  state: ProjectState = given(...READY);
-  readonly events: LoggedEvent<'project'>[] = logged(READY);
+  readonly events: LoggedEvent<'project'>[] = logged([
+    ...READY,
+    event('repository-initialised', { configId: snapshot('a'), operationId: 'op-0' }),
+  ]);
+  readonly log = WholeProject.after(this.events);
   /** In the order in which they began. */
   readonly made: MadeBackup[] = [];
   private readonly late: { backup: MadeBackup; claim: OperationEndedClaim }[] = [];
@@ -118,7 +133,8 @@ export class BackupStory {
       case 'accept': {
         const backup = this.known[each.which % Math.max(1, this.known.length)];
         if (backup === undefined) return;
-        const verdict = this.decide(() => acceptBackup(this.state, 'p1', { backupId: backup.id, requestedBy: 'a' }));
+        const accepted = { backupId: backup.id, requestedBy: 'a' };
+        const verdict = this.decide(() => acceptBackup(this.with({ ids: [backup.id] }), 'p1', accepted));
         expect(said(verdict)).toEqual(backup.flagged && !backup.accepted && !backup.inDoubt ? ['backup-accepted'] : []);
         if (verdict.events.length === 0) return;
         backup.accepted = true;
@@ -131,13 +147,13 @@ export class BackupStory {
         return this.verify(each);
       case 'look': {
         const { id, claim } = this.begin('tidy', { remove: false, graceSeconds: 60 })!;
-        const inDoubt = backupsInDoubt(this.state);
+        const inDoubt = backupsInDoubt(this.project);
         const there = inDoubt.filter((backupId) => this.made.find((backup) => backup.id === backupId)!.isThere);
         const gone = inDoubt.filter((backupId) => !there.includes(backupId));
         this.end({ ...claim, operationId: id, result: { lookedFor: { there, gone } } });
         for (const backup of this.made) backup.inDoubt = false;
-        expect(backupsInDoubt(this.state)).toEqual([]);
-        for (const backupId of gone) expect(this.state.backups).not.toHaveProperty(backupId);
+        expect(backupsInDoubt(this.project)).toEqual([]);
+        for (const backupId of gone) expect(this.log.get(backupId)).toBeUndefined();
         return;
       }
     }
@@ -145,7 +161,21 @@ export class BackupStory {
 
   /** Those that the control plane knows of, the oldest first. */
   get known(): MadeBackup[] {
-    return this.made.filter(({ id }) => Object.hasOwn(this.state.backups, id));
+    return this.made.filter(({ id }) => this.log.get(id) !== undefined);
+  }
+
+  get state(): ProjectState {
+    return this.log.state!;
+  }
+
+  /** With whatever is known of its backups. */
+  get project(): Project {
+    return this.log.whole;
+  }
+
+  /** With what a decision looks for, and no more. */
+  private with(look: BackupLook): Project {
+    return this.log.with(look)!;
   }
 
   private verify({ lost, others }: Extract<BackupAction, { do: 'verify' }>): void {
@@ -161,11 +191,11 @@ export class BackupStory {
       ...nothing,
     };
     this.end({ ...claim, operationId: id, outcome: 'failed', code: 'repository-damaged', result: { repository } });
-    expect(damagedBackups(this.state).toSorted()).toEqual(idsOf(true).toSorted());
+    expect(damagedBackups(this.project).toSorted()).toEqual(idsOf(true).toSorted());
   }
 
   private backUp({ bytes, unreadable, late }: Extract<BackupAction, { do: 'backup' }>): void {
-    const before = backupToCompareWith(this.state);
+    const before = backupToCompareWith(this.with({ choices: true }));
     const { id: operationId, claim } = this.begin('backup', {})!;
     const baseline = this.made.find(({ id }) => id === before)?.bytes;
     const reasons: PartialReason[] = [
@@ -191,7 +221,8 @@ export class BackupStory {
   }
 
   private tell(backup: MadeBackup, claim: OperationEndedClaim): void {
-    const isNewest = this.known.every((other) => this.made.indexOf(other) < this.made.indexOf(backup));
+    // What was told of before counts, though it is deleted since.
+    const isNewest = this.made.every((other) => !other.told || this.made.indexOf(other) < this.made.indexOf(backup));
     this.end(claim);
     backup.told = true;
     if (isNewest) {
@@ -208,7 +239,7 @@ export class BackupStory {
   private forget({ which: index, by, end }: Extract<BackupAction, { do: 'forget' }>): void {
     const backup = this.known[index % Math.max(1, this.known.length)];
     if (backup === undefined) return;
-    const good = backupToRestore(this.state) ?? backupToCompareWith(this.state);
+    const good = backupToRestore(this.project) ?? backupToCompareWith(this.project);
     const begun = this.begin('forget', { backupId: backup.id }, by === 'scheduler' ? SCHEDULER : 'admin');
     if (begun === undefined) {
       expect([by, backup.id]).toEqual(['scheduler', good]);
@@ -225,8 +256,7 @@ export class BackupStory {
   private begin(kind: Exclude<OperationKind, 'provision'>, params: Record<string, unknown>, requestedBy = 'admin') {
     const id = `op-${kind}-${++this.count}`;
     const request = { operationId: id, kind, params, limits: LIMITS, at: AT, by: { requestedBy } };
-    if (this.state.repositoryConfigId === undefined) this.state = { ...this.state, repositoryConfigId: 'a' };
-    const { events } = this.decide(() => requestOperation(this.state, 'p1', request));
+    const { events } = this.decide(() => requestOperation(this.with(lookForRequest(request)), 'p1', request));
     if (events.length === 0) return undefined;
     this.append(beginAttempt(this.state, 'p1', { ...HERE, operationId: id, attemptId: `at-${id}` }));
     const claim: OperationEndedClaim = {
@@ -237,7 +267,7 @@ export class BackupStory {
   }
 
   private end(claim: OperationEndedClaim): void {
-    this.append(endOperation(this.state, HERE.hostId, claim));
+    this.append(endOperation(this.with(lookForClaim(claim)), HERE.hostId, claim));
   }
 
   private decide(decide: () => Verdict): Verdict {
@@ -254,7 +284,7 @@ export class BackupStory {
   private append({ events }: Verdict): void {
     for (const event of logged(events, this.events.length)) {
       this.events.push(event);
-      this.state = evolve(this.state, event)!;
+      this.log.hear(event);
     }
   }
 }
@@ -274,7 +304,7 @@ export function storyOf(actions: readonly BackupAction[], moments: Iterator<numb
   const story = new BackupStory(() => moments.next().value as number);
   const choices = actions.map((each) => {
     story.do(each);
-    return { good: backupToRestore(story.state), undecided: undecided(story.state) };
+    return { good: backupToRestore(story.project), undecided: undecided(story.project) };
   });
   return { story, choices };
 }

@@ -9,8 +9,11 @@ import type {
   ProjectEvents,
 } from '@buckets/contracts';
 import { expect } from '@jest/globals';
-import { evolve, type ProjectState } from '../project-state.js';
+import type { Project } from '../backups-at-hand.js';
+import type { KnownBackup } from '../known-backup.js';
+import type { ProjectState } from '../project-state.js';
 import type { Verdict } from '../../project-decisions/verdict.js';
+import { WholeProject } from './all-backups.js';
 
 export const AT = '2031-02-03T04:05:06.789Z';
 export const OVER_THERE = { hostId: 'h2', generation: 1 };
@@ -119,9 +122,19 @@ export function logged(events: readonly NewEvent<'project'>[], after = 0): Logge
   })) as LoggedEvent<'project'>[];
 }
 
+/** What is to be decided on after these events. */
+export function given(...events: readonly NewEvent<'project'>[]): Project {
+  return WholeProject.after(logged(events)).whole;
+}
+
 /** The state after these events. */
-export function given(...events: readonly NewEvent<'project'>[]): ProjectState {
-  return logged(events).reduce(evolve, null as ProjectState | null)!;
+export function folded(...events: readonly NewEvent<'project'>[]): ProjectState {
+  return WholeProject.after(logged(events)).state!;
+}
+
+/** The backups after these events, by their ids. */
+export function backupsAfter(...events: readonly NewEvent<'project'>[]): Record<string, KnownBackup> {
+  return Object.fromEntries(WholeProject.after(logged(events)).backups);
 }
 
 /** What a verdict says, shortly: the types of its events and the kinds of its intents. */
@@ -137,4 +150,14 @@ export function expectRejection(decide: () => unknown, code: string, status: num
     thrown = error;
   }
   expect(thrown).toMatchObject({ code, status, message: expect.stringMatching(/^[A-Z].{15,}\.$/) });
+}
+
+/** The backups of which something is lost, the newest first. */
+export function damagedBackups({ backups }: Project): string[] {
+  return backups.some('damaged').map(({ id }) => id);
+}
+
+/** The backups that a deletion may have removed, in the order of their ids. */
+export function backupsInDoubt({ backups }: Project): string[] {
+  return backups.some('inDoubt').map(({ id }) => id);
 }

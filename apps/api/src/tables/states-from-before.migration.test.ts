@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { encode, envelope, eventTypeName, subjects, type LoggedEvent } from '@buckets/contracts';
-import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
+import { encode, envelope, eventTypeName, subjects, type LoggedEvent, type NewEvent } from '@buckets/contracts';
+import type { DataSource, MigrationInterface } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import {
   backedUp,
@@ -13,8 +13,10 @@ import {
   READY,
   recordedEvent,
   requestedEvent,
+  snapshot,
 } from '../state/testing/given.js';
 import { openDatabase } from '../wiring/database.js';
+import { BoundedStates1764700000000 } from './bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from './choices-by-the-log.migration.js';
 import { TablesProjection } from './tables-projection.js';
 
@@ -43,11 +45,19 @@ async function project(data: DataSource, events: LoggedEvent<'project'>[]): Prom
   await data.transaction((rows) => new TablesProjection().apply({ messages, events }, rows));
 }
 
-async function run(data: DataSource, work: (migration: MigrationInterface, runner: QueryRunner) => Promise<void>) {
+/** Ids of operations are of one project only. */
+function ofAnother<Event extends NewEvent<'project'>>(each: Event): Event {
+  const { operationId } = each.data as { operationId?: string };
+  return { ...each, data: { ...each.data, ...(operationId && { operationId: `${operationId}-other` }) } };
+}
+
+/** Undoes the migrations of the states, the last one first, or does them again. */
+async function run(data: DataSource, direction: 'up' | 'down', migrations: readonly MigrationInterface[]) {
   const runner = data.createQueryRunner();
-  await work(new ChoicesByTheLog1764200000000(), runner);
+  for (const migration of migrations) await migration[direction](runner);
   await runner.release();
 }
+const STATES = [new ChoicesByTheLog1764200000000(), new BoundedStates1764700000000()];
 
 it('tables from before get from the journal what a rebuild would give them', async () => {
   await parts.database('from-before');
@@ -58,7 +68,29 @@ it('tables from before get from the journal what a rebuild would give them', asy
     const begun = [1, 2].map((attempt) => beganEvent('op-2', 'backup', `at-${attempt}`, attempt));
     const succeeded = event('backup-succeeded', { operationId: 'op-2' });
     const twice = [requestedEvent('op-2', 'backup'), ...begun, recordedEvent(2, 'op-2'), succeeded];
-    await project(data, logged([...READY, ...backedUp(1), ...twice, ...backedUp(3), ...doubted(3)]));
+    const damaged = (...digits: number[]) =>
+      event('backups-damaged', { backupIds: digits.map(snapshot), operationId: 'op-v' });
+    const healed = event('backups-healed', { backupIds: [snapshot(1)], operationId: 'op-v' });
+    const story = [
+      ...READY,
+      ...backedUp(1),
+      ...twice,
+      damaged(1, 2),
+      healed,
+      damaged(1),
+      ...backedUp(3),
+      ...doubted(3),
+    ];
+    const restoring = requestedEvent('op-r', 'restore', { backupId: snapshot(2) });
+    const small = backedUp(4, { partialBecause: ['shrunken'] });
+    const fresh = event('freshness-changed', { freshness: 'fresh', reason: 'r', coveredBy: snapshot(2) });
+    const deleted = event('backup-deleted', { backupId: snapshot(5), operationId: 'op-f' });
+    const open = [requestedEvent('op-6', 'backup'), beganEvent('op-6', 'backup', 'at-6'), recordedEvent(6, 'op-6')];
+    await project(data, logged([...story, restoring, ...small, fresh, ...backedUp(5), deleted, ...open.slice(0, 2)]));
+    await project(
+      data,
+      logged([...READY, ...open].map(ofAnother), 300).map((each) => ({ ...each, id: 'p4' })),
+    );
     await project(
       data,
       logged([event('created', created)], 99).map((each) => ({ ...each, id: 'p2' })),
@@ -66,18 +98,18 @@ it('tables from before get from the journal what a rebuild would give them', asy
     const look = () =>
       Promise.all([
         data.query('SELECT id, state FROM api.thing_state ORDER BY id'),
-        data.query('SELECT id, began_position, accepted FROM api.backup ORDER BY id'),
-        data.query('SELECT id, in_doubt FROM api.project ORDER BY id'),
+        data.query(`SELECT to_jsonb(backup) - 'record' FROM api.backup ORDER BY project_id, id`),
+        data.query('SELECT id, backups, damaged_backups, cover_lost FROM api.project ORDER BY id'),
       ]);
     const now = await look();
 
-    await run(data, (migration, runner) => migration.down!(runner));
+    await run(data, 'down', STATES.toReversed());
     await data.query(
       `UPDATE api.thing_state SET state = jsonb_set(state, '{backups}', (SELECT coalesce(jsonb_object_agg(key,
          value - 'beganPosition' - 'recordedPosition' || '{"beganAt": "2031-01-01T00:00:00Z", "generation": 2}'), '{}')
          FROM jsonb_each(state -> 'backups')))`,
     );
-    await run(data, (migration, runner) => migration.up(runner));
+    await run(data, 'up', STATES);
     expect(await look()).toEqual(now);
   } finally {
     await data.destroy();
