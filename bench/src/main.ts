@@ -2,12 +2,14 @@ import { benchBackup } from './backup/bench-backup.js';
 import { benchLarge } from './large/bench-large.js';
 import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
+import { benchTick } from './tick/bench-tick.js';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   backup: benchBackup,
   large: benchLarge,
   operations: benchOperations,
   replay: benchReplay,
+  tick: benchTick,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { freshnessOf } from '@buckets/freshness';
 import fc from 'fast-check';
 import { backupsInDoubt, backupToRestore } from '../../apps/api/src/state/project-state.js';
 import { actions, clocks, storyOf } from '../../apps/api/src/project-decisions/testing/backup-stories.js';
-import { noLongerKept } from '../../apps/scheduler/src/retention/no-longer-kept.js';
+import { noLongerKept } from '../../apps/scheduler/src/work/no-longer-kept.js';
 import { evolve, type ProjectRows } from '../../apps/scheduler/src/tables/evolve.js';
 
 /*

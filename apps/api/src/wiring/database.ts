@@ -10,6 +10,7 @@ import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migra
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
 import { IndexDamage1764500000000 } from '../tables/index-damage.migration.js';
+import { ListsByIndex1764700000000 } from '../tables/lists-by-index.migration.js';
 import { ProjectsWithoutHost1764400000000 } from '../tables/projects-without-host.migration.js';
 
 /** Connects, and brings the schemas `api` and `vault` up to date. `patient` for work without time limits. */
@@ -35,6 +36,7 @@ export async function openDatabase(
       AddDamage1764300230000,
       ProjectsWithoutHost1764400000000,
       IndexDamage1764500000000,
+      ListsByIndex1764700000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

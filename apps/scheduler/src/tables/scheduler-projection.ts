@@ -1,10 +1,11 @@
 import type { LoggedEvent } from '@buckets/contracts';
 import type { Projection, ProjectionBatch } from '@buckets/log';
 import { In, type EntityManager } from 'typeorm';
+import { writeDue } from './due-table.js';
 import { evolve, type ProjectRows } from './evolve.js';
 import { BackupRow, OperationRow, ProjectRow, SCHEDULER_ENTITIES } from './rows.js';
 
-/** What freshness and schedules need to know of the log. */
+/** What freshness needs to know of the log, and what falls due by it. */
 export class SchedulerProjection implements Projection {
   readonly name = 'projects';
   readonly schema = 'scheduler';
@@ -20,6 +21,7 @@ export class SchedulerProjection implements Projection {
   /** Row by row: whoever reads meanwhile sees what was there, and does not wait. */
   async clear(manager: EntityManager): Promise<void> {
     for (const entity of SCHEDULER_ENTITIES) await manager.deleteAll(entity);
+    await manager.query('DELETE FROM scheduler.due');
   }
 }
 
@@ -85,4 +87,5 @@ async function write(
   }
   const recorded = rows.flatMap(({ backups }) => [...backups.values()].filter((row) => row !== null));
   await manager.upsert(BackupRow, recorded, ['project_id', 'id']);
+  await writeDue(rows, manager);
 }
