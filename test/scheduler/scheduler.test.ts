@@ -505,7 +505,10 @@ describe('several copies and rebuilds', () => {
         const { rows } = await client.query(`SELECT to_jsonb(t) AS row FROM scheduler.${table} t ORDER BY id, 1`);
         all.push(rows);
       }
-      return all;
+      const due = await client.query(
+        'SELECT thing_id, kind, subject, lane, key, due_at, held_until FROM scheduler.due ORDER BY thing_id, kind, subject',
+      );
+      return [...all, due.rows];
     } finally {
       await client.end();
     }
