@@ -19,7 +19,7 @@ let data: DataSource;
 
 beforeAll(async () => {
   parts = await RealParts.start(['postgres']);
-  data = await openDatabase(parts.infrastructure.postgresUrl, 4);
+  data = await openDatabase(parts.infrastructure.postgresUrl, 4, { patient: true });
   // The newest rows are of nobody that is asked for: whoever goes through all of them reads them all.
   await data.query(
     `INSERT INTO api.project (id, owner_id, region_id, bucket_id, host_id, generation, backup_interval_minutes, provisioned,

@@ -20,6 +20,8 @@ export interface DueItem extends Waiting {
 /** What is noted of work that was asked for: it holds as long as its key stays. */
 export interface Note {
   item: DueItem;
+  /** The attempts that are noted so far: where there are others, somebody else has noted something, and that holds. */
+  after: number;
   /** Milliseconds since 1970, in the time of {@link Wanted.until}; infinity until the work becomes another. */
   notBefore: number | null;
   attempts: number;
@@ -59,11 +61,11 @@ export class DueTables {
     return { work: rows.map(itemOf), lanes };
   }
 
-  /** Notes it of what is still the same work, and nobody is changing. @returns of which it was noted */
+  /** Notes it of what is still the same work, and nobody else has noted or is changing. @returns of which it was noted */
   async note(kind: DueKind, notes: readonly Note[]): Promise<DueItem[]> {
     if (notes.length === 0) return [];
-    const wanted = notes.map(({ item, notBefore, attempts }) => ({
-      ...{ thing_id: item.thingId, subject: item.subject, key: item.key, attempts },
+    const wanted = notes.map(({ item, after, notBefore, attempts }) => ({
+      ...{ thing_id: item.thingId, subject: item.subject, key: item.key, after, attempts },
       not_before: notBefore === Infinity ? 'infinity' : notBefore === null ? null : new Date(notBefore).toISOString(),
       plausible_from:
         notBefore === null || notBefore === Infinity ? null : new Date(notBefore - 2 * LONGEST_PAUSE_MS).toISOString(),
@@ -142,11 +144,11 @@ const READY = `
 const NOTE = `
   WITH wanted AS (
     SELECT * FROM jsonb_to_recordset($2::jsonb) AS note (
-      thing_id text, subject text, key text, attempts int, not_before timestamptz, plausible_from timestamptz)),
+      thing_id text, subject text, key text, after int, attempts int, not_before timestamptz, plausible_from timestamptz)),
   mine AS (
     SELECT thing_id, subject, wanted.attempts, wanted.not_before, wanted.plausible_from
       FROM wanted JOIN scheduler.due USING (thing_id, subject, key)
-     WHERE due.kind = $1 FOR UPDATE OF due SKIP LOCKED),
+     WHERE due.kind = $1 AND due.attempts = wanted.after FOR UPDATE OF due SKIP LOCKED),
   noted AS (
     UPDATE scheduler.due SET not_before = mine.not_before, attempts = mine.attempts,
            plausible_from = greatest(due.plausible_from, mine.plausible_from)

@@ -85,6 +85,6 @@ it('however clocks go, whatever is answered and whoever leads: nothing is early,
       expect(await data().query('SELECT thing_id FROM scheduler.due')).toEqual([]);
       expect(new Set(lastAsked.keys())).toEqual(new Set(dueAt.keys()));
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });

@@ -207,6 +207,18 @@ describe('whoever asks may die, or be two', () => {
     expect(new Set(asked).size).toBe(asked.length);
   });
 
+  it('and what one of them has read before the other noted it is not noted twice', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const tables = new DueTables(data());
+    const read = async () =>
+      (await tables.ready({ kind: 'backup', until: NOON }, { after: '', atMost: 5, perLane: 5, counts: [] })).work;
+    const [one, other] = [await read(), await read()];
+    const notes = (items: DueItem[]) =>
+      items.map((item) => ({ item, after: item.attempts, notBefore: NOON + MINUTE, attempts: item.attempts + 1 }));
+    expect(await tables.note('backup', notes(one))).toEqual(one);
+    expect(await tables.note('backup', notes(other))).toEqual([]);
+  });
+
   it('and asks for nothing by tables that are behind what it asked for', async () => {
     await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
     const { tick, control } = asking();

@@ -96,14 +96,14 @@ export class DueWork {
     const [held, due] = partition(work, ({ heldUntil }) => heldUntil !== null && heldUntil > now);
     const chosen = shareOut(due, atMost);
     const noted = await this.note([
-      ...held.map((item) => ({ item, notBefore: item.heldUntil! - afterMs, attempts: item.attempts })),
-      ...chosen.map((item) => this.pausing(item, 'requested', now)),
+      ...held.map((item) => ({ ...unchanged(item, item.attempts), notBefore: item.heldUntil! - afterMs })),
+      ...chosen.map((item) => ({ ...this.pausing(item, 'requested', now), after: item.attempts })),
     ]);
     const mine = chosen.filter((item) => noted.has(item));
     const came = await this.carryOutAll(mine, now, signal);
     const left = mine.filter((item) => !came.has(item));
     await this.note([
-      ...left.map((item) => ({ item, notBefore: null, attempts: item.attempts })),
+      ...left.map((item) => unchanged(item, item.attempts + 1)),
       ...[...came.values()].filter((note) => note !== null),
     ]);
     if (came.size > 0) this.mustReach = Math.max(this.mustReach, await endOfLog());
@@ -141,7 +141,7 @@ export class DueWork {
     try {
       switch (await carryOut(item, now)) {
         case 'nothing-to-do':
-          return { failed: false, note: { item, notBefore: Infinity, attempts: 0 } };
+          return { failed: false, note: { item, after: item.attempts + 1, notBefore: Infinity, attempts: 0 } };
         case 'not-yet':
           return { failed: false, note: this.pausing(item, 'failed', now) };
         case 'requested':
@@ -158,14 +158,20 @@ export class DueWork {
     }
   }
 
+  /** After it was noted as asked for. */
   private pausing(item: DueItem, outcome: Outcome, now: number): Note {
     const attempts = item.attempts + 1;
-    return { item, notBefore: now - this.work.afterMs + PAUSES[outcome].delayMs(attempts), attempts };
+    return { item, after: attempts, notBefore: now - this.work.afterMs + PAUSES[outcome].delayMs(attempts), attempts };
   }
 
   private async note(notes: readonly Note[]): Promise<ReadonlySet<DueItem>> {
     return new Set(await this.parts.tables.note(this.work.kind, notes));
   }
+}
+
+/** As due as it was. */
+function unchanged(item: DueItem, after: number): Note {
+  return { item, after, notBefore: null, attempts: item.attempts };
 }
 
 function partition<T>(all: readonly T[], first: (each: T) => boolean): [T[], T[]] {
