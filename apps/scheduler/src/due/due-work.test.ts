@@ -171,7 +171,7 @@ describe('work of others', () => {
 
 describe('what fails for everybody', () => {
   it('is given up for the time being: nobody is put off whom nobody came to', async () => {
-    await insertDue(data(), many(200, 'h1', NOON - DAY));
+    await insertDue(data(), many(400, 'h1', NOON - DAY));
     let isAway = true;
     const { dueWork, again, asked } = asking(() => (isAway ? unanswered() : 'requested'), { perLane: 1_000 });
     expect(await dueWork.round(NOON)).toBe(false);
@@ -180,7 +180,7 @@ describe('what fails for everybody', () => {
     const tried = new Set(asked);
     asked.length = 0;
     await again().round(NOON);
-    expect(asked).toHaveLength(200 - tried.size);
+    expect(asked).toHaveLength(400 - tried.size);
     expect(asked.filter((id) => tried.has(id))).toEqual([]);
   });
 });

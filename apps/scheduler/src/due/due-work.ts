@@ -46,7 +46,7 @@ export interface DueWorkParts {
 }
 
 /** Requests under way at once; as many that fail one after the other are everybody's failure. */
-export const AT_ONCE = 32;
+export const AT_ONCE = 128;
 
 /**
  * Has work of one kind done when it is due. Lanes take turns, a few pieces of work each; what is refused or fails is put
