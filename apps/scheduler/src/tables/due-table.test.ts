@@ -158,6 +158,20 @@ describe('what is due of a project', () => {
     }
   });
 
+  it('is put off, or brought forward for long, by no moment that a host tells', async () => {
+    for (const [id, staleSince] of [
+      ['tells-the-future', '9999-12-31T23:59:59Z'],
+      ['tells-the-past', '0001-01-01T00:00:00Z'],
+    ] as const) {
+      const told: Told = ['freshness-changed', { freshness: 'stale', staleSince, reason: 'It changed.' }];
+      await tell(id, created('h1'), provisioned, recorded('b1'), told);
+      expect((await dueFor(id, 'backup'))!.dueAt).toBeLessThan(NOON + 2 * HOUR);
+      // What has failed waits, whatever the host says of its project.
+      await tell(id, ['backup-requested', requested('o')], ['backup-failed', { operationId: 'o' }], told);
+      expect((await dueFor(id, 'backup'))!.dueAt).toBeGreaterThanOrEqual(NOON + MINUTE);
+    }
+  });
+
   it('is a backup moments after a restore, whatever its interval', async () => {
     await tell('atlas', created('h1'), provisioned, recorded('b1'));
     const brought = { operationId: 'r', generation: 1, by: 'restored', backupId: 'b1', roots: ['project', 'persist'] };
