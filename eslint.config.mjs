@@ -43,6 +43,8 @@ export default tseslint.config(
   },
   // Tests take real parts from the sources of the stack, as Jest does.
   { files: ['test/**/*.ts', '**/*.test.ts', '**/testing/**/*.ts'], rules: boundaries(appImport, s3Import) },
+  // A benchmark measures a part of an app by itself.
+  { files: ['bench/**/*.ts'], rules: boundaries(deepImport, s3Import) },
   { files: ['libs/object-storage/**/*.ts'], rules: boundaries(deepImport, appImport) },
   {
     files: ['**/*.mjs'],

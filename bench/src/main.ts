@@ -4,6 +4,7 @@ import { benchHistory } from './history/bench-history.js';
 import { benchLarge } from './large/bench-large.js';
 import { benchOperations } from './operations/bench-operations.js';
 import { benchReplay } from './replay.js';
+import { benchTick } from './tick/bench-tick.js';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   access: benchAccess,
@@ -12,6 +13,7 @@ const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
   large: benchLarge,
   operations: benchOperations,
   replay: benchReplay,
+  tick: benchTick,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

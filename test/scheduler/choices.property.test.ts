@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { backupToRestore } from '../../apps/api/src/state/backups-at-hand.js';
 import { backupsInDoubt } from '../../apps/api/src/state/testing/given.js';
 import { actions, clocks, storyOf } from '../../apps/api/src/project-decisions/testing/backup-stories.js';
-import { noLongerKept } from '../../apps/scheduler/src/retention/no-longer-kept.js';
+import { noLongerKept } from '../../apps/scheduler/src/work/no-longer-kept.js';
 import { evolve, type ProjectRows } from '../../apps/scheduler/src/tables/evolve.js';
 
 /*

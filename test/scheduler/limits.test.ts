@@ -28,7 +28,7 @@ beforeAll(async () => {
     settings: () => ({
       BUCKETS_HOST_SILENCE_LIMIT: '1s',
       BUCKETS_HEARTBEAT: '200ms',
-      BUCKETS_LIMITS_TICK: '200ms',
+      BUCKETS_SCHEDULE_TICK: '200ms',
       BUCKETS_CANCEL_LIMIT: `${CANCEL_LIMIT_MS}ms`,
     }),
   });

@@ -13,7 +13,7 @@ let product: Product;
 beforeAll(async () => {
   product = await Product.start({
     services: ['api', 'scheduler', `worker-${EU}`],
-    settings: () => ({ BUCKETS_RETENTION_TICK: '200ms' }),
+    settings: () => ({ BUCKETS_SCHEDULE_TICK: '200ms' }),
   });
 });
 afterAll(() => product[Symbol.asyncDispose]());

@@ -13,12 +13,16 @@ import { createLogger, startService, type RunningService } from '@buckets/servic
 import { readSettings, Secret } from '@buckets/settings';
 import pg from 'pg';
 import { HostCredentials } from '../../apps/api/src/hosts/host-credentials.js';
-import { steadyClock } from '../../apps/scheduler/src/activity/clock.js';
-import { openSchedulerDatabase, SchedulerModule, schedulerSettings } from '../../apps/scheduler/src/index.js';
-import { OrphansTables } from '../../apps/scheduler/src/orphans/orphans-tables.js';
-import { Tidyings } from '../../apps/scheduler/src/orphans/tidyings.js';
-import { RetentionTables } from '../../apps/scheduler/src/retention/retention-tables.js';
-import { ScheduleTables } from '../../apps/scheduler/src/schedule/schedule-tables.js';
+import {
+  DueTables,
+  DueWork,
+  openSchedulerDatabase,
+  SchedulerModule,
+  schedulerSettings,
+  type DueKind,
+} from '../../apps/scheduler/src/index.js';
+import { RetentionTables } from '../../apps/scheduler/src/work/retention-tables.js';
+import { tidyings } from '../../apps/scheduler/src/work/tidyings.js';
 import { startStack, until, type Stack } from '../../stack/src/index.js';
 import { ControlPlane } from './control-plane.js';
 import { Worker } from './worker.js';
@@ -49,7 +53,6 @@ beforeAll(async () => {
     BUCKETS_POSTGRES_URL_FILE: postgresUrlFile,
     BUCKETS_HOST_SILENCE_LIMIT: `${SILENCE_LIMIT_MS}ms`,
     BUCKETS_SCHEDULE_TICK: '200ms',
-    BUCKETS_LIMITS_TICK: '200ms',
     BUCKETS_CANCEL_LIMIT: '2s',
     BUCKETS_LOG_LEVEL: 'error',
   };
@@ -84,6 +87,19 @@ const operation = (operationId: string) => ({ operationId, hostId: 'eu-1' });
 
 const event = (type: NewEvent<'project'>['type'], data: object) =>
   ({ thing: 'project', type, data }) as NewEvent<'project'>;
+
+/** What is due of a project, as the tables have it. */
+async function due(
+  data: Awaited<ReturnType<typeof openSchedulerDatabase>>,
+  kind: DueKind,
+  projectId: string,
+): Promise<{ key: string; dueAt: number } | null> {
+  const [row] = await data.query<{ key: string; due_at: Date }[]>(
+    'SELECT key, due_at FROM scheduler.due WHERE kind = $1 AND thing_id = $2',
+    [kind, projectId],
+  );
+  return row === undefined ? null : { key: row.key, dueAt: row.due_at.getTime() };
+}
 
 /** A project whose data are there, and that is reported on. */
 async function newProject(projectId: string): Promise<void> {
@@ -366,32 +382,30 @@ it('a repository is tidied some time after a backup came to nothing, until that 
   );
   const credsFile = controlCredentials.scheduler;
   const nats = resources.adopt(await connectToNats({ url: natsUrl, credsFile, name: 'test' }), (each) => each.close());
-  const tables = new OrphansTables(data);
-  const orphaned = async () => (await tables.orphaned({ before: later, after: '', limit: 10 })).map(({ id }) => id);
-  await soon(async () => (await orphaned()).join() === 'orphaned', 'the project with orphans');
+  const orphaned = async () => (await due(data, 'orphans', 'orphaned')) !== null;
+  await soon(orphaned, 'the project with orphans');
 
-  const tidyings = new Tidyings({
-    tables,
-    position: () => Promise.resolve(1),
-    request: (command) => ask(nats, subjects.command('request-tidy'), command),
-    clock: steadyClock,
+  const [orphans] = tidyings((command) => ask(nats, subjects.command('request-tidy'), command), GRACE_MS);
+  const work = new DueWork(orphans!, {
+    tables: new DueTables(data),
+    reaches: () => Promise.resolve(true),
+    endOfLog: () => Promise.resolve(0),
     log: createLogger('test', { level: 'fatal' }),
-    tickMs: 1_000,
-    graceMs: GRACE_MS,
+    ...{ tickMs: 1_000, atMost: 500 },
   });
-  await tidyings.tick(Date.now() + GRACE_MS);
+  await work.round(Date.now() + GRACE_MS);
   expect(plane.tidied).toEqual([]);
-  await tidyings.tick(later);
+  await work.round(later);
   expect(plane.tidied).toEqual([{ projectId: 'orphaned', key: expect.any(String), graceSeconds: GRACE_MS / 1000 }]);
-  await soon(async () => (await orphaned()).length === 0, 'a tidying under way');
+  await soon(async () => !(await orphaned()), 'a tidying under way');
 
   const tidyId = idFromKey('operation', 'scheduler', plane.tidied[0]!.key);
   await plane.append('orphaned', event('tidy-failed', { operationId: tidyId }));
-  await soon(async () => (await orphaned()).length === 1, 'the project with orphans again');
+  await soon(orphaned, 'the project with orphans again');
   const again = { operationId: 'again', hostId: 'eu-1', generation: 1, requestedBy: 'admin' };
   await plane.append('orphaned', event('tidy-requested', { ...again, params: { remove: true, graceSeconds: 0 } }));
   await plane.append('orphaned', event('tidy-succeeded', { operationId: 'again' }));
-  await soon(async () => (await orphaned()).length === 0, 'no orphans any more');
+  await soon(async () => !(await orphaned()), 'no orphans any more');
 });
 
 describe('a backup that a deletion may have removed', () => {
@@ -412,27 +426,20 @@ describe('a backup that a deletion may have removed', () => {
     );
     const data = await openSchedulerDatabase({ url: stack.infrastructure.postgresUrl, connections: 2 });
     try {
-      const tables = new OrphansTables(data);
-      const due = async (before: number) =>
-        (await tables.doubtful({ before, after: '', limit: 10 })).map(({ id }) => id);
-      await soon(async () => (await due(Date.now())).join() === 'missing', 'a project in doubt');
-      expect(await due(Date.parse(wanted!.time) - 1)).toEqual([]);
-      const retained = await new RetentionTables(data).retained({ after: '', limit: 100 });
-      const ofProject = retained.find(({ id }) => id === 'missing')!.backups;
+      const doubtful = () => due(data, 'doubts', 'missing');
+      await soon(async () => (await doubtful()) !== null, 'a project in doubt');
+      expect((await doubtful())!.dueAt).toBeGreaterThanOrEqual(Date.parse(wanted!.time) + MINUTE);
+      const { backups: ofProject } = (await new RetentionTables(data).retained('missing'))!;
       expect(new Map(ofProject.map(({ id, inDoubt }) => [id, inDoubt]))).toEqual(
         new Map([
           [backups[0], false],
           [backups[1], true],
         ]),
       );
-      const newest = new ScheduleTables(data);
       await plane.append('missing', event('changed', { source: 'fs-api', at: new Date().toISOString() }));
-      const unprotected = async () => {
-        const all = await newest.unprotected({ now: Date.now() + 120 * MINUTE, after: '', limit: 100 });
-        return all.find(({ id }) => id === 'missing');
-      };
-      await soon(async () => (await unprotected()) !== undefined, 'a project without protection');
-      expect((await unprotected())!.newestBackup!.id).toBe(backups[0]);
+      const backup = () => due(data, 'backup', 'missing');
+      await soon(async () => (await backup()) !== null, 'a project without protection');
+      expect((await backup())!.key.split('/')[1]).toBe(backups[0]);
 
       await plane.append(
         'missing',
@@ -443,12 +450,12 @@ describe('a backup that a deletion may have removed', () => {
           requestedBy: 'admin',
         }),
       );
-      await soon(async () => (await due(Date.now())).length === 0, 'a look under way');
+      await soon(async () => (await doubtful()) === null, 'a look under way');
       const [failed] = await plane.append('missing', event('tidy-failed', { operationId: 'look' }));
-      await soon(async () => (await due(Date.now())).length === 1, 'doubt again');
-      expect(await due(Date.parse(failed!.time) - 1)).toEqual([]);
+      await soon(async () => (await doubtful()) !== null, 'doubt again');
+      expect((await doubtful())!.dueAt).toBeGreaterThanOrEqual(Date.parse(failed!.time) + MINUTE);
       await plane.append('missing', event('backup-deleted', { backupId: backups[1]!, operationId: 'removes' }));
-      await soon(async () => (await due(Date.now())).length === 0, 'no doubt any more');
+      await soon(async () => (await doubtful()) === null, 'no doubt any more');
       await soon(() => lastStatement('missing').reason.startsWith('Changed by fs-api'), 'the last word on it');
     } finally {
       await data.destroy();
@@ -499,7 +506,10 @@ describe('several copies and rebuilds', () => {
         const { rows } = await client.query(`SELECT to_jsonb(t) AS row FROM scheduler.${table} t ORDER BY id, 1`);
         all.push(rows);
       }
-      return all;
+      const due = await client.query(
+        'SELECT thing_id, kind, subject, lane, key, due_at, held_until FROM scheduler.due ORDER BY thing_id, kind, subject',
+      );
+      return [...all, due.rows];
     } finally {
       await client.end();
     }

@@ -2,6 +2,7 @@ import type { ExpiryCode, FreshnessState } from '@buckets/contracts';
 import { FRESHNESS_STATES } from '@buckets/contracts';
 import type { Projector } from '@buckets/log';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { DueKind } from './when/due-moment.js';
 
 /** What can be asked of a copy that leads. */
 export interface Leading {
@@ -11,6 +12,8 @@ export interface Leading {
   waiting: () => number;
   /** How long ago all that was stated was certain. */
   unconfirmedMs: () => number;
+  /** For how long the longest overdue work of each kind has been due. */
+  overdueMs: () => Promise<ReadonlyMap<DueKind, number>>;
 }
 
 /** What the scheduler tells of itself. Projects and hosts are told of by the copy that leads. */
@@ -84,6 +87,15 @@ export class SchedulerMetrics {
     gauge(registers, 'buckets_hosts_clock_off', 'Hosts whose clock is off by 30 seconds or more', (of) =>
       of.set(this.lead?.clocksOff() ?? 0),
     );
+    gauge(
+      registers,
+      'buckets_due_overdue_seconds',
+      'For how long the longest overdue work has been due, by kind; by the copy that leads',
+      async (of) => {
+        of.reset();
+        for (const [kind, ms] of (await this.lead?.overdueMs()) ?? []) of.set({ kind }, ms / 1000);
+      },
+    );
     gauge(registers, 'buckets_projects', 'Projects by the freshness that was stated last', async (of) => {
       const projects = await this.lead?.projects();
       for (const freshness of FRESHNESS_STATES) of.set({ freshness }, projects?.get(freshness) ?? 0);
@@ -107,12 +119,12 @@ function gauge(
   registers: Registry[],
   name: string,
   help: string,
-  collect: (of: Gauge<'freshness' | 'state'>) => void | Promise<void>,
+  collect: (of: Gauge<'freshness' | 'state' | 'kind'>) => void | Promise<void>,
 ): void {
-  const of: Gauge<'freshness' | 'state'> = new Gauge({
+  const of: Gauge<'freshness' | 'state' | 'kind'> = new Gauge({
     name,
     help,
-    labelNames: ['freshness', 'state'],
+    labelNames: ['freshness', 'state', 'kind'],
     registers,
     collect: () => collect(of),
   });

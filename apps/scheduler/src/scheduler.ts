@@ -4,30 +4,31 @@ import { STREAM, subjects, writeConfirmation, type Commands } from '@buckets/con
 import { ask, type Projector } from '@buckets/log';
 import { Backoff } from '@buckets/patience';
 import type { Logger } from '@buckets/service';
+import type { Counter } from 'prom-client';
 import type { DataSource } from 'typeorm';
 import { ActivityBoard } from './activity/activity-board.js';
 import { ActivityReader } from './activity/activity-reader.js';
 import { ClockSkews } from './activity/clock-skews.js';
 import { steadyClock } from './activity/clock.js';
+import { DueTables } from './due/due-tables.js';
+import { DueWork, type WorkOfKind } from './due/due-work.js';
 import { Confirmations } from './freshness/confirmations.js';
 import { FreshnessEngine } from './freshness/freshness-engine.js';
 import { FreshnessTables } from './freshness/freshness-tables.js';
 import { ReportRequests } from './freshness/report-requests.js';
 import { Statements } from './freshness/statements.js';
 import { Leadership } from './leadership/leadership.js';
-import { hostsHeard } from './limits/hosts-heard.js';
-import { LimitsTables } from './limits/limits-tables.js';
-import { Limits } from './limits/limits.js';
 import type { SchedulerMetrics } from './metrics.js';
-import { OrphansTables } from './orphans/orphans-tables.js';
-import { Tidyings } from './orphans/tidyings.js';
-import { RetentionTables } from './retention/retention-tables.js';
-import { Thinning } from './retention/thinning.js';
-import { ScheduleTables } from './schedule/schedule-tables.js';
-import { Schedule } from './schedule/schedule.js';
 import type { SchedulerSettings } from './settings.js';
-import { Verifications } from './verification/verifications.js';
-import { VerificationTables } from './verification/verification-tables.js';
+import { backups } from './work/backups.js';
+import { deletions } from './work/deletions.js';
+import { expiries } from './work/expiries.js';
+import { hostsHeard } from './work/hosts-heard.js';
+import { LimitsTables } from './work/limits-tables.js';
+import { RetentionTables } from './work/retention-tables.js';
+import { tidyings } from './work/tidyings.js';
+import { verifications } from './work/verifications.js';
+import type { DueKind } from './when/due-moment.js';
 
 export interface SchedulerParts {
   nats: NatsConnection;
@@ -42,10 +43,8 @@ export interface SchedulerParts {
     | 'scheduleTickMs'
     | 'scheduleAtMost'
     | 'schedulePerHost'
-    | 'limitsTickMs'
     | 'cancelLimitMs'
     | 'orphanGraceMs'
-    | 'retentionTickMs'
     | 'verifyIntervalMs'
   >;
   log: Logger;
@@ -57,10 +56,7 @@ const BETWEEN_STATEMENTS_MS = 1_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 30_000 });
 const BETWEEN_REPORT_REQUESTS = new Backoff({ firstMs: 2_000, maxMs: 5 * 60_000 });
 
-/**
- * What a copy of the scheduler does while it leads: it states how fresh projects are, asks for their backups, has
- * operations ended whose time is up, repositories tidied and verified, and backups deleted that are no longer kept.
- */
+/** What a copy of the scheduler does while it leads: it states how fresh projects are, and has done what is due. */
 export class Scheduler {
   readonly clocks: ClockSkews;
   private readonly stopping = new AbortController();
@@ -104,13 +100,12 @@ export class Scheduler {
       backoff: BETWEEN_REPORT_REQUESTS,
       log,
     });
-    const { silenceLimitMs, confirmEveryMs, scheduleTickMs, scheduleAtMost, schedulePerHost } = settings;
-    const { limitsTickMs, cancelLimitMs, orphanGraceMs, retentionTickMs, verifyIntervalMs } = settings;
-    const position = (): Promise<number> => tables.position();
+    const { silenceLimitMs, confirmEveryMs, scheduleTickMs, scheduleAtMost } = settings;
+    const endOfLog = async (): Promise<number> => (await jsm.streams.info(STREAM.log)).state.last_seq;
     const clock = steadyClock;
     const engine = new FreshnessEngine({ tables, projector, board, statements, requests, clock, log, silenceLimitMs });
     const confirmations = new Confirmations({
-      endOfLog: async () => (await jsm.streams.info(STREAM.log)).state.last_seq,
+      endOfLog,
       follows: (end, ends) => engine.follows(end, ends),
       known: () => ({
         position: Math.max(engine.position, statedPosition),
@@ -127,63 +122,25 @@ export class Scheduler {
       log,
       everyMs: confirmEveryMs,
     });
-    const schedule = new Schedule({
-      tables: new ScheduleTables(data),
-      position,
-      request: (command) => ask(nats, subjects.command('request-backup'), command),
-      clock,
-      log,
-      ended: (outcome) => metrics.requests.inc({ outcome }),
-      tickMs: scheduleTickMs,
-      atMost: scheduleAtMost,
-      perHost: schedulePerHost,
-    });
-    const limits = new Limits({
-      tables: new LimitsTables(data),
-      hosts: hostsHeard(board, { clock, silenceLimitMs }),
-      position,
-      expire: (command) =>
-        ask<Commands['expire-operation']['result']>(nats, subjects.command('expire-operation'), command),
-      clock,
-      log,
-      ended: (code, outcome) => metrics.timeWasUp(code, outcome),
-      tickMs: limitsTickMs,
-      cancelLimitMs,
-    });
-    const tidyings = new Tidyings({
-      tables: new OrphansTables(data),
-      position,
-      request: (command) => ask(nats, subjects.command('request-tidy'), command),
-      clock,
-      log,
-      ended: (outcome) => metrics.tidyings.inc({ outcome }),
-      tickMs: scheduleTickMs,
-      graceMs: orphanGraceMs,
-    });
-    const thinning = new Thinning({
-      tables: new RetentionTables(data),
-      position,
-      request: (command) => ask(nats, subjects.command('request-forget'), command),
-      clock,
-      log,
-      ended: (outcome) => metrics.thinnings.inc({ outcome }),
-      tickMs: retentionTickMs,
-    });
-    const verifications = new Verifications({
-      tables: new VerificationTables(data),
-      position,
-      request: (command) => ask(nats, subjects.command('request-verify'), command),
-      clock,
-      log,
-      ended: (outcome) => metrics.verifications.inc({ outcome }),
-      tickMs: scheduleTickMs,
-      intervalMs: verifyIntervalMs,
-    });
+    const dueTables = new DueTables(data);
+    const due = this.kindsOfWork(board);
+    const dueWork = due.map(
+      (work) =>
+        new DueWork(work, {
+          tables: dueTables,
+          reaches: (at) => projector.reaches(at, { deadlineMs: LOOK_AGAIN_MS, signal }),
+          endOfLog,
+          log,
+          tickMs: scheduleTickMs,
+          atMost: scheduleAtMost,
+        }),
+    );
     metrics.leading({
       projects: () => tables.count(),
       hosts: () => board.count(clock.now(), silenceLimitMs),
       clocksOff: () => this.clocks.size,
       waiting: () => engine.waiting + statements.size,
+      overdueMs: () => overdueMs(dueTables, due),
       unconfirmedMs: () => clock.now() - Math.min(confirmations.readAt ?? -Infinity, engine.waitingSince.byLog),
     });
     try {
@@ -192,11 +149,7 @@ export class Scheduler {
         (ends) => reader.run(engine, ends),
         (ends) => engine.run(ends),
         (ends) => confirmations.run(ends),
-        (ends) => schedule.run(ends),
-        (ends) => limits.run(ends),
-        (ends) => tidyings.run(ends),
-        (ends) => thinning.run(ends),
-        (ends) => verifications.run(ends),
+        ...dueWork.map((work) => (ends: AbortSignal) => work.run(ends)),
       ]);
     } finally {
       metrics.notLeading();
@@ -204,6 +157,33 @@ export class Scheduler {
       statements.stop();
       requests.stop();
     }
+  }
+
+  private kindsOfWork(board: ActivityBoard): WorkOfKind[] {
+    const { nats, data, metrics, settings, log } = this.parts;
+    const { silenceLimitMs, schedulePerHost, cancelLimitMs, orphanGraceMs, verifyIntervalMs } = settings;
+    const command =
+      <Name extends keyof Commands & string>(name: Name) =>
+      (body: Commands[Name]['command']) =>
+        ask<Commands[Name]['result']>(nats, subjects.command(name), body);
+    const counted = (work: WorkOfKind, counter: Counter<'outcome'>): WorkOfKind => ({
+      ...work,
+      ended: (outcome) => counter.inc({ outcome }),
+    });
+    return [
+      counted(backups(command('request-backup'), schedulePerHost), metrics.requests),
+      counted(deletions(command('request-forget'), new RetentionTables(data)), metrics.thinnings),
+      counted(verifications(command('request-verify'), verifyIntervalMs), metrics.verifications),
+      ...tidyings(command('request-tidy'), orphanGraceMs).map((work) => counted(work, metrics.tidyings)),
+      ...expiries({
+        expire: command('expire-operation'),
+        tables: new LimitsTables(data),
+        hosts: hostsHeard(board, { clock: steadyClock, silenceLimitMs }),
+        cancelLimitMs,
+        log,
+        ended: (code, outcome) => metrics.timeWasUp(code, outcome),
+      }),
+    ];
   }
 
   /** Before that the tables tell of the past: backups that are in the log already would seem to be missing. */
@@ -215,6 +195,16 @@ export class Scheduler {
       if (projector.failure !== undefined) throw projector.failure;
     }
   }
+}
+
+async function overdueMs(tables: DueTables, due: readonly WorkOfKind[]): Promise<Map<DueKind, number>> {
+  const now = Date.now();
+  const each = due.map(async ({ kind, afterMs }) => {
+    const until = now - afterMs;
+    const earliest = await tables.earliest({ kind, until });
+    return [kind, earliest === null ? 0 : until - earliest] as const;
+  });
+  return new Map(await Promise.all(each));
 }
 
 /** Runs them side by side until the signal; when one fails, the others are ended too, and its error is thrown. */

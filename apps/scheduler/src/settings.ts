@@ -26,15 +26,15 @@ export const schedulerSettings = defineSettings({
     describe: 'How often it is told until when what was stated of freshness is certain',
   }),
   scheduleTickMs: duration('BUCKETS_SCHEDULE_TICK', {
-    default: '10s',
+    default: '1s',
     min: '100ms',
-    describe: 'How often the schedule looks for projects whose backup is due',
+    describe: 'How often it is looked for what is due: backups, deletions, tidyings, verifications, time limits',
   }),
   scheduleAtMost: integer('BUCKETS_SCHEDULE_AT_MOST', {
-    default: 20,
+    default: 500,
     min: 1,
-    max: 1000,
-    describe: 'Backups that the schedule asks for in one tick, on all hosts together',
+    max: 10_000,
+    describe: 'Work of one kind that is asked for in one go, on all hosts together; the next go follows at once',
   }),
   schedulePerHost: integer('BUCKETS_SCHEDULE_PER_HOST', {
     default: 10,
@@ -42,20 +42,10 @@ export const schedulerSettings = defineSettings({
     max: 1000,
     describe: 'Backups queued or under way on one host beyond which the schedule adds none',
   }),
-  limitsTickMs: duration('BUCKETS_LIMITS_TICK', {
-    default: '1s',
-    min: '100ms',
-    describe: 'How often operations are looked for whose time is up',
-  }),
   cancelLimitMs: duration('BUCKETS_CANCEL_LIMIT', {
     default: '2m',
     min: '1s',
     describe: 'How long a host may leave a cancel unanswered before the operation is ended without it',
-  }),
-  retentionTickMs: duration('BUCKETS_RETENTION_TICK', {
-    default: '1m',
-    min: '100ms',
-    describe: 'How often backups are looked for that their project keeps no longer',
   }),
   orphanGraceMs: duration('BUCKETS_ORPHAN_GRACE', {
     default: '24h',

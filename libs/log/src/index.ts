@@ -4,6 +4,7 @@ export * from './dead-letters.js';
 export * from './errors.js';
 export { knownLog } from './known-log.js';
 export * from './latest-reader.js';
+export { Lead } from './lead.js';
 export * from './nats-settings.js';
 export { News } from './news.js';
 export * from './open-database.js';

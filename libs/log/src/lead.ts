@@ -4,7 +4,7 @@ import type { Projection } from './projection.js';
 /** What makes a leader give way: somebody wants to rebuild the tables. */
 export const GIVE_WAY = 'give-way';
 
-/** The one who may write a projection's tables: held for as long as its Postgres session lives. */
+/** What only one process at a time may do, such as to write a projection's tables: held for as long as its Postgres session lives. */
 export class Lead {
   private readonly ended = new AbortController();
 
@@ -15,14 +15,14 @@ export class Lead {
     connection.on('end', this.end).on('error', this.end);
   }
 
-  /** Null when another process leads. */
-  static async take(data: DataSource, projection: Pick<Projection, 'schema' | 'name'>): Promise<Lead | null> {
+  /** Of what is called `name`; null when another process leads. */
+  static async take(data: DataSource, name: string): Promise<Lead | null> {
     const session = data.createQueryRunner();
     try {
       const connection = (await session.connect()) as PostgresConnection;
-      const [row] = (await session.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS leads', [
-        lockOf(projection),
-      ])) as [{ leads: boolean }];
+      const [row] = (await session.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS leads', [name])) as [
+        { leads: boolean },
+      ];
       if (row.leads) return new Lead(session, connection);
     } catch (error) {
       await session.release();
@@ -35,6 +35,11 @@ export class Lead {
   /** Aborts when the lead is lost: somebody else may have it from then on. */
   get lost(): AbortSignal {
     return this.ended.signal;
+  }
+
+  /** Asks the session whether it is there still: a connection that was cut says nothing by itself. @throws when it is not */
+  async prove(): Promise<void> {
+    await this.session.query('SELECT 1');
   }
 
   /** A lock that went back to the pool would keep everybody, this process too, from leading again. */
@@ -57,12 +62,13 @@ export async function leaderOf(data: DataSource, projection: Pick<Projection, 's
      FROM pg_locks l JOIN pg_stat_activity a USING (pid)
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
        AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended($1, 0)`,
-    [lockOf(projection)],
+    [leadOf(projection)],
   );
   return row?.who ?? 'nobody';
 }
 
-function lockOf({ schema, name }: Pick<Projection, 'schema' | 'name'>): string {
+/** What the lead of a projection is called. */
+export function leadOf({ schema, name }: Pick<Projection, 'schema' | 'name'>): string {
   return `projector ${schema}.${name}`;
 }
 

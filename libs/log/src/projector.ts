@@ -4,7 +4,7 @@ import { readEvent, STREAM, subjects, UnreadableMessage, type LoggedEvent } from
 import { Backoff, quietPause } from '@buckets/patience';
 import { LogGap, LogMismatch, ProjectionBehind } from './errors.js';
 import { knownLog } from './known-log.js';
-import { GIVE_WAY, Lead } from './lead.js';
+import { GIVE_WAY, Lead, leadOf } from './lead.js';
 import { AT_ONCE, readLog } from './log-reader.js';
 import { hashOf, PositionRow } from './position.js';
 import type { LogMessage, Projection } from './projection.js';
@@ -144,7 +144,7 @@ export class Projector {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        const lead = performance.now() < this.holdOffUntil ? null : await Lead.take(this.data, this.projection);
+        const lead = performance.now() < this.holdOffUntil ? null : await Lead.take(this.data, leadOf(this.projection));
         if (lead !== null) {
           await this.underLead(lead, () => (failures = 0));
           continue;

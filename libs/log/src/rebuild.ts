@@ -4,7 +4,7 @@ import { STREAM } from '@buckets/contracts';
 import { quietPause } from '@buckets/patience';
 import { LogMismatch, ProjectionLed } from './errors.js';
 import { knownLog } from './known-log.js';
-import { GIVE_WAY, Lead, leaderOf } from './lead.js';
+import { GIVE_WAY, Lead, leaderOf, leadOf } from './lead.js';
 import { readLog } from './log-reader.js';
 import { hashOf, PositionRow, type StoredPosition } from './position.js';
 import type { Projection, ProjectionBatch } from './projection.js';
@@ -125,7 +125,7 @@ async function newerState(jsm: JetStreamManager, tables: string, before: StoredP
 async function takeLead(data: DataSource, projection: Projection, channel: string, withinMs: number): Promise<Lead> {
   const deadline = performance.now() + withinMs;
   while (performance.now() < deadline) {
-    const lead = await Lead.take(data, projection);
+    const lead = await Lead.take(data, leadOf(projection));
     if (lead !== null) return lead;
     await data.query('SELECT pg_notify($1, $2)', [channel, GIVE_WAY]);
     await quietPause(ASK_EVERY_MS);

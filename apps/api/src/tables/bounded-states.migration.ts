@@ -4,8 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * What is known of each backup goes from the folded state of its project, which grew with it, into the backup's row. What
  * the states did not hold is in the journal; a rebuild gives the same.
  */
-export class BoundedStates1764700000000 implements MigrationInterface {
-  readonly name = 'BoundedStates1764700000000';
+export class BoundedStates1764650000000 implements MigrationInterface {
+  readonly name = 'BoundedStates1764650000000';
 
   async up(runner: QueryRunner): Promise<void> {
     for (const statement of UP) await runner.query(statement);

@@ -98,6 +98,9 @@ export class MemberRow {
 @Entity({ schema: 'api', name: 'project' })
 /* Of those where something is damaged. TypeORM knows no such condition. */
 @Index('project_damaged', { synchronize: false })
+@Index('project_host_id', { synchronize: false })
+@Index('project_host_position', ['host_id', 'position'])
+@Index('project_owner_position', ['owner_id', 'position'])
 export class ProjectRow {
   @PrimaryColumn({ type: 'text' }) id!: string;
   @Column({ type: 'text' }) owner_id!: string;
@@ -108,7 +111,7 @@ export class ProjectRow {
   @Column({ type: 'text' }) region_id!: string;
   @Column({ type: 'text' }) bucket_id!: string;
   /** Null of a project that was found in its bucket and was not assigned since. */
-  @Index('project_host') @Column({ type: 'text', nullable: true }) host_id!: string | null;
+  @Column({ type: 'text', nullable: true }) host_id!: string | null;
   @Column({ type: 'int' }) generation!: number;
   @Column({ type: 'int' }) backup_interval_minutes!: number;
   /** Null where all backups are kept. */
@@ -191,6 +194,10 @@ export interface AcceptedBackup {
 @Entity({ schema: 'api', name: 'operation' })
 @Index('operation_project_position', ['project_id', 'position'])
 @Index('operation_host_position', ['host_id', 'position'])
+@Index('operation_state_position', ['state', 'position'])
+@Index('operation_kind_position', ['kind', 'position'])
+@Index('operation_host_state_position', ['host_id', 'state', 'position'])
+@Index('operation_project_state_position', ['project_id', 'state', 'position'])
 export class OperationRow {
   @PrimaryColumn({ type: 'text' }) id!: string;
   @Column({ type: 'text' }) project_id!: string;

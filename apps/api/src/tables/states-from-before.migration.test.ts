@@ -16,7 +16,7 @@ import {
   snapshot,
 } from '../state/testing/given.js';
 import { openDatabase } from '../wiring/database.js';
-import { BoundedStates1764700000000 } from './bounded-states.migration.js';
+import { BoundedStates1764650000000 } from './bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from './choices-by-the-log.migration.js';
 import { TablesProjection } from './tables-projection.js';
 
@@ -57,7 +57,7 @@ async function run(data: DataSource, direction: 'up' | 'down', migrations: reado
   for (const migration of migrations) await migration[direction](runner);
   await runner.release();
 }
-const STATES = [new ChoicesByTheLog1764200000000(), new BoundedStates1764700000000()];
+const STATES = [new ChoicesByTheLog1764200000000(), new BoundedStates1764650000000()];
 
 it('tables from before get from the journal what a rebuild would give them', async () => {
   await parts.database('from-before');

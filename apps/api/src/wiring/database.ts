@@ -7,11 +7,12 @@ import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel
 import { AddOwners1764600000000 } from '../tables/add-owners.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
 import { AddUnwatched1764300000000 } from '../tables/add-unwatched.migration.js';
-import { BoundedStates1764700000000 } from '../tables/bounded-states.migration.js';
+import { BoundedStates1764650000000 } from '../tables/bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from '../tables/choices-by-the-log.migration.js';
 import { CreateRequestKeys1763900000000 } from '../tables/create-request-keys.migration.js';
 import { CreateTables1763800000000 } from '../tables/create-tables.migration.js';
 import { IndexDamage1764500000000 } from '../tables/index-damage.migration.js';
+import { ListsByIndex1764700000000 } from '../tables/lists-by-index.migration.js';
 import { ProjectsWithoutHost1764400000000 } from '../tables/projects-without-host.migration.js';
 
 /** Connects, and brings the schemas `api` and `vault` up to date. `patient` for work without time limits. */
@@ -38,7 +39,8 @@ export async function openDatabase(
       ProjectsWithoutHost1764400000000,
       IndexDamage1764500000000,
       AddOwners1764600000000,
-      BoundedStates1764700000000,
+      BoundedStates1764650000000,
+      ListsByIndex1764700000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

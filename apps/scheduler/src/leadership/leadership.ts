@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { News } from '@buckets/log';
+import { Lead, News } from '@buckets/log';
 import { Backoff } from '@buckets/patience';
 import { withDeadline, type Logger } from '@buckets/service';
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 const STANDBY_MS = 1_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 1_000, maxMs: 30_000 });
@@ -10,9 +10,8 @@ const PROOF_EVERY_MS = 2_000;
 const PROOF_DEADLINE_MS = 5_000;
 
 /**
- * Of several copies of the scheduler one works, the others wait: whoever holds an advisory lock of Postgres, which
- * goes with its session. Two may believe it for a few seconds when a connection is cut; what they ask for is decided
- * by the API under the same keys, so nothing is done twice.
+ * Of several copies of the scheduler one works, the others wait. Two may believe that they lead for a few seconds when a
+ * connection is cut; what they ask for is decided by the API under the same keys, so nothing is done twice.
  */
 export class Leadership {
   constructor(
@@ -21,65 +20,50 @@ export class Leadership {
     private readonly log: Logger,
   ) {}
 
-  /** Leads whenever it can, until the signal. `lead` must end soon after its own signal. */
-  async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Leads whenever it can, until the signal. `work` must end soon after its own signal. */
+  async run(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     const news = new News();
     for (let failures = 0; !signal.aborted;) {
-      const session = this.data.createQueryRunner();
       try {
-        if (await this.acquire(session)) await this.leadWith(session, lead, signal);
+        const lead = await Lead.take(this.data, this.name);
+        if (lead !== null) await this.underLead(lead, work, signal);
         failures = 0;
         news.over();
       } catch (error) {
         failures++;
         if (!signal.aborted && news.is(error)) this.log.warn({ error }, 'The scheduler does not lead; trying again');
-      } finally {
-        await this.release(session);
       }
       const delayMs = failures === 0 ? STANDBY_MS : BETWEEN_TRIES.delayMs(failures);
       await pause(delayMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  private async leadWith(
-    session: QueryRunner,
-    lead: (signal: AbortSignal) => Promise<void>,
+  private async underLead(
+    lead: Lead,
+    work: (signal: AbortSignal) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
     this.log.info('This copy of the scheduler leads');
-    const lost = new AbortController();
-    const ends = AbortSignal.any([signal, lost.signal]);
-    const work = lead(ends).finally(() => lost.abort());
+    const over = new AbortController();
+    const ends = AbortSignal.any([signal, lead.lost, over.signal]);
+    const working = work(ends).finally(() => over.abort());
     try {
-      await Promise.race([work, this.prove(session, ends)]);
+      await Promise.race([working, prove(lead, ends)]);
+      if (!signal.aborted) lead.lost.throwIfAborted();
     } finally {
-      lost.abort();
-      await work;
+      over.abort();
+      await working;
+      await lead.giveUp().catch((error: unknown) => {
+        this.log.info({ error }, 'The session that led is gone, and the lead with it');
+      });
     }
   }
+}
 
-  /** Ends with the signal, and fails when the session is gone. */
-  private async prove(session: QueryRunner, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await withDeadline(session.query('SELECT 1'), PROOF_DEADLINE_MS, 'Asking for the lock');
-      await pause(PROOF_EVERY_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  private async acquire(session: QueryRunner): Promise<boolean> {
-    const [row] = (await session.query('SELECT pg_try_advisory_lock(hashtext($1)) AS leads', [this.name])) as [
-      { leads: boolean },
-    ];
-    return row.leads;
-  }
-
-  private async release(session: QueryRunner): Promise<void> {
-    try {
-      await session.query('SELECT pg_advisory_unlock_all()');
-    } catch (error) {
-      this.log.info({ error }, 'The session that led is gone, and its lock with it');
-    } finally {
-      await session.release();
-    }
+/** Ends with the signal, and fails when the session is gone. */
+async function prove(lead: Lead, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await withDeadline(lead.prove(), PROOF_DEADLINE_MS, 'Asking for the lead');
+    await pause(PROOF_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -35,9 +35,28 @@ export function evolve(rows: ProjectRows | null, event: LoggedEvent<'project'>):
   if (event.type === 'created') return created(event);
   if (event.type === 'recovered') return recovered(event);
   if (rows === null) return null;
+  const { position } = event;
+  const kept = changesWhatIsKept(event) ? { kept_position: position, kept_at: Date.parse(event.time) } : {};
   const next = evolveKnown(rows, event);
-  return { ...next, project: { ...next.project, position: event.position } };
+  return { ...next, project: { ...next.project, ...kept, position } };
 }
+
+/** Whether other backups may be kept after it. */
+function changesWhatIsKept(event: LoggedEvent<'project'>): boolean {
+  if (event.type === 'updated') return event.data.retention !== undefined;
+  const operation = operationEvent(event.type);
+  return operation === null ? CHANGES_BACKUPS.has(event.type) : operation.kind === 'forget';
+}
+
+const CHANGES_BACKUPS: ReadonlySet<string> = new Set<LoggedEvent<'project'>['type']>([
+  'assigned',
+  'backup-recorded',
+  'backup-accepted',
+  'backup-found',
+  'backup-deleted',
+  'backups-damaged',
+  'backups-healed',
+]);
 
 function evolveKnown(rows: ProjectRows, event: LoggedEvent<'project'>): ProjectRows {
   const { project } = rows;
@@ -190,6 +209,9 @@ function newProject({
     doubts_since: null,
     verified_at: null,
     last_verify_position: null,
+    kept_position: position,
+    kept_at: Date.parse(time),
+    in_vain: {},
     position,
   };
 }
@@ -256,11 +278,11 @@ function ended(
       : kind === 'tidy'
         ? doubtsAfterTidying(project, at)
         : {};
-    const verified =
-      kind === 'verify'
-        ? verifiedAfter(project, { position: event.position, at, looked: result?.repository !== undefined })
-        : {};
-    return { ...doubted, project: { ...project, ...orphans, ...doubts, ...verified }, operations: others };
+    const looked = result?.repository !== undefined;
+    const verified = kind === 'verify' ? verifiedAfter(project, { position: event.position, at, looked }) : {};
+    const cameTo = kind === 'verify' ? looked : outcome === 'succeeded' || outcome === 'partial';
+    const in_vain = inVainAfter(project, kind, { cameTo, at });
+    return { ...doubted, project: { ...project, ...orphans, ...doubts, ...verified, in_vain }, operations: others };
   }
   const mayHaveUploaded = operation !== undefined && operation.began_position !== null;
   const operations = rows.operations.map((row) => (row.id === operationId ? { ...row, ended: true } : row));
@@ -284,6 +306,15 @@ function verifiedAfter(
   { position, at, looked }: { position: number; at: number; looked: boolean },
 ): Pick<ProjectRow, 'verified_at' | 'last_verify_position'> {
   return { verified_at: looked && verified_at !== null ? at : verified_at, last_verify_position: position };
+}
+
+function inVainAfter(
+  { in_vain }: ProjectRow,
+  kind: OperationKind,
+  { cameTo, at }: { cameTo: boolean; at: number },
+): ProjectRow['in_vain'] {
+  const { [kind]: before, ...others } = in_vain;
+  return cameTo ? others : { ...others, [kind]: { times: (before?.times ?? 0) + 1, at } };
 }
 
 function withOperation(rows: ProjectRows, id: string, change: (row: OperationRow) => OperationRow): ProjectRows {

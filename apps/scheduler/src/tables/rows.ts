@@ -7,6 +7,7 @@ import type {
   Retention,
 } from '@buckets/contracts';
 import type { HeldUntil, OutsideChange } from '@buckets/freshness';
+import type { InVain } from '../when/in-vain.js';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** Positions come as text from Postgres; they stay far below 2^53. */
@@ -68,6 +69,12 @@ export class ProjectRow {
   @Column({ ...moment, nullable: true }) verified_at!: number | null;
   /** Where the last verification ended, whether it came to look or not. */
   @Column({ ...position, nullable: true }) last_verify_position!: number | null;
+
+  /** The last event by which other backups may be kept than before. */
+  @Column(position) kept_position!: number;
+  @Column(moment) kept_at!: number;
+  /** The operations that came to nothing since one of their kind did not. */
+  @Column({ type: 'jsonb' }) in_vain!: Partial<Record<OperationKind, InVain>>;
 
   /** Of the project's last event. */
   @Column(position) position!: number;

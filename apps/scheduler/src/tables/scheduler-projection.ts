@@ -1,10 +1,11 @@
 import { operationEvent, type LoggedEvent } from '@buckets/contracts';
 import type { Projection, ProjectionBatch } from '@buckets/log';
 import { In, type EntityManager } from 'typeorm';
+import { writeDue } from './due-table.js';
 import { evolve, type ProjectRows } from './evolve.js';
 import { BackupRow, OperationRow, ProjectRow, SCHEDULER_ENTITIES } from './rows.js';
 
-/** What freshness and schedules need to know of the log. */
+/** What freshness needs to know of the log, and what falls due by it. */
 export class SchedulerProjection implements Projection {
   readonly name = 'projects';
   readonly schema = 'scheduler';
@@ -17,12 +18,14 @@ export class SchedulerProjection implements Projection {
       for (const event of some) after.set(event.id, evolve(after.get(event.id) ?? null, event));
       await write(before, after, manager);
       await sweep(some.at(-1)!, manager);
+      await writeDue([...after.values()].filter((each) => each !== null), manager);
     }
   }
 
   /** Row by row: whoever reads meanwhile sees what was there, and does not wait. */
   async clear(manager: EntityManager): Promise<void> {
     for (const entity of SCHEDULER_ENTITIES) await manager.deleteAll(entity);
+    await manager.query('DELETE FROM scheduler.due');
   }
 }
 

@@ -9,13 +9,18 @@ import { BackupRow, ProjectRow } from '../rows.js';
 
 export const NOON = Date.parse('2031-05-06T12:00:00.000Z');
 
-/** The scheduler's tables on a Postgres of their own, for the tests of a file. @returns what holds them, while these run */
-export function trialTables(): () => DataSource {
+/**
+ * The scheduler's tables on a Postgres of their own, for the tests of a file; `patient` for statements that take as long as
+ * they take.
+ *
+ * @returns what holds them, while these run
+ */
+export function trialTables({ patient = false } = {}): () => DataSource {
   let parts: RealParts;
   let data: DataSource;
   beforeAll(async () => {
     parts = await RealParts.start(['postgres']);
-    data = await openSchedulerDatabase({ url: parts.infrastructure.postgresUrl, connections: 2 });
+    data = await openSchedulerDatabase({ url: parts.infrastructure.postgresUrl, connections: 2, patient });
   });
   afterAll(async () => {
     await data?.destroy();

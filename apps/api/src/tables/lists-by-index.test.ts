@@ -1,0 +1,123 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
+import type { Caller } from '../access/caller.js';
+import { OperationsController, type OperationsQuery } from '../operations/operations.controller.js';
+import { ProjectsController, type ProjectsQuery } from '../projects/projects.controller.js';
+import { cursorAt } from '../http/page.js';
+import { openDatabase } from '../wiring/database.js';
+
+jest.setTimeout(120_000);
+
+const ROWS = 20_000;
+const HOSTS = 1_000;
+/** Of a page of 50 and one more, to know whether there is another. */
+const PAGE = 51;
+
+let parts: RealParts;
+let data: DataSource;
+
+beforeAll(async () => {
+  parts = await RealParts.start(['postgres']);
+  data = await openDatabase(parts.infrastructure.postgresUrl, 4, { patient: true });
+  // The newest rows are of nobody that is asked for: whoever goes through all of them reads them all.
+  await data.query(
+    `INSERT INTO api.project (id, owner_id, region_id, bucket_id, host_id, generation, backup_interval_minutes, provisioned,
+       running, freshness, freshness_reason, created_at, backups, damaged_backups, position)
+     SELECT 'p' || n, CASE WHEN n % 500 = 0 THEN 'ada' ELSE 'o' || n % 97 END, 'r', 'b', 'h' || n % $2::int, 1, 60, true,
+            false, 'fresh', '', '2031-05-06T12:00:00.000Z', 0, 0, n
+       FROM generate_series(1, $1::int) AS n`,
+    [ROWS, HOSTS],
+  );
+  await data.query(
+    `INSERT INTO api.operation (id, project_id, host_id, generation, kind, state, attempts, requested_by, params,
+       requested_at, position, changed_position)
+     SELECT 'o' || n, 'p' || n % 500, 'h' || n % $2::int, 1, CASE WHEN n < 100 THEN 'restore' ELSE 'backup' END,
+            CASE WHEN n % 500 = 0 AND n < 5000 THEN 'running' ELSE 'succeeded' END, 1, 'admin', '{}',
+            '2031-05-06T12:00:00.000Z', n, n
+       FROM generate_series(1, $1::int) AS n`,
+    [ROWS, HOSTS],
+  );
+  await data.query('VACUUM ANALYZE api.project');
+  await data.query('VACUUM ANALYZE api.operation');
+});
+afterAll(async () => {
+  await data?.destroy();
+  await parts.stop();
+});
+
+interface Plan {
+  'Node Type': string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  Plans?: Plan[];
+}
+
+/** Rows that are read from tables, what a filter leaves out with them. */
+function readBy(plan: Plan): number {
+  // What an index of bits names is read from the table above it.
+  const own = /(?<!Bitmap Index) Scan$/.test(plan['Node Type'])
+    ? (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops']
+    : 0;
+  return own + (plan.Plans ?? []).reduce((sum, part) => sum + readBy(part), 0);
+}
+
+/** What a list reads, and how many rows it shows. */
+async function costOf(list: () => Promise<{ items: unknown[] }>): Promise<{ read: number; shown: number }> {
+  const spy = jest.spyOn(data.logger, 'logQuery');
+  const { items } = await list();
+  const statements = spy.mock.calls.filter(([sql]) => sql.startsWith('SELECT'));
+  spy.mockRestore();
+  expect(statements).toHaveLength(1);
+  let read = 0;
+  for (const [sql, parameters] of statements) {
+    const [row] = await data.query<{ 'QUERY PLAN': { Plan: Plan }[] }[]>(
+      `EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`,
+      parameters,
+    );
+    read += readBy(row!['QUERY PLAN'][0]!.Plan);
+  }
+  return { read, shown: items.length };
+}
+
+const admin: Caller = { kind: 'admin', id: 'admin', name: 'admin', scopes: ['admin'], reach: 'fleet' };
+const same = <T>(row: T): Promise<T> => Promise.resolve(row);
+const projects = (query: ProjectsQuery) =>
+  costOf(() =>
+    ProjectsController.prototype.list.call(
+      { data, freshnessNow: { view: () => () => ({}) }, view: same } as never,
+      query,
+      admin,
+    ),
+  );
+const operations = (query: OperationsQuery) =>
+  costOf(() => OperationsController.prototype.list.call({ data, operations: { views: same } } as never, query, admin));
+
+describe('a page of a list reads what is on it', () => {
+  it.each<[string, ProjectsQuery]>([
+    ['all', {}],
+    ['of an owner', { ownerId: 'ada' }],
+    ['of a host', { hostId: 'h7' }],
+    ['of a host, from a cursor on', { hostId: 'h7', cursor: cursorAt(10_000) }],
+  ])('projects: %s', async (_, query) => {
+    const { read, shown } = await projects(query);
+    expect(shown).toBeGreaterThan(0);
+    expect(read).toBeLessThanOrEqual(PAGE);
+  });
+
+  it.each<[string, OperationsQuery]>([
+    ['all', {}],
+    ['of a project', { projectId: 'p7' }],
+    ['of a host', { hostId: 'h7' }],
+    ['in a state', { state: 'running' }],
+    ['of a kind', { kind: 'restore' }],
+    ['of a host in a state', { hostId: 'h500', state: 'running' }],
+    ['of a project in a state', { projectId: 'p0', state: 'running' }],
+  ])('operations: %s', async (_, query) => {
+    const { read, shown } = await operations(query);
+    expect(shown).toBeGreaterThan(0);
+    expect(read).toBeLessThanOrEqual(PAGE);
+  });
+});

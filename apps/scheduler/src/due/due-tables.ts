@@ -1,0 +1,163 @@
+import type { OperationKind } from '@buckets/contracts';
+import type { DataSource } from 'typeorm';
+import type { DueKind } from '../when/due-moment.js';
+import { LONGEST_PAUSE_MS } from './pauses.js';
+import { nextTurns, type Waiting } from './turns.js';
+
+/** Work that is due. */
+export interface DueItem extends Waiting {
+  /** Whose events say so: a project. */
+  thingId: string;
+  /** What it is about where a thing may have more than one of a kind, such as an operation; empty otherwise. */
+  subject: string;
+  key: string;
+  /** Not before this moment, although it is due otherwise; milliseconds since 1970. */
+  heldUntil: number | null;
+  /** How often it was asked for, with no end of it as yet. */
+  attempts: number;
+}
+
+/** What is noted of work that was asked for: it holds as long as its key stays. */
+export interface Note {
+  item: DueItem;
+  /** The attempts that are noted so far: where there are others, somebody else has noted something, and that holds. */
+  after: number;
+  /** Milliseconds since 1970, in the time of {@link Wanted.until}; infinity until the work becomes another. */
+  notBefore: number | null;
+  attempts: number;
+}
+
+export interface Wanted {
+  kind: DueKind;
+  /** Milliseconds since 1970: what was due by then, before what settings add. */
+  until: number;
+}
+
+export interface Turns {
+  /** Who had the last turn. */
+  after: string;
+  /** So many lanes, and so much of each that it is about so much work. */
+  atMost: number;
+  /** So much work of one lane at most, less the open operations of its host that count. */
+  perLane: number;
+  counts: readonly OperationKind[];
+}
+
+/** So much is looked at to know who waits; where more is due, lanes are gone through one by one. */
+export const LOOKED_AT = 1_000;
+
+/** Finds what is due, by index: what is not costs nothing. Notes what was asked for. */
+export class DueTables {
+  constructor(private readonly data: DataSource) {}
+
+  /** What is due of those whose turn it is. */
+  async ready(wanted: Wanted, turns: Turns): Promise<{ work: DueItem[]; lanes: string[] }> {
+    const lanes = await this.lanes(wanted, turns);
+    if (lanes.length === 0) return { work: [], lanes };
+    const { kind, until } = wanted;
+    const { counts, perLane, atMost } = turns;
+    const share = Math.ceil(atMost / lanes.length);
+    const rows = await this.data.query<Row[]>(READY, [kind, new Date(until), lanes, counts, perLane, share]);
+    return { work: rows.map(itemOf), lanes };
+  }
+
+  /** Notes it of what is still the same work, and nobody else has noted or is changing. @returns of which it was noted */
+  async note(kind: DueKind, notes: readonly Note[]): Promise<DueItem[]> {
+    if (notes.length === 0) return [];
+    const wanted = notes.map(({ item, after, notBefore, attempts }) => ({
+      ...{ thing_id: item.thingId, subject: item.subject, key: item.key, after, attempts },
+      not_before: notBefore === Infinity ? 'infinity' : notBefore === null ? null : new Date(notBefore).toISOString(),
+      plausible_from:
+        notBefore === null || notBefore === Infinity ? null : new Date(notBefore - 2 * LONGEST_PAUSE_MS).toISOString(),
+    }));
+    const noted = await this.data.query<{ thing_id: string; subject: string }[]>(NOTE, [kind, JSON.stringify(wanted)]);
+    const keys = new Set(noted.map(({ thing_id, subject }) => `${thing_id}/${subject}`));
+    return notes.map(({ item }) => item).filter(({ thingId, subject }) => keys.has(`${thingId}/${subject}`));
+  }
+
+  /** What only a clock that was wrong can have put off so far is due. */
+  async bringForward({ kind, until }: Wanted, now: number): Promise<void> {
+    await this.data.query(BRING_FORWARD, [kind, new Date(until), new Date(now + (now - until))]);
+  }
+
+  /** Since when the longest overdue work has been due, before what settings add; null where nothing is due. */
+  async earliest({ kind, until }: Wanted): Promise<number | null> {
+    const [row] = await this.data.query<{ ready_at: Date }[]>(EARLIEST, [kind, new Date(until)]);
+    return row?.ready_at.getTime() ?? null;
+  }
+
+  private async lanes({ kind, until }: Wanted, { after, atMost }: Turns): Promise<string[]> {
+    const due = await this.data.query<{ lane: string }[]>(WAITING, [kind, new Date(until), LOOKED_AT]);
+    const waiting = due.map(({ lane }) => lane);
+    if (due.length < LOOKED_AT) return nextTurns(waiting, { after, atMost });
+    const walk = (from: string) => this.data.query<{ lane: string }[]>(LANES, [kind, new Date(until), from, atMost]);
+    const ahead = await walk(after);
+    const all = ahead.length < atMost && after !== '' ? [...ahead, ...(await walk(''))] : ahead;
+    return nextTurns(
+      all.map(({ lane }) => lane),
+      { after, atMost },
+    );
+  }
+}
+
+interface Row {
+  thing_id: string;
+  subject: string;
+  lane: string;
+  key: string;
+  ready_at: Date;
+  held_until: Date | null;
+  attempts: number;
+}
+
+function itemOf({ thing_id, subject, lane, key, ready_at, held_until, attempts }: Row): DueItem {
+  const readyAt = ready_at.getTime();
+  return { thingId: thing_id, subject, lane, key, readyAt, heldUntil: held_until?.getTime() ?? null, attempts };
+}
+
+const WAITING = `SELECT lane FROM scheduler.due WHERE kind = $1 AND ready_at <= $2 ORDER BY ready_at LIMIT $3`;
+
+const EARLIEST = `SELECT ready_at FROM scheduler.due WHERE kind = $1 AND ready_at <= $2 ORDER BY ready_at LIMIT 1`;
+
+/** From one lane to the next, each by its earliest work: what else it has is not looked at. */
+const LANES = `
+  WITH RECURSIVE lanes AS (
+    (SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND lane > $3 ORDER BY lane, ready_at LIMIT 1)
+     UNION ALL
+    SELECT next.lane, next.ready_at FROM lanes CROSS JOIN LATERAL (
+      SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND lane > lanes.lane
+       ORDER BY lane, ready_at LIMIT 1) AS next)
+  SELECT lane FROM lanes WHERE ready_at <= $2 LIMIT $4`;
+
+const READY = `
+  SELECT due.thing_id, due.subject, due.lane, due.key, due.ready_at, due.held_until, due.attempts
+    FROM unnest($3::text[]) AS turn (lane)
+   CROSS JOIN LATERAL (
+     SELECT count(*) AS operations FROM (
+       SELECT FROM scheduler.operation WHERE NOT ended AND host_id = turn.lane AND kind = ANY ($4::text[])
+        LIMIT $5::int) AS counted) AS open
+   CROSS JOIN LATERAL (
+     SELECT * FROM scheduler.due WHERE kind = $1 AND lane = turn.lane AND ready_at <= $2
+      ORDER BY ready_at LIMIT least($6::int, greatest(0, $5::int - open.operations))) AS due`;
+
+/** Whoever changes rows meanwhile, such as the projection, waits for nobody here: what it changes is left out. */
+const NOTE = `
+  WITH wanted AS (
+    SELECT * FROM jsonb_to_recordset($2::jsonb) AS note (
+      thing_id text, subject text, key text, after int, attempts int, not_before timestamptz, plausible_from timestamptz)),
+  mine AS (
+    SELECT thing_id, subject, wanted.attempts, wanted.not_before, wanted.plausible_from
+      FROM wanted JOIN scheduler.due USING (thing_id, subject, key)
+     WHERE due.kind = $1 AND due.attempts = wanted.after FOR UPDATE OF due SKIP LOCKED),
+  noted AS (
+    UPDATE scheduler.due SET not_before = mine.not_before, attempts = mine.attempts,
+           plausible_from = greatest(due.plausible_from, mine.plausible_from)
+      FROM mine WHERE due.kind = $1 AND due.thing_id = mine.thing_id AND due.subject = mine.subject
+    RETURNING due.thing_id, due.subject)
+  SELECT thing_id, subject FROM noted`;
+
+const BRING_FORWARD = `
+  WITH wrong AS (
+    SELECT thing_id, subject FROM scheduler.due WHERE kind = $1 AND plausible_from > $3 FOR UPDATE SKIP LOCKED)
+  UPDATE scheduler.due SET due_at = least(due_at, $2), not_before = least(not_before, $2), plausible_from = NULL
+    FROM wrong WHERE due.kind = $1 AND due.thing_id = wrong.thing_id AND due.subject = wrong.subject`;

@@ -1,0 +1,265 @@
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Refused, Unanswered } from '@buckets/log';
+import { until } from '@buckets/patience';
+import { NOON, trialTables } from '../tables/testing/trial-tables.js';
+import { DueTables, LOOKED_AT, type DueItem } from './due-tables.js';
+import { AT_ONCE, DueWork, type CarriedOut, type WorkOfKind } from './due-work.js';
+import { LONGEST_PAUSE_MS } from './pauses.js';
+import { dueRow, insertDue, insertOpen } from './testing/due-rows.js';
+
+jest.setTimeout(60_000);
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const data = trialTables();
+
+beforeEach(async () => {
+  for (const table of ['due', 'operation']) await data().query(`DELETE FROM scheduler.${table}`);
+});
+
+type CarryOut = (item: DueItem) => Promise<CarriedOut> | CarriedOut;
+const unanswered = () => Promise.reject(new Unanswered('s', null));
+const refuse = () => Promise.reject(new Refused({ code: 'project-has-no-data', detail: 'No.', retry: false }));
+
+interface More extends Partial<WorkOfKind> {
+  atMost?: number;
+  /** What was accepted stays due: the tables do not show it yet. */
+  stays?: boolean;
+}
+
+/** Who asks for what is due. What was accepted is due no more, as the projection would have it. */
+function asking(carryOut: CarryOut = () => 'requested', more: More = {}) {
+  const asked: string[] = [];
+  const ended: string[] = [];
+  const control = { reached: 10, end: 10 };
+  const { atMost = 500, stays = false, ...ofKind } = more;
+  const work: WorkOfKind = {
+    ...{ kind: 'backup', afterMs: 0, perLane: 10, counts: ['backup'], failed: 'No.' },
+    carryOut: async (item) => {
+      asked.push(item.thingId);
+      const carriedOut = await carryOut(item);
+      if (carriedOut === 'requested' && !stays) {
+        await data().query('DELETE FROM scheduler.due WHERE thing_id = $1', [item.thingId]);
+      }
+      return carriedOut;
+    },
+    ended: (outcome) => ended.push(outcome),
+    ...ofKind,
+  };
+  const parts = {
+    tables: new DueTables(data()),
+    reaches: (position: number) => Promise.resolve(control.reached >= position),
+    endOfLog: () => Promise.resolve(control.end),
+    log: { warn: () => undefined },
+    ...{ tickMs: 1_000, atMost },
+  };
+  const dueWork = new DueWork(work, parts);
+  const again = () => new DueWork(work, parts);
+  /** All that there is to do at a moment. */
+  const tick = async (now: number): Promise<string[]> => {
+    const before = asked.length;
+    while (await dueWork.round(now)) continue;
+    return asked.slice(before);
+  };
+  return { dueWork, again, tick, asked, ended, control };
+}
+
+const many = (count: number, lane: string, dueAt: number) =>
+  Array.from({ length: count }, (_, n) => dueRow(`${lane}-${String(n).padStart(5, '0')}`, lane, dueAt + n));
+
+describe('work', () => {
+  it('is asked for when it is due, and when settings say so', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON), dueRow('later', 'h1', NOON + 1)]);
+    const { tick } = asking();
+    expect(await tick(NOON - 1)).toEqual([]);
+    expect(await tick(NOON)).toEqual(['atlas']);
+    const grace = asking(undefined, { afterMs: HOUR });
+    expect(await grace.tick(NOON + HOUR)).toEqual([]);
+    expect(await grace.tick(NOON + HOUR + 1)).toEqual(['later']);
+  });
+
+  it('that is held waits for that, too, however much settings add', async () => {
+    await insertDue(data(), [dueRow('in-vain', 'h1', NOON, { held_until: NOON + 2 * HOUR })]);
+    const { tick } = asking(undefined, { afterMs: HOUR, perLane: 1 });
+    await insertDue(data(), [dueRow('next', 'h1', NOON + 1)]);
+    expect(await tick(NOON + HOUR + 1)).toEqual(['next']);
+    expect(await tick(NOON + 2 * HOUR - 1)).toEqual([]);
+    expect(await tick(NOON + 2 * HOUR)).toEqual(['in-vain']);
+  });
+
+  it('that was accepted is not asked for again before the tables can show it', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const { tick } = asking(undefined, { stays: true });
+    expect(await tick(NOON)).toEqual(['atlas']);
+    expect(await tick(NOON + MINUTE - 1)).toEqual([]);
+    expect(await tick(NOON + 2 * MINUTE)).toEqual(['atlas']);
+  });
+
+  it('in which there is nothing to do is not looked at again, until it is other work', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const { tick } = asking(() => 'nothing-to-do');
+    expect(await tick(NOON)).toEqual(['atlas']);
+    expect(await tick(NOON + 1_000 * DAY)).toEqual([]);
+  });
+});
+
+describe('work of others', () => {
+  it('goes on where 20 projects always fail, and these are tried again, later each time', async () => {
+    const failing = new Set(Array.from({ length: 20 }, (_, n) => `f-${n}`));
+    await insertDue(data(), [
+      ...[...failing].map((id, n) => dueRow(id, `h${n % 4}`, NOON - DAY)),
+      ...Array.from({ length: 980 }, (_, n) => dueRow(`p-${n}`, `h${n % 4}`, NOON)),
+    ]);
+    const { tick, asked } = asking(({ thingId }) => (failing.has(thingId) ? unanswered() : 'requested'));
+    const first = await tick(NOON);
+    expect(new Set(first).size).toBe(1_000);
+    const tries: number[] = [];
+    for (let minute = 1; minute <= 60; minute++) tries.push((await tick(NOON + minute * MINUTE)).length);
+    expect(new Set(asked.slice(1_000))).toEqual(failing);
+    const perHour = tries.reduce((sum, each) => sum + each, 0) / failing.size;
+    expect(perHour).toBeGreaterThan(5);
+    expect(perHour).toBeLessThan(40);
+  });
+
+  it('goes on where a host refuses all of it, and is asked about much later', async () => {
+    await insertDue(data(), [...many(3_000, 'refusing', NOON - DAY), ...many(30, 'well', NOON - HOUR)]);
+    const { dueWork, asked } = asking(({ lane }) => (lane === 'refusing' ? refuse() : 'requested'), { atMost: 20 });
+    for (let round = 0; round < 4; round++) await dueWork.round(NOON);
+    expect(asked.filter((id) => id.startsWith('well'))).toHaveLength(30);
+    expect(asked.filter((id) => id.startsWith('refusing'))).toHaveLength(40);
+    const once = asking(refuse);
+    await data().query(`DELETE FROM scheduler.due WHERE thing_id <> 'refusing-00100'`);
+    expect(await once.tick(NOON)).toEqual(['refusing-00100']);
+    expect(await once.tick(NOON + MINUTE - 1)).toEqual([]);
+    expect(await once.tick(NOON + 2 * MINUTE)).toEqual(['refusing-00100']);
+  });
+
+  it('goes on where a host does not begin with what it has: so much is queued for it, and no more', async () => {
+    await insertOpen(data(), 'silent', 'backup', 8);
+    await insertOpen(data(), 'silent', 'restore', 30);
+    await insertDue(data(), [...many(LOOKED_AT + 500, 'silent', NOON - DAY), ...many(3, 'well', NOON)]);
+    const { dueWork, asked } = asking();
+    await dueWork.round(NOON + 10);
+    expect(asked.toSorted()).toEqual(['silent-00000', 'silent-00001', 'well-00000', 'well-00001', 'well-00002']);
+  });
+
+  it('of the same host goes on where one after the other is done and the first is refused', async () => {
+    await insertDue(data(), [dueRow('refused', 'h1', NOON - DAY), dueRow('next', 'h1', NOON - HOUR)]);
+    const { tick } = asking(({ thingId }) => (thingId === 'refused' ? refuse() : 'requested'), {
+      ...{ perLane: 1, counts: ['verify'] },
+    });
+    expect(await tick(NOON)).toEqual(['refused', 'next']);
+  });
+
+  it('has its turn, however many hosts have more that is due than can be asked for at once', async () => {
+    const hosts = Array.from({ length: 30 }, (_, n) => `h${10 + n}`);
+    await insertDue(
+      data(),
+      hosts.flatMap((host) => many(60, host, NOON - DAY)),
+    );
+    await insertDue(data(), [dueRow('lonely', 'zz', NOON)]);
+    const { dueWork, asked } = asking(undefined, { atMost: 10 });
+    for (let round = 0; round < 4; round++) await dueWork.round(NOON);
+    expect(asked).toHaveLength(40);
+    expect(asked).toContain('lonely');
+    const turns = Map.groupBy(asked, (id) => id.slice(0, 3));
+    expect(turns.size).toBe(31);
+  });
+});
+
+describe('what fails for everybody', () => {
+  it('is given up for the time being: nobody is put off whom nobody came to', async () => {
+    await insertDue(data(), many(400, 'h1', NOON - DAY));
+    let isAway = true;
+    const { dueWork, again, asked } = asking(() => (isAway ? unanswered() : 'requested'), { perLane: 1_000 });
+    expect(await dueWork.round(NOON)).toBe(false);
+    expect(asked.length).toBeLessThan(2 * AT_ONCE);
+    isAway = false;
+    const tried = new Set(asked);
+    asked.length = 0;
+    await again().round(NOON);
+    expect(asked).toHaveLength(400 - tried.size);
+    expect(asked.filter((id) => tried.has(id))).toEqual([]);
+  });
+});
+
+describe('whoever asks may die, or be two', () => {
+  it('between the note and the request, or before the end of it: another one asks again under the same key', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const keys: string[] = [];
+    const never = new Promise<CarriedOut>(() => undefined);
+    const dies = asking((item) => (keys.push(item.key), never));
+    void dies.dueWork.round(NOON);
+    await until(() => dies.asked.length > 0);
+    const other = asking((item) => (keys.push(item.key), 'requested'));
+    expect(await other.tick(NOON + 30_000)).toEqual([]);
+    expect(await other.tick(NOON + 2 * MINUTE)).toEqual(['atlas']);
+    expect(keys).toEqual(['atlas/1', 'atlas/1']);
+  });
+
+  it('and then each piece of work is asked for by one of them', async () => {
+    await insertDue(data(), [...many(150, 'h1', NOON), ...many(150, 'h2', NOON)]);
+    const { dueWork, again, asked } = asking(() => 'not-yet', { perLane: 100 });
+    await Promise.all([dueWork.round(NOON + DAY), again().round(NOON + DAY)]);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(new Set(asked).size).toBe(asked.length);
+  });
+
+  it('and what one of them has read before the other noted it is not noted twice', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const tables = new DueTables(data());
+    const read = async () =>
+      (await tables.ready({ kind: 'backup', until: NOON }, { after: '', atMost: 5, perLane: 5, counts: [] })).work;
+    const [one, other] = [await read(), await read()];
+    const notes = (items: DueItem[]) =>
+      items.map((item) => ({ item, after: item.attempts, notBefore: NOON + MINUTE, attempts: item.attempts + 1 }));
+    expect(await tables.note('backup', notes(one))).toEqual(one);
+    expect(await tables.note('backup', notes(other))).toEqual([]);
+  });
+
+  it('and asks for nothing by tables that are behind what it asked for', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const { tick, control } = asking();
+    control.end = 11;
+    expect(await tick(NOON)).toEqual(['atlas']);
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    expect(await tick(NOON + DAY)).toEqual([]);
+    control.reached = 11;
+    expect(await tick(NOON + DAY)).toEqual(['atlas']);
+  });
+
+  it('and asks for nothing that is being written anew, and waits for nobody', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const { tick } = asking();
+    await data().transaction(async (rows) => {
+      await rows.query('DELETE FROM scheduler.due');
+      expect(await tick(NOON)).toEqual([]);
+      await insertDue(rows as never, [dueRow('atlas', 'h1', NOON)]);
+    });
+    expect(await tick(NOON)).toEqual(['atlas']);
+  });
+});
+
+describe('a clock that was wrong', () => {
+  it('puts no work off for longer than twice what it waits', async () => {
+    const year = 365 * DAY;
+    await insertDue(data(), [
+      dueRow('ahead', 'h1', NOON + year, { plausible_from: NOON + year - 2 * HOUR }),
+      dueRow('a-little-ahead', 'h1', NOON + 90 * MINUTE, { plausible_from: NOON - 30 * MINUTE }),
+      dueRow('limit', 'h1', NOON + year, { kind: 'limit' }),
+    ]);
+    const { tick } = asking();
+    expect(await tick(NOON)).toEqual(['ahead']);
+    expect(await asking(undefined, { kind: 'limit' }).tick(NOON)).toEqual([]);
+  });
+
+  it('of whoever asked puts no work off for long', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const { tick } = asking(refuse);
+    expect(await tick(NOON + 365 * DAY)).toEqual(['atlas']);
+    expect(await tick(NOON + DAY)).toEqual(['atlas']);
+    expect(await tick(NOON + DAY + 2 * LONGEST_PAUSE_MS)).toEqual(['atlas']);
+  });
+});
