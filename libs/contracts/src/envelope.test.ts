@@ -5,11 +5,11 @@ import {
   decode,
   encode,
   envelope,
-  MAX_MESSAGE_BYTES,
   MessageTooLarge,
   UnreadableMessage,
   UnstorableText,
 } from './envelope.js';
+import { MAX_MESSAGE_BYTES } from './bounded-json.js';
 
 const fields = { source: 'buckets/api', type: 'buckets.region.created.v1', subject: 'region/zrh' };
 const subject = 'buckets.event.region.zrh.created';

@@ -1,5 +1,5 @@
-import { IsIn, IsInt } from 'class-validator';
-import { Count, Optional } from './shape.js';
+import { IsIn } from 'class-validator';
+import { Count, Optional, UnixMs } from './shape.js';
 import { PHASES, type Phase } from './vocabulary.js';
 
 /** Best effort: the latest one counts, and its loss never matters. */
@@ -14,5 +14,5 @@ export class Progress {
   @Optional() @Count() rate?: number;
   @Optional() @Count() secondsRemaining?: number;
   /** Milliseconds since 1970. */
-  @IsInt() at!: number;
+  @UnixMs() at!: number;
 }

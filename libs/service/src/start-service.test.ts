@@ -223,7 +223,7 @@ describe('a request that is not valid is answered with what is wrong with it', (
     ['half of JSON', '{"name":', 400, 'invalid-json'],
     ['a bare word of JSON', '"a"', 400, 'invalid-json'],
     ['null', 'null', 400, 'invalid-json'],
-    ['invalid UTF-16', '{"name":"\\ud800","\\udc00":1}', 400, 'invalid-request'],
+    ['invalid UTF-16', '{"name":"\\ud800","\\udc00":1}', 400, 'unstorable-text'],
     ['the prototype', '{"name":"a","__proto__":{"count":1},"constructor":1}', 400, 'invalid-request'],
     ['a nest of 500,000 arrays', '['.repeat(500_000) + ']'.repeat(500_000), 400, 'invalid-request'],
     ['deep objects in a known field', `{"name":${'{"a":'.repeat(1_000)}1${'}'.repeat(1_000)}}`, 400, 'invalid-request'],

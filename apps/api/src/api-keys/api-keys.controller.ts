@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsISO8601, IsOptional, IsString, Length } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsString, Length } from 'class-validator';
 import { SCOPES, type Scope } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { CurrentCaller, mayDo, Needs, type Caller } from '../access/caller.js';
@@ -13,6 +13,7 @@ import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
 import { Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { WantedMoment } from '../http/moment.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { ApiKeyRow } from '../tables/entities.js';
 
@@ -24,7 +25,7 @@ export class CreateApiKey {
   @ArrayMaxSize(SCOPES.length)
   @IsIn(SCOPES, { each: true })
   scopes!: Scope[];
-  @ApiPropertyOptional({ format: 'date-time' }) @IsOptional() @IsISO8601({ strict: true }) expiresAt?: string;
+  @WantedMoment({ description: 'Until when it is good; for ever where it is left out' }) expiresAt?: string;
 }
 
 export class ApiKeyView {

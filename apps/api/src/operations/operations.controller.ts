@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Header, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiNoContentResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
+import { IsIn, IsNumber, IsOptional, Matches } from 'class-validator';
 import type { Request, Response } from 'express';
 import {
   ID_PATTERN,
@@ -11,7 +11,6 @@ import {
   type OperationState,
 } from '@buckets/contracts';
 import { Stopping } from '@buckets/service';
-import { formatDuration, parseDuration } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { Needs } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
@@ -34,16 +33,26 @@ export class OperationsQuery extends PageQuery {
   @ApiPropertyOptional({ enum: OPERATION_STATES }) @IsOptional() @IsIn(OPERATION_STATES) state?: OperationState;
 }
 
-const LONGEST_WAIT_MS = 60_000;
-const WAIT = `wait must be a time of ${formatDuration(LONGEST_WAIT_MS)} at most, such as 30s`;
+/** A minute at most. */
+const WAIT = /^(?:([0-5]?\d(?:\.\d{1,3})?|60)s|(\d{1,4}|[1-5]\d{4}|60000)ms|([01])m)$/;
+
+function waitMs(text: string): number | string {
+  const [, seconds, milliseconds, minutes] = WAIT.exec(text) ?? [];
+  if (seconds !== undefined) return Math.round(Number(seconds) * 1_000);
+  if (minutes !== undefined) return Number(minutes) * 60_000;
+  return milliseconds === undefined ? text : Number(milliseconds);
+}
 
 export class OperationQuery {
-  @ApiPropertyOptional({ type: String, example: '30s', description: 'How long to wait for its end: 60s at most' })
+  @ApiPropertyOptional({
+    type: String,
+    pattern: WAIT.source,
+    example: '30s',
+    description: 'How long to wait for its end: 60s at most',
+  })
   @IsOptional()
-  @Transform(({ value }) => (typeof value === 'string' ? (parseDuration(value) ?? value) : (value as unknown)))
-  @IsInt({ message: WAIT })
-  @Min(0, { message: WAIT })
-  @Max(LONGEST_WAIT_MS, { message: WAIT })
+  @Transform(({ value }) => (typeof value === 'string' ? waitMs(value) : (value as unknown)))
+  @IsNumber({}, { message: 'wait must be a time of a minute at most, such as 30s' })
   wait?: number;
 }
 

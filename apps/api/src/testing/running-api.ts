@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import type { Type } from '@nestjs/common';
+import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { EventThing, LoggedEvent, NewEvent } from '@buckets/contracts';
 import { Log, Projector } from '@buckets/log';
 import { createLogger, startService, type RunningService } from '@buckets/service';
@@ -9,6 +11,7 @@ import { readSettings } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { ApiModule } from '../api.module.js';
+import { claimsServer } from '../claims/claims-server.js';
 import { problemOf } from '../problems/problem-of.js';
 import { apiSettings } from '../settings.js';
 
@@ -43,7 +46,13 @@ export class RunningApi {
         BUCKETS_HOSTS_ACCOUNT: infrastructure.hostsAccount,
       });
       const log = createLogger('api', { level: 'fatal' });
-      const service = await startService({ settings, log, module: ApiModule.with(settings), translate: problemOf });
+      const service = await startService({
+        settings,
+        log,
+        module: ApiModule.with(settings),
+        translate: problemOf,
+        prepare: (app) => void app.connectMicroservice<MicroserviceOptions>({ strategy: claimsServer(app) }),
+      });
       const nats = await parts.connect({ user: 'api' });
       const jsm = await jetstreamManager(nats);
       return new RunningApi(parts, service, infrastructure.adminToken, new Log(nats, jsm, 'buckets/api'), nats, jsm);
@@ -64,6 +73,10 @@ export class RunningApi {
 
   get data(): DataSource {
     return this.service.app.get(DataSource);
+  }
+
+  part<T>(type: Type<T>): T {
+    return this.service.app.get(type);
   }
 
   get projector(): Projector {
