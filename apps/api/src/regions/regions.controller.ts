@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Post, Query, Req } from '@nestjs/common';
 import { ApiCreatedResponse, ApiHeader, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsLatitude, IsLongitude, IsNumber, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+import { IsNumber, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
 import { ID_PATTERN } from '@buckets/contracts';
 import type { Request } from 'express';
 import { DataSource } from 'typeorm';
@@ -22,8 +22,8 @@ const OFFSET = 360_000_000;
 export class CreateRegion {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
   @ApiProperty() @IsString() @Length(1, 200) name!: string;
-  @ApiProperty({ minimum: -90, maximum: 90 }) @IsNumber() @IsLatitude() latitude!: number;
-  @ApiProperty({ minimum: -180, maximum: 180 }) @IsNumber() @IsLongitude() longitude!: number;
+  @ApiProperty() @IsNumber() @Min(-90) @Max(90) latitude!: number;
+  @ApiProperty() @IsNumber() @Min(-180) @Max(180) longitude!: number;
 }
 
 export class RegionView {
@@ -38,7 +38,7 @@ const toNumber = ({ value }: { value: unknown }): unknown =>
   typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
 
 export class RegionsQuery extends PageQuery {
-  @ApiPropertyOptional({ minimum: -90, maximum: 90 })
+  @ApiPropertyOptional()
   @IsOptional()
   @Transform(toNumber)
   @IsNumber()
@@ -46,7 +46,7 @@ export class RegionsQuery extends PageQuery {
   @Max(90)
   latitude?: number;
 
-  @ApiPropertyOptional({ minimum: -180, maximum: 180 })
+  @ApiPropertyOptional()
   @IsOptional()
   @Transform(toNumber)
   @IsNumber()

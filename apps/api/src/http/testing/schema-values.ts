@@ -100,7 +100,7 @@ export class SchemaValues {
       return length >= minLength && length <= maxLength && !text.includes('\0') && text.isWellFormed();
     };
     if (format === 'date-time') return fc.date({ min: new Date(0), noInvalidDate: true, max: new Date('9999-12-31') }).map((date) => date.toISOString());
-    if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern)).filter(fits);
+    if (pattern !== undefined) return matching(pattern).filter(fits);
     const any = fc.string({ unit: 'binary', minLength, maxLength: Math.min(maxLength, minLength + 30) }).filter(fits);
     return fc.oneof(any, fc.constantFrom('x'.repeat(Math.max(minLength, 1)), '😀'.repeat(maxLength)));
   }
@@ -115,4 +115,10 @@ export class SchemaValues {
     if (schema === undefined) throw new Error(`The description has no ${reference}.`);
     return schema;
   }
+}
+
+/** Texts for a pattern; what may not follow is left to the filter. */
+function matching(pattern: string): fc.Arbitrary<string> {
+  const whole = new RegExp(pattern);
+  return fc.stringMatching(new RegExp(pattern.replaceAll(/\(\?![^)]*\)/g, ''))).filter((text) => whole.test(text));
 }
