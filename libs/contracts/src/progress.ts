@@ -1,4 +1,6 @@
 import { IsIn } from 'class-validator';
+import { knownPart } from './check-data.js';
+import { decode, readData } from './envelope.js';
 import { Count, Optional, UnixMs } from './shape.js';
 import { PHASES, type Phase } from './vocabulary.js';
 
@@ -15,4 +17,9 @@ export class Progress {
   @Optional() @Count() secondsRemaining?: number;
   /** Milliseconds since 1970. */
   @UnixMs() at!: number;
+}
+
+/** What a host says and this version does not know is left out: it is shown to people. @throws {UnreadableMessage} */
+export function readProgress(subject: string, bytes: Uint8Array): Progress {
+  return knownPart(Progress, readData(Progress, decode(subject, bytes).data, subject)) as Progress;
 }

@@ -1,5 +1,13 @@
 import { Body, Controller, Get, Header, Inject, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiNoContentResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import {
+  ApiExtraModels,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiPropertyOptional,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsNumber, IsOptional, Matches } from 'class-validator';
 import type { Request, Response } from 'express';
@@ -21,7 +29,7 @@ import { NoFields } from '../http/no-fields.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { ProjectCommands } from '../project-decisions/project-commands.js';
 import { OperationRow } from '../tables/entities.js';
-import { OperationView } from './operation-view.js';
+import { OperationView, ProgressView } from './operation-view.js';
 import { Operations } from './operations.js';
 import { OperationFollower } from './operation-follower.js';
 import { OperationStream } from './operation-stream.js';
@@ -55,6 +63,21 @@ export class OperationQuery {
   @IsNumber({}, { message: 'wait must be a time of a minute at most, such as 30s' })
   wait?: number;
 }
+
+/** Of each event of a stream. */
+const EVENT = {
+  type: 'object',
+  required: ['event', 'data'],
+  properties: {
+    id: { type: 'string', pattern: '^[0-9]+$', description: 'Of a state: for Last-Event-ID' },
+    event: { type: 'string', enum: ['state', 'progress'] },
+    data: {
+      type: 'string',
+      contentMediaType: 'application/json',
+      contentSchema: { oneOf: [OperationView, ProgressView].map((view) => ({ $ref: getSchemaPath(view) })) },
+    },
+  },
+} as object;
 
 @ApiTags('operations')
 @Controller('v1/operations')
@@ -130,7 +153,8 @@ export class OperationsController {
   @Needs('operations:read')
   @Header('Cache-Control', 'no-store')
   @ApiHeader({ name: 'Last-Event-ID', required: false })
-  @ApiOkResponse({ content: { 'text/event-stream': { schema: { type: 'string' } } } })
+  @ApiExtraModels(ProgressView)
+  @ApiOkResponse({ content: { 'text/event-stream': { schema: EVENT } } })
   @ApiNoContentResponse()
   @ApiProblems(404)
   async events(@Id('operation') id: string, @Req() request: Request, @Res() response: Response): Promise<void> {

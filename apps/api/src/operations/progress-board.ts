@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
-import { decode, parseSubject, Progress, readData, STREAM, subjects } from '@buckets/contracts';
+import { parseSubject, readProgress, STREAM, subjects, type Progress } from '@buckets/contracts';
 import { LeftOut } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 
@@ -41,7 +41,7 @@ export class ProgressBoard {
       const last = await this.jsm.streams.getMessage(STREAM.progress, {
         last_by_subj: subjects.progress(hostId, operationId),
       });
-      return last === null ? undefined : readData(Progress, decode(last.subject, last.data).data, last.subject);
+      return last === null ? undefined : readProgress(last.subject, last.data);
     } catch (error) {
       this.log.debug({ error, operationId }, 'No progress is known');
       return undefined;
@@ -60,7 +60,7 @@ export class ProgressBoard {
     const parsed = parseSubject(subject);
     if (parsed?.family !== 'progress') return;
     try {
-      const progress = readData(Progress, decode(subject, bytes).data, subject);
+      const progress = readProgress(subject, bytes);
       const key = `${parsed.hostId}/${parsed.operationId}`;
       this.latest.delete(key);
       this.latest.set(key, progress);

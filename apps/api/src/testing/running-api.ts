@@ -6,7 +6,7 @@ import type { Type } from '@nestjs/common';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { EventThing, LoggedEvent, NewEvent } from '@buckets/contracts';
 import { Log, Projector } from '@buckets/log';
-import { createLogger, startService, type RunningService } from '@buckets/service';
+import { createLogger, mountOpenApi, startService, type RunningService } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
@@ -51,7 +51,10 @@ export class RunningApi {
         log,
         module: ApiModule.with(settings),
         translate: problemOf,
-        prepare: (app) => void app.connectMicroservice<MicroserviceOptions>({ strategy: claimsServer(app) }),
+        prepare: async (app) => {
+          await mountOpenApi(app, { title: 'Buckets', version: '1', description: 'A test' });
+          app.connectMicroservice<MicroserviceOptions>({ strategy: claimsServer(app) });
+        },
       });
       const nats = await parts.connect({ user: 'api' });
       const jsm = await jetstreamManager(nats);
