@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { buildRustic } from './build-rustic.mjs';
 import { sha256Of } from './files.mjs';
-import { hasPip, isPythonFrom } from './python.mjs';
+import { hasPip, isPythonFrom, LAUNCHER } from './python.mjs';
 import { find, run } from './run.mjs';
 import { Advice, duration, saying, showProgress } from './say.mjs';
 
@@ -122,7 +122,3 @@ async function installPython({ name, version, from }, folder) {
     chmodSync(program, 0o755);
   });
 }
-
-const LAUNCHER = `#!/bin/sh
-exec python3 -I -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from NAME.cli import NAME; NAME()' "$(dirname "$(readlink -f "$0")")/../site" "$@"
-`;

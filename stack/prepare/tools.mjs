@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fingerprint, OUR_VERSION } from './build-rustic.mjs';
 import { sha256OfText } from './files.mjs';
-import { pythonVersion } from './python.mjs';
+import { LAUNCHER, pythonVersion } from './python.mjs';
 
 const PLATFORM = `${platform()}-${arch()}`;
 
@@ -45,7 +45,7 @@ export function schemathesis() {
     name: 'schemathesis',
     version,
     platform: `${PLATFORM}-py${pythonVersion().join('.')}`,
-    edition: `${version}-${sha256OfText(requirements).slice(0, 12)}`,
+    edition: `${version}-${sha256OfText(requirements + LAUNCHER).slice(0, 12)}`,
     versionArgs: ['--version'],
     fits: () => false,
     isOptional: true,

@@ -104,24 +104,20 @@ describe('no message ends a reader of the API:', () => {
   const request = async (subject: string, bytes: Uint8Array) =>
     (await api.nats.request(subject, bytes, { timeout: 10_000 })).json<Answer<object>>();
 
-  it.each([
-    'grant',
-    'confirm',
-    'repository-initialised',
-    'unknown-backups',
-    'known-backups',
-    'assignments',
-  ] as const)('of the ask %s: they are refused, for good', async (name) => {
-    for (const [what, bytes] of poisonRequests()) {
-      const answer = await request(subjects.ask(HOST, name), bytes);
-      const isTaken = name === 'assignments' && 'ok' in answer;
-      if (!isTaken) expect([what, answer]).toEqual([what, { refused: expect.objectContaining({ retry: false }) }]);
-    }
-    await isWell();
-    expect(await request(subjects.ask(HOST, 'assignments'), Buffer.from('{}'))).toEqual({
-      ok: { items: [expect.objectContaining({ projectId: 'atlas' })] },
-    });
-  });
+  it.each(['grant', 'confirm', 'repository-initialised', 'unknown-backups', 'known-backups', 'assignments'] as const)(
+    'of the ask %s: they are refused, for good',
+    async (name) => {
+      for (const [what, bytes] of poisonRequests()) {
+        const answer = await request(subjects.ask(HOST, name), bytes);
+        const isTaken = name === 'assignments' && 'ok' in answer;
+        if (!isTaken) expect([what, answer]).toEqual([what, { refused: expect.objectContaining({ retry: false }) }]);
+      }
+      await isWell();
+      expect(await request(subjects.ask(HOST, 'assignments'), Buffer.from('{}'))).toEqual({
+        ok: { items: [expect.objectContaining({ projectId: 'atlas' })] },
+      });
+    },
+  );
 
   it.each([
     'request-backup',

@@ -80,7 +80,9 @@ export class MessageTooLarge extends RangeError {
     readonly type: string,
     readonly size: number,
   ) {
-    super(`A ${type} of ${size} bytes is over the limit of ${MAX_MESSAGE_BYTES}, or has too many parts. Say less at once.`);
+    super(
+      `A ${type} of ${size} bytes is over the limit of ${MAX_MESSAGE_BYTES}, or has too many parts. Say less at once.`,
+    );
     this.name = 'MessageTooLarge';
   }
 }

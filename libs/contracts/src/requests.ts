@@ -57,7 +57,11 @@ export class LiveUpload {
 }
 
 /** What a host has answered, without what this version does not know. @throws {UnreadableMessage} */
-export function readStep<Result extends object>(type: ClassConstructor<Result>, answer: unknown, subject: string): Result {
+export function readStep<Result extends object>(
+  type: ClassConstructor<Result>,
+  answer: unknown,
+  subject: string,
+): Result {
   return knownPart(type, readData(type, answer, subject)) as Result;
 }
 

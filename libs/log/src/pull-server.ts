@@ -59,6 +59,8 @@ const HEARTBEAT_MS = ACK_WAIT_MS / 3;
 const PULL_EXPIRES_MS = 30_000;
 /** A server that says nothing for twice as long is gone, though another one of its cluster may hold the connection. */
 const PULL_HEARTBEAT_MS = 2_000;
+/** Without heartbeats the pull would have failed by then. */
+const HEARD_AFTER_MS = 3 * PULL_HEARTBEAT_MS;
 const PULL_AGAIN = { firstMs: 250, maxMs: 5_000 };
 
 /**
@@ -121,10 +123,15 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
             expires: PULL_EXPIRES_MS,
             idle_heartbeat: PULL_HEARTBEAT_MS,
           });
-          for await (const message of untilAborted(messages, signal)) {
-            failures = 0;
-            news.over();
-            work.take(message, (newest) => this.handle(work, message, newest));
+          const heard = setTimeout(() => work.pulling.gotOn(), HEARD_AFTER_MS);
+          try {
+            for await (const message of untilAborted(messages, signal)) {
+              failures = 0;
+              news.over();
+              work.take(message, (newest) => this.handle(work, message, newest));
+            }
+          } finally {
+            clearTimeout(heard);
           }
           work.pulling.gotOn();
         }

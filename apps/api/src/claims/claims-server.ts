@@ -23,7 +23,11 @@ export function claimsServer(app: INestApplicationContext): PullServer<ReceivedC
     atOnce: AT_ONCE,
     isShort: true,
   };
-  const server = new PullServer<ReceivedClaim>(jetstream(app.get<NatsConnection>(NATS)), [claims], app.get<Logger>(LOGGER));
+  const server = new PullServer<ReceivedClaim>(
+    jetstream(app.get<NatsConnection>(NATS)),
+    [claims],
+    app.get<Logger>(LOGGER),
+  );
   app.get(HealthChecks).register({ name: 'claims', check: async () => server.check() });
   return server;
 }

@@ -16,7 +16,8 @@ export function momentIn(text: string): string | undefined {
   const lastDay = new Date(0);
   // The last day of a month is the one before the first of the next; years before 100 mean themselves here.
   lastDay.setUTCFullYear(Number(year), Number(month), 0);
-  if (zone === undefined || Number(day) < 1 || Number(day) > lastDay.getUTCDate() || Number(month) < 1) return undefined;
+  if (zone === undefined || Number(day) < 1 || Number(day) > lastDay.getUTCDate() || Number(month) < 1)
+    return undefined;
   const seconds = second === '60' ? '59.999' : `${second}${fraction.slice(0, 4)}`;
   return momentAt(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${seconds}${zone}`));
 }
@@ -26,6 +27,7 @@ export const WantedMoment = ({ description }: { description: string }) =>
   applyDecorators(
     ApiPropertyOptional({ format: 'date-time', description }),
     IsOptional(),
-    Transform(({ value }) => (typeof value === 'string' ? (momentIn(value) ?? value) : (value as unknown))),
+    // What is no moment is no text either that could be taken for one.
+    Transform(({ value }) => (typeof value === 'string' ? (momentIn(value) ?? '') : (value as unknown))),
     Moment(),
   );

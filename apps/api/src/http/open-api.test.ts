@@ -163,7 +163,9 @@ describe('what the description says of a request is what the API does with it:',
     { body, query = {}, text }: { body?: unknown; query?: Record<string, unknown>; text?: string | Buffer },
   ): Promise<string | undefined> {
     const address = path.replace('{backupId}', 'ab'.repeat(32)).replaceAll(/\{\w+\}/g, 'atlas');
-    const search = new URLSearchParams(Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]));
+    const search = new URLSearchParams(
+      Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+    );
     const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(`${service.url}${address}?${search}`, {
       method,
@@ -175,7 +177,9 @@ describe('what the description says of a request is what the API does with it:',
   const bodied = () => routes.filter(({ requestBody }) => requestBody?.content['application/json'] !== undefined);
   const schemaOf = ({ requestBody }: Requested) => requestBody!.content['application/json']!.schema;
   const queried = () =>
-    routes.flatMap((route) => route.parameters.filter(({ in: place }) => place === 'query').map((each) => ({ route, ...each })));
+    routes.flatMap((route) =>
+      route.parameters.filter(({ in: place }) => place === 'query').map((each) => ({ route, ...each })),
+    );
 
   it('bodies that it allows are let in', async () => {
     expect(bodied().length).toBeGreaterThan(10);
@@ -240,15 +244,16 @@ describe('what the description says of a request is what the API does with it:',
         const answer = await refusal(route, { query: sent(value) });
         expect([route.path, name, what, answer]).toEqual([route.path, name, what, expect.any(String)]);
       }
-      const twice = await fetch(
-        `${service.url}${route.path.replaceAll(/\{\w+\}/g, 'atlas')}?${name}=a&${name}=b`,
-        { method: route.method },
-      );
+      const twice = await fetch(`${service.url}${route.path.replaceAll(/\{\w+\}/g, 'atlas')}?${name}=a&${name}=b`, {
+        method: route.method,
+      });
       expect([route.path, name, twice.status]).toEqual([route.path, name, 400]);
     }
     for (const { route } of queried()) {
       expect(await refusal(route, { query: { ...Object.fromEntries(needed(route)), unheardOf: 1 } })).toBeDefined();
-      const broken = await fetch(`${service.url}${route.path.replaceAll(/\{\w+\}/g, 'atlas')}?x=%ff`, { method: route.method });
+      const broken = await fetch(`${service.url}${route.path.replaceAll(/\{\w+\}/g, 'atlas')}?x=%ff`, {
+        method: route.method,
+      });
       expect([route.path, broken.status]).toEqual([route.path, 400]);
     }
   });

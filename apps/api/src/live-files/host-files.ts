@@ -10,17 +10,19 @@ import type { ProjectRow } from '../tables/entities.js';
 const TIMEOUT_MS = 5_000;
 
 /** What the codes of a worker's refusals mean in HTTP; anything else is a conflict. */
-const STATUS = new Map(Object.entries({
-  'bad-path': 400,
-  'bad-cursor': 400,
-  'bad-range': 400,
-  'bad-request': 400,
-  'file-not-found': 404,
-  'file-too-large': 413,
-  'disk-full': 507,
-  'storage-failed': 503,
-  'too-busy': 503,
-}));
+const STATUS = new Map(
+  Object.entries({
+    'bad-path': 400,
+    'bad-cursor': 400,
+    'bad-range': 400,
+    'bad-request': 400,
+    'file-not-found': 404,
+    'file-too-large': 413,
+    'disk-full': 507,
+    'storage-failed': 503,
+    'too-busy': 503,
+  }),
+);
 
 /** A project's files as they are on its host, one step at a time. */
 export class HostFiles {

@@ -198,6 +198,7 @@ export class LiveFilesController {
           413,
         );
       }
+      if (bytes.length > LIVE_CHUNK_BYTES) throw answersWhatCannotBe(project, 'a part of a file is too long');
       chunks.push(bytes);
       offset += bytes.length;
       expect = chunk.token;

@@ -20,7 +20,8 @@ export function problemOf(error: unknown): Problem | undefined {
       cause: error,
     });
   }
-  if (error instanceof UnstorableMessage || isTextThatPostgresRefuses(error)) return new UnstorableText({ cause: error });
+  if (error instanceof UnstorableMessage || isTextThatPostgresRefuses(error))
+    return new UnstorableText({ cause: error });
   if (error instanceof MessageTooLarge) {
     return new Problem({ code: error.code, status: 413, detail: error.message, cause: error });
   }

@@ -86,9 +86,13 @@ export class RegionsController {
   }
 
   /** A further page is in the order of the first one, wherever the caller is by then. */
-  private async nearest(caller: Place, { limit, cursor }: { limit: number; cursor?: string }): Promise<Page<RegionView>> {
+  private async nearest(
+    caller: Place,
+    { limit, cursor }: { limit: number; cursor?: string },
+  ): Promise<Page<RegionView>> {
     const [metres, position, ...first] = cursor === undefined ? [-1, 0] : positionsOf(cursor, 4);
-    const [latitude, longitude] = first.length === 2 ? first.map((each) => each - OFFSET) : [caller.latitude, caller.longitude];
+    const [latitude, longitude] =
+      first.length === 2 ? first.map((each) => each - OFFSET) : [caller.latitude, caller.longitude];
     const found = await this.data.query<(RegionRow & { metres: string })[]>(
       `SELECT * FROM (SELECT *, ${metresFrom(['$1', '$2'])} AS metres FROM api.region) AS region
        WHERE (metres, position) > ($3::bigint, $4::bigint) ORDER BY metres, position LIMIT $5`,

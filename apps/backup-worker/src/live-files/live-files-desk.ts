@@ -80,9 +80,7 @@ export class LiveFilesDesk {
 
   open(): void {
     const options = { atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
-    this.answering = answer(this.nats, subjects.request(this.hostId, 'files'), options, ({ body }) =>
-      this.step(body),
-    );
+    this.answering = answer(this.nats, subjects.request(this.hostId, 'files'), options, ({ body }) => this.step(body));
   }
 
   async close(): Promise<void> {

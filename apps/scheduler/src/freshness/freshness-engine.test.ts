@@ -46,7 +46,10 @@ class Trial {
       position: () => Promise.resolve(this.position),
       read: (ids) => {
         this.reads++;
-        return Promise.resolve({ position: this.position, projects: ids.includes('atlas') ? [...this.others, this.facts] : [] });
+        return Promise.resolve({
+          position: this.position,
+          projects: ids.includes('atlas') ? [...this.others, this.facts] : [],
+        });
       },
       changedAfter: (position) =>
         Promise.resolve(position < this.position ? [{ id: 'atlas', position: this.position }] : []),

@@ -17,7 +17,7 @@ const DATA: Record<string, string> = {
   'another prototype': '{"__proto__":{"toString":1},"constructor":{"prototype":1}}',
   'names of methods': '{"toString":1,"hasOwnProperty":1,"then":1,"length":-1}',
   'numbers without an end': `{"n":1e999,"m":-${'9'.repeat(400)},"k":1e-999}`,
-  'nothing': 'null',
+  nothing: 'null',
   'a list': '[[],[[]]]',
   'a text': '"text"',
   'no object in any field': '{"data":{"data":[]},"counter":[],"first":{},"n":"1"}',
@@ -27,7 +27,7 @@ const DATA: Record<string, string> = {
 const RAW: Record<string, Buffer> = {
   'no bytes': Buffer.alloc(0),
   'bytes of chance': Buffer.from(Array.from({ length: 500 }, (_, i) => (i * 7919) % 256)),
-  'zeros': Buffer.alloc(1_000),
+  zeros: Buffer.alloc(1_000),
   'deep lists alone': Buffer.from(nested('[', ']', DEEP)),
   'brackets that only close': Buffer.from(']'.repeat(DEEP)),
   'a text that does not end': Buffer.from(`"${'\\'.repeat(50_001)}`),

@@ -37,7 +37,10 @@ export class SchemaValues {
       case 'boolean':
         return fc.boolean();
       case 'array':
-        return fc.array(this.allowed(schema.items!), { minLength: minItems, maxLength: Math.min(maxItems, minItems + 5) });
+        return fc.array(this.allowed(schema.items!), {
+          minLength: minItems,
+          maxLength: Math.min(maxItems, minItems + 5),
+        });
       case 'object': {
         const fields = Object.entries(schema.properties ?? {}).map(([name, field]) => [name, this.allowed(field)]);
         const requiredKeys = (schema.required ?? []) as never[];
@@ -58,7 +61,8 @@ export class SchemaValues {
       const whole = fc.sample(this.whole(schema), { numRuns: 1, seed: 7 })[0] as Record<string, unknown>;
       for (const name of schema.required ?? []) wrong.push([`no ${name}`, { ...whole, [name]: undefined }]);
       for (const [name, field] of Object.entries(schema.properties ?? {})) {
-        for (const [what, value] of this.forbidden(field)) wrong.push([`${name}: ${what}`, { ...whole, [name]: value }]);
+        for (const [what, value] of this.forbidden(field))
+          wrong.push([`${name}: ${what}`, { ...whole, [name]: value }]);
       }
       if (schema.additionalProperties === false) wrong.push(['an unknown field', { ...whole, unheardOf: 1 }]);
       return [...wrong, ['a list', [whole]]];
@@ -67,7 +71,9 @@ export class SchemaValues {
       const items = (length: number): unknown[] => Array.from({ length }, () => this.one(schema.items!));
       if (minItems !== undefined && minItems > 0) wrong.push(['too few', items(minItems - 1)]);
       if (maxItems !== undefined) wrong.push(['too many', items(maxItems + 1)]);
-      wrong.push(...this.forbidden(schema.items!).map(([what, item]): [string, unknown] => [`of one: ${what}`, [item]]));
+      wrong.push(
+        ...this.forbidden(schema.items!).map(([what, item]): [string, unknown] => [`of one: ${what}`, [item]]),
+      );
       return [...wrong, ['a text', 'text']];
     }
     if (schema.enum !== undefined) return [...wrong, ['none of those', 'unheard-of'], ['a list', [schema.enum[0]]]];
@@ -99,7 +105,10 @@ export class SchemaValues {
       const { length } = [...text];
       return length >= minLength && length <= maxLength && !text.includes('\0') && text.isWellFormed();
     };
-    if (format === 'date-time') return fc.date({ min: new Date(0), noInvalidDate: true, max: new Date('9999-12-31') }).map((date) => date.toISOString());
+    if (format === 'date-time')
+      return fc
+        .date({ min: new Date(0), noInvalidDate: true, max: new Date('9999-12-31') })
+        .map((date) => date.toISOString());
     if (pattern !== undefined) return matching(pattern).filter(fits);
     const any = fc.string({ unit: 'binary', minLength, maxLength: Math.min(maxLength, minLength + 30) }).filter(fits);
     return fc.oneof(any, fc.constantFrom('x'.repeat(Math.max(minLength, 1)), '😀'.repeat(maxLength)));
