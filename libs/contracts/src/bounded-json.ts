@@ -9,6 +9,8 @@ export interface JsonBounds {
   values: number;
   /** Fields of one object. */
   fields: number;
+  /** Whether texts may hold what databases cannot keep: nothing of it is kept as it is. */
+  anyText?: boolean;
 }
 
 /** Bytes of one message, all in. A list carries its first 100 entries and says where the rest is. */
@@ -44,7 +46,8 @@ export function readJson(bytes: Uint8Array, bounds: JsonBounds = MESSAGE_BOUNDS)
     // The parser's words quote the text.
     throw new UnreadableJson('it is not JSON');
   }
-  if (mayBeUnstorable(text) && holdsUnstorableText(value)) throw new UnreadableJson(UNSTORABLE);
+  if (bounds.anyText !== true && mayBeUnstorable(text) && holdsUnstorableText(value))
+    throw new UnreadableJson(UNSTORABLE);
   return value;
 }
 

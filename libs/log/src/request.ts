@@ -138,7 +138,7 @@ export function answer(
 }
 
 /** Requests and their answers, as large as the server lets through. */
-const REQUEST_BOUNDS: JsonBounds = { ...MESSAGE_BOUNDS, bytes: 1024 * 1024 };
+const REQUEST_BOUNDS: JsonBounds = { ...MESSAGE_BOUNDS, bytes: 1024 * 1024, anyText: true };
 const MAX_DETAIL = 4_000;
 
 function refused(code: string, detail: string, retry: boolean): Answer<never> {

@@ -223,7 +223,7 @@ describe('a request that is not valid is answered with what is wrong with it', (
     ['half of JSON', '{"name":', 400, 'invalid-json'],
     ['a bare word of JSON', '"a"', 400, 'invalid-json'],
     ['null', 'null', 400, 'invalid-json'],
-    ['invalid UTF-16', '{"name":"\\ud800","\\udc00":1}', 400, 'unstorable-text'],
+    ['invalid UTF-16', '{"name":"\\ud800","\\udc00":1}', 400, 'invalid-request'],
     ['the prototype', '{"name":"a","__proto__":{"count":1},"constructor":1}', 400, 'invalid-request'],
     ['a nest of 500,000 arrays', '['.repeat(500_000) + ']'.repeat(500_000), 400, 'invalid-request'],
     ['deep objects in a known field', `{"name":${'{"a":'.repeat(1_000)}1${'}'.repeat(1_000)}}`, 400, 'invalid-request'],
@@ -308,6 +308,23 @@ describe('an error is answered', () => {
     expect(JSON.stringify(details)).not.toContain('hunter2');
     const line = logLines.find((logged) => logged.includes(String(details['errorId'])));
     expect(line).toContain('the password is hunter2');
+  });
+});
+
+describe('what is no whole request of HTTP is answered with a problem', () => {
+  it.each([
+    ['nonsense', 'Hello there\r\n\r\n', 400, 'bad-request'],
+    ['headers of 20 KiB', `GET /things?q=${'x'.repeat(20_480)} HTTP/1.1\r\nHost: a\r\n\r\n`, 431, 'headers-too-large'],
+  ])('%s', async (_, sent, status, code) => {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+    socket.setEncoding('utf8').write(sent);
+    let answer = '';
+    for await (const text of socket) answer += text;
+    const [head, body] = answer.split('\r\n\r\n') as [string, string];
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} [A-Z]`));
+    expect(head).toContain('Content-Type: application/problem+json');
+    expect(head).toContain(`Content-Length: ${Buffer.byteLength(body)}`);
+    expect(JSON.parse(body)).toMatchObject({ status, code, type: `urn:buckets:problem:${code}` });
   });
 });
 

@@ -11,6 +11,7 @@ import { NestLog } from './logs/nest-log.js';
 import { readJsonBodies } from './problems/bodies.js';
 import { PatchBody } from './problems/patch-body.js';
 import type { BodyOptions } from './problems/bodies.js';
+import { answerClientErrors } from './problems/client-errors.js';
 import { ProblemFilter } from './problems/problem-filter.js';
 import type { Translate } from './problems/to-problem.js';
 import { validationPipe } from './problems/validation-pipe.js';
@@ -56,6 +57,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await prepare?.(app);
     const server = app.getHttpServer() as Server;
     limitConnections(server);
+    answerClientErrors(server);
     const silent = connectionsWithoutRequest(server);
     await app.startAllMicroservices();
     await app.listen(settings.httpPort, settings.httpHost);

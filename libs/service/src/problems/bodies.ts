@@ -2,7 +2,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { isUtf8 } from 'node:buffer';
 import type { RawBodyRequest } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
-import { InvalidRequest, Problem, UnstorableText } from './problem.js';
+import { InvalidRequest, Problem } from './problem.js';
 
 export interface BodyOptions {
   /** The largest JSON body that is read, in bytes. */
@@ -41,24 +41,17 @@ function whatIsWrongWithTheBody({ body, rawBody }: RawBodyRequest<Request>): Pro
     return new Problem({ code: 'invalid-json', status: 400, detail: 'The body is not UTF-8. Send JSON in UTF-8.' });
   }
   const detail = whatIsWrongWithTheShape(body);
-  if (detail !== undefined) return new InvalidRequest([{ pointer: '', in: 'body', detail }]);
-  return holdsUnstorable(body) ? new UnstorableText() : undefined;
+  return detail === undefined ? undefined : new InvalidRequest([{ pointer: '', in: 'body', detail }]);
 }
 
 function whatIsWrongWithTheQuery(address: string): Problem | undefined {
   const at = address.indexOf('?');
   try {
-    return at >= 0 && decodeURIComponent(address.slice(at)).includes('\0') ? new UnstorableText() : undefined;
+    if (at >= 0) decodeURIComponent(address.slice(at));
+    return undefined;
   } catch {
     return new InvalidRequest([{ pointer: '', in: 'query', detail: 'it holds a % that begins no character in UTF-8' }]);
   }
-}
-
-/** Its depth is bounded. */
-function holdsUnstorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed();
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(([name, inner]) => holdsUnstorable(name) || holdsUnstorable(inner));
 }
 
 class UnsupportedMediaType extends Problem {
