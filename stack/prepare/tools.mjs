@@ -1,5 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { fingerprint, OUR_VERSION } from './build-rustic.mjs';
+import { sha256OfText } from './files.mjs';
+import { LAUNCHER, pythonVersion } from './python.mjs';
 
 const PLATFORM = `${platform()}-${arch()}`;
 
@@ -26,6 +31,27 @@ const OUR_RUSTIC = {
   edition: `${OUR_VERSION}-${fingerprint()}`,
   from: { changed: OUR_VERSION, crates: 376, usually: '3 to 8 minutes' },
 };
+
+const REQUIREMENTS = join(dirname(dirname(fileURLToPath(import.meta.url))), 'schemathesis', 'requirements.txt');
+
+/**
+ * Judges the API by its own description; for tests. A machine without a Python that runs it goes without. What it is made of
+ * differs from Python to Python.
+ */
+export function schemathesis() {
+  const requirements = readFileSync(REQUIREMENTS, 'utf8');
+  const [, version] = /^schemathesis==(\S+)/m.exec(requirements);
+  return {
+    name: 'schemathesis',
+    version,
+    platform: `${PLATFORM}-py${pythonVersion().join('.')}`,
+    edition: `${version}-${sha256OfText(requirements + LAUNCHER).slice(0, 12)}`,
+    versionArgs: ['--version'],
+    fits: () => false,
+    isOptional: true,
+    from: { requirements: REQUIREMENTS, python: [3, 10] },
+  };
+}
 
 /**
  * The programs that do not come from npm. `fits` says which other version may be used where one is on PATH.

@@ -12,7 +12,11 @@ export async function runChecks({ fix = false } = {}): Promise<string[]> {
   const checks = [
     check('format', 'prettier/bin/prettier.cjs', [fix ? '--write' : '--check', '--log-level=warn', '.']),
     check('lint', 'eslint/bin/eslint.js', [...(fix ? ['--fix'] : []), '.']),
-    check('imports', 'dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', ...SOURCES]),
+    check('imports', 'dependency-cruiser/bin/dependency-cruise.mjs', [
+      '--config',
+      '.dependency-cruiser.mjs',
+      ...SOURCES,
+    ]),
     check('types', 'typescript/bin/tsc', ['--noEmit', '--pretty', '--project', 'tsconfig.json']),
   ];
   // Both rewrite files, so one after the other.

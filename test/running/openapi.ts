@@ -51,6 +51,8 @@ export class Description {
     if (described.content === undefined) return isEmpty(body) ? [] : [`a body of ${type} is not described`];
     const content = described.content[type ?? ''];
     if (content === undefined) return [`the type ${type} is not described for ${status}`];
+    if (type === 'text/event-stream')
+      return eventsIn(body).flatMap((event) => this.#ofEvent(content.schema ?? {}, event));
     if (!type!.includes('json')) return [];
     return this.differences(content.schema ?? {}, body, '').slice(0, 5);
   }
@@ -91,6 +93,18 @@ export class Description {
     return [...new Set(references)].filter((name) => this.#find(name) === undefined);
   }
 
+  /** Each event is described as an object; what its data are is one of several. */
+  #ofEvent(schema: Schema, event: Record<string, string>): string[] {
+    const { contentSchema } = (schema['properties'] as Record<string, Schema>)['data']!;
+    const kinds = (contentSchema as { oneOf: Schema[] }).oneOf;
+    const data = JSON.parse(event['data']!) as unknown;
+    const wrong = kinds.map((kind) => this.differences(kind, data, `/${event['event']}`));
+    return [
+      ...this.differences(schema, event, '/event'),
+      ...(wrong.some((each) => each.length === 0) ? [] : wrong.flat()),
+    ].slice(0, 5);
+  }
+
   #fieldDifferences(schema: Schema, value: Record<string, unknown>, at: string): string[] {
     const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
     const missing = ((schema['required'] ?? []) as string[]).filter((name) => !Object.hasOwn(value, name));
@@ -118,6 +132,15 @@ export class Description {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** As the HTML standard takes a stream apart. */
+function eventsIn(body: unknown): Record<string, string>[] {
+  const text = Buffer.from(body as Uint8Array).toString();
+  return text
+    .split('\n\n')
+    .filter((event) => event !== '' && !event.startsWith(':'))
+    .map((event) => Object.fromEntries(event.split('\n').map((line) => line.split(/: (.*)/s).slice(0, 2))) as never);
 }
 
 function isEmpty(body: unknown): boolean {

@@ -1,5 +1,5 @@
 import { JetStreamApiError, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import {
   idFromKey,
   STREAM,
@@ -12,7 +12,7 @@ import {
   type OperationRequested,
 } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
-import { answer, connectToNats, Log, PositionMoved, provisionStreams } from '@buckets/log';
+import { answer, type Answering, connectToNats, Log, PositionMoved, provisionStreams } from '@buckets/log';
 
 /** Stands in for the API: appends what a test says and what the scheduler asks for, and remembers the latter. */
 export class ControlPlane {
@@ -23,7 +23,7 @@ export class ControlPlane {
   /** The kinds of the operations that it may be asked to end. */
   private readonly kinds = new Map<string, OperationKind>();
   private readonly log: Log;
-  private subscription: Subscription | undefined;
+  private subscription: Answering | undefined;
 
   private constructor(
     private readonly nats: NatsConnection,

@@ -10,7 +10,7 @@ import {
   type UnreadableMessage,
 } from '@buckets/contracts';
 import { PullServer } from '@buckets/log';
-import { LOGGER, runService, Stopping, type Logger } from '@buckets/service';
+import { HealthChecks, LOGGER, runService, Stopping, type Logger } from '@buckets/service';
 import { ControlPlane } from './control-plane/control-plane.js';
 import { workerSettings } from './settings.js';
 import { NATS, WorkerModule } from './worker.module.js';
@@ -42,10 +42,10 @@ await runService({
     };
     const work = { ...intents, consumer: hostConsumer.work(hostId), atOnce: INTENTS_AT_ONCE };
     // However much work there is: a cancel never waits behind what it cancels.
-    const cancels = { ...intents, consumer: hostConsumer.cancel(hostId), atOnce: CANCELS_AT_ONCE };
+    const cancels = { ...intents, consumer: hostConsumer.cancel(hostId), atOnce: CANCELS_AT_ONCE, isShort: true };
     const js = jetstream(connection, { apiPrefix: 'CP.API' });
-    app.connectMicroservice<MicroserviceOptions>({
-      strategy: new PullServer<ReceivedIntent>(js, [work, cancels], log),
-    });
+    const strategy = new PullServer<ReceivedIntent>(js, [work, cancels], log);
+    app.get(HealthChecks).register({ name: 'intents', check: async () => strategy.check() });
+    app.connectMicroservice<MicroserviceOptions>({ strategy });
   },
 });

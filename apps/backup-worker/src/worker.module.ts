@@ -227,6 +227,7 @@ class Worker implements OnApplicationShutdown {
     health.register({ name: 'nats', check: async () => void (await connection.rtt()) });
     health.register({ name: 'assignments', check: () => projects.checkLearned() });
     health.register({ name: 'dataRoot', check: () => dataRoot.check() });
+    health.register({ name: 'files', check: async () => desk.check() });
     health.warn({ name: 'projects', look: () => Promise.resolve(projects.inTroubleInWords()) });
     await dataRoot.begin(signal);
     projects.keepLearning(connection, signal);

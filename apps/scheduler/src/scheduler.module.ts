@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import { connectToNats, Projector } from '@buckets/log';
+import { connectToNats, ProjectionHeadway, Projector } from '@buckets/log';
 import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
@@ -57,7 +57,7 @@ export class SchedulerModule {
         {
           provide: Lifecycle,
           useFactory: Lifecycle.start,
-          inject: [NATS, DataSource, Projector, Scheduler, HealthChecks],
+          inject: [NATS, JETSTREAM, DataSource, Projector, Scheduler, HealthChecks],
         },
       ],
     };
@@ -76,6 +76,7 @@ class Lifecycle implements OnApplicationShutdown {
   static async start(
     this: void,
     nats: NatsConnection,
+    jsm: JetStreamManager,
     data: DataSource,
     projector: Projector,
     scheduler: Scheduler,
@@ -85,10 +86,10 @@ class Lifecycle implements OnApplicationShutdown {
     scheduler.start();
     health.register({ name: 'nats', check: async () => void (await nats.rtt()) });
     health.register({ name: 'postgres', check: async () => void (await data.query('SELECT 1')) });
-    health.register({
-      name: 'projection',
-      check: () => (projector.trouble === undefined ? Promise.resolve() : Promise.reject(projector.trouble)),
-    });
+    const headway = new ProjectionHeadway(projector, jsm);
+    health.register({ name: 'projection', check: () => headway.check() });
+    health.register({ name: 'work', check: async () => scheduler.check() });
+    health.warn({ name: 'activity', look: async () => scheduler.warning() });
     health.warn({ name: 'clocks', look: () => Promise.resolve(scheduler.clocks.warning()) });
     return new Lifecycle(nats, data, projector, scheduler);
   }

@@ -62,6 +62,8 @@ export class Scheduler {
   private readonly stopping = new AbortController();
   private readonly leadership: Leadership;
   private running: Promise<void> | undefined;
+  /** While this copy leads. */
+  private leading: { reader: ActivityReader; engine: FreshnessEngine } | undefined;
 
   constructor(private readonly parts: SchedulerParts) {
     this.clocks = new ClockSkews(parts.log);
@@ -75,6 +77,17 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
+  }
+
+  /** Whether what leads gets on. @throws {NoHeadway} */
+  check(): void {
+    this.leading?.reader.check();
+    this.leading?.engine.headway.check();
+  }
+
+  /** What people should see to of what hosts tell; null when there is nothing. */
+  warning(): string | null {
+    return this.leading?.reader.warning() ?? null;
   }
 
   private async lead(signal: AbortSignal): Promise<void> {
@@ -145,6 +158,7 @@ export class Scheduler {
     });
     try {
       const reader = new ActivityReader(jetstream(nats), jsm, clock, this.clocks, log);
+      this.leading = { reader, engine };
       await allOrNone(signal, [
         (ends) => reader.run(engine, ends),
         (ends) => engine.run(ends),
@@ -153,6 +167,7 @@ export class Scheduler {
       ]);
     } finally {
       metrics.notLeading();
+      this.leading = undefined;
       this.clocks.forget();
       statements.stop();
       requests.stop();

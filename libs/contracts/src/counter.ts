@@ -1,5 +1,5 @@
-import { IsBoolean, IsInt, IsString, Length } from 'class-validator';
-import { Count, Generation, Nested, NestedList, Optional } from './shape.js';
+import { IsBoolean, IsString, Length } from 'class-validator';
+import { Count, Generation, Nested, NestedList, Optional, UnixMs } from './shape.js';
 
 /** How far a project's possible data changes have come. Only counters of the same generation and epoch compare. */
 export class ChangeCounter {
@@ -13,7 +13,7 @@ export class FirstChange {
   @IsString() @Length(1, 64) epoch!: string;
   @Count() n!: number;
   /** Milliseconds since 1970, by the host's clock. */
-  @IsInt() at!: number;
+  @UnixMs() at!: number;
 }
 
 /** Entries of each list in a report; a report is a message of 64 KiB at most. */
@@ -26,14 +26,14 @@ export class ChangeReport {
   @NestedList(ChangeCounter, MAX_TOLD) sameAs!: ChangeCounter[];
   /** For the most recent backups, the first change after each. */
   @NestedList(FirstChange, MAX_TOLD) firstChanges!: FirstChange[];
-  @IsInt() epochBeganAt!: number;
-  @Optional() @IsInt() lastChangeAt?: number;
+  @UnixMs() epochBeganAt!: number;
+  @Optional() @UnixMs() lastChangeAt?: number;
   /** What told of the last change: `watcher`, `scan`, `fs-api`, … */
   @Optional() @IsString() @Length(1, 64) lastChangeSource?: string;
   /** Whether a watcher sees the project's folders. */
   @IsBoolean() watched!: boolean;
   @IsBoolean() running!: boolean;
-  @Optional() @IsInt() scannedAt?: number;
+  @Optional() @UnixMs() scannedAt?: number;
   /** How long before this report the last look at all of the project began, in milliseconds; absent while there was none. */
   @Optional() @Count() lookedMs?: number;
   /** How often the host means to look at all of it, in milliseconds. A host of an earlier version does not say. */
@@ -43,12 +43,12 @@ export class ChangeReport {
    * may know others.
    */
   @Optional() @IsString() @Length(1, 64) trouble?: string;
-  @IsInt() at!: number;
+  @UnixMs() at!: number;
 }
 
 /** A sign of life of a host, every few seconds. */
 export class HostReport {
-  @IsInt() at!: number;
+  @UnixMs() at!: number;
   @IsString() @Length(1, 64) version!: string;
   /** Changes when the worker's process does. */
   @IsString() @Length(1, 64) incarnation!: string;

@@ -1,15 +1,8 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  decode,
-  encode,
-  envelope,
-  MAX_MESSAGE_BYTES,
-  MessageTooLarge,
-  UnreadableMessage,
-  UnstorableText,
-} from './envelope.js';
+import { decode, encode, envelope, MessageTooLarge, UnreadableMessage, UnstorableText } from './envelope.js';
+import { MAX_MESSAGE_BYTES } from './bounded-json.js';
 
 const fields = { source: 'buckets/api', type: 'buckets.region.created.v1', subject: 'region/zrh' };
 const subject = 'buckets.event.region.zrh.created';

@@ -1,10 +1,17 @@
 import type { ClassConstructor } from 'class-transformer';
+import {
+  faultInJson,
+  holdsUnstorableText,
+  MAX_MESSAGE_BYTES,
+  mayBeUnstorable,
+  readJson,
+  UnreadableJson,
+} from './bounded-json.js';
 import { faultIn } from './check-data.js';
 import { newMessageId } from './ids.js';
 import { isMoment } from './shape.js';
 
-/** Bytes of one message, all in. A list carries its first 100 entries and says where the rest is. */
-export const MAX_MESSAGE_BYTES = 256 * 1024;
+/** Entries of a list in a message; the rest is where the message says. */
 export const MAX_LISTED = 100;
 
 /** A CloudEvents 1.0 envelope in structured JSON. `type` is versioned; `subject` repeats who it is about. */
@@ -66,14 +73,16 @@ export function envelope<Data>(fields: EnvelopeFields, data: Data): Envelope<Dat
   };
 }
 
-/** A message over the limit, which no stream takes. */
+/** A message over the limits, which no stream takes and nobody reads. */
 export class MessageTooLarge extends RangeError {
   readonly code = 'message-too-large';
   constructor(
     readonly type: string,
     readonly size: number,
   ) {
-    super(`A ${type} of ${size} bytes is over the limit of ${MAX_MESSAGE_BYTES}. Say less at once.`);
+    super(
+      `A ${type} of ${size} bytes is over the limit of ${MAX_MESSAGE_BYTES}, or has too many parts. Say less at once.`,
+    );
     this.name = 'MessageTooLarge';
   }
 }
@@ -87,29 +96,19 @@ export class UnstorableText extends TypeError {
   }
 }
 
-/** @throws {MessageTooLarge} over 256 KiB {UnstorableText} */
+/** Nothing is written that could not be read. @throws {MessageTooLarge} over 256 KiB {UnstorableText} */
 export function encode(message: Envelope): Uint8Array {
   const text = JSON.stringify(message);
-  if (hasUnstorableText(text, () => message)) throw new UnstorableText(message.type);
+  if (mayBeUnstorable(text) && holdsUnstorableText(message)) throw new UnstorableText(message.type);
   const bytes = Buffer.from(text);
-  if (bytes.length > MAX_MESSAGE_BYTES) throw new MessageTooLarge(message.type, bytes.length);
+  if (faultInJson(bytes) !== null) throw new MessageTooLarge(message.type, bytes.length);
   return bytes;
 }
 
 /** Reads an envelope and checks its shape; the data is checked by {@link readData}. @throws {UnreadableMessage} */
 export function decode(natsSubject: string, bytes: Uint8Array): Envelope {
-  if (bytes.length > MAX_MESSAGE_BYTES) throw new UnreadableMessage('it is too large', natsSubject);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new UnreadableMessage('it is not JSON', natsSubject);
-  }
+  const value = jsonIn(bytes, natsSubject);
   if (!isEnvelope(value)) throw new UnreadableMessage('it is not a CloudEvents 1.0 envelope', natsSubject);
-  if (hasUnstorableText(text, () => value)) {
-    throw new UnreadableMessage('it holds a NUL character or half of a surrogate pair', natsSubject);
-  }
   return value;
 }
 
@@ -136,15 +135,11 @@ function isShortText(value: unknown): boolean {
   return typeof value === 'string' && value.length > 0 && value.length <= 500;
 }
 
-/** How such characters stand in JSON: escaped, always. A backslash before it may be escaped itself, hence the second look. */
-const MAYBE_UNSTORABLE = /\\u(0000|[dD][89a-fA-F])/;
-
-function hasUnstorableText(json: string, value: () => unknown): boolean {
-  return MAYBE_UNSTORABLE.test(json) && holdsUnstorable(value());
-}
-
-function holdsUnstorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed();
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(([key, inner]) => holdsUnstorable(key) || holdsUnstorable(inner));
+function jsonIn(bytes: Uint8Array, natsSubject: string): unknown {
+  try {
+    return readJson(bytes);
+  } catch (error) {
+    if (!(error instanceof UnreadableJson)) throw error;
+    throw new UnreadableMessage(error.reason, natsSubject);
+  }
 }

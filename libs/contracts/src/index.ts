@@ -3,6 +3,14 @@ import 'reflect-metadata';
 export * from './activity.js';
 export * from './asks.js';
 export * from './backup.js';
+export {
+  holdsUnstorableText,
+  MAX_MESSAGE_BYTES,
+  MESSAGE_BOUNDS,
+  readJson,
+  UnreadableJson,
+  type JsonBounds,
+} from './bounded-json.js';
 export type { Checked } from './check-data.js';
 export * from './claims.js';
 export * from './commands.js';

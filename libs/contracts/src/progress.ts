@@ -1,5 +1,7 @@
-import { IsIn, IsInt } from 'class-validator';
-import { Count, Optional } from './shape.js';
+import { IsIn } from 'class-validator';
+import { knownPart } from './check-data.js';
+import { decode, readData } from './envelope.js';
+import { Count, Optional, UnixMs } from './shape.js';
 import { PHASES, type Phase } from './vocabulary.js';
 
 /** Best effort: the latest one counts, and its loss never matters. */
@@ -14,5 +16,10 @@ export class Progress {
   @Optional() @Count() rate?: number;
   @Optional() @Count() secondsRemaining?: number;
   /** Milliseconds since 1970. */
-  @IsInt() at!: number;
+  @UnixMs() at!: number;
+}
+
+/** What a host says and this version does not know is left out: it is shown to people. @throws {UnreadableMessage} */
+export function readProgress(subject: string, bytes: Uint8Array): Progress {
+  return knownPart(Progress, readData(Progress, decode(subject, bytes).data, subject)) as Progress;
 }

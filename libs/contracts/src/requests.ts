@@ -1,7 +1,9 @@
-import { IsBoolean, IsString, Length, Matches, MaxLength } from 'class-validator';
+import type { ClassConstructor } from 'class-transformer';
+import { IsBoolean, IsIn, IsString, Length, Matches, MaxLength } from 'class-validator';
 import type { Refusal } from './asks.js';
-import { checked, type Checked } from './check-data.js';
-import { Count, Generation, Id, Optional } from './shape.js';
+import { checked, knownPart, type Checked } from './check-data.js';
+import { readData } from './envelope.js';
+import { Count, Generation, Id, NestedList, Optional } from './shape.js';
 
 /** Bytes of one chunk of a live file, before base64. */
 export const LIVE_CHUNK_BYTES = 512 * 1024;
@@ -75,28 +77,45 @@ export function readFilesRequest(body: unknown): Checked<FilesRequest> {
 export const LIVE_ENTRY_TYPES = ['file', 'folder', 'link', 'fifo', 'socket', 'device'] as const;
 export type LiveEntryType = (typeof LIVE_ENTRY_TYPES)[number];
 
-export interface LiveEntry {
-  name: string;
-  type: LiveEntryType;
-  size: number;
+/** Entries of a folder in one answer. */
+export const MAX_LIVE_ENTRIES = 500;
+
+export class LiveEntry {
+  /** Its bytes, each written with four characters at most. */
+  @IsString() @MaxLength(4 * 255) name!: string;
+  @IsIn(LIVE_ENTRY_TYPES) type!: LiveEntryType;
+  @Count() size!: number;
   /** RFC 3339. */
-  mtime: string;
+  @IsString() @MaxLength(40) mtime!: string;
   /** Permission bits as octal text, such as `0644`. */
-  mode: string;
+  @IsString() @MaxLength(10) mode!: string;
 }
 
-export interface LiveListing {
-  entries: LiveEntry[];
-  nextCursor?: string;
+export class LiveListing {
+  @NestedList(LiveEntry, MAX_LIVE_ENTRIES) entries!: LiveEntry[];
+  @Optional() @IsString() @Length(1, 2000) nextCursor?: string;
 }
 
-export interface LiveChunk {
+export class LiveChunk {
   /** base64 */
-  bytes: string;
-  size: number;
+  @IsString() @MaxLength(2 * LIVE_CHUNK_BYTES) bytes!: string;
+  @Count() size!: number;
   /** Changes when the file does: give it back as `expect`, and a chunked read never mixes two versions. */
-  token: string;
-  eof: boolean;
+  @IsString() @Length(1, 200) token!: string;
+  @IsBoolean() eof!: boolean;
+}
+
+export class LiveUpload {
+  @IsString() @Length(1, 100) uploadId!: string;
+}
+
+/** What a host has answered, without what this version does not know. @throws {UnreadableMessage} */
+export function readStep<Result extends object>(
+  type: ClassConstructor<Result>,
+  answer: unknown,
+  subject: string,
+): Result {
+  return knownPart(type, readData(type, answer, subject)) as Result;
 }
 
 export type HostAnswer<T> = { ok: T } | { refused: Refusal };

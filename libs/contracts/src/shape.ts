@@ -54,6 +54,9 @@ export const BackupIds = (): PropertyDecorator => Matches(BACKUP_ID_PATTERN, { e
 /** A whole number from `min` up to what a double holds exactly. */
 export const Count = (min = 0): PropertyDecorator => all(IsInt(), Min(min), Max(Number.MAX_SAFE_INTEGER));
 
+/** Milliseconds since 1970, of any date that there is. */
+export const UnixMs = (): PropertyDecorator => all(IsInt(), Min(-8.64e15), Max(8.64e15));
+
 /** The fencing number of an assignment. */
 export const Generation = (): PropertyDecorator => all(IsInt(), Min(1), Max(2 ** 31 - 1));
 

@@ -65,6 +65,17 @@ describe('what a snapshot says of itself', () => {
     expect(faultInDescription({ ...description, ...changes } as SnapshotDescription)).toMatch(/must/);
   });
 
+  it('is no description of ours where it is deep, and brings nothing into a fact that nobody knows', () => {
+    const deep = JSON.stringify({ ...description, counter: '@' }).replace(
+      '"@"',
+      '['.repeat(50_000) + ']'.repeat(50_000),
+    );
+    expect(descriptionOf(snapshot({ description: deep }), 'atlas')).toBeNull();
+    const more = { ...description, counter: { ...description.counter, more: [[[1]]] } };
+    expect(faultInDescription(more)).toBeNull();
+    expect(unwitnessedRecord(snapshot(), more).counter).toEqual(description.counter);
+  });
+
   it('names one operation as its maker, or none', () => {
     expect(operationOf(snapshot({ tags: [operationTag('op-1')] }))).toBe('op-1');
     expect(operationOf({ tags: [operationTag('op-1')] })).toBe('op-1');

@@ -1,6 +1,7 @@
 import { IsIn, IsString, Length } from 'class-validator';
 import type { BackupRecord } from './backup.js';
-import { faultIn } from './check-data.js';
+import { readJson } from './bounded-json.js';
+import { faultIn, knownPart } from './check-data.js';
 import { ChangeCounter } from './counter.js';
 import { isId } from './ids.js';
 import { Count, Generation, Id, Moment, momentAt, Nested, Optional } from './shape.js';
@@ -88,7 +89,7 @@ export function unwitnessedRecord(snapshot: SelfDescribed, description: Snapshot
     operationId: operation,
     beganAt,
     endedAt: momentOf(summary?.['backup_end']) ?? momentOf(snapshot.time) ?? beganAt,
-    counter,
+    counter: knownPart(ChangeCounter, counter) as ChangeCounter,
     consistency: { mode: consistency, movedWhileReading: true },
     partialBecause: ['unwitnessed'],
     unreadable: { total: 0, first: [] },
@@ -128,10 +129,10 @@ function momentOf(value: unknown): string | undefined {
 
 function parsed(text: string | undefined): Partial<SnapshotDescription> | null {
   try {
-    const value = JSON.parse(text ?? 'null') as unknown;
+    const value = readJson(Buffer.from(text ?? 'null'));
     return typeof value === 'object' ? (value as Partial<SnapshotDescription> | null) : null;
   } catch {
-    // A person's words: no description of ours.
+    // A person's words, or what is no description of ours.
     return null;
   }
 }

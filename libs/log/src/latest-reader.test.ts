@@ -61,6 +61,35 @@ it('hears the latest on each subject, with how long ago it came, and then each a
   expect(listener.heard[1]!.ageMs).toBeLessThan(performance.now() - before + 1_000);
 });
 
+it('leaves out what its listener cannot hear, and hears the next', async () => {
+  const heard: string[] = [];
+  let begun = 0;
+  const end = new AbortController();
+  const from = { stream: STREAM.activity, subject: subjects.allActivity };
+  const warnings: object[] = [];
+  const reader = new LatestReader(jetstream(nats), jsm, from, { warn: (fields) => void warnings.push(fields) });
+  const listener = {
+    listening: () => void begun++,
+    deaf: () => undefined,
+    hear: ({ data }: HeardMessage) => {
+      const text = Buffer.from(data).toString();
+      if (text === 'poison') throw new RangeError('Maximum call stack size exceeded');
+      heard.push(text);
+    },
+  };
+  await tell('a', 'poison');
+  const ended = reader.run(listener, end.signal);
+  await tell('b', 'kept');
+  for (let each = 0; each < 20; each++) await tell('a', 'poison');
+  await tell('c', 'live');
+  await until(() => heard.includes('live'));
+  expect([heard, begun, warnings.length]).toEqual([['kept', 'live'], 1, 1]);
+  expect(reader.leftOut.warning()).toContain('buckets.activity.eu-1.a');
+  reader.check();
+  end.abort();
+  await ended;
+});
+
 it('begins again when something may have been lost, and says so', async () => {
   await tell('a', 'kept');
   await using listener = listen();

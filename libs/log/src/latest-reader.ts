@@ -9,6 +9,8 @@ import {
 } from '@nats-io/jetstream';
 import { Backoff } from '@buckets/patience';
 import { nanos } from '@nats-io/transport-node';
+import { Headway } from './headway.js';
+import { LeftOut } from './left-out.js';
 import { News } from './news.js';
 import type { ProjectorLogger } from './projector.js';
 
@@ -32,6 +34,7 @@ export interface LatestListener {
   listening(): void;
   /** From now on something may be missed. */
   deaf(): void;
+  /** What this throws for is left out: it would be no other the next time. */
   hear(message: HeardMessage): void;
 }
 
@@ -45,9 +48,12 @@ const RETRY = new Backoff({ firstMs: 500, maxMs: 5_000 });
 
 /**
  * Hears what a stream keeps the latest of: first the latest message on each subject, then each as it comes. Whenever
- * something may have been lost it begins again, which repeats what was heard and harms nothing.
+ * something may have been lost it begins again, which repeats what was heard and harms nothing. No message ends it.
  */
 export class LatestReader {
+  /** Messages that the listener could not hear. */
+  readonly leftOut: LeftOut;
+  private readonly headway: Headway;
   private begunForLateness = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -55,7 +61,15 @@ export class LatestReader {
     private readonly jsm: JetStreamManager,
     private readonly from: { stream: string; subject: string },
     private readonly log: Pick<ProjectorLogger, 'warn'>,
-  ) {}
+  ) {
+    this.leftOut = new LeftOut(`Messages on ${from.subject}`, log);
+    this.headway = new Headway(`The reading of ${from.subject}`);
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.headway.check();
+  }
 
   /** Until the signal. */
   async run(listener: LatestListener, signal: AbortSignal): Promise<void> {
@@ -69,6 +83,7 @@ export class LatestReader {
       } catch (error) {
         listener.deaf();
         if (signal.aborted) return;
+        this.headway.failed();
         const { subject } = this.from;
         if (news.is(error)) this.log.warn({ error: String(error), subject }, 'Listening has stopped; trying again');
         await RETRY.pause(++failures, signal);
@@ -100,8 +115,17 @@ export class LatestReader {
         const live = delivered > kept;
         const ageMs = ageOf(message);
         if (live && ageMs > LATE_MS) this.beginAgainForLateness();
-        listener.hear({ subject: message.subject, data: message.data, keptAt: message.time, ageMs, live });
+        this.pass({ subject: message.subject, data: message.data, keptAt: message.time, ageMs, live }, listener);
       }
+      this.headway.gotOn();
+    }
+  }
+
+  private pass(message: HeardMessage, listener: LatestListener): void {
+    try {
+      listener.hear(message);
+    } catch (error) {
+      this.leftOut.note(message.subject, error);
     }
   }
 

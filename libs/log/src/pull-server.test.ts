@@ -5,7 +5,7 @@ import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
 import { until } from '@buckets/patience';
 import { keepDeadLetter } from './dead-letters.js';
-import { PullServer, type Delivery, type PullSource } from './pull-server.js';
+import { MAX_FAILURES, PullServer, type Delivery, type PullSource } from './pull-server.js';
 import { onOneServer, RealParts, SERVERS } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);
@@ -219,6 +219,42 @@ describe.each(SERVERS)('a pull server on %s', (_on, nodes) => {
       'nobody understands it',
     ]);
     expect(refusals).toBe(3);
+  });
+
+  onOne('puts a message aside that fails over and over by its own fault, and no other', async () => {
+    const aside: string[] = [];
+    const tries = new Map<string, number>();
+    const server = await serve(
+      async ({ text }) => {
+        const count = (tries.get(text) ?? 0) + 1;
+        tries.set(text, count);
+        if (text === 'poison') throw new RangeError('too deep');
+        if (text === 'late' && count <= 2) throw new Error('Postgres is away');
+      },
+      {
+        mayPass: (error) => !(error instanceof RangeError),
+        unreadable: async (message, { reason }) => void aside.push(`${message.string()}: ${reason}`),
+        isShort: true,
+      },
+    );
+    await say('poison', 'late', 'good');
+    await until(async () => (await waiting()) === 0, { withinMs: 60_000 });
+    expect(Object.fromEntries(tries)).toEqual({ poison: MAX_FAILURES, late: 3, good: 1 });
+    expect(aside).toEqual([`poison: it failed ${MAX_FAILURES} times (RangeError), the log says how`]);
+    server.check();
+  });
+
+  onOne('takes whatever the reading of a message throws for unreadable', async () => {
+    const aside: string[] = [];
+    await serve(async () => undefined, {
+      read: () => {
+        throw new RangeError('Maximum call stack size exceeded');
+      },
+      unreadable: async (_, { reason }) => void aside.push(reason),
+    });
+    await say('deep');
+    await acknowledged();
+    expect(aside).toEqual(['it cannot be read here (RangeError)']);
   });
 
   onOne('keeps one of the same dead letter, whatever its subject and reason hold', async () => {

@@ -3,6 +3,7 @@ import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstrea
 import { isObservable, lastValueFrom } from 'rxjs';
 import { UnreadableMessage } from '@buckets/contracts';
 import { Backoff } from '@buckets/patience';
+import { Headway } from './headway.js';
 import { News } from './news.js';
 import { ACK_WAIT_MS } from './streams.js';
 
@@ -28,11 +29,23 @@ export interface PullSource<Message> {
   read: (subject: string, bytes: Uint8Array) => Message;
   /** The pattern of the handler, as in `@EventPattern`. */
   pattern: (message: Message) => string;
-  /** Keeps what cannot be read; the message is given up only after this has succeeded. */
+  /** Keeps what cannot be read or handled; the message is given up only after this has succeeded. */
   unreadable: (delivery: JsMsg, error: UnreadableMessage) => Promise<void>;
+  /**
+   * Whether a failure says nothing of the message, so that trying again can help. A message that has failed otherwise
+   * {@link MAX_FAILURES} times is given up. Default: any failure may pass.
+   */
+  mayPass?: (error: unknown) => boolean;
   /** Deliveries in work at once. */
   atOnce: number;
+  /** Whether each is handled within moments: one that is not holds the others up. Default: it may take hours. */
+  isShort?: boolean;
 }
+
+/** How often a message is tried whose own fault it is that it fails: it might have been somebody else's after all. */
+export const MAX_FAILURES = 5;
+/** Messages whose failures are remembered. */
+const MAX_REMEMBERED = 10_000;
 
 export interface PullServerLogger {
   info(fields: object, message: string): void;
@@ -46,6 +59,8 @@ const HEARTBEAT_MS = ACK_WAIT_MS / 3;
 const PULL_EXPIRES_MS = 30_000;
 /** A server that says nothing for twice as long is gone, though another one of its cluster may hold the connection. */
 const PULL_HEARTBEAT_MS = 2_000;
+/** Without heartbeats the pull would have failed by then. */
+const HEARD_AFTER_MS = 3 * PULL_HEARTBEAT_MS;
 const PULL_AGAIN = new Backoff({ firstMs: 250, maxMs: 5_000 });
 
 /**
@@ -56,20 +71,27 @@ const PULL_AGAIN = new Backoff({ firstMs: 250, maxMs: 5_000 });
  */
 export class PullServer<Message> extends Server implements CustomTransportStrategy {
   private readonly stopping = new AbortController();
+  private readonly works: readonly Work<Message>[];
   private pulling: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly js: JetStreamClient,
-    private readonly sources: PullSource<Message>[],
+    sources: readonly PullSource<Message>[],
     private readonly log: PullServerLogger,
     /** Milliseconds between signs of life for a message in work. */
     private readonly heartbeatMs = HEARTBEAT_MS,
   ) {
     super();
+    this.works = sources.map((source) => new Work(source));
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    for (const work of this.works) work.check();
   }
 
   listen(ready: () => void): void {
-    this.pulling = Promise.all(this.sources.map((source) => this.pullOn(source)));
+    this.pulling = Promise.all(this.works.map((work) => this.pullOn(work)));
     ready();
   }
 
@@ -87,9 +109,9 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     return this.js as T;
   }
 
-  private async pullOn(source: PullSource<Message>): Promise<void> {
+  private async pullOn(work: Work<Message>): Promise<void> {
     const { signal } = this.stopping;
-    const work = new Work(source.atOnce);
+    const { source } = work;
     const news = new News();
     for (let failures = 0; !signal.aborted;) {
       try {
@@ -101,14 +123,21 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
             expires: PULL_EXPIRES_MS,
             idle_heartbeat: PULL_HEARTBEAT_MS,
           });
-          for await (const message of untilAborted(messages, signal)) {
-            failures = 0;
-            news.over();
-            work.take(message, (newest) => this.handle(source, message, newest));
+          const heard = setTimeout(() => work.pulling.gotOn(), HEARD_AFTER_MS);
+          try {
+            for await (const message of untilAborted(messages, signal)) {
+              failures = 0;
+              news.over();
+              work.take(message, (newest) => this.handle(work, message, newest));
+            }
+          } finally {
+            clearTimeout(heard);
           }
+          work.pulling.gotOn();
         }
       } catch (error) {
         if (signal.aborted) break;
+        work.pulling.failed();
         const { consumer } = source;
         if (news.is(error)) this.log.warn({ error: String(error), consumer }, 'pulling stopped; trying again');
         await PULL_AGAIN.pause(++failures, signal);
@@ -117,22 +146,44 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     await work.finished();
   }
 
-  private async handle(source: PullSource<Message>, message: JsMsg, newest: () => JsMsg): Promise<void> {
+  private async handle(work: Work<Message>, message: JsMsg, newest: () => JsMsg): Promise<void> {
     const heartbeat = setInterval(() => newest().working(), this.heartbeatMs);
+    const ended = work.handling?.begin();
     try {
-      await this.run(source, message);
+      await this.run(work.source, message).catch((error: unknown) => this.giveUp(work, message, error));
       newest().ack();
+      work.settled(message);
     } catch (error) {
       const tries = newest().info.deliveryCount;
       const pause = RETRY_PAUSES_MS[Math.min(tries, RETRY_PAUSES_MS.length) - 1]!;
       const { subject } = message;
-      if (this.stopping.signal.aborted || isCutOff(error)) {
+      if (this.isCutOff(error)) {
         this.log.info({ subject, tries }, 'Cut off, as by a stop; it will come again');
-      } else this.log.error({ error, subject, tries }, 'a message could not be handled; it will come again');
+      } else {
+        work.handling?.failed();
+        this.log.error({ error, subject, tries }, 'a message could not be handled; it will come again');
+      }
       newest().nak(pause);
     } finally {
       clearInterval(heartbeat);
+      ended?.();
     }
+  }
+
+  /** Puts a message aside that has failed too often by its own fault. @throws the failure while it is tried again */
+  private async giveUp(work: Work<Message>, message: JsMsg, error: unknown): Promise<void> {
+    const { mayPass = () => true, unreadable } = work.source;
+    const { subject } = message;
+    if (this.isCutOff(error) || mayPass(error) || work.failuresOf(message) < MAX_FAILURES) throw error;
+    this.log.error({ error, subject }, 'a message could not be handled over and over; it is put aside');
+    await unreadable(
+      message,
+      new UnreadableMessage(`it failed ${MAX_FAILURES} times (${nameOf(error)}), the log says how`, subject),
+    );
+  }
+
+  private isCutOff(error: unknown): boolean {
+    return this.stopping.signal.aborted || isCutOff(error);
   }
 
   private async run(source: PullSource<Message>, message: JsMsg): Promise<void> {
@@ -140,8 +191,10 @@ export class PullServer<Message> extends Server implements CustomTransportStrate
     try {
       content = source.read(message.subject, message.data);
     } catch (error) {
-      if (!(error instanceof UnreadableMessage)) throw error;
-      await source.unreadable(message, error);
+      // Whatever it is: the message would be no other the next time.
+      const { subject } = message;
+      const why = () => new UnreadableMessage(`it cannot be read here (${nameOf(error)})`, subject);
+      await source.unreadable(message, error instanceof UnreadableMessage ? error : why());
       return;
     }
     const pattern = source.pattern(content);
@@ -161,17 +214,50 @@ export function isCutOff(error: unknown): boolean {
   return (error as { name?: unknown } | undefined)?.name === 'AbortError';
 }
 
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}
+
 /** The messages of one source that are being worked on. */
-class Work {
+class Work<Message> {
+  readonly pulling: Headway;
+  /** Undefined where the handling may take any time. */
+  readonly handling: Headway | undefined;
   private readonly newest = new Map<number, JsMsg>();
   private readonly running = new Set<Promise<void>>();
+  private readonly failures = new Map<number, number>();
 
-  constructor(private readonly atOnce: number) {}
+  constructor(readonly source: PullSource<Message>) {
+    this.pulling = new Headway(`The reading of ${source.consumer}`);
+    this.handling = source.isShort === true ? new Headway(`The handling of ${source.consumer}`) : undefined;
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.pulling.check();
+    this.handling?.check();
+  }
+
+  /** How often a message has failed here by its own fault, with this time. */
+  failuresOf({ seq }: JsMsg): number {
+    const count = (this.failures.get(seq) ?? 0) + 1;
+    this.failures.delete(seq);
+    this.failures.set(seq, count);
+    if (this.failures.size > MAX_REMEMBERED) this.failures.delete(this.failures.keys().next().value!);
+    return count;
+  }
+
+  /** It is handled, or put aside. */
+  settled({ seq }: JsMsg): void {
+    this.failures.delete(seq);
+    this.handling?.gotOn();
+  }
 
   /** How many more may be taken: waits until it is at least one. */
   async room(signal: AbortSignal): Promise<number> {
-    while (this.running.size >= this.atOnce && !signal.aborted) await Promise.race(this.running);
-    return Math.max(1, this.atOnce - this.running.size);
+    const { atOnce } = this.source;
+    while (this.running.size >= atOnce && !signal.aborted) await Promise.race(this.running);
+    return Math.max(1, atOnce - this.running.size);
   }
 
   /** A message that is delivered again while it is in work is not worked on twice; its answer goes to the newest delivery. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { poisonRequests } from '../../contracts/src/testing/poisons.js';
 import { answer, ask, Refused, Unanswered, type AnswerOptions } from './request.js';
 import { RealParts } from './testing/real-parts.js';
 
@@ -12,7 +13,7 @@ describe('asking and answering', () => {
   let parts: RealParts;
   let asker: NatsConnection;
   let answerer: NatsConnection;
-  let subscriptions: Subscription[] = [];
+  let subscriptions: { drain(): Promise<void> }[] = [];
 
   beforeAll(async () => {
     parts = await RealParts.start(['nats']);
@@ -86,6 +87,30 @@ describe('asking and answering', () => {
 
   it.each(['{', 'null', '7', '{}'])('takes %s for no answer', async (text) => {
     subscriptions.push(answerer.subscribe(SUBJECT, { callback: (_, message) => void message.respond(text) }));
+    await answerer.flush();
+    await expect(ask(asker, SUBJECT, {})).rejects.toThrow(Unanswered);
+  });
+
+  it.each([
+    { refused: {} },
+    { refused: { code: '__proto__x', detail: 'no', retry: true } },
+    { refused: { code: 'Any words', detail: 'no', retry: true } },
+    { refused: { code: 'no', detail: 'x'.repeat(5_000), retry: true } },
+    { refused: { code: 'no', detail: 'no', retry: 'yes' } },
+    { refused: null },
+  ])('takes %j for no refusal', async (content) => {
+    const text = JSON.stringify(content);
+    subscriptions.push(answerer.subscribe(SUBJECT, { callback: (_, message) => void message.respond(text) }));
+    await answerer.flush();
+    await expect(ask(asker, SUBJECT, {})).rejects.toThrow(Unanswered);
+  });
+
+  it.each(poisonRequests())('is asked, and answered, with %s, and lives on', async (_, bytes) => {
+    await answering(async ({ body }) => ({ body }));
+    expect(await raw(bytes)).toEqual(expect.anything());
+    expect(await ask(asker, SUBJECT, { a: 1 })).toEqual({ body: { a: 1 } });
+    await Promise.all(subscriptions.splice(0).map((subscription) => subscription.drain()));
+    subscriptions.push(answerer.subscribe(SUBJECT, { callback: (__, message) => void message.respond(bytes) }));
     await answerer.flush();
     await expect(ask(asker, SUBJECT, {})).rejects.toThrow(Unanswered);
   });

@@ -1,5 +1,15 @@
 import { errors, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
-import { parseSubject, type Answer, type ParsedSubject, type Refusal } from '@buckets/contracts';
+import {
+  MESSAGE_BOUNDS,
+  parseSubject,
+  readJson,
+  UnreadableJson,
+  type Answer,
+  type JsonBounds,
+  type ParsedSubject,
+  type Refusal,
+} from '@buckets/contracts';
+import { Headway } from './headway.js';
 
 /** The other side has said no. */
 export class Refused extends Error {
@@ -46,16 +56,31 @@ export async function ask<Result>(
   throw new Refused(answer.refused);
 }
 
+/** Whoever answers may be anybody: a host, for one. */
 function answerIn<Result>(reply: Msg): Answer<Result> {
   try {
-    const answer = reply.json<unknown>();
-    if (typeof answer === 'object' && answer !== null && ('ok' in answer || 'refused' in answer)) {
-      return answer as Answer<Result>;
-    }
+    const answer = readJson(reply.data, REQUEST_BOUNDS);
+    if (isAnswer<Result>(answer)) return answer;
   } catch (error) {
     throw new Unanswered(reply.subject, error);
   }
   throw new Unanswered(reply.subject, new Error('It was answered with something that is no answer.'));
+}
+
+function isAnswer<Result>(value: unknown): value is Answer<Result> {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.hasOwn(value, 'ok') || ('refused' in value && isRefusal(value.refused));
+}
+
+function isRefusal(value: unknown): value is Refusal {
+  const { code, detail, retry } = (value ?? {}) as Partial<Record<keyof Refusal, unknown>>;
+  return (
+    typeof code === 'string' &&
+    /^[a-z][a-z0-9-]{0,99}$/.test(code) &&
+    typeof detail === 'string' &&
+    detail.length <= MAX_DETAIL &&
+    typeof retry === 'boolean'
+  );
 }
 
 export interface AnswerOptions {
@@ -69,55 +94,60 @@ export interface AnswerOptions {
   refuse: (error: unknown) => Refusal;
 }
 
-/** Answers requests on a subject until the subscription is drained. What is no JSON, or too large, is refused. */
+/** What answers requests, until it is drained. */
+export interface Answering {
+  drain(): Promise<void>;
+  /** @throws {NoHeadway} when requests are not answered */
+  check(): void;
+}
+
+/** Answers requests on a subject. What is no JSON, or not within its bounds, is refused. */
 export function answer(
   nats: NatsConnection,
   subject: string,
   options: AnswerOptions,
   handle: (request: { subject: ParsedSubject | null; name: string; body: unknown }) => Promise<unknown>,
-): Subscription {
+): Answering {
+  const headway = new Headway(`The answering of ${subject}`);
+  const bounds = { ...REQUEST_BOUNDS, ...(options.maxBytes === undefined ? {} : { bytes: options.maxBytes }) };
   let inWork = 0;
   const answerTo = async (message: Msg): Promise<Answer<unknown>> => {
     if (inWork >= options.atOnce) return refused('busy', 'Too many requests at once; ask again.', true);
-    const body = bodyOf(message, options.maxBytes ?? MAX_BYTES);
-    if (body === null) return refused('bad-request', 'The request is too large, or is not JSON.', false);
+    const ended = headway.begin();
     inWork++;
     try {
+      const body = message.data.length === 0 ? {} : readJson(message.data, bounds);
+      if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new UnreadableJson('it is no object');
       const name = message.subject.slice(message.subject.lastIndexOf('.') + 1);
-      return { ok: (await handle({ subject: parseSubject(message.subject), name, ...body })) ?? {} };
+      return { ok: (await handle({ subject: parseSubject(message.subject), name, body })) ?? {} };
     } catch (error) {
-      return { refused: options.refuse(error) };
+      if (!(error instanceof UnreadableJson)) return { refused: options.refuse(error) };
+      return refused('bad-request', `The request cannot be read: ${error.reason}.`, false);
     } finally {
       inWork--;
+      ended();
     }
   };
-  return nats.subscribe(subject, {
+  const subscription: Subscription = nats.subscribe(subject, {
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     callback: (error, message) => {
       if (error === null) void answerTo(message).then((content) => send(nats, message, content));
     },
   });
+  return { drain: () => subscription.drain(), check: () => headway.check() };
 }
 
-const MAX_BYTES = 1024 * 1024;
+/** Requests and their answers, as large as the server lets through. */
+const REQUEST_BOUNDS: JsonBounds = { ...MESSAGE_BOUNDS, bytes: 1024 * 1024, anyText: true };
+const MAX_DETAIL = 4_000;
 
 function refused(code: string, detail: string, retry: boolean): Answer<never> {
   return { refused: { code, detail, retry } };
 }
 
-function bodyOf(message: Msg, maxBytes: number): { body: unknown } | null {
-  if (message.data.length === 0) return { body: {} };
-  if (message.data.length > maxBytes) return null;
-  try {
-    return { body: message.json<unknown>() };
-  } catch {
-    return null;
-  }
-}
-
 function send(nats: NatsConnection, message: Msg, content: Answer<unknown>): void {
   const text = JSON.stringify(content);
-  const tooLarge = Buffer.byteLength(text) > (nats.info?.max_payload ?? MAX_BYTES);
+  const tooLarge = Buffer.byteLength(text) > (nats.info?.max_payload ?? REQUEST_BOUNDS.bytes);
   try {
     message.respond(
       tooLarge

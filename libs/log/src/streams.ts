@@ -86,6 +86,8 @@ function definitions({ replicas, logBytes }: StreamLimits): Definition[] {
     {
       ...kept,
       name: STREAM.deadLetters,
+      // Whatever another stream takes fits, with what is said of it in headers.
+      max_msg_size: MAX_MESSAGE_BYTES + 16 * 1024,
       subjects: [subjects.allDeadLetters],
       max_bytes: 1024 ** 3,
       deny_delete: false,

@@ -1,5 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { describeRules } from './described-rules.js';
 
 export interface OpenApiOptions {
   readonly title: string;
@@ -16,7 +17,7 @@ export async function mountOpenApi(
   { title, version, description }: OpenApiOptions,
 ): Promise<void> {
   // Loaded here, as it takes 13 MiB of memory that services without documentation need not have.
-  const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
+  const { ApiProperty, DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle(title)
@@ -26,7 +27,8 @@ export async function mountOpenApi(
     .addSecurityRequirements('bearer')
     .build();
   const describe = () => {
-    const document = withOptionalBodies(SwaggerModule.createDocument(app, config));
+    describeRules(ApiProperty);
+    const document = withExactBodies(SwaggerModule.createDocument(app, config));
     return { ...document, paths: { ...document.paths, ...OF_EVERY_SERVICE } };
   };
   SwaggerModule.setup('docs', app, describe, {
@@ -38,22 +40,52 @@ export async function mountOpenApi(
   });
 }
 
-/** The body of a request whose fields may all be left out may be left out itself. */
-export function withOptionalBodies<T extends Pick<OpenAPIObject, 'paths' | 'components'>>(document: T): T {
-  const schemas = document.components?.schemas ?? {};
-  for (const { requestBody } of Object.values(document.paths).flatMap((methods) => Object.values(methods as Routes))) {
-    const ref = requestBody?.content?.['application/json']?.schema?.$ref?.split('/').at(-1);
-    const schema = ref === undefined ? undefined : schemas[ref];
-    if (requestBody === undefined || schema === undefined || '$ref' in schema) continue;
-    requestBody.required = (schema.required ?? []).length > 0;
+/**
+ * Says of the bodies of requests what holds for all: the body of one whose fields may all be left out may be left out itself,
+ * but for that of a change; and what is not described is refused.
+ */
+export function withExactBodies<T extends Pick<OpenAPIObject, 'paths' | 'components'>>(document: T): T {
+  const schemas = (document.components?.schemas ?? {}) as Record<string, Schema | undefined>;
+  const routes = Object.values(document.paths).flatMap((methods) => Object.entries(methods as Routes));
+  for (const [method, { requestBody }] of routes) {
+    const name = nameIn(requestBody?.content?.['application/json']?.schema);
+    const schema = name === undefined ? undefined : schemas[name];
+    if (requestBody === undefined || schema === undefined) continue;
+    requestBody.required = method === 'patch' || (schema.required ?? []).length > 0;
+    close(name!, schemas);
   }
   return document;
+}
+
+/** Closes a schema, and those that its fields refer to. */
+function close(name: string, schemas: Record<string, Schema | undefined>): void {
+  const schema = schemas[name];
+  if (schema?.properties === undefined || schema.additionalProperties === false) return;
+  schema.additionalProperties = false;
+  for (const field of Object.values(schema.properties)) {
+    for (const each of [field, field.items, ...(field.allOf ?? [])]) {
+      const inner = nameIn(each);
+      if (inner !== undefined) close(inner, schemas);
+    }
+  }
+}
+
+function nameIn(schema: Schema | undefined): string | undefined {
+  return schema?.$ref?.split('/').at(-1);
 }
 
 type Routes = Record<string, { requestBody?: Body }>;
 interface Body {
   required?: boolean;
-  content?: Record<string, { schema?: { $ref?: string } }>;
+  content?: Record<string, { schema?: Schema }>;
+}
+interface Schema {
+  $ref?: string;
+  required?: string[];
+  properties?: Record<string, Schema>;
+  additionalProperties?: boolean;
+  items?: Schema;
+  allOf?: Schema[];
 }
 
 const health = (status: string) => ({

@@ -311,6 +311,23 @@ describe('an error is answered', () => {
   });
 });
 
+describe('what is no whole request of HTTP is answered with a problem', () => {
+  it.each([
+    ['nonsense', 'Hello there\r\n\r\n', 400, 'bad-request'],
+    ['headers of 20 KiB', `GET /things?q=${'x'.repeat(20_480)} HTTP/1.1\r\nHost: a\r\n\r\n`, 431, 'headers-too-large'],
+  ])('%s', async (_, sent, status, code) => {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+    socket.setEncoding('utf8').write(sent);
+    let answer = '';
+    for await (const text of socket) answer += text;
+    const [head, body] = answer.split('\r\n\r\n') as [string, string];
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} [A-Z]`));
+    expect(head).toContain('Content-Type: application/problem+json');
+    expect(head).toContain(`Content-Length: ${Buffer.byteLength(body)}`);
+    expect(JSON.parse(body)).toMatchObject({ status, code, type: `urn:buckets:problem:${code}` });
+  });
+});
+
 describe('the documentation of the routes', () => {
   it('is made from the code', async () => {
     expect(await (await get('/openapi.json')).json()).toMatchObject({

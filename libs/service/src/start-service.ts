@@ -10,7 +10,9 @@ import { withDeadline } from './deadline.js';
 import type { Logger } from './logs/logger.js';
 import { NestLog } from './logs/nest-log.js';
 import { readJsonBodies } from './problems/bodies.js';
+import { PatchBody } from './problems/patch-body.js';
 import type { BodyOptions } from './problems/bodies.js';
+import { answerClientErrors } from './problems/client-errors.js';
 import { ProblemFilter } from './problems/problem-filter.js';
 import type { Translate } from './problems/to-problem.js';
 import { validationPipe } from './problems/validation-pipe.js';
@@ -44,16 +46,19 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const app = await NestFactory.create<NestExpressApplication>(ServiceModule.around(module, log), {
     logger: new NestLog(log),
     bodyParser: false,
+    rawBody: true,
     abortOnError: false,
   });
   try {
     app.disable('x-powered-by');
     app.useGlobalPipes(validationPipe());
     app.useGlobalFilters(new ProblemFilter(log, app.get(Registry), translate));
+    app.useGlobalInterceptors(new PatchBody());
     readJsonBodies(app, { maxBytes: 2 ** 20, isRaw: () => false, ...bodies });
     await prepare?.(app);
     const server = app.getHttpServer() as Server;
     limitConnections(server);
+    answerClientErrors(server);
     const silent = connectionsWithoutRequest(server);
     await app.startAllMicroservices();
     await app.listen(settings.httpPort, settings.httpHost);

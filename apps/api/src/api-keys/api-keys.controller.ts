@@ -1,17 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import {
-  ArrayMaxSize,
-  ArrayMinSize,
-  IsArray,
-  IsIn,
-  IsISO8601,
-  IsOptional,
-  IsString,
-  Length,
-  Matches,
-} from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
 import { MAX_KEY_MAKERS, SCOPES, USER_ID_PATTERN, type NewEvent, type Scope } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { Needs, SERVICES } from '../access/access.js';
@@ -27,6 +17,7 @@ import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
 import { Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
+import { WantedMoment } from '../http/moment.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { ApiKeyRow } from '../tables/entities.js';
 
@@ -45,7 +36,7 @@ export class CreateApiKey {
   @IsOptional()
   @Matches(USER_ID_PATTERN)
   ownerId?: string;
-  @ApiPropertyOptional({ format: 'date-time' }) @IsOptional() @IsISO8601({ strict: true }) expiresAt?: string;
+  @WantedMoment({ description: 'Until when it is good; for ever where it is left out' }) expiresAt?: string;
 }
 
 export class ApiKeyView {

@@ -1,4 +1,4 @@
-import type { Subscription, NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import {
   isId,
   subjects,
@@ -13,7 +13,7 @@ import {
   type RepositoryInitialisedAnswer,
   type UnknownBackups,
 } from '@buckets/contracts';
-import { answer, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
+import { answer, type Answering, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
 import { In, type DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
@@ -42,7 +42,7 @@ const PAGE = 500;
 
 /** Answers the hosts: who may do what, with which keys. The host's name comes from the subject, never from the message. */
 export class AskDesk {
-  private subscription: Subscription | undefined;
+  private answering: Answering | undefined;
 
   constructor(
     private readonly nats: NatsConnection,
@@ -54,14 +54,19 @@ export class AskDesk {
 
   open(): void {
     const options = { queue: 'api', atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
-    this.subscription = answer(this.nats, subjects.allAsks, options, async ({ subject, body }) => {
+    this.answering = answer(this.nats, subjects.allAsks, options, async ({ subject, body }) => {
       if (subject?.family !== 'ask' || !isId(subject.hostId)) throw new Rejection('bad-ask', 'Not an ask.', 400);
       return this.respond(subject.hostId, subject.name, body);
     });
   }
 
   async close(): Promise<void> {
-    await this.subscription?.drain();
+    await this.answering?.drain();
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.answering?.check();
   }
 
   private async respond(hostId: string, name: string, body: unknown): Promise<Asks[AskName]['answer']> {

@@ -1,5 +1,5 @@
 import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { LOGGER } from '@buckets/service';
+import { HealthChecks, LOGGER } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { Decider } from '../decisions/decider.js';
 import { DecisionsModule } from '../decisions/decisions.module.js';
@@ -14,10 +14,14 @@ import { AskDesk } from './ask-desk.js';
   providers: [provided(AskDesk, NATS, Decider, DataSource, PROJECT_KEYS, LOGGER)],
 })
 export class AsksModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(private readonly desk: AskDesk) {}
+  constructor(
+    private readonly desk: AskDesk,
+    private readonly health: HealthChecks,
+  ) {}
 
   onModuleInit(): void {
     this.desk.open();
+    this.health.register({ name: 'asks', check: async () => this.desk.check() });
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsString, IsUrl, Length, Matches } from 'class-validator';
+import { IsIn, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
 import { ID_PATTERN } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import { DataSource, In } from 'typeorm';
@@ -18,13 +18,16 @@ import { BucketRow, ProjectRow, RegionRow } from '../tables/entities.js';
 import { checkBucket } from './check-bucket.js';
 import { mustHoldNone, unknownProjectsIn, type UnknownProjects } from './unknown-projects.js';
 
+/** An address without a secret in it: it is shown. */
+const ENDPOINT =
+  /^https?:\/\/(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?)(:\d{1,5})?(\/[A-Za-z0-9._~\/-]*)?$/;
+
 export class CreateBucket {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
   @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
   @ApiProperty({ example: 'https://s3.eu-west-1.amazonaws.com' })
-  // No secret in it: it is shown.
-  @IsUrl({ protocols: ['http', 'https'], require_protocol: true, require_tld: false, disallow_auth: true })
-  @Length(1, 2000)
+  @Matches(ENDPOINT)
+  @MaxLength(2000)
   endpoint!: string;
   @ApiProperty({ example: 'eu-west-1' }) @IsString() @Length(1, 100) s3Region!: string;
   @ApiProperty() @IsString() @Matches(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/) bucket!: string;
@@ -84,6 +87,7 @@ export class BucketsController {
   @ApiProblems(404, 409)
   async create(@Body() body: CreateBucket, @Repetition() repetition: Repeatable): Promise<BucketView> {
     const { regionId, endpoint, s3Region, bucket, accessKeyId, secretAccessKey, holdsForeignData } = body;
+    if (!URL.canParse(endpoint)) throw new Rejection('bucket-unusable', `There can be nothing at ${endpoint}.`, 409);
     if (!(await this.data.getRepository(RegionRow).existsBy({ id: regionId }))) {
       throw new Rejection('region-not-found', `There is no region ${regionId}.`, 404);
     }

@@ -1,6 +1,6 @@
-import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { readCommand, subjects, type CommandName, type Commands, type Refusal } from '@buckets/contracts';
-import { answer } from '@buckets/log';
+import { answer, type Answering } from '@buckets/log';
 import { toProblem, type Logger } from '@buckets/service';
 import { Rejection } from '../problems/rejection.js';
 import { SCHEDULER } from '../project-decisions/request-operation.js';
@@ -10,7 +10,7 @@ const AT_ONCE = 500;
 
 /** Answers the process managers: their commands are decided like anybody's. */
 export class CommandDesk {
-  private subscription: Subscription | undefined;
+  private answering: Answering | undefined;
 
   constructor(
     private readonly nats: NatsConnection,
@@ -20,11 +20,16 @@ export class CommandDesk {
 
   open(): void {
     const options = { queue: 'api', atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
-    this.subscription = answer(this.nats, subjects.allCommands, options, ({ name, body }) => this.carryOut(name, body));
+    this.answering = answer(this.nats, subjects.allCommands, options, ({ name, body }) => this.carryOut(name, body));
   }
 
   async close(): Promise<void> {
-    await this.subscription?.drain();
+    await this.answering?.drain();
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.answering?.check();
   }
 
   private async carryOut(name: string, body: unknown): Promise<Commands[keyof Commands]['result']> {

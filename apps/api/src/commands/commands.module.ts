@@ -1,5 +1,5 @@
 import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { LOGGER } from '@buckets/service';
+import { HealthChecks, LOGGER } from '@buckets/service';
 import { ProjectCommands } from '../project-decisions/project-commands.js';
 import { ProjectDecisionsModule } from '../project-decisions/project-decisions.module.js';
 import { provided } from '../wiring/provided.js';
@@ -12,10 +12,14 @@ import { CommandDesk } from './command-desk.js';
   providers: [provided(CommandDesk, NATS, ProjectCommands, LOGGER)],
 })
 export class CommandsModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(private readonly desk: CommandDesk) {}
+  constructor(
+    private readonly desk: CommandDesk,
+    private readonly health: HealthChecks,
+  ) {}
 
   onModuleInit(): void {
     this.desk.open();
+    this.health.register({ name: 'commands', check: async () => this.desk.check() });
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,7 +1,7 @@
-import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { Log, Projector } from '@buckets/log';
+import { Log, ProjectionHeadway, Projector } from '@buckets/log';
 import { HealthChecks, LOGGER, type Logger } from '@buckets/service';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
@@ -53,14 +53,16 @@ export class DecisionsModule implements OnModuleInit, OnApplicationShutdown {
     private readonly projector: Projector,
     private readonly known: KnownLog,
     private readonly health: HealthChecks,
+    @Inject(JETSTREAM) private readonly jsm: JetStreamManager,
   ) {}
 
   /** The tables first, then whoever reads them. */
   async onModuleInit(): Promise<void> {
     await this.projector.start();
-    for (const [name, part] of Object.entries({ log: this.known, projection: this.projector })) {
-      this.health.register({ name, check: () => (part.trouble ? Promise.reject(part.trouble) : Promise.resolve()) });
-    }
+    const { known, health } = this;
+    health.register({ name: 'log', check: () => (known.trouble ? Promise.reject(known.trouble) : Promise.resolve()) });
+    const headway = new ProjectionHeadway(this.projector, this.jsm);
+    health.register({ name: 'projection', check: () => headway.check() });
   }
 
   async onApplicationShutdown(): Promise<void> {

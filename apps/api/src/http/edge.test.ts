@@ -162,6 +162,35 @@ describe('the edge of the API', () => {
     expect(await post('/v1/regions', region('fine', '\\u0000 😀'))).toMatchObject({ status: 201 });
   });
 
+  it('takes a title as it is, or not at all: nothing in it is replaced in silence', async () => {
+    const change = (title: string) => api.call('PATCH', '/v1/projects/atlas', { body: { title } });
+    const before = (await api.call('GET', '/v1/projects/atlas')).body['title'];
+    for (const title of ['a\0b', 'a\ud800', '\udc00b']) {
+      expect(await change(title)).toMatchObject(refused(400, 'unstorable-text'));
+    }
+    const sent = (body: Buffer) =>
+      fetch(`${api.url}/v1/projects/atlas`, {
+        method: 'PATCH',
+        headers: { authorization: `Bearer ${api.adminToken}`, 'content-type': 'application/json' },
+        body,
+      });
+    expect((await sent(Buffer.from('{"title":"a\xffb"}', 'latin1'))).status).toBe(400);
+    expect((await sent(Buffer.alloc(0))).status).toBe(400);
+    expect((await api.call('PATCH', '/v1/projects/atlas')).status).toBe(400);
+    expect((await api.call('GET', '/v1/projects?ownerId=%ff')).status).toBe(400);
+    expect((await api.call('GET', '/v1/projects/atlas')).body['title']).toBe(before);
+  });
+
+  it('takes the end of an API key in any form that RFC 3339 has, and no other', async () => {
+    const key = (expiresAt: string) => post('/v1/api-keys', { name: 'k', scopes: ['regions:read'], expiresAt });
+    for (const text of ['2031-02-03t04:05:06z', '2031-02-03T05:05:06.000001+01:00']) {
+      expect(await key(text)).toMatchObject({ status: 201, body: { expiresAt: '2031-02-03T04:05:06.000Z' } });
+    }
+    for (const text of ['2031', '2031-02-03', '20310203T040506Z', '2031-W05', '2031-02-30T00:00:00Z', 'never', '']) {
+      expect([text, await key(text)]).toEqual([text, expect.objectContaining(refused(400, 'invalid-request'))]);
+    }
+  });
+
   it('takes a request without a body for one that asks for nothing special', async () => {
     for (const path of ['start', 'stop', 'backups']) {
       expect(await api.call('POST', `/v1/projects/atlas/${path}`)).toMatchObject({ status: 202 });

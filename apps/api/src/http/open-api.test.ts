@@ -1,12 +1,26 @@
 import 'reflect-metadata';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Module, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { withOptionalBodies } from '@buckets/service';
+import { ApiProperty, DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import fc from 'fast-check';
+import {
+  createLogger,
+  describeRules,
+  mountOpenApi,
+  serviceSettings,
+  startService,
+  withExactBodies,
+  type RunningService,
+} from '@buckets/service';
+import { readSettings } from '@buckets/settings';
 import { SCOPES } from '@buckets/contracts';
+import type { Caller } from '../access/caller.js';
 import { ApiModule } from '../api.module.js';
 import { controllersOf } from '../wiring/controllers.js';
+import { SchemaValues, type Schema } from './testing/schema-values.js';
+
+jest.setTimeout(120_000);
 
 interface Described {
   summary?: string;
@@ -23,7 +37,8 @@ describe('the description of the API', () => {
 
   beforeAll(async () => {
     app = await NestFactory.create(withoutParts(), { logger: ['error'] });
-    document = withOptionalBodies(SwaggerModule.createDocument(app, new DocumentBuilder().build()));
+    describeRules(ApiProperty);
+    document = withExactBodies(SwaggerModule.createDocument(app, new DocumentBuilder().build()));
     routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods as Record<string, Described>).map(([method, described]): [string, Described] => [
         `${method.toUpperCase()} ${path}`,
@@ -67,6 +82,7 @@ describe('the description of the API', () => {
       'POST /v1/projects/{id}/tidy': false,
       'POST /v1/projects/{id}/changes': true,
       'POST /v1/projects': true,
+      'PATCH /v1/projects/{id}': true,
     });
   });
 
@@ -109,6 +125,147 @@ describe('the description of the API', () => {
     for (const { schema } of limits) expect(schema).toMatchObject({ type: 'integer', minimum: 1 });
   });
 });
+
+/** Nothing is behind the routes: whatever is let in ends as a failure of the service, or is answered with nothing. */
+describe('what the description says of a request is what the API does with it:', () => {
+  let service: RunningService;
+  let routes: Requested[];
+  let values: SchemaValues;
+
+  beforeAll(async () => {
+    service = await startService({
+      module: withoutParts(),
+      settings: readSettings(serviceSettings, {}),
+      log: createLogger('test', { level: 'fatal' }),
+      prepare: async (app) => {
+        app.use((request: { caller?: Caller }, _: unknown, next: () => void) => {
+          request.caller = { kind: 'admin', id: 'admin', name: 'admin', scopes: ['admin'], reach: 'fleet' };
+          next();
+        });
+        await mountOpenApi(app, { title: 'T', version: '1', description: 'D' });
+      },
+    });
+    const document = (await (await fetch(`${service.url}/openapi.json`)).json()) as OpenAPIObject;
+    values = new SchemaValues((document.components?.schemas ?? {}) as Record<string, Schema>);
+    routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods as Record<string, Requested>).map(([method, { parameters = [], requestBody }]) => ({
+        method: method.toUpperCase(),
+        path,
+        parameters,
+        ...(requestBody === undefined ? {} : { requestBody }),
+      })),
+    );
+  });
+  afterAll(() => service.stop());
+
+  /** Why a request was refused for how it is; undefined when it was let in. */
+  async function refusal(
+    { method, path }: Requested,
+    { body, query = {}, text }: { body?: unknown; query?: Record<string, unknown>; text?: string | Buffer },
+  ): Promise<string | undefined> {
+    const address = path.replace('{backupId}', 'ab'.repeat(32)).replaceAll(/\{\w+\}/g, 'atlas');
+    const search = new URLSearchParams(
+      Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+    );
+    const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(`${service.url}${address}?${search}`, {
+      method,
+      ...(content === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: content as string }),
+    });
+    const answer = await response.text();
+    return [400, 413, 415].includes(response.status) ? answer : undefined;
+  }
+  const bodied = () => routes.filter(({ requestBody }) => requestBody?.content['application/json'] !== undefined);
+  const schemaOf = ({ requestBody }: Requested) => requestBody!.content['application/json']!.schema;
+  const queried = () =>
+    routes.flatMap((route) =>
+      route.parameters.filter(({ in: place }) => place === 'query').map((each) => ({ route, ...each })),
+    );
+
+  it('bodies that it allows are let in', async () => {
+    expect(bodied().length).toBeGreaterThan(10);
+    for (const route of bodied()) {
+      for (const body of fc.sample(values.allowed(schemaOf(route)), 20)) {
+        expect([route.method, route.path, body, await refusal(route, { body })]).toEqual([
+          route.method,
+          route.path,
+          body,
+          undefined,
+        ]);
+      }
+      const without = await refusal(route, {});
+      expect([route.method, route.path, without !== undefined]).toEqual([
+        route.method,
+        route.path,
+        route.requestBody!.required === true,
+      ]);
+    }
+  });
+
+  it('bodies that it forbids are refused, and so is what is no text', async () => {
+    for (const route of bodied()) {
+      for (const [what, body] of values.forbidden(schemaOf(route))) {
+        expect([route.method, route.path, what, await refusal(route, { body })]).toEqual([
+          route.method,
+          route.path,
+          what,
+          expect.any(String),
+        ]);
+      }
+      for (const text of ['', '{', '"text"', '[]', Buffer.from('{"title":"a\xffb"}', 'latin1')]) {
+        if (text === '' && route.requestBody!.required !== true) continue;
+        expect([route.path, String(text), await refusal(route, { text })]).toEqual([
+          route.path,
+          String(text),
+          expect.any(String),
+        ]);
+      }
+    }
+  });
+
+  it('queries that it allows are let in, those that it forbids are refused', async () => {
+    expect(queried().length).toBeGreaterThan(10);
+    const needed = (route: Requested) =>
+      route.parameters
+        .filter(({ required, in: place }) => required === true && place === 'query')
+        .map(({ name, schema }) => [name, fc.sample(values.allowed(schema), { numRuns: 1, seed: 3 })[0]] as const);
+    for (const { route, name, schema } of queried()) {
+      const sent = (value: unknown) => ({ ...Object.fromEntries(needed(route)), [name]: value });
+      for (const value of fc.sample(values.allowed(schema), 20)) {
+        // Which cursors are good, only what has given them can say.
+        if (name === 'cursor') continue;
+        const answer = await refusal(route, { query: sent(value) });
+        expect([route.path, name, value, answer]).toEqual([route.path, name, value, undefined]);
+      }
+      for (const [what, value] of values.forbidden(schema)) {
+        // In an address all is text.
+        const isText = typeof value === 'string' && value.isWellFormed() && !value.includes('\0');
+        if (schema.type === 'string' && !isText) continue;
+        if (!isText && typeof value !== 'number') continue;
+        const answer = await refusal(route, { query: sent(value) });
+        expect([route.path, name, what, answer]).toEqual([route.path, name, what, expect.any(String)]);
+      }
+      const twice = await fetch(`${service.url}${route.path.replaceAll(/\{\w+\}/g, 'atlas')}?${name}=a&${name}=b`, {
+        method: route.method,
+      });
+      expect([route.path, name, twice.status]).toEqual([route.path, name, 400]);
+    }
+    for (const { route } of queried()) {
+      expect(await refusal(route, { query: { ...Object.fromEntries(needed(route)), unheardOf: 1 } })).toBeDefined();
+      const broken = await fetch(`${service.url}${route.path.replaceAll(/\{\w+\}/g, 'atlas')}?x=%ff`, {
+        method: route.method,
+      });
+      expect([route.path, broken.status]).toEqual([route.path, 400]);
+    }
+  });
+});
+
+interface Requested {
+  method: string;
+  path: string;
+  parameters: { name: string; in: string; required?: boolean; schema: Schema }[];
+  requestBody?: { required?: boolean; content: Record<string, { schema: Schema }> };
+}
 
 /** The API's routes, and nothing behind them. */
 function withoutParts(): new () => object {

@@ -68,7 +68,7 @@ export function positionOf(cursor: string): number {
 }
 
 /** @throws {Problem} `invalid-cursor` */
-function positionsOf(cursor: string, count: number): number[] {
+export function positionsOf(cursor: string, count: number): number[] {
   const match = /^p(\d{1,15}(?:\.\d{1,15}){0,9})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
   const positions = match?.[1]!.split('.').map(Number);
   if (positions?.length === count) return positions;

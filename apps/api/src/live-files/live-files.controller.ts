@@ -17,10 +17,12 @@ import type { Request, Response } from 'express';
 import {
   LIVE_CHUNK_BYTES,
   LIVE_ENTRY_TYPES,
+  LiveChunk,
+  LiveEntry,
+  LiveListing,
+  LiveUpload,
+  MAX_LIVE_ENTRIES,
   MAX_LIVE_FILE_BYTES,
-  type LiveChunk,
-  type LiveEntry,
-  type LiveListing,
 } from '@buckets/contracts';
 import { Needs, ofProject } from '../access/access.js';
 import type { ProjectId } from '../access/admission.js';
@@ -30,7 +32,7 @@ import { ApiProblems } from '../http/api-problem.js';
 import { Does, OptionalWhole, Whole } from '../http/described.js';
 import { ProjectCommands } from '../project-decisions/project-commands.js';
 import type { ProjectRow } from '../tables/entities.js';
-import { HostFiles } from './host-files.js';
+import { answersWhatCannotBe, HostFiles } from './host-files.js';
 import { readBody } from './read-body.js';
 
 export class LiveEntryView implements LiveEntry {
@@ -79,6 +81,9 @@ export class RemoveQuery extends PathQuery {
   recursive?: boolean;
 }
 
+const MOST_ENTRIES = 1_000;
+/** Of a host for one of ours, at most. */
+const LIST_ANSWERS = MOST_ENTRIES / MAX_LIVE_ENTRIES;
 /** Times a file may change while it is read before the reader is told. */
 const READ_TRIES = 3;
 
@@ -104,10 +109,9 @@ export class LiveFilesController {
   async read(@OfProject() id: ProjectId, @Query() query: ReadQuery, @Res() response: Response): Promise<void> {
     const project = await this.commands.existing(id);
     const { path = '', limit = 500, cursor } = query;
-    const stat = path === '' ? null : await this.files.step<LiveEntry>(project, { do: 'stat', path });
+    const stat = path === '' ? null : await this.files.step(project, { do: 'stat', path }, LiveEntry);
     if (stat === null || stat.type === 'folder') {
-      const page = { path, limit, ...(cursor === undefined ? {} : { cursor }) };
-      response.json(await this.files.step<LiveListing>(project, { do: 'list', ...page }));
+      response.json(await this.folder(project, path, limit, cursor));
       return;
     }
     const bytes = await this.content(project, path);
@@ -128,21 +132,18 @@ export class LiveFilesController {
   async write(@OfProject() id: ProjectId, @Query() { path }: PathQuery, @Req() request: Request): Promise<void> {
     const project = await this.commands.existing(id);
     const bytes = await readBody(request, MAX_LIVE_FILE_BYTES);
-    const { uploadId } = await this.files.step<{ uploadId: string }>(project, {
-      do: 'begin-write',
-      path,
-      size: bytes.length,
-    });
+    const begin = { do: 'begin-write', path, size: bytes.length } as const;
+    const { uploadId } = await this.files.step(project, begin, LiveUpload);
     try {
       for (let offset = 0; offset < bytes.length; offset += LIVE_CHUNK_BYTES) {
         const chunk = bytes.subarray(offset, offset + LIVE_CHUNK_BYTES).toString('base64');
-        await this.files.step(project, { do: 'write-chunk', uploadId, offset, bytes: chunk });
+        await this.files.do(project, { do: 'write-chunk', uploadId, offset, bytes: chunk });
       }
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      await this.files.step(project, { do: 'commit-write', uploadId, sha256 });
+      await this.files.do(project, { do: 'commit-write', uploadId, sha256 });
     } catch (error) {
       // The host sweeps what is left over, should this not get through either.
-      await this.files.step(project, { do: 'abort-write', uploadId }).catch(() => undefined);
+      await this.files.do(project, { do: 'abort-write', uploadId }).catch(() => undefined);
       throw error;
     }
   }
@@ -154,7 +155,22 @@ export class LiveFilesController {
   @ApiNoContentResponse()
   @ApiProblems(404, 409)
   async remove(@OfProject() id: ProjectId, @Query() { path, recursive = false }: RemoveQuery): Promise<void> {
-    await this.files.step(await this.commands.existing(id), { do: 'remove', path, recursive });
+    await this.files.do(await this.commands.existing(id), { do: 'remove', path, recursive });
+  }
+
+  /** One answer of a host may have fewer entries than one of ours. */
+  private async folder(project: ProjectRow, path: string, limit: number, after?: string): Promise<LiveFolderView> {
+    const entries: LiveEntry[] = [];
+    let cursor = after;
+    for (let answers = 0; answers < LIST_ANSWERS && entries.length < limit; answers++) {
+      const page = { path, limit: Math.min(limit - entries.length, MAX_LIVE_ENTRIES) };
+      const list = { do: 'list', ...page, ...(cursor === undefined ? {} : { cursor }) } as const;
+      const listing = await this.files.step(project, list, LiveListing);
+      entries.push(...listing.entries);
+      cursor = listing.nextCursor;
+      if (cursor === undefined) break;
+    }
+    return { entries, ...(cursor === undefined ? {} : { nextCursor: cursor }) };
   }
 
   private async content(project: ProjectRow, path: string): Promise<Buffer> {
@@ -174,19 +190,21 @@ export class LiveFilesController {
     let expect: string | undefined;
     for (;;) {
       const step = { path, offset, length: LIVE_CHUNK_BYTES, ...(expect === undefined ? {} : { expect }) };
-      const chunk = await this.files.step<LiveChunk>(project, { do: 'read', ...step });
-      if (chunk.size > MAX_LIVE_FILE_BYTES) {
+      const chunk = await this.files.step(project, { do: 'read', ...step }, LiveChunk);
+      const bytes = Buffer.from(chunk.bytes, 'base64');
+      if (chunk.size > MAX_LIVE_FILE_BYTES || offset + bytes.length > MAX_LIVE_FILE_BYTES) {
         throw new Rejection(
           'file-too-large',
           'Files of up to 8 MiB can be read here; take a backup of larger ones.',
           413,
         );
       }
-      const bytes = Buffer.from(chunk.bytes, 'base64');
+      if (bytes.length > LIVE_CHUNK_BYTES) throw answersWhatCannotBe(project, 'a part of a file is too long');
       chunks.push(bytes);
       offset += bytes.length;
       expect = chunk.token;
-      if (chunk.eof || bytes.length === 0) return Buffer.concat(chunks);
+      if (chunk.eof) return Buffer.concat(chunks);
+      if (bytes.length < LIVE_CHUNK_BYTES) throw answersWhatCannotBe(project, 'a part of a file is too short');
     }
   }
 }

@@ -1,7 +1,15 @@
 import { Body, Controller, Get, Header, Inject, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiNoContentResponse, ApiOkResponse, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import {
+  ApiExtraModels,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiPropertyOptional,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
+import { IsIn, IsNumber, IsOptional, Matches } from 'class-validator';
 import type { Request, Response } from 'express';
 import {
   ID_PATTERN,
@@ -11,7 +19,6 @@ import {
   type OperationState,
 } from '@buckets/contracts';
 import { Stopping } from '@buckets/service';
-import { formatDuration, parseDuration } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { Needs, ofOperation, OWN } from '../access/access.js';
 import type { OperationId } from '../access/admission.js';
@@ -25,7 +32,7 @@ import { NoFields } from '../http/no-fields.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { ProjectCommands } from '../project-decisions/project-commands.js';
 import { OperationRow } from '../tables/entities.js';
-import { OperationView } from './operation-view.js';
+import { OperationView, ProgressView } from './operation-view.js';
 import { Operations } from './operations.js';
 import { OperationFollower } from './operation-follower.js';
 import { OperationStream } from './operation-stream.js';
@@ -37,18 +44,43 @@ export class OperationsQuery extends PageQuery {
   @ApiPropertyOptional({ enum: OPERATION_STATES }) @IsOptional() @IsIn(OPERATION_STATES) state?: OperationState;
 }
 
-const LONGEST_WAIT_MS = 60_000;
-const WAIT = `wait must be a time of ${formatDuration(LONGEST_WAIT_MS)} at most, such as 30s`;
+/** A minute at most. */
+const WAIT = /^(?:([0-5]?\d(?:\.\d{1,3})?|60)s|(\d{1,4}|[1-5]\d{4}|60000)ms|([01])m)$/;
+
+function waitMs(text: string): number | string {
+  const [, seconds, milliseconds, minutes] = WAIT.exec(text) ?? [];
+  if (seconds !== undefined) return Math.round(Number(seconds) * 1_000);
+  if (minutes !== undefined) return Number(minutes) * 60_000;
+  return milliseconds === undefined ? text : Number(milliseconds);
+}
 
 export class OperationQuery {
-  @ApiPropertyOptional({ type: String, example: '30s', description: 'How long to wait for its end: 60s at most' })
+  @ApiPropertyOptional({
+    type: String,
+    pattern: WAIT.source,
+    example: '30s',
+    description: 'How long to wait for its end: 60s at most',
+  })
   @IsOptional()
-  @Transform(({ value }) => (typeof value === 'string' ? (parseDuration(value) ?? value) : (value as unknown)))
-  @IsInt({ message: WAIT })
-  @Min(0, { message: WAIT })
-  @Max(LONGEST_WAIT_MS, { message: WAIT })
+  @Transform(({ value }) => (typeof value === 'string' ? waitMs(value) : (value as unknown)))
+  @IsNumber({}, { message: 'wait must be a time of a minute at most, such as 30s' })
   wait?: number;
 }
+
+/** Of each event of a stream. */
+const EVENT = {
+  type: 'object',
+  required: ['event', 'data'],
+  properties: {
+    id: { type: 'string', pattern: '^[0-9]+$', description: 'Of a state: for Last-Event-ID' },
+    event: { type: 'string', enum: ['state', 'progress'] },
+    data: {
+      type: 'string',
+      contentMediaType: 'application/json',
+      contentSchema: { oneOf: [OperationView, ProgressView].map((view) => ({ $ref: getSchemaPath(view) })) },
+    },
+  },
+} as object;
 
 @ApiTags('operations')
 @Controller('v1/operations')
@@ -124,7 +156,8 @@ export class OperationsController {
   @Needs('operations:read', ofOperation('viewer'))
   @Header('Cache-Control', 'no-store')
   @ApiHeader({ name: 'Last-Event-ID', required: false })
-  @ApiOkResponse({ content: { 'text/event-stream': { schema: { type: 'string' } } } })
+  @ApiExtraModels(ProgressView)
+  @ApiOkResponse({ content: { 'text/event-stream': { schema: EVENT } } })
   @ApiNoContentResponse()
   @ApiProblems(404)
   async events(@OfOperation() id: OperationId, @Req() request: Request, @Res() response: Response): Promise<void> {

@@ -1,6 +1,6 @@
 import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Projector } from '@buckets/log';
-import { LOGGER } from '@buckets/service';
+import { HealthChecks, LOGGER } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { PROJECT_KEYS } from '../keys/project-keys.js';
 import { HostSigns } from '../hosts/host-signs.js';
@@ -27,10 +27,14 @@ import { ProgressBoard } from './progress-board.js';
   exports: [Operations],
 })
 export class OperationsModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(private readonly board: ProgressBoard) {}
+  constructor(
+    private readonly board: ProgressBoard,
+    private readonly health: HealthChecks,
+  ) {}
 
   onModuleInit(): void {
     this.board.open();
+    this.health.warn({ name: 'progress', look: async () => this.board.leftOut.warning() });
   }
 
   onApplicationShutdown(): void {

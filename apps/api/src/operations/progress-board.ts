@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
-import { decode, parseSubject, Progress, readData, STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
+import { parseSubject, readProgress, STREAM, subjects, type Progress } from '@buckets/contracts';
+import { LeftOut } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 
 /** The latest progress of running operations. Best effort: that there is none never matters. */
@@ -9,12 +10,16 @@ export class ProgressBoard {
   private subscription: Subscription | undefined;
   private readonly changes = new EventEmitter().setMaxListeners(0);
   private readonly latest = new Map<string, Progress>();
+  /** Reports that nobody can read. */
+  readonly leftOut: LeftOut;
 
   constructor(
     private readonly nats: NatsConnection,
     private readonly jsm: JetStreamManager,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.leftOut = new LeftOut('Reports of progress', log);
+  }
 
   open(): void {
     this.subscription = this.nats.subscribe(subjects.allProgress, {
@@ -36,7 +41,7 @@ export class ProgressBoard {
       const last = await this.jsm.streams.getMessage(STREAM.progress, {
         last_by_subj: subjects.progress(hostId, operationId),
       });
-      return last === null ? undefined : readData(Progress, decode(last.subject, last.data).data, last.subject);
+      return last === null ? undefined : readProgress(last.subject, last.data);
     } catch (error) {
       this.log.debug({ error, operationId }, 'No progress is known');
       return undefined;
@@ -50,11 +55,12 @@ export class ProgressBoard {
     return () => this.changes.off(key, hear);
   }
 
+  /** Throws nothing: that would end the connection, and with it the process. */
   private take(subject: string, bytes: Uint8Array): void {
     const parsed = parseSubject(subject);
     if (parsed?.family !== 'progress') return;
     try {
-      const progress = readData(Progress, decode(subject, bytes).data, subject);
+      const progress = readProgress(subject, bytes);
       const key = `${parsed.hostId}/${parsed.operationId}`;
       this.latest.delete(key);
       this.latest.set(key, progress);
@@ -64,8 +70,7 @@ export class ProgressBoard {
       }
       this.changes.emit(key, progress);
     } catch (error) {
-      if (!(error instanceof UnreadableMessage)) throw error;
-      this.log.warn({ error: error.message }, 'A progress report cannot be read');
+      this.leftOut.note(subject, error);
     }
   }
 }

@@ -1,7 +1,7 @@
-import { MessageTooLarge, UnstorableText } from '@buckets/contracts';
+import { MessageTooLarge, UnstorableText as UnstorableMessage } from '@buckets/contracts';
 import { isStreamMissing, LogMismatch, LogRefused, LogUnreachable, ProjectionBehind } from '@buckets/log';
 import { ObjectStorageError } from '@buckets/object-storage';
-import { DependencyUnavailable, Problem } from '@buckets/service';
+import { DependencyUnavailable, Problem, UnstorableText } from '@buckets/service';
 import { VaultError } from '@buckets/vault';
 import { QueryFailedError } from 'typeorm';
 
@@ -20,9 +20,8 @@ export function problemOf(error: unknown): Problem | undefined {
       cause: error,
     });
   }
-  if (error instanceof UnstorableText || isTextThatPostgresRefuses(error)) {
-    return new Problem({ code: 'unstorable-text', status: 400, detail: UNSTORABLE, cause: error });
-  }
+  if (error instanceof UnstorableMessage || isTextThatPostgresRefuses(error))
+    return new UnstorableText({ cause: error });
   if (error instanceof MessageTooLarge) {
     return new Problem({ code: error.code, status: 413, detail: error.message, cause: error });
   }
@@ -35,7 +34,6 @@ export function problemOf(error: unknown): Problem | undefined {
 }
 
 const STREAM_MISSING = 'NATS lacks a stream. /health/ready says which part of the API is down, and what to do.';
-const UNSTORABLE = 'A text holds a NUL character or half of a surrogate pair. Send it without.';
 
 /** SQLSTATE 22021 for bytes, 22P05 for escapes in JSON. */
 function isTextThatPostgresRefuses(error: unknown): boolean {

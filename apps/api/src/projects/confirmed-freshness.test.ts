@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { NO_HOST, writeConfirmation, type FreshnessConfirmation } from '@buckets/contracts';
+import { NO_HOST, UnreadableMessage, writeConfirmation, type FreshnessConfirmation } from '@buckets/contracts';
 import { ConfirmedFreshness, type FreshnessColumns } from './confirmed-freshness.js';
 
 const LIMIT_MS = 60_000;
@@ -144,13 +144,8 @@ describe('the freshness of a project', () => {
 
 it('what cannot be read is left out, and what is not confirmed is warned of', () => {
   expect(freshness.warning()).toMatch(/not confirmed.*begun to listen a moment ago/);
-  freshness.hear({
-    subject: 'buckets.confirmation._',
-    data: Buffer.from('{}'),
-    keptAt: new Date(),
-    ageMs: 0,
-    live: true,
-  });
+  const message = { subject: 'buckets.confirmation._', keptAt: new Date(), ageMs: 0, live: true };
+  expect(() => freshness.hear({ ...message, data: Buffer.from('{}') })).toThrow(UnreadableMessage);
   expect(freshness.warning()).not.toBeNull();
   hear(NO_HOST);
   expect(freshness.warning()).toBeNull();

@@ -1,5 +1,5 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import { NO_HOST, readConfirmation, STREAM, subjects, UnreadableMessage } from '@buckets/contracts';
+import { NO_HOST, readConfirmation, STREAM, subjects } from '@buckets/contracts';
 import { SCHEDULER_IS_SILENT, shownFreshness, type Confirmed, type StatedFreshness } from '@buckets/freshness';
 import { LatestReader, type HeardMessage, type LatestListener, type Projector } from '@buckets/log';
 import type { Logger } from '@buckets/service';
@@ -53,6 +53,7 @@ export class ConfirmedFreshness implements LatestListener {
   private hearsSince = Number.NEGATIVE_INFINITY;
   /** When the projects that were shown last were said to be confirmed. */
   private readonly shownOf = new Map<string, string>();
+  private reader: LatestReader | undefined;
 
   constructor(private readonly parts: ConfirmedFreshnessParts) {}
 
@@ -71,26 +72,27 @@ export class ConfirmedFreshness implements LatestListener {
    */
   hear({ subject, data: bytes, ageMs, live }: HeardMessage): void {
     if (!live) return;
-    try {
-      const { hostId, data } = readConfirmation(subject, bytes);
-      const sentAt = performance.now() - ageMs;
-      const { position, agoMs, lookedMs, unstated } = data;
-      this.keep(hostId, {
-        position,
-        at: sentAt - agoMs,
-        lookedAt: lookedMs === undefined ? undefined : sentAt - lookedMs,
-        unstatedSince: new Map(unstated.map(({ projectId, ms = Infinity }) => [projectId, sentAt - ms])),
-      });
-    } catch (error) {
-      if (!(error instanceof UnreadableMessage)) throw error;
-      this.parts.log.warn({ error: error.message }, 'A confirmation of freshness cannot be read');
-    }
+    const { hostId, data } = readConfirmation(subject, bytes);
+    const sentAt = performance.now() - ageMs;
+    const { position, agoMs, lookedMs, unstated } = data;
+    this.keep(hostId, {
+      position,
+      at: sentAt - agoMs,
+      lookedAt: lookedMs === undefined ? undefined : sentAt - lookedMs,
+      unstatedSince: new Map(unstated.map(({ projectId, ms = Infinity }) => [projectId, sentAt - ms])),
+    });
   }
 
   /** Until the signal. */
   async listen(js: JetStreamClient, jsm: JetStreamManager, signal: AbortSignal): Promise<void> {
     const from = { stream: STREAM.activity, subject: subjects.allConfirmations };
-    await new LatestReader(js, jsm, from, this.parts.log).run(this, signal);
+    this.reader = new LatestReader(js, jsm, from, this.parts.log);
+    await this.reader.run(this, signal);
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.reader?.check();
   }
 
   /** How long ago all that rests on the log was confirmed, in milliseconds. */

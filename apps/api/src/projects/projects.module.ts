@@ -51,6 +51,7 @@ export class ProjectsModule implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   onModuleInit(): void {
+    this.health.register({ name: 'confirmations', check: async () => this.freshness.check() });
     this.health.warn({ name: 'freshness', look: () => Promise.resolve(this.freshness.warning()) });
     noticeDamage(this.data, this.health, this.registry);
     void this.freshness.listen(jetstream(this.nats), this.jsm, this.stopping.signal);

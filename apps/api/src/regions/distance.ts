@@ -1,24 +1,33 @@
+/** A place on Earth in millionths of a degree: whole numbers, so that all pages of a list are in the order of the same one. */
 export interface Place {
   latitude: number;
   longitude: number;
 }
 
-const EARTH_RADIUS_KM = 6371.0088;
+const MILLIONTHS = 1e6;
 
-/** The great-circle distance in kilometres, by the haversine formula on a sphere of the Earth's mean radius. */
-export function distanceKm(from: Place, to: Place): number {
-  const radians = (degrees: number): number => (degrees * Math.PI) / 180;
-  const half = (angle: number): number => Math.sin(angle / 2) ** 2;
-  const a =
-    half(radians(to.latitude - from.latitude)) +
-    Math.cos(radians(from.latitude)) * Math.cos(radians(to.latitude)) * half(radians(to.longitude - from.longitude));
-  return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(a)));
+export function placeAt(degrees: { latitude: number; longitude: number }): Place {
+  const { latitude, longitude } = degrees;
+  return { latitude: Math.round(latitude * MILLIONTHS), longitude: Math.round(longitude * MILLIONTHS) };
+}
+
+/**
+ * The great-circle distance in metres from a place, as SQL: by the haversine formula on a sphere of the Earth's mean radius.
+ *
+ * @param from the parameters with the place's latitude and longitude, in millionths of a degree
+ */
+export function metresFrom([latitude, longitude]: readonly [string, string]): string {
+  const [lat, lon] = [latitude, longitude].map((parameter) => `(${parameter}::float8 / ${MILLIONTHS})`);
+  const half = (column: string, from: string) => `power(sin(radians(${column} - ${from}) / 2), 2)`;
+  const a = `${half('latitude', lat!)} + cos(radians(${lat})) * cos(radians(latitude)) * ${half('longitude', lon!)}`;
+  return `round(2 * 6371008.8 * asin(least(1, sqrt(${a}))))::bigint`;
 }
 
 /** Where a caller is, as Cloudflare's location headers tell; null when they do not. */
 export function placeOfCaller(headers: Record<string, string | string[] | undefined>): Place | null {
-  const latitude = Number(headers['cf-iplatitude'] ?? NaN);
-  const longitude = Number(headers['cf-iplongitude'] ?? NaN);
+  const [latitude, longitude] = [headers['cf-iplatitude'], headers['cf-iplongitude']].map((header) =>
+    typeof header === 'string' && /^-?\d{1,3}(\.\d{1,20})?$/.test(header) ? Number(header) : NaN,
+  ) as [number, number];
   const onEarth = Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
-  return onEarth ? { latitude, longitude } : null;
+  return onEarth ? placeAt({ latitude, longitude }) : null;
 }

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Post, Query, Req } from '@nestjs/common';
 import { ApiCreatedResponse, ApiHeader, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsLatitude, IsLongitude, IsNumber, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+import { IsNumber, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
 import { ID_PATTERN } from '@buckets/contracts';
 import type { Request } from 'express';
 import { DataSource } from 'typeorm';
@@ -12,15 +12,19 @@ import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does, OptionalWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
-import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import { ApiPage, cursorAt, PageQuery, pageOf, positionsOf, type Page } from '../http/page.js';
 import { RegionRow } from '../tables/entities.js';
-import { distanceKm, placeOfCaller } from './distance.js';
+import { metresFrom, placeAt, placeOfCaller, type Place } from './distance.js';
+
+const MOST = 500;
+/** Cursors hold no negative numbers. */
+const OFFSET = 360_000_000;
 
 export class CreateRegion {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
   @ApiProperty() @IsString() @Length(1, 200) name!: string;
-  @ApiProperty({ minimum: -90, maximum: 90 }) @IsNumber() @IsLatitude() latitude!: number;
-  @ApiProperty({ minimum: -180, maximum: 180 }) @IsNumber() @IsLongitude() longitude!: number;
+  @ApiProperty() @IsNumber() @Min(-90) @Max(90) latitude!: number;
+  @ApiProperty() @IsNumber() @Min(-180) @Max(180) longitude!: number;
 }
 
 export class RegionView {
@@ -35,7 +39,7 @@ const toNumber = ({ value }: { value: unknown }): unknown =>
   typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
 
 export class RegionsQuery extends PageQuery {
-  @ApiPropertyOptional({ minimum: -90, maximum: 90 })
+  @ApiPropertyOptional()
   @IsOptional()
   @Transform(toNumber)
   @IsNumber()
@@ -43,7 +47,7 @@ export class RegionsQuery extends PageQuery {
   @Max(90)
   latitude?: number;
 
-  @ApiPropertyOptional({ minimum: -180, maximum: 180 })
+  @ApiPropertyOptional()
   @IsOptional()
   @Transform(toNumber)
   @IsNumber()
@@ -71,21 +75,36 @@ export class RegionsController {
   @ApiPage(RegionView)
   @ApiProblems()
   async list(@Query() query: RegionsQuery, @Req() request: Request): Promise<Page<RegionView>> {
-    const { latitude, longitude } = query;
+    const { latitude, longitude, limit = MOST, cursor } = query;
     const caller =
-      latitude !== undefined && longitude !== undefined ? { latitude, longitude } : placeOfCaller(request.headers);
+      latitude !== undefined && longitude !== undefined
+        ? placeAt({ latitude, longitude })
+        : placeOfCaller(request.headers);
+    if (caller !== null) return this.nearest(caller, { limit, ...(cursor === undefined ? {} : { cursor }) });
     const rows = this.data.getRepository(RegionRow).createQueryBuilder('region');
-    const page = await pageOf(
-      visibleToAll(rows),
-      { limit: query.limit ?? 500, ...(query.cursor ? { cursor: query.cursor } : {}) },
-      'oldest-first',
+    const page = await pageOf(visibleToAll(rows), { ...query, limit }, 'oldest-first');
+    return { ...page, items: page.items.map(viewOf) };
+  }
+
+  /** A further page is in the order of the first one, wherever the caller is by then. */
+  private async nearest(
+    caller: Place,
+    { limit, cursor }: { limit: number; cursor?: string },
+  ): Promise<Page<RegionView>> {
+    const [metres, position, ...first] = cursor === undefined ? [-1, 0] : positionsOf(cursor, 4);
+    const [latitude, longitude] =
+      first.length === 2 ? first.map((each) => each - OFFSET) : [caller.latitude, caller.longitude];
+    const found = await this.data.query<(RegionRow & { metres: string })[]>(
+      `SELECT * FROM (SELECT *, ${metresFrom(['$1', '$2'])} AS metres FROM api.region) AS region
+       WHERE (metres, position) > ($3::bigint, $4::bigint) ORDER BY metres, position LIMIT $5`,
+      [latitude, longitude, metres, position, limit + 1],
     );
-    const items = page.items.map((row) => ({
-      ...viewOf(row),
-      ...(caller === null ? {} : { distanceKm: Math.round(distanceKm(caller, row)) }),
-    }));
-    items.sort((a, b) => (a.distanceKm ?? 0) - (b.distanceKm ?? 0));
-    return { ...page, items };
+    const rows = found.slice(0, limit);
+    const items = rows.map((row) => ({ ...viewOf(row), distanceKm: Math.round(Number(row.metres) / 1000) }));
+    const last = rows.at(-1);
+    if (found.length <= limit || last === undefined) return { items };
+    const place = [latitude! + OFFSET, longitude! + OFFSET];
+    return { items, nextCursor: cursorAt(Number(last.metres), Number(last.position), ...place) };
   }
 
   @Post()

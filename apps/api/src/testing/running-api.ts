@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import type { Type } from '@nestjs/common';
+import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { EventThing, LoggedEvent, NewEvent } from '@buckets/contracts';
 import { Log, Projector } from '@buckets/log';
 import { createLogger, mountOpenApi, startService, type RunningService } from '@buckets/service';
@@ -9,6 +11,7 @@ import { readSettings } from '@buckets/settings';
 import { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { ApiModule } from '../api.module.js';
+import { claimsServer } from '../claims/claims-server.js';
 import { problemOf } from '../problems/problem-of.js';
 import { apiSettings } from '../settings.js';
 
@@ -47,7 +50,10 @@ export class RunningApi {
       const log = createLogger('api', { level: 'fatal' });
       const service = await startService({
         ...{ settings, log, module: ApiModule.with(settings), translate: problemOf },
-        prepare: (app) => mountOpenApi(app, { title: 'Buckets', version: '1', description: 'On trial' }),
+        prepare: async (app) => {
+          await mountOpenApi(app, { title: 'Buckets', version: '1', description: 'On trial' });
+          app.connectMicroservice<MicroserviceOptions>({ strategy: claimsServer(app) });
+        },
       });
       const nats = await parts.connect({ user: 'api' });
       const jsm = await jetstreamManager(nats);
@@ -69,6 +75,10 @@ export class RunningApi {
 
   get data(): DataSource {
     return this.service.app.get(DataSource);
+  }
+
+  part<T>(type: Type<T>): T {
+    return this.service.app.get(type);
   }
 
   get projector(): Projector {

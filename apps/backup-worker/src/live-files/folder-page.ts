@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, type FileHandle } from 'node:fs/promises';
+import { momentAt } from '@buckets/contracts';
 import { isAbsence } from '../file-system/paths.js';
 import { escapeName } from '../file-system/escaped-name.js';
 import { FOLDER_ENTRIES, NAME_BYTES } from './limits.js';
@@ -49,13 +50,10 @@ export function liveEntry(name: Buffer, stats: BigIntStats): LiveEntry {
     name: escapeName(name),
     type: typeOf(stats),
     size: Number(stats.size),
-    mtime: new Date(Math.max(-LAST_DATE_MS, Math.min(LAST_DATE_MS, Number(stats.mtimeNs / 1_000_000n)))).toISOString(),
+    mtime: momentAt(Number(stats.mtimeNs / 1_000_000n)),
     mode: Number(stats.mode) & 0o7777,
   };
 }
-
-/** What a Date can hold; file systems can hold more. */
-const LAST_DATE_MS = 8_640_000_000_000_000;
 
 async function smallestNames(
   folder: FileHandle,

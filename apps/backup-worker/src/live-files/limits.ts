@@ -1,3 +1,5 @@
+import { MAX_LIVE_ENTRIES } from '@buckets/contracts';
+
 /** The longest file that is read or written as a live file. */
 export const LIVE_FILE_BYTES = 8 * 1024 * 1024;
 
@@ -11,7 +13,7 @@ export const PATH_BYTES = 4096;
 export const NAME_BYTES = 255;
 
 /** Entries on one page. Escaped names are at most four times as long, so that a page stays well below 1 MiB. */
-export const PAGE_LIMIT = 500;
+export const PAGE_LIMIT = MAX_LIVE_ENTRIES;
 
 /** Names that are looked through for one page. */
 export const FOLDER_ENTRIES = 1_000_000;

@@ -1,4 +1,4 @@
-import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import {
   readFilesRequest,
   subjects,
@@ -8,7 +8,7 @@ import {
   type LiveListing,
   type Refusal,
 } from '@buckets/contracts';
-import { answer } from '@buckets/log';
+import { answer, type Answering } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import { DataRootMissingError } from '../host-data/errors.js';
 import type { LiveEntry } from './folder-page.js';
@@ -35,7 +35,7 @@ class RequestRefused extends Error {
 
 /** Answers the API's steps on the live files of this host's projects. */
 export class LiveFilesDesk {
-  private subscription: Subscription | undefined;
+  private answering: Answering | undefined;
 
   constructor(
     private readonly nats: NatsConnection,
@@ -47,13 +47,16 @@ export class LiveFilesDesk {
 
   open(): void {
     const options = { atOnce: AT_ONCE, refuse: (error: unknown) => this.refusal(error) };
-    this.subscription = answer(this.nats, subjects.request(this.hostId, 'files'), options, ({ body }) =>
-      this.step(body),
-    );
+    this.answering = answer(this.nats, subjects.request(this.hostId, 'files'), options, ({ body }) => this.step(body));
   }
 
   async close(): Promise<void> {
-    await this.subscription?.drain();
+    await this.answering?.drain();
+  }
+
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.answering?.check();
   }
 
   private async step(

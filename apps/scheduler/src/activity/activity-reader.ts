@@ -1,5 +1,5 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import { readActivity, STREAM, subjects, UnreadableMessage, type ReceivedActivity } from '@buckets/contracts';
+import { readActivity, STREAM, subjects, type ReceivedActivity } from '@buckets/contracts';
 import { LatestReader, type HeardMessage } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Heard } from './activity-board.js';
@@ -14,8 +14,6 @@ export interface ActivityListener {
   hear(activity: ReceivedActivity, heard: Heard): void;
 }
 
-const BETWEEN_WARNINGS_MS = 10_000;
-
 /** Listens to what hosts tell: first the latest message on each subject, then each as it comes. */
 export class ActivityReader {
   private readonly reader: LatestReader;
@@ -25,7 +23,7 @@ export class ActivityReader {
     jsm: JetStreamManager,
     private readonly clock: Clock,
     private readonly skews: ClockSkews,
-    private readonly log: Logger,
+    log: Pick<Logger, 'warn'>,
   ) {
     this.reader = new LatestReader(js, jsm, { stream: STREAM.activity, subject: subjects.allActivity }, log);
   }
@@ -42,24 +40,20 @@ export class ActivityReader {
     );
   }
 
+  /** @throws {NoHeadway} */
+  check(): void {
+    this.reader.check();
+  }
+
+  /** What people should see to; null when there is nothing. */
+  warning(): string | null {
+    return this.reader.leftOut.warning();
+  }
+
+  /** What cannot be read is left out: the next one from there may be readable again; until then what is unsaid is unknown. */
   private pass({ subject, data, keptAt, ageMs, live }: HeardMessage, listener: ActivityListener): void {
-    let activity: ReceivedActivity;
-    try {
-      activity = readActivity(subject, data);
-    } catch (error) {
-      if (!(error instanceof UnreadableMessage)) throw error;
-      this.leaveOut(error);
-      return;
-    }
+    const activity = readActivity(subject, data);
     if (activity.name === 'host') this.skews.hear(activity.hostId, activity.data, keptAt);
     listener.hear(activity, { at: this.clock.now() - ageMs, live });
   }
-
-  /** The next one from there may be readable again; until then what is unsaid is unknown. */
-  private leaveOut(error: UnreadableMessage): void {
-    if (this.clock.now() - this.leftOutAt < BETWEEN_WARNINGS_MS) return;
-    this.leftOutAt = this.clock.now();
-    this.log.warn({ error }, 'What a host tells is left out');
-  }
-  private leftOutAt = Number.NEGATIVE_INFINITY;
 }

@@ -16,6 +16,8 @@ class Trial {
   readonly said: Statement[] = [];
   readonly missing: string[] = [];
   readonly stop = new AbortController();
+  /** Read with the one project, and before it. */
+  readonly others: ProjectFacts[] = [];
   readonly facts: ProjectFacts = {
     id: 'atlas',
     hostId: 'host-1',
@@ -44,7 +46,10 @@ class Trial {
       position: () => Promise.resolve(this.position),
       read: (ids) => {
         this.reads++;
-        return Promise.resolve({ position: this.position, projects: ids.includes('atlas') ? [this.facts] : [] });
+        return Promise.resolve({
+          position: this.position,
+          projects: ids.includes('atlas') ? [...this.others, this.facts] : [],
+        });
       },
       changedAfter: (position) =>
         Promise.resolve(position < this.position ? [{ id: 'atlas', position: this.position }] : []),
@@ -125,6 +130,23 @@ beforeEach(() => {
 afterEach(async () => {
   trial.stop.abort();
   await trial.running;
+});
+
+it('a project that cannot be judged is left out by name, and holds up no other', async () => {
+  trial.hear('host');
+  trial.hear(report(7));
+  await trial.until('fresh');
+  const poisoned = { ...trial.facts, id: 'poison' };
+  Object.defineProperty(poisoned, 'backups', {
+    get: () => {
+      throw new RangeError('Invalid time value');
+    },
+  });
+  trial.others.push(poisoned);
+  trial.hear(report(8));
+  await trial.until('stale');
+  expect(trial.engine.unjudged).toContainEqual({ projectId: 'poison', hostId: 'host-1', since: -Infinity });
+  trial.engine.headway.check();
 });
 
 describe('a project is looked at again', () => {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { NO_HOST, NO_PROJECT, type ReceivedActivity } from '@buckets/contracts';
 import { freshnessOf, lastLook, type Freshness, type FreshnessFacts } from '@buckets/freshness';
-import type { Projector } from '@buckets/log';
+import { Headway, type Projector } from '@buckets/log';
 import { Backoff } from '@buckets/patience';
 import type { Logger } from '@buckets/service';
 import type { ActivityBoard, Heard } from '../activity/activity-board.js';
@@ -71,6 +71,7 @@ export class FreshnessEngine implements ActivityListener {
   private followed = 0;
   /** Until when all projects with new events were known. */
   private readAt = EVER;
+  readonly headway = new Headway('The look at the freshness of projects');
   private readonly silence: HostSilence;
   private readonly timers = new Set<NodeJS.Timeout>();
   private listeningSince = Number.POSITIVE_INFINITY;
@@ -279,15 +280,19 @@ export class FreshnessEngine implements ActivityListener {
       const batch = new Map(this.projects.entries().take(BATCH));
       this.inWork = batch;
       for (const id of batch.keys()) this.projects.delete(id);
+      const ended = this.headway.begin();
       try {
         await this.lookAt(batch);
+        this.headway.gotOn();
       } catch (error) {
+        this.headway.failed();
         for (const [id, { byLog, byHosts }] of batch) {
           this.look([id], byLog);
           for (const [hostId, since] of byHosts) this.lookFor(hostId, [id], since);
         }
         throw error;
       } finally {
+        ended();
         this.inWork = new Map();
       }
     });
@@ -312,7 +317,18 @@ export class FreshnessEngine implements ActivityListener {
     const { position, projects } = await this.parts.tables.read([...batch.keys()]);
     if (position < this.furthest) throw new Error('The tables have not caught up with what they were.');
     this.furthest = position;
-    for (const project of projects) this.judge(project, batch.get(project.id)!);
+    for (const project of projects) this.judgeAlone(project, batch.get(project.id)!);
+  }
+
+  /** What goes wrong here goes wrong with this project: it is left out by name, and no other waits for it. */
+  private judgeAlone(project: ProjectFacts, news: News): void {
+    try {
+      this.judge(project, news);
+    } catch (error) {
+      const { id: projectId, hostId } = project;
+      this.parts.log.warn({ error, projectId }, 'The freshness of a project cannot be judged');
+      this.undecided.set(projectId, { projectId, hostId: hostId ?? NO_HOST, since: EVER });
+    }
   }
 
   private judge(project: ProjectFacts, { byLog, byHosts }: News): void {

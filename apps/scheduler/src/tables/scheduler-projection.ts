@@ -18,7 +18,10 @@ export class SchedulerProjection implements Projection {
       for (const event of some) after.set(event.id, evolve(after.get(event.id) ?? null, event));
       await write(before, after, manager);
       await sweep(some.at(-1)!, manager);
-      await writeDue([...after.values()].filter((each) => each !== null), manager);
+      await writeDue(
+        [...after.values()].filter((each) => each !== null),
+        manager,
+      );
     }
   }
 

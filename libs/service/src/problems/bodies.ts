@@ -1,4 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { isUtf8 } from 'node:buffer';
+import type { RawBodyRequest } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
 import { InvalidRequest, Problem } from './problem.js';
 
@@ -15,7 +17,11 @@ const MAX_FIELDS = 1_000;
 const MAX_VALUES = 20_000;
 const PROTOTYPE_NAMES = ['__proto__', 'constructor'];
 
-/** Reads JSON bodies of requests and refuses all others, before any route is looked for. */
+/**
+ * Reads JSON bodies of requests and refuses all others, before any route is looked for. No text gets in that could not be
+ * kept as it is: what is no UTF-8 would be replaced in silence, in a body and in a query alike. The application has to keep
+ * raw bodies.
+ */
 export function readJsonBodies(app: NestExpressApplication, { maxBytes, isRaw }: BodyOptions): void {
   app.use((request: Request, _: Response, next: NextFunction) => {
     next(!hasBody(request) || isRaw(request) || request.is(JSON_TYPES) ? undefined : new UnsupportedMediaType(request));
@@ -25,10 +31,27 @@ export function readJsonBodies(app: NestExpressApplication, { maxBytes, isRaw }:
     strict: true,
     type: (request) => !isRaw(request as Request) && Boolean((request as Request).is(JSON_TYPES)),
   });
-  app.use((request: Request, _: Response, next: NextFunction) => {
-    const detail = whatIsWrongWithTheShape(request.body);
-    next(detail === undefined ? undefined : new InvalidRequest([{ pointer: '', in: 'body', detail }]));
+  app.use((request: RawBodyRequest<Request>, _: Response, next: NextFunction) => {
+    next(whatIsWrongWithTheBody(request) ?? whatIsWrongWithTheQuery(request.originalUrl));
   });
+}
+
+function whatIsWrongWithTheBody({ body, rawBody }: RawBodyRequest<Request>): Problem | undefined {
+  if (rawBody !== undefined && !isUtf8(rawBody)) {
+    return new Problem({ code: 'invalid-json', status: 400, detail: 'The body is not UTF-8. Send JSON in UTF-8.' });
+  }
+  const detail = whatIsWrongWithTheShape(body);
+  return detail === undefined ? undefined : new InvalidRequest([{ pointer: '', in: 'body', detail }]);
+}
+
+function whatIsWrongWithTheQuery(address: string): Problem | undefined {
+  const at = address.indexOf('?');
+  try {
+    if (at >= 0) decodeURIComponent(address.slice(at));
+    return undefined;
+  } catch {
+    return new InvalidRequest([{ pointer: '', in: 'query', detail: 'it holds a % that begins no character in UTF-8' }]);
+  }
 }
 
 class UnsupportedMediaType extends Problem {

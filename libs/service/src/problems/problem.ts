@@ -70,6 +70,18 @@ export class InvalidRequest extends Problem {
   }
 }
 
+/** A text with a character that databases cannot keep: NUL, or half of a surrogate pair. */
+export class UnstorableText extends Problem {
+  constructor(options: { readonly cause?: unknown } = {}) {
+    super({
+      code: 'unstorable-text',
+      status: 400,
+      detail: 'A text holds a NUL character or half of a surrogate pair. Send it without.',
+      cause: options.cause,
+    });
+  }
+}
+
 /** Problem details as they are sent (RFC 9457, section 3). */
 export interface ProblemDetails {
   readonly type: string;

@@ -1,6 +1,6 @@
 import { ValidationPipe } from '@nestjs/common';
 import type { ArgumentMetadata, ValidationError } from '@nestjs/common';
-import { InvalidRequest } from './problem.js';
+import { InvalidRequest, UnstorableText } from './problem.js';
 import type { InvalidPart } from './problem.js';
 
 /**
@@ -34,7 +34,10 @@ class RequestValidationPipe extends ValidationPipe {
     const nulls = part === 'body' ? [...fieldsThatAreNull(value)] : [];
     if (nulls.length > 0) throw new InvalidRequest(nulls.slice(0, MAX_ERRORS));
     try {
-      return (await super.transform(value, metadata)) as unknown;
+      const taken = (await super.transform(value, metadata)) as unknown;
+      // It would be replaced in silence, or refused by whoever keeps it.
+      if (part === 'body' && holdsUnstorable(value)) throw new UnstorableText();
+      return taken;
     } catch (error) {
       if (!(error instanceof InvalidFields)) throw error;
       throw new InvalidRequest([...invalidParts(error.errors, part)].slice(0, MAX_ERRORS));
@@ -43,6 +46,13 @@ class RequestValidationPipe extends ValidationPipe {
 }
 
 const MAX_ERRORS = 50;
+
+/** Its depth is bounded. */
+function holdsUnstorable(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([name, inner]) => holdsUnstorable(name) || holdsUnstorable(inner));
+}
 
 /** To the validator, an optional field that is null is one that was left out; to the code behind it, it is neither. */
 function* fieldsThatAreNull(value: unknown, parent = ''): Generator<InvalidPart> {

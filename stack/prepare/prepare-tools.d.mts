@@ -1,0 +1,1 @@
+export function prepareTools(root: string, wanted?: readonly object[]): Promise<void>;

@@ -1,0 +1,1 @@
+export function isPythonFrom(version: readonly number[]): boolean;
