@@ -1,7 +1,7 @@
+import { managerOf } from '@buckets/real-parts';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM, subjects, type BackupRecorded, type NewEvent } from '@buckets/contracts';
 import { connectToNats, Log } from '@buckets/log';
 import { until } from '@buckets/patience';
@@ -22,7 +22,7 @@ async function state(projectId: string, events: NewEvent<'project'>[]): Promise<
   const { natsUrl, controlCredentials } = product.stack.infrastructure;
   const nats = await connectToNats({ url: natsUrl, credsFile: controlCredentials.api, name: 'test' });
   try {
-    const jsm = await jetstreamManager(nats);
+    const jsm = await managerOf(nats);
     const last = await jsm.streams.getMessage(STREAM.log, { last_by_subj: subjects.eventsOf('project', projectId) });
     await new Log(nats, jsm, 'buckets/api').append({ thing: 'project', id: projectId, expected: last!.seq, events });
   } finally {

@@ -188,6 +188,11 @@ export class Api {
     });
   }
 
+  /** The latest ones. */
+  async operations(projectId: string): Promise<Operation[]> {
+    return (await this.get<{ items: Operation[] }>(`/v1/operations?projectId=${projectId}`)).items;
+  }
+
   async backups(projectId: string): Promise<Backup[]> {
     return (await this.get<{ items: Backup[] }>(`/v1/projects/${projectId}/backups`)).items;
   }

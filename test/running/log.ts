@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM } from '@buckets/contracts';
 import { again } from '../../libs/log/src/testing/again.js';
@@ -22,7 +23,7 @@ export async function connectAsAdmin({ stack }: Product): Promise<NatsConnection
 export async function withStreams<R>(product: Product, look: (manager: JetStreamManager) => Promise<R>): Promise<R> {
   const connection = await connectAsAdmin(product);
   try {
-    return await look(await jetstreamManager(connection));
+    return await look(await managerOf(connection));
   } finally {
     await connection.close();
   }
@@ -45,7 +46,7 @@ export async function logPosition(product: Product): Promise<number> {
 export async function messagesOf(product: Product, stream: string): Promise<StoredMessage[]> {
   const connection = await connectAsAdmin(product);
   try {
-    const { state } = await (await jetstreamManager(connection)).streams.info(stream);
+    const { state } = await (await managerOf(connection)).streams.info(stream);
     if (state.messages === 0) return [];
     const consumer = await jetstream(connection).consumers.get(stream);
     const found: StoredMessage[] = [];

@@ -1,4 +1,5 @@
-import { JetStreamApiError, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   idFromKey,
@@ -34,7 +35,7 @@ export class ControlPlane {
 
   static async start(url: string, credsFile: string): Promise<ControlPlane> {
     const nats = await connectToNats({ url, credsFile, name: 'test-api' });
-    const jsm = await jetstreamManager(nats);
+    const jsm = await managerOf(nats);
     const plane = new ControlPlane(nats, jsm);
     await plane.provision();
     plane.open();

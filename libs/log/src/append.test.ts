@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   readEvent,
@@ -89,7 +90,7 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
     const id = `race-${name.replaceAll(' ', '-')}`;
     const others = await Promise.all(Array.from({ length: 3 }, () => parts.connect()));
     const logs = await Promise.all(
-      others.map(async (connection) => new Log(connection, await jetstreamManager(connection), 'buckets/test')),
+      others.map(async (connection) => new Log(connection, await managerOf(connection), 'buckets/test')),
     );
     const before = await end();
     const outcomes = await Promise.allSettled(
@@ -155,7 +156,7 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
     beforeAll(async () => {
       proxy = await CuttingProxy.before({ host: '127.0.0.1', port: parts.nats.port });
       const connection = await parts.connect({ url: `nats://127.0.0.1:${proxy.port}` });
-      far = new Log(connection, await jetstreamManager(connection), 'buckets/test');
+      far = new Log(connection, await managerOf(connection), 'buckets/test');
     });
     afterAll(async () => {
       await proxy.close();
@@ -269,7 +270,7 @@ describe.each(SERVERS)('appending to the log on %s', (_on, servers) => {
     await all;
 
     const again = await parts.connect();
-    const { messages: log } = await MemoryJournal.of(again, await jetstreamManager(again));
+    const { messages: log } = await MemoryJournal.of(again, await managerOf(again));
     expect(log.map(({ position }) => position)).toEqual(log.map((_, index) => index + 1));
     const ids = log.map(({ headers }) => headers['Nats-Msg-Id']);
     expect(new Set(ids).size).toBe(log.length);

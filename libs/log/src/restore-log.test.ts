@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { STREAM, type NewEvent } from '@buckets/contracts';
 import { Log } from './append.js';
@@ -40,7 +41,7 @@ describe.each(SERVERS)('a log restored on %s', (_on, servers) => {
   beforeEach(async () => {
     await parts.disconnect();
     nats = await parts.connect();
-    jsm = await jetstreamManager(nats);
+    jsm = await managerOf(nats);
     await jsm.streams.delete(STREAM.log).catch(() => undefined);
   });
 

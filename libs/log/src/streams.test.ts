@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import { CLAIMS_CONSUMER, hostConsumer, STREAM } from '@buckets/contracts';
 import { DEFAULT_LIMITS, hostsToProvision, logIdentity, provisionHostConsumers, provisionStreams } from './streams.js';
 import { RealParts } from './testing/real-parts.js';
@@ -63,7 +64,7 @@ describe('the streams', () => {
 
   it('are made once by two that start at the same moment, with one identity', async () => {
     await Promise.all(Object.values(STREAM).map((name) => jsm.streams.delete(name)));
-    const managers = await Promise.all([1, 2, 3].map(async () => jetstreamManager(await parts.connect())));
+    const managers = await Promise.all([1, 2, 3].map(async () => managerOf(await parts.connect())));
     await Promise.all(managers.map((manager) => provisionStreams(manager)));
     const identities = await Promise.all(
       managers.map(async (manager) => logIdentity(await manager.streams.info(STREAM.log))),

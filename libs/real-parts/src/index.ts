@@ -1,5 +1,6 @@
 export { findTool, ToolMissing } from './find-tool.js';
 export { freePorts } from './free-ports.js';
+export { managerOf } from './manager-of.js';
 export { startNatsCluster } from './nats-cluster.js';
 export type { NatsCluster } from './nats-cluster.js';
 export { startSeaweedFs } from './seaweedfs.js';

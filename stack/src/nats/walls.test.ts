@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jetstream, jetstreamManager, type JsMsg } from '@nats-io/jetstream';
+import { jetstream, type JsMsg } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hostConsumer, STREAM, subjects } from '@buckets/contracts';
@@ -53,7 +54,7 @@ describe('between the control plane and the hosts', () => {
     );
     await server.start();
     [control, hostA, hostB] = await Promise.all([connectControl('api'), connectHost('a'), connectHost('b')]);
-    const jsm = await jetstreamManager(control);
+    const jsm = await managerOf(control);
     await provisionStreams(jsm);
     await provisionHostConsumers(jsm, 'a');
     await provisionHostConsumers(jsm, 'b');
@@ -70,7 +71,7 @@ describe('between the control plane and the hosts', () => {
   const consumerOf = (host: NatsConnection, name: string) =>
     jetstream(host, { apiPrefix: 'CP.API' }).consumers.get(STREAM.log, name);
   const pendingAcks = async (name: string) =>
-    (await (await jetstreamManager(control)).consumers.info(STREAM.log, name)).num_ack_pending;
+    (await (await managerOf(control)).consumers.info(STREAM.log, name)).num_ack_pending;
 
   it('a host takes its intents from both its consumers, works on them for a while, and acknowledges them', async () => {
     await intend('a', 'backup', 'work');
@@ -144,7 +145,7 @@ describe('between the control plane and the hosts', () => {
 
   describe('a host cannot', () => {
     const stateOfLog = async () => {
-      const jsm = await jetstreamManager(control);
+      const jsm = await managerOf(control);
       const [log, claims] = await Promise.all([jsm.streams.info(STREAM.log), jsm.streams.info(STREAM.claims)]);
       return [log.state.last_seq, log.state.messages, claims.state.last_seq, claims.state.messages];
     };
@@ -212,7 +213,7 @@ describe('between the control plane and the hosts', () => {
 
   it('the scheduler reads the log but cannot write into it', async () => {
     const scheduler = await connectControl('scheduler');
-    const jsm = await jetstreamManager(scheduler);
+    const jsm = await managerOf(scheduler);
     expect((await jsm.streams.info(STREAM.log)).config.name).toBe(STREAM.log);
     const fact = jetstream(scheduler).publish(subjects.event('project', 'p', 'created'), '{}');
     await expect(fact).rejects.toThrow(/permissions violation/i);
@@ -229,18 +230,18 @@ describe('between the control plane and the hosts', () => {
       await expect(jetstream(other).publish(confirmed, 'by another')).rejects.toThrow(/permissions violation/i);
     }
     await expect(jetstream(hostA).publish(confirmed, 'by the host')).rejects.toThrow(/permissions violation/i);
-    const jsm = await jetstreamManager(control);
+    const jsm = await managerOf(control);
     const kept = await jsm.streams.getMessage(STREAM.activity, { last_by_subj: confirmed });
     expect(kept?.string()).toBe('by the scheduler');
   });
 
   it('all of it is still there after the server was killed', async () => {
-    const before = (await (await jetstreamManager(control)).streams.info(STREAM.log)).state.last_seq;
+    const before = (await (await managerOf(control)).streams.info(STREAM.log)).state.last_seq;
     await server.kill('SIGKILL');
     await server.start();
     const again = await connectHost('a');
     await jetstream(again).publish(subjects.claim('a', 'p', 'operation-ended'), 'again');
-    const info = await (await jetstreamManager(await connectControl('api'))).streams.info(STREAM.log);
+    const info = await (await managerOf(await connectControl('api'))).streams.info(STREAM.log);
     expect(info.state.last_seq).toBe(before);
   }, 30_000);
 });

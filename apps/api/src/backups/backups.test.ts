@@ -124,7 +124,17 @@ describe('backups over HTTP', () => {
       await api.nats.flush();
       return { [Symbol.dispose]: () => subscription.unsubscribe() };
     };
-    const roots = (...names: string[]) => ({ ok: { entries: names.map((name) => ({ name, type: 'folder' })) } });
+    const roots = (...names: string[]) => ({
+      ok: {
+        entries: names.map((name) => ({
+          name,
+          type: 'folder',
+          size: 0,
+          mtime: '2031-05-06T12:00:00.000Z',
+          mode: '0755',
+        })),
+      },
+    });
     const lost = { refused: { code: 'project-folder-missing', detail: 'It is not there.', retry: false } };
     const choices = {
       older: { backupId: snapshot(1) },

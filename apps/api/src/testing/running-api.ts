@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Type } from '@nestjs/common';
 import type { MicroserviceOptions } from '@nestjs/microservices';
@@ -56,7 +57,7 @@ export class RunningApi {
         },
       });
       const nats = await parts.connect({ user: 'api' });
-      const jsm = await jetstreamManager(nats);
+      const jsm = await managerOf(nats);
       return new RunningApi(parts, service, infrastructure.adminToken, new Log(nats, jsm, 'buckets/api'), nats, jsm);
     } catch (error) {
       await parts.stop();

@@ -2,7 +2,8 @@ import { it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { managerOf } from '@buckets/real-parts';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { STREAM } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
@@ -85,7 +86,7 @@ export class RealParts {
   /** An empty log. */
   async freshLog(limits: Partial<StreamLimits> = {}): Promise<{ nats: NatsConnection; jsm: JetStreamManager }> {
     const nats = await this.connect();
-    const jsm = await jetstreamManager(nats);
+    const jsm = await managerOf(nats);
     const present = await jsm.streams.names().next();
     await Promise.all(present.map((name) => jsm.streams.delete(name)));
     await provisionStreams(jsm, { ...DEFAULT_LIMITS, replicas: this.nats.replicas, ...limits });
