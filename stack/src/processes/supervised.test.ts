@@ -92,7 +92,7 @@ describe('a supervised process', () => {
       expect(identityOf(process.pid!)).toBeDefined();
       expect(await process.failing()).toMatchObject([{ check: 'log' }]);
       const other = supervise(serveUnready, lacks(true));
-      await expect(other.start()).rejects.toThrow(/waits for an operator[^]*Run restore-log./);
+      await expect(other.start()).rejects.toThrow('Run restore-log.');
       expect(other.pid).toBeUndefined();
     });
   });

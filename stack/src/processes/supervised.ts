@@ -153,7 +153,7 @@ export class Supervised {
   /**
    * Resolves when the process is ready, or, where it may, when it waits for an operator.
    *
-   * @throws {PartFailed} when it is not in time, or waits for an operator where it may not; it goes on running
+   * @throws {PartFailed} when it is not in time; it goes on running
    */
   async settled({ mayWait = false, signal }: { mayWait?: boolean; signal?: AbortSignal } = {}): Promise<void> {
     const { name, readyWithinMs: withinMs = 30_000 } = this.#part;
@@ -161,7 +161,7 @@ export class Supervised {
     const look = async () => {
       if (this.pid === undefined) return false;
       failing = await this.failing();
-      return failing.length === 0 || failing.some(({ needsOperator }) => needsOperator);
+      return failing.length === 0 || (mayWait && failing.some(({ needsOperator }) => needsOperator));
     };
     try {
       await until(look, { what: `${name}: readiness`, withinMs, ...(signal && { signal }) });
@@ -169,7 +169,6 @@ export class Supervised {
       if (!(error instanceof NotInTime)) throw error;
       throw this.#failed(`was not ready within ${error.withinMs / 1000} s`, { failing, cause: error });
     }
-    if (!mayWait && failing.length > 0) throw this.#failed('waits for an operator', { failing });
   }
 
   /** Asks the process to stop, ends it when it takes too long, and resolves when nothing of it is left. */
