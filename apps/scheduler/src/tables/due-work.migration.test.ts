@@ -25,8 +25,9 @@ it('tables from before what is due had one are made anew: they are empty, and th
   await row.create(before, 'this-log');
   await row.move(before, { position: 5, identity: 'this-log', hash: 'h' });
   await before.query(
-    `INSERT INTO scheduler.backup (project_id, id, began_at, began_position, counter, partial_because, recorded_position)
-     VALUES ('atlas', 'b1', now(), 1, '{}', '[]', 2)`,
+    `INSERT INTO scheduler.backup (project_id, id, began_at, began_position, counter, partial_because, recorded_position,
+       in_doubt, damaged)
+     VALUES ('atlas', 'b1', now(), 1, '{}', '[]', 2, false, false)`,
   );
 
   const url = new URL(parts.infrastructure.postgresUrl);
