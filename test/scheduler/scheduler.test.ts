@@ -388,6 +388,7 @@ it('a repository is tidied some time after a backup came to nothing, until that 
   const [orphans] = tidyings((command) => ask(nats, subjects.command('request-tidy'), command), GRACE_MS);
   const work = new DueWork(orphans!, {
     tables: new DueTables(data),
+    position: () => 0,
     reaches: () => Promise.resolve(true),
     endOfLog: () => Promise.resolve(0),
     log: createLogger('test', { level: 'fatal' }),
@@ -541,6 +542,7 @@ it('the scheduler says how it is', async () => {
   const metrics = async () => (await fetch(`${scheduler.url}/metrics`)).text();
   await soon(async () => /buckets_projects\{freshness="fresh"\} [1-9]/.test(await metrics()), 'a fresh project');
   expect(await metrics()).toMatch(/buckets_scheduler_leads 1/);
+  expect(await metrics()).toMatch(/buckets_due_overdue_seconds\{kind="backup"\} \d/);
   await plane.append(
     'survivor',
     event('backup-requested', {

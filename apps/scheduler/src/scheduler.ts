@@ -141,6 +141,7 @@ export class Scheduler {
       (work) =>
         new DueWork(work, {
           tables: dueTables,
+          position: () => projector.position,
           reaches: (at) => projector.reaches(at, { deadlineMs: LOOK_AGAIN_MS, signal }),
           endOfLog,
           log,

@@ -109,6 +109,7 @@ function workOf(data: DataSource, kind: DueKind, asked: Set<string>): DueWork {
     { kind, afterMs: 0, perLane: 10, counts: ['backup'], failed: 'It could not be asked for', carryOut },
     {
       tables: new DueTables(data),
+      position: () => 0,
       reaches: () => Promise.resolve(true),
       endOfLog: () => Promise.resolve(0),
       log: { warn: console.warn },

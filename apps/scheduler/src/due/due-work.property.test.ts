@@ -59,6 +59,7 @@ it('however clocks go, whatever is answered and whoever leads: nothing is early,
           { kind: 'backup', afterMs: 0, perLane: 2, counts: [], failed: 'No.', carryOut },
           {
             tables: new DueTables(data()),
+            position: () => 0,
             reaches: () => Promise.resolve(true),
             endOfLog: () => Promise.resolve(1),
             log: { warn: () => undefined },

@@ -50,6 +50,7 @@ function asking(carryOut: CarryOut = () => 'requested', more: More = {}) {
   };
   const parts = {
     tables: new DueTables(data()),
+    position: () => control.reached,
     reaches: (position: number) => Promise.resolve(control.reached >= position),
     endOfLog: () => Promise.resolve(control.end),
     log: { warn: () => undefined },
@@ -228,6 +229,16 @@ describe('whoever asks may die, or be two', () => {
     expect(await tick(NOON + DAY)).toEqual([]);
     control.reached = 11;
     expect(await tick(NOON + DAY)).toEqual(['atlas']);
+  });
+
+  it('and asks for nothing by tables that were put back, though it has asked for nothing yet', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const { tick, control } = asking();
+    expect(await tick(NOON - 1)).toEqual([]);
+    control.reached = 9;
+    expect(await tick(NOON)).toEqual([]);
+    control.reached = 10;
+    expect(await tick(NOON)).toEqual(['atlas']);
   });
 
   it('and asks for nothing that is being written anew, and waits for nobody', async () => {

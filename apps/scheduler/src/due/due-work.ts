@@ -34,6 +34,8 @@ export interface WorkOfKind {
 
 export interface DueWorkParts {
   tables: Pick<DueTables, 'ready' | 'note' | 'bringForward'>;
+  /** The position in the log that the tables have reached. */
+  position: () => number;
   /** Whether the tables have got to a position in the log; waits for it a little. */
   reaches: (position: number) => Promise<boolean>;
   /** The position at which the log ends. */
@@ -58,7 +60,7 @@ export const AT_ONCE = 128;
 export class DueWork {
   /** Who had the last turn. */
   private after = '';
-  /** Where the log ended after the last request: tables from before that would ask for what is done. */
+  /** Where the log ended after the last request, and how far the tables were: those from before would ask for what is done. */
   private mustReach = 0;
 
   constructor(
@@ -86,9 +88,10 @@ export class DueWork {
    * @returns whether more may be due already
    */
   async round(now: number, signal?: AbortSignal): Promise<boolean> {
-    const { tables, reaches, endOfLog, atMost } = this.parts;
+    const { tables, position, reaches, endOfLog, atMost } = this.parts;
     const { kind, perLane, counts, afterMs } = this.work;
     if (!(await reaches(this.mustReach))) return false;
+    this.mustReach = Math.max(this.mustReach, position());
     const wanted = { kind, until: now - afterMs };
     await tables.bringForward(wanted, now);
     const { work, lanes } = await tables.ready(wanted, { after: this.after, atMost, perLane, counts });

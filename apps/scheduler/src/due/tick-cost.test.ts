@@ -86,6 +86,7 @@ async function tickOf(projects: number, dueNow: number): Promise<Counted & { ask
     { kind: 'backup', afterMs: 0, perLane: 10, counts: ['backup'], failed: 'No.', carryOut },
     {
       tables: new DueTables(counting(counted)),
+      position: () => 0,
       reaches: () => Promise.resolve(true),
       endOfLog: () => Promise.resolve(1),
       log: { warn: () => undefined },
