@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { patience } from '@buckets/patience';
+import { TrialIssuer } from '../apps/api/src/oidc/testing/trial-issuer.js';
 import { Product } from './running/product.js';
 import { ROLES } from './running/roles.js';
 
@@ -41,12 +42,14 @@ expected-statuses = [400, 401, 403, 404, 405, 409, 413, 414, 415, 431]
 const withProgram = existsSync(PROGRAM) ? describe : describe.skip;
 
 withProgram('schemathesis, which makes requests of the description, finds no answer that is not described, as', () => {
+  let issuer: TrialIssuer;
   let product: Product;
   let folder: string;
   let known: object;
 
   beforeAll(async () => {
-    product = await Product.start({ services: ['api', 'worker-eu-1'] });
+    issuer = await TrialIssuer.start();
+    product = await Product.start({ services: ['api', 'worker-eu-1'], settings: () => issuer.settings });
     folder = await mkdtemp(join(tmpdir(), 'buckets-description-'));
     await product.newProject('atlas');
     const project = join(product.folder('atlas'), 'project');
@@ -61,14 +64,17 @@ withProgram('schemathesis, which makes requests of the description, finds no ans
   afterAll(async () => {
     await rm(folder, { recursive: true });
     await product[Symbol.asyncDispose]();
+    await issuer.stop();
   });
 
-  it.each(ROLES)('$name', async ({ token }) => {
+  it.each(ROLES)('$name', async ({ name, token }) => {
     const config = join(folder, 'schemathesis.toml');
     await writeFile(config, CONFIG);
     const { apiUrl, s3 } = product.stack.access;
-    const { code, said } = await run(config, `${apiUrl}/openapi.json`, {
-      BUCKETS_TEST_TOKEN: await token(product),
+    // What a request looks like is asked about alike of all: it is gone through once, by who may ask for everything.
+    const phases = name === ROLES[0]!.name ? 'examples,coverage,fuzzing' : 'examples,fuzzing';
+    const { code, said } = await run(config, `${apiUrl}/openapi.json`, phases, {
+      BUCKETS_TEST_TOKEN: await token({ product, issuer, projectId: 'atlas' }),
       BUCKETS_KNOWN_IDS: JSON.stringify(known),
       BUCKETS_S3_ENDPOINT: s3.endpoint,
     });
@@ -80,11 +86,12 @@ withProgram('schemathesis, which makes requests of the description, finds no ans
   function run(
     config: string,
     description: string,
+    phases: string,
     environment: Record<string, string>,
   ): Promise<{ code: number; said: string }> {
     const args = ['--no-color', '--config-file', config, 'run', description];
     const bounds = [`--max-examples=${EXAMPLES}`, `--seed=${SEED}`, '--generation-deterministic', '--no-shrink'];
-    const how = ['--phases=examples,coverage,fuzzing', '--workers=1', '--request-timeout=30', '--max-failures=20'];
+    const how = [`--phases=${phases}`, '--workers=1', '--request-timeout=30', '--max-failures=20'];
     const generation = ['--generation-allow-x00=false', '--suppress-health-check=all'];
     const options = {
       cwd: folder,
