@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { TrialIssuer } from '../apps/api/src/oidc/testing/trial-issuer.js';
@@ -34,7 +34,9 @@ it('a project that the platform makes for a person is backed up and restored by 
   const { token } = await product.api.post<{ token: string }>('/v1/api-keys', {
     ...{ name: 'for ada', scopes: ['projects:read', 'projects:write'], ownerId: adasId },
   });
-  const made = await as(token).post<Project>('/v1/projects', { hostId: EU, title: 'Notes' });
+  const making = { body: { hostId: EU, title: 'Notes' }, headers: { 'idempotency-key': 'notes' } };
+  const { body: made, status } = await as(token).call<Project>('POST', '/v1/projects', making);
+  expect(status).toBe(201);
   expect(await ada.ended(made.provisionOperationId)).toMatchObject({ state: 'succeeded' });
   expect(await ada.get(`/v1/projects/${made.id}`)).toMatchObject({ ownerId: adasId, title: 'Notes' });
 
@@ -52,4 +54,19 @@ it('a project that the platform makes for a person is backed up and restored by 
 
   await ada.call('DELETE', `/v1/projects/${made.id}/members/${bobsId}`);
   expect((await bob.call('GET', `/v1/projects/${made.id}/files?path=project/note`)).status).toBe(404);
+
+  // The request that made it does not show it to its maker once it is another's.
+  const again = () => as(token).call('POST', '/v1/projects', making);
+  expect(await again()).toMatchObject({ status: 201, body: { id: made.id } });
+  await product.api.call('PATCH', `/v1/projects/${made.id}`, { body: { ownerId: bobsId } });
+  expect(await again()).toMatchObject({ status: 404, body: { code: 'project-not-found' } });
+});
+
+it('a file whose body was not read is not written empty, however its route is spelt', async () => {
+  await product.newProject('spelt');
+  const file = { body: '{"kept":"as it is"}', headers: { 'content-type': 'application/json' } };
+  for (const path of ['/v1/projects/spelt/files', '/V1/Projects/spelt/FILES']) {
+    expect((await product.api.call('PUT', `${path}?path=project/a.json`, file)).status).toBe(204);
+    expect(await readFile(join(product.folder('spelt'), 'project', 'a.json'), 'utf8')).toBe(file.body);
+  }
 });

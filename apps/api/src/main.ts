@@ -10,7 +10,7 @@ await runService({
   settings: apiSettings,
   module: (settings) => ApiModule.with(settings),
   translate: problemOf,
-  bodies: { isRaw: ({ method, path }) => method === 'PUT' && /^\/v1\/projects\/[^/]+\/files\/?$/.test(path) },
+  bodies: { isRaw: ({ method, path }) => method === 'PUT' && /^\/v1\/projects\/[^/]+\/files\/?$/i.test(path) },
   prepare: async (app) => {
     await mountOpenApi(app, {
       title: 'Buckets',

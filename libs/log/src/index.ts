@@ -3,6 +3,7 @@ export * from './connection.js';
 export * from './dead-letters.js';
 export * from './errors.js';
 export { Headway, HEADWAY_LIMIT_MS, NoHeadway } from './headway.js';
+export { changeInPieces, upsertInPieces } from './in-pieces.js';
 export { knownLog } from './known-log.js';
 export * from './latest-reader.js';
 export { Lead } from './lead.js';

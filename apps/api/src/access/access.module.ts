@@ -41,6 +41,6 @@ import { AdminToken, ApiKeys, IssuerTokens, Tokens } from './tokens.js';
       inject: [Tokens, Admission],
     },
   ],
-  exports: [ISSUER, Owners],
+  exports: [ISSUER, Owners, Admission],
 })
 export class AccessModule {}

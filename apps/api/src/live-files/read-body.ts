@@ -1,8 +1,14 @@
 import type { Request } from 'express';
 import { Problem } from '@buckets/service';
 
-/** The bytes of a request's body. @throws {Problem} `body-too-large` as soon as there are more than `maxBytes` */
+/**
+ * The bytes of a request's body.
+ *
+ * @throws {Problem} `body-too-large` as soon as there are more than `maxBytes`
+ * @throws {Error} when somebody has read it already: it is not taken for an empty one
+ */
 export async function readBody(request: Request, maxBytes: number): Promise<Buffer> {
+  if (request.readableDidRead) throw new Error('The body of this request was read before.');
   const tooLarge = () =>
     new Problem({ code: 'body-too-large', status: 413, detail: `The body may have ${maxBytes} bytes at most.` });
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();

@@ -19,8 +19,8 @@ import {
 import type { Response } from 'express';
 import { BACKUP_ID_PATTERN, ID_PATTERN, LONGEST_LIMIT_SECONDS, USER_ID_PATTERN } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
-import { Needs, OWN, ofProject, SERVICES } from '../access/access.js';
-import type { ProjectId } from '../access/admission.js';
+import { Needs, OWN, ofProject, SERVICES, type Access } from '../access/access.js';
+import { Admission, type ProjectId } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
 import { CurrentCaller, type Caller } from '../access/caller.js';
 import { Owners } from '../access/owners.js';
@@ -176,6 +176,8 @@ export class ProjectsQuery extends PageQuery {
   @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) ownerId?: string;
 }
 
+const SEE_WHAT_IS_MADE: Access = { scope: 'projects:write', within: ofProject('viewer') };
+
 @ApiTags('projects')
 @Controller('v1/projects')
 export class ProjectsController {
@@ -186,6 +188,7 @@ export class ProjectsController {
     private readonly freshnessNow: ConfirmedFreshness,
     private readonly files: HostFiles,
     private readonly owners: Owners,
+    private readonly admission: Admission,
     @Inject(PROJECT_KEYS) private readonly keys: ProjectKeys,
   ) {}
 
@@ -231,6 +234,8 @@ export class ProjectsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<ProjectView> {
     const id = await this.commands.create(this.owners.ofNew(body, caller), repetition);
+    // A request that comes again may find that the project is somebody else's by now.
+    await this.admission.admit(caller, SEE_WHAT_IS_MADE, id);
     response.location(`/v1/projects/${id}`);
     return this.get(id);
   }

@@ -64,6 +64,11 @@ const UP = [
   'ALTER TABLE api.operation ADD began_position bigint',
   `UPDATE api.operation SET began_position = began.position FROM (${BEGAN}) AS began
     WHERE operation.id = began.id AND operation.project_id = began.project_id`,
+  // What was recorded late had lost its place, and what has one needs no guess.
+  `UPDATE api.backup SET began_position = operation.began_position FROM api.operation
+    WHERE backup.began_position = 0 AND operation.id = operation_id AND operation.project_id = backup.project_id
+      AND operation.kind = 'backup' AND operation.began_position IS NOT NULL`,
+  'UPDATE api.backup SET unplaced = false WHERE unplaced AND began_position > 0',
 
   'DROP INDEX api.project_damaged',
   `ALTER TABLE api.project DROP in_doubt, DROP damaged_backups, ADD backups int NOT NULL DEFAULT 0,

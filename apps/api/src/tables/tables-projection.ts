@@ -1,5 +1,5 @@
 import type { LoggedEvent } from '@buckets/contracts';
-import type { Projection, ProjectionBatch } from '@buckets/log';
+import { changeInPieces, type Projection, type ProjectionBatch } from '@buckets/log';
 import type { EntityManager } from 'typeorm';
 import { API_ENTITIES, JournalRow } from './entities.js';
 import { Parameters } from './rows.js';
@@ -56,17 +56,17 @@ function upToSweeps(events: readonly LoggedEvent[]): LoggedEvent[][] {
 }
 
 async function carryOut({ projectId, before, but, damagedPosition }: Sweep, manager: EntityManager): Promise<void> {
-  const isOther = 'project_id = $1 AND position < $2 AND id <> ALL ($3::text[])';
-  const others = [projectId, before, but];
-  await (damagedPosition === null
-    ? manager.query(
-        `UPDATE api.backup SET damaged_position = NULL WHERE ${isOther} AND damaged_position IS NOT NULL`,
-        others,
-      )
-    : manager.query(`UPDATE api.backup SET damaged_position = $4 WHERE ${isOther} AND damaged_position IS NULL`, [
-        ...others,
-        damagedPosition,
-      ]));
+  await changeInPieces(
+    manager,
+    `WITH others AS (
+       SELECT id FROM api.backup WHERE project_id = $1 AND position < $2 AND id <> ALL ($3::text[])
+          AND damaged_position IS ${damagedPosition === null ? 'NOT NULL' : 'NULL'} LIMIT $5),
+     changed AS (
+       UPDATE api.backup SET damaged_position = $4::bigint FROM others
+        WHERE backup.project_id = $1 AND backup.id = others.id RETURNING 1)
+     SELECT count(*)::int AS changed FROM changed`,
+    [projectId, before, but, damagedPosition],
+  );
   await manager.query(
     `UPDATE api.project SET
        damaged_backups = (SELECT count(*) FROM api.backup WHERE project_id = $1 AND damaged_position IS NOT NULL),

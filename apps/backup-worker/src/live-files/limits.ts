@@ -21,6 +21,9 @@ export const FOLDER_ENTRIES = 1_000_000;
 /** Calls at once; each holds at most four open files. */
 export const CALLS_AT_ONCE = 64;
 
+/** Folders that are made on the way to a file that is written. */
+export const FOLDERS_AT_ONCE = 64;
+
 export const OPEN_UPLOADS = 64;
 
 /** How long an upload may rest before it counts as abandoned. */

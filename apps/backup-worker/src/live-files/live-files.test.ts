@@ -29,7 +29,7 @@ import {
   PART_BYTES,
   type LiveFilesErrorCode,
 } from './index.js';
-import { CALLS_AT_ONCE, OPEN_UPLOADS, UPLOAD_REST_MS } from './limits.js';
+import { CALLS_AT_ONCE, FOLDERS_AT_ONCE, OPEN_UPLOADS, UPLOAD_REST_MS } from './limits.js';
 import { Removals } from './removals.js';
 
 const run = promisify(execFile);
@@ -459,6 +459,16 @@ describe('writing', () => {
     expect((await readdir(`${home}/a/b`)).sort()).toEqual(['c', 'd', 'e']);
     expect((await lstat(`${home}/a`)).mode & 0o7777).toBe(0o755);
     expect(await readdir(uploads)).toEqual([]);
+  });
+
+  it('makes so many of them at most, also below those that are deep', async () => {
+    const deep = (folders: number) => `project/${'a/'.repeat(folders)}x`;
+    expect(await refused(write(deep(FOLDERS_AT_ONCE + 1), 'x', { createFolders: true }))).toBe('bad-path');
+    for (const folders of [FOLDERS_AT_ONCE, 2 * FOLDERS_AT_ONCE, 2_000]) {
+      const writing = write(deep(folders), 'x', { createFolders: true });
+      if (folders < 2_000) await writing;
+      else expect(await refused(writing)).toBe('bad-path');
+    }
   });
 
   it('never makes a root or a project', async () => {

@@ -3,10 +3,10 @@ import { open, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { ROOTS } from '@buckets/contracts';
 import { ownFolder } from '../file-system/paths.js';
 import { folderPage, liveEntry, type LiveEntry, type LivePage } from './folder-page.js';
-import { CALLS_AT_ONCE, LIVE_FILE_BYTES, PAGE_LIMIT, PART_BYTES } from './limits.js';
+import { CALLS_AT_ONCE, FOLDERS_AT_ONCE, LIVE_FILE_BYTES, PAGE_LIMIT, PART_BYTES } from './limits.js';
 import { asLiveFilesError, LiveFilesError } from './live-files-error.js';
 import { parseLivePath, type LivePath } from './live-path.js';
-import { itself, requireProc, syncFolder, within } from './pinned.js';
+import { itself, pinWithin, requireProc, syncFolder, within } from './pinned.js';
 import { mustBeFile, placeFile, placeFolder, replaceableFile, statsWithin } from './placing.js';
 import { ProjectFolders } from './project-folders.js';
 import { Removals, type RemovalLeft } from './removals.js';
@@ -54,7 +54,7 @@ export class LiveFiles {
   readonly #uploads: Uploads<WriteTarget>;
   readonly #removals: Removals;
   #calls = 0;
-  #creating: Promise<unknown> = Promise.resolve();
+  readonly #creating = new Map<string, Promise<unknown>>();
 
   constructor(options: LiveFilesOptions) {
     requireProc();
@@ -184,21 +184,34 @@ export class LiveFiles {
     return await this.#removals.takeAway(within(parent, name));
   }
 
-  /** One writer at a time, as placing a folder replaces an empty one, which another may just have made to write in. */
+  /** One writer of a project at a time, as placing a folder replaces an empty one, which another may just have made to write in. */
   async #createFolders(projectId: string, names: LivePath): Promise<void> {
-    const create = async () => {
-      for (let depth = 2; depth <= names.length; depth += 1) {
-        await this.#projects.inParent(projectId, names.slice(0, depth), async (parent, name) => {
-          if (await statsWithin(parent.pinned, name)) return;
-          await this.#removals.inPlace((place) =>
-            this.#changing(projectId, () => placeFolder(`${place}/new`, parent, name)),
-          );
-        });
+    const before = this.#creating.get(projectId) ?? Promise.resolve();
+    const created = before.then(() => this.#createFoldersNow(projectId, names));
+    const settled = created.catch(() => undefined);
+    this.#creating.set(projectId, settled);
+    await created.finally(() => {
+      if (this.#creating.get(projectId) === settled) this.#creating.delete(projectId);
+    });
+  }
+
+  /** Goes down once, holding the folder in which it looks. */
+  async #createFoldersNow(projectId: string, names: LivePath): Promise<void> {
+    let at: { pinned: FileHandle; stats: BigIntStats } = await this.#projects.pin(projectId, names.slice(0, 1));
+    let made = 0;
+    for (const name of names.slice(1)) {
+      await using above = at.pinned;
+      const parent = at;
+      if (!parent.stats.isDirectory()) throw new LiveFilesError('not-a-folder');
+      if (!(await statsWithin(above, name))) {
+        if (++made > FOLDERS_AT_ONCE) throw new LiveFilesError('bad-path');
+        await this.#removals.inPlace((place) =>
+          this.#changing(projectId, () => placeFolder(`${place}/new`, parent, name)),
+        );
       }
-    };
-    const created = this.#creating.then(create);
-    this.#creating = created.catch(() => undefined);
-    await created;
+      at = await pinWithin(above, name);
+    }
+    await at.pinned.close();
   }
 
   /**

@@ -14,7 +14,7 @@ import type { PinnedEntry } from './project-folders.js';
  */
 export async function placeFile(
   file: string,
-  parent: PinnedEntry,
+  parent: Pick<PinnedEntry, 'pinned' | 'stats'>,
   name: Buffer,
   newMode: number,
   changing: <Result>(change: () => Promise<Result>) => Promise<Result>,
@@ -42,7 +42,11 @@ export async function placeFile(
  * Makes a folder at a private path and moves it to its place. Made in place, its name could mean something else by the
  * time that it is given to its owner. An empty folder that somebody else made meanwhile is replaced.
  */
-export async function placeFolder(made: string, parent: PinnedEntry, name: Buffer): Promise<void> {
+export async function placeFolder(
+  made: string,
+  parent: Pick<PinnedEntry, 'pinned' | 'stats'>,
+  name: Buffer,
+): Promise<void> {
   await mkdir(made, 0o700);
   await using folder = await open(made, constants.O_RDONLY | constants.O_DIRECTORY);
   await giveNewTo(folder, parent.stats);
@@ -56,7 +60,10 @@ export async function placeFolder(made: string, parent: PinnedEntry, name: Buffe
  *
  * @throws LiveFilesError is-a-folder, not-a-regular-file, path-is-a-link
  */
-export async function replaceableFile(parent: PinnedEntry, name: Buffer): Promise<BigIntStats | undefined> {
+export async function replaceableFile(
+  parent: Pick<PinnedEntry, 'pinned' | 'stats'>,
+  name: Buffer,
+): Promise<BigIntStats | undefined> {
   await using found = await pinnedFile(parent, name);
   return found?.stats;
 }
@@ -68,7 +75,10 @@ export async function statsWithin(folder: FileHandle, name: Buffer): Promise<Big
 }
 
 /** The same as replaceableFile, held open. */
-async function pinnedFile(parent: PinnedEntry, name: Buffer): Promise<PinnedEntry | undefined> {
+async function pinnedFile(
+  parent: Pick<PinnedEntry, 'pinned' | 'stats'>,
+  name: Buffer,
+): Promise<PinnedEntry | undefined> {
   const found = await pinnedIfThere(parent.pinned, name);
   try {
     if (found) mustBeFile(found.stats);

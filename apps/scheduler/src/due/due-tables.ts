@@ -156,8 +156,12 @@ const NOTE = `
     RETURNING due.thing_id, due.subject)
   SELECT thing_id, subject FROM noted`;
 
+/** Of those that were put off; the next round finds the next ones. */
+const AT_ONCE = 1_000;
+
 const BRING_FORWARD = `
   WITH wrong AS (
-    SELECT thing_id, subject FROM scheduler.due WHERE kind = $1 AND plausible_from > $3 FOR UPDATE SKIP LOCKED)
+    SELECT thing_id, subject FROM scheduler.due WHERE kind = $1 AND plausible_from > $3
+     ORDER BY plausible_from LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)
   UPDATE scheduler.due SET due_at = least(due_at, $2), not_before = least(not_before, $2), plausible_from = NULL
     FROM wrong WHERE due.kind = $1 AND due.thing_id = wrong.thing_id AND due.subject = wrong.subject`;

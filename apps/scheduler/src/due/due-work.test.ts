@@ -266,6 +266,17 @@ describe('a clock that was wrong', () => {
     expect(await asking(undefined, { kind: 'limit' }).tick(NOON)).toEqual([]);
   });
 
+  it('holds no work for longer than anything is held', async () => {
+    const year = 365 * DAY;
+    await insertDue(data(), [
+      dueRow('held', 'h1', NOON - HOUR, { held_until: NOON + HOUR }),
+      dueRow('held-for-ever', 'h1', NOON - HOUR, { held_until: NOON + year }),
+    ]);
+    const { tick } = asking();
+    expect(await tick(NOON)).toEqual(['held-for-ever']);
+    expect(await tick(NOON + HOUR)).toEqual(['held']);
+  });
+
   it('of whoever asked puts no work off for long', async () => {
     await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
     const { tick } = asking(refuse);

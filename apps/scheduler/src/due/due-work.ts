@@ -3,6 +3,7 @@ import type { OperationKind } from '@buckets/contracts';
 import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { DueKind } from '../when/due-moment.js';
+import { LONGEST_RETRY_MS } from '../when/in-vain.js';
 import type { DueItem, DueTables, Note } from './due-tables.js';
 import { PAUSES, type Outcome } from './pauses.js';
 import { shareOut } from './turns.js';
@@ -90,13 +91,17 @@ export class DueWork {
   async round(now: number, signal?: AbortSignal): Promise<boolean> {
     const { tables, position, reaches, endOfLog, atMost } = this.parts;
     const { kind, perLane, counts, afterMs } = this.work;
-    if (!(await reaches(this.mustReach))) return false;
+    if (!(await reaches(this.mustReach))) {
+      // A log that was put back may end before, and for good.
+      this.mustReach = Math.min(this.mustReach, await endOfLog());
+      return false;
+    }
     this.mustReach = Math.max(this.mustReach, position());
     const wanted = { kind, until: now - afterMs };
     await tables.bringForward(wanted, now);
     const { work, lanes } = await tables.ready(wanted, { after: this.after, atMost, perLane, counts });
     this.after = lanes.at(-1) ?? this.after;
-    const [held, due] = partition(work, ({ heldUntil }) => heldUntil !== null && heldUntil > now);
+    const [held, due] = partition(work, ({ heldUntil }) => isHeld(heldUntil, now));
     const chosen = shareOut(due, atMost);
     const noted = await this.note([
       ...held.map((item) => ({ ...unchanged(item, item.attempts), notBefore: item.heldUntil! - afterMs })),
@@ -175,6 +180,11 @@ export class DueWork {
 /** As due as it was. */
 function unchanged(item: DueItem, after: number): Note {
   return { item, after, notBefore: null, attempts: item.attempts };
+}
+
+/** What is held for longer than anything is held, a clock that was wrong holds. */
+function isHeld(heldUntil: number | null, now: number): boolean {
+  return heldUntil !== null && heldUntil > now && heldUntil - now <= 2 * LONGEST_RETRY_MS;
 }
 
 function partition<T>(all: readonly T[], first: (each: T) => boolean): [T[], T[]] {

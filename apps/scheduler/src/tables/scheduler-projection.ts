@@ -1,5 +1,5 @@
 import { operationEvent, type LoggedEvent } from '@buckets/contracts';
-import type { Projection, ProjectionBatch } from '@buckets/log';
+import { changeInPieces, upsertInPieces, type Projection, type ProjectionBatch } from '@buckets/log';
 import { In, type EntityManager } from 'typeorm';
 import { writeDue } from './due-table.js';
 import { evolve, type ProjectRows } from './evolve.js';
@@ -111,9 +111,15 @@ async function sweep(event: LoggedEvent<'project'>, manager: EntityManager): Pro
   const { othersBut } = event.data;
   if (othersBut === undefined) return;
   const damaged = event.type === 'backups-damaged';
-  await manager.query(
-    `UPDATE scheduler.backup SET damaged = $4
-      WHERE project_id = $1 AND recorded_position < $2 AND id <> ALL ($3::text[]) AND damaged <> $4`,
+  await changeInPieces(
+    manager,
+    `WITH others AS (
+       SELECT id FROM scheduler.backup
+        WHERE project_id = $1 AND recorded_position < $2 AND id <> ALL ($3::text[]) AND damaged <> $4 LIMIT $5),
+     changed AS (
+       UPDATE scheduler.backup SET damaged = $4 FROM others
+        WHERE backup.project_id = $1 AND backup.id = others.id RETURNING 1)
+     SELECT count(*)::int AS changed FROM changed`,
     [event.id, event.position, othersBut, damaged],
   );
 }
@@ -124,7 +130,8 @@ async function write(
   manager: EntityManager,
 ): Promise<void> {
   const rows = [...after.values()].filter((each) => each !== null);
-  await manager.upsert(
+  await upsertInPieces(
+    manager,
     ProjectRow,
     rows.map(({ project }) => ({ ...project })),
     ['id'],
@@ -134,7 +141,8 @@ async function write(
   const kept = new Set(rows.flatMap(({ operations }) => operations));
   const keptIds = new Set([...kept].map(({ id }) => id));
   const gone = [...known].filter(({ id }) => !keptIds.has(id)).map(({ id }) => id);
-  await manager.upsert(
+  await upsertInPieces(
+    manager,
     OperationRow,
     [...kept].filter((row) => !known.has(row)),
     ['id'],
@@ -146,5 +154,5 @@ async function write(
     if (deleted.length > 0) await manager.delete(BackupRow, { project_id: project.id, id: In(deleted) });
   }
   const recorded = rows.flatMap(({ backups }) => [...backups.values()].filter((row) => row !== null));
-  await manager.upsert(BackupRow, recorded, ['project_id', 'id']);
+  await upsertInPieces(manager, BackupRow, recorded, ['project_id', 'id']);
 }
