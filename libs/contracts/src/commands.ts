@@ -17,6 +17,8 @@ export class RequestTidyCommand extends RequestCommand {
 
 export class RequestForgetCommand extends RequestCommand {
   @BackupId() backupId!: string;
+  /** The project's last event by which it was chosen: what has happened since may have changed that. */
+  @Optional() @Count() asOf?: number;
 }
 
 export class ExpireOperationCommand {
@@ -41,7 +43,10 @@ export interface Commands {
   'request-tidy': { command: RequestTidyCommand; result: { operationId: string } };
   /** Asks for a look whether a project's repository holds what its backups need, by names and sizes. */
   'request-verify': { command: RequestCommand; result: { operationId: string } };
-  /** Asks for a backup to be deleted that is no longer kept; refused for the one that a start would restore. */
+  /**
+   * Asks for a backup to be deleted that is no longer kept; refused for the one that a start would restore, and, to be tried
+   * again, when the project has moved on since it was chosen.
+   */
   'request-forget': { command: RequestForgetCommand; result: { operationId: string } };
   /** Ends an operation whose time is up, unless it has ended, or the limit is no longer what it waits for. */
   'expire-operation': { command: ExpireOperationCommand; result: { position: number } };

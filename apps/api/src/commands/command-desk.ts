@@ -49,9 +49,9 @@ export class CommandDesk {
         return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'verify', { key, params }) };
       }
       case 'request-forget': {
-        const { projectId, key, backupId } = read('request-forget', body);
-        const params = { backupId };
-        return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'forget', { key, params }) };
+        const { projectId, key, backupId, asOf } = read('request-forget', body);
+        const wanted = { key, params: { backupId }, asOf };
+        return { operationId: await this.commands.requestFor(SCHEDULER, projectId, 'forget', wanted) };
       }
       case 'expire-operation': {
         const { projectId, ...expiry } = read('expire-operation', body);
@@ -69,7 +69,8 @@ export class CommandDesk {
   private refusal(error: unknown): Refusal {
     const problem = toProblem(error);
     if (!(error instanceof Rejection)) this.log.warn({ error }, 'A command could not be carried out');
-    const retry = problem === undefined || problem.status >= 500;
+    // Too many at once passes by itself.
+    const retry = problem === undefined || problem.status >= 500 || problem.status === 429;
     return {
       code: problem?.code ?? 'internal-error',
       detail: problem?.detail ?? 'It could not be carried out.',

@@ -65,6 +65,19 @@ describe('a decision', () => {
     expect(waits).toBe(before);
   });
 
+  it('is not made on what has moved on since whoever asks has seen it', async () => {
+    const asOf = (by: Decider, position: number) =>
+      by.decide('api-key', 'k1', () => ({ events: [revoked] }), { ...HOSTS, asOf: position });
+    await decide(here, () => [created]);
+    await expect(asOf(here, 0)).rejects.toMatchObject({ code: 'moved-on', status: 503 });
+    await decide(elsewhere, revokeOnce);
+    // Also where this copy has not heard of it yet.
+    await expect(asOf(here, 1)).rejects.toMatchObject({ code: 'moved-on' });
+    expect(types()).toEqual(['created', 'revoked']);
+    await asOf(here, 2);
+    expect(types()).toEqual(['created', 'revoked', 'revoked']);
+  });
+
   it('is made again on what another copy has appended since', async () => {
     await decide(here, () => [created]);
     await decide(elsewhere, revokeOnce);

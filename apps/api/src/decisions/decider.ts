@@ -29,6 +29,8 @@ export interface Outcome<V extends Decided> {
 export interface DecideOptions {
   /** A position that the state must have reached, such as that of the intent which an ask is about. */
   after?: number;
+  /** The last event of the thing that whoever asks had seen: nothing is decided when there is a later one. */
+  asOf?: number | undefined;
   causationId?: string;
   /** Whether the decision reads tables beside the state: they have to show all that was decided before. Default true. */
   readsTables?: boolean;
@@ -72,7 +74,7 @@ export class Decider {
    * Decides on the state with everything in it that any copy has appended before: that nothing follows from a claim is
    * never checked again, so it must not be found on a state that lacks what the claim is about.
    *
-   * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often
+   * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often, `moved-on`
    * @throws {ProjectionBehind} when the tables do not show in time what was appended before
    */
   async decide<T extends EventThing, V extends Decided>(
@@ -127,12 +129,13 @@ export class Decider {
     id: string,
     read: (trusted?: StateAt<T>) => At<State> | Promise<At<State>>,
     decide: (state: State | null) => V | Promise<V>,
-    { causationId, readsTables = true }: DecideOptions,
+    { asOf, causationId, readsTables = true }: DecideOptions,
   ): Promise<Outcome<V>> {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
       // Taken on trust at first: an append finds out whether others have moved the thing on since.
       const trusted = readsTables || attempt > 1 ? undefined : this.rememberedOf(thing, id);
       const { state, position } = await read(trusted);
+      if (asOf !== undefined && position > asOf) throw movedOn();
       const isCurrent = async () => trusted === undefined || position === (await this.lastPositionOf(thing, id));
       let verdict: V;
       try {
@@ -265,6 +268,10 @@ function folded(state: (object & { backups?: BackupsAtHand }) | null): object | 
   if (state === null) return null;
   const { backups: _lookedUp, ...rest } = state;
   return rest;
+}
+
+function movedOn(): Rejection {
+  return new Rejection('moved-on', 'Something has happened to it since it was looked at. Look again.', 503);
 }
 
 function tooBusy(): Rejection {

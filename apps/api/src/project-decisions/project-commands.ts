@@ -33,6 +33,8 @@ import type { ProjectState } from '../state/project-state.js';
 export interface Wanted {
   params?: Record<string, unknown>;
   limits?: Partial<OperationLimits> | undefined;
+  /** See {@link DecideOptions.asOf}. */
+  asOf?: number | undefined;
   /** For a start: whether the host of the project says that data are missing. Asked only where somebody has to choose. */
   areDataMissing?: (project: ProjectRow) => Promise<boolean>;
 }
@@ -147,7 +149,7 @@ export class ProjectCommands {
   async request(
     projectId: ProjectId,
     kind: OperationRequest['kind'],
-    { params = {}, limits, areDataMissing }: Wanted,
+    { params = {}, limits, asOf, areDataMissing }: Wanted,
     repetition: Repeatable,
   ): Promise<OperationId> {
     const by = requester(repetition);
@@ -169,7 +171,7 @@ export class ProjectCommands {
       sameRequest(known.request_hash, by.requestHash);
       return NOTHING;
     };
-    await this.decider.decideWithBackups(projectId, lookForRequest(request), decide, { readsTables: hasKey });
+    await this.decider.decideWithBackups(projectId, lookForRequest(request), decide, { asOf, readsTables: hasKey });
     return operationId;
   }
 
@@ -234,10 +236,10 @@ export class ProjectCommands {
     manager: string,
     projectId: string,
     kind: OperationRequest['kind'],
-    { key, params = {} }: { key: string; params?: Record<string, unknown> },
+    { key, ...wanted }: { key: string } & Pick<Wanted, 'params' | 'asOf'>,
   ): Promise<string> {
     const idFor = (purpose: string) => idFromKey(purpose, manager, `${projectId} ${key}`);
-    return this.request(forItself(projectId), kind, { params }, { requestedBy: manager, hasKey: true, idFor });
+    return this.request(forItself(projectId), kind, wanted, { requestedBy: manager, hasKey: true, idFor });
   }
 
   async existing(projectId: ProjectId): Promise<ProjectRow> {

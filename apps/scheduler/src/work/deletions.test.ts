@@ -8,6 +8,7 @@ const NOW = Date.parse('2031-05-06T12:00:00.000Z');
 const ITEM = { thingId: 'atlas', subject: '', lane: 'h1', key: 'atlas/retention/7', readyAt: NOW } as DueItem;
 
 const project = (last: number, count: number): RetainedProject => ({
+  position: 9,
   retention: { last },
   backups: Array.from({ length: count }, (_, n) => ({
     ...{ id: `b${n}`, beganAt: NOW - (count - n) * 60_000, beganPosition: n, recordedPosition: n },
@@ -18,8 +19,8 @@ const project = (last: number, count: number): RetainedProject => ({
 function thinningOf(project: RetainedProject | null, request: (backupId: string) => Promise<unknown>) {
   const asked: string[] = [];
   const work = deletions(
-    ({ projectId, backupId, key }) => {
-      asked.push([projectId, backupId, key].join(' '));
+    ({ projectId, backupId, key, asOf }) => {
+      asked.push([projectId, backupId, key, asOf].join(' '));
       return request(backupId);
     },
     { retained: () => Promise.resolve(project) },
@@ -33,7 +34,7 @@ describe('what a retention keeps no longer', () => {
   it('is deleted one after the other, the oldest first, under the key of the work', async () => {
     const { carryOut, asked } = thinningOf(project(2, 4), accept);
     expect(await carryOut()).toBe('requested');
-    expect(asked).toEqual(['atlas b0 atlas/retention/7/b0']);
+    expect(asked).toEqual(['atlas b0 atlas/retention/7/b0 9']);
   });
 
   it('is nothing where all is kept', async () => {

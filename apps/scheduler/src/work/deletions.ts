@@ -23,11 +23,13 @@ export function deletions(
     counts: ['forget'],
     carryOut: async ({ thingId: projectId, key }) => {
       const project = await tables.retained(projectId);
-      const gone = project === null ? [] : noLongerKept(project.backups, project.retention);
+      if (project === null) return 'nothing-to-do';
+      const { position: asOf, backups, retention } = project;
+      const gone = noLongerKept(backups, retention);
       let refusal: Refused | undefined;
       for (const backupId of gone.slice(0, TRIES)) {
         try {
-          await request({ projectId, backupId, key: `${key}/${backupId}` });
+          await request({ projectId, backupId, key: `${key}/${backupId}`, asOf });
           return 'requested';
         } catch (error) {
           if (!(error instanceof Refused) || error.code !== 'last-good-backup') throw error;

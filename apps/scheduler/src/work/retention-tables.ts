@@ -3,6 +3,8 @@ import type { DataSource } from 'typeorm';
 import type { KeptBackup } from './no-longer-kept.js';
 
 export interface RetainedProject {
+  /** Of the project's last event in the tables. */
+  position: number;
   retention: Retention;
   backups: KeptBackup[];
 }
@@ -16,6 +18,7 @@ export class RetentionTables {
     const [row] = await this.data.query<Row[]>(RETAINED, [id]);
     if (row === undefined) return null;
     return {
+      position: Number(row.position),
       retention: row.retention,
       backups: row.backups.map(
         ({ began_at, began_position, recorded_position, partial_because, in_doubt, ...rest }) => ({
@@ -32,6 +35,7 @@ export class RetentionTables {
 }
 
 interface Row {
+  position: string;
   retention: Retention;
   backups: {
     id: string;
@@ -46,7 +50,7 @@ interface Row {
 }
 
 const RETAINED = `
-  SELECT retention,
+  SELECT position, retention,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('id', backup.id,
                    'began_at', extract(epoch FROM backup.began_at) * 1000,
                    'began_position', backup.began_position, 'recorded_position', backup.recorded_position,
