@@ -362,11 +362,20 @@ describe('when both are lost, and the buckets are used as they are', () => {
     expect(await snapshotIds('atlas')).toEqual(others());
   });
 
-  it('a start restores the newest of all', async () => {
+  it('a start restores the newest of all, and asks where an old one tells of as many assignments as there are', async () => {
     await removeTree(product.folder('atlas'));
-    expect(await product.start('atlas')).toMatchObject({
+    const [newest, ...old] = await product.api.backups('atlas');
+    // How many assignments a project begins with is drawn by chance where buckets may hold older ones.
+    const { generation } = await project('atlas');
+    const rival = old.find(({ counter }) => counter.generation >= generation);
+    if (rival !== undefined) {
+      const choices = { older: { backupId: newest!.id }, newer: { backupId: rival.id } };
+      const refused = await product.api.call<Problem>('POST', '/v1/projects/atlas/start');
+      expect(refused).toMatchObject({ status: 409, body: { code: 'newer-backups-are-flagged', choices } });
+    }
+    expect(await product.start('atlas', rival === undefined ? {} : { backupId: newest!.id })).toMatchObject({
       ...{ state: 'succeeded' },
-      result: { restore: { backupId: backups['atlas']![0] } },
+      result: { restore: { backupId: newest!.id } },
     });
     expect(await differences('atlas', pictures['atlas']![0]!)).toEqual([]);
   });

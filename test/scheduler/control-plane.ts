@@ -55,6 +55,10 @@ export class ControlPlane {
     await this.nats.drain();
   }
 
+  async endOfLog(): Promise<number> {
+    return (await this.jsm.streams.info(STREAM.log)).state.last_seq;
+  }
+
   /** What was stated of a project, one after the other. */
   statedOf(projectId: string): string[] {
     return this.stated.filter((each) => each.projectId === projectId).map(({ freshness }) => freshness.freshness);
