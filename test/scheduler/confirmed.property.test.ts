@@ -214,7 +214,7 @@ it('what is shown of freshness was so within the limit, whoever stands still, la
         world.check();
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 2_000 },
   );
 });
 
@@ -235,4 +235,19 @@ it('a change is shown when host, scheduler and API keep up, and what nobody conf
   keepUp();
   // The report is lost: the host beats, and vouches for nothing.
   expect(world.shown(id).freshness).toBe('unknown');
+});
+
+it('what rests on the host is confirmed by its word alone, whatever was shown by the log before', () => {
+  const world = new World();
+  const happen = (what: Action['what'], afterMs = 0) => {
+    jest.advanceTimersByTime(afterMs);
+    world.happen({ what, id: PROJECTS[0], arrives: false, afterMs });
+  };
+  (['hear', 'look', 'beat', 'change'] as const).forEach((what) => happen(what));
+  const toldMs = Date.now();
+  happen('confirm', 5_000);
+  expect(world.shown(PROJECTS[0]).freshness).toBe('never');
+  (['state', 'project', 'hear', 'confirm'] as const).forEach((what) => happen(what));
+  const { freshness, confirmedAt } = world.shown(PROJECTS[0]);
+  expect({ freshness, confirmedAt: Date.parse(confirmedAt!) }).toEqual({ freshness: 'fresh', confirmedAt: toldMs });
 });

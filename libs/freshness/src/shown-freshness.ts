@@ -36,6 +36,11 @@ export interface ShownFreshness extends StatedFreshness {
   asOf?: number;
 }
 
+/** That there is no backup, or that the host is silent, needs no word of the host. */
+export function restsOnHost({ freshness }: Pick<StatedFreshness, 'freshness'>): boolean {
+  return freshness === 'fresh' || freshness === 'stale';
+}
+
 /**
  * What may be shown of a project's freshness, and be relied on, at this moment. It is what was stated, or `unknown`: what
  * was stated grows old with the silence of whoever would have to say that it holds no more.
@@ -49,9 +54,7 @@ export function shownFreshness(
   { now, limitMs }: { now: number; limitMs: number },
 ): ShownFreshness {
   const { byLogAt = NEVER, byHostAt = NEVER, unstatedSince = now, lookedAt = NEVER, silence } = confirmed;
-  // That there is no backup, or that the host is silent, needs no word of the host.
-  const restsOnHost = stated.freshness === 'fresh' || stated.freshness === 'stale';
-  const at = Math.min(now, byLogAt, unstatedSince, restsOnHost ? byHostAt : now);
+  const at = Math.min(now, byLogAt, unstatedSince, restsOnHost(stated) ? byHostAt : now);
   const known = at === NEVER ? {} : { confirmedAt: at };
   if (now - at > limitMs) return { freshness: 'unknown', reason: whySilent(), ...known };
   if (stated.freshness !== 'fresh' || stated.watched !== false) return { ...stated, ...known };

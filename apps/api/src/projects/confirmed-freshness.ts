@@ -1,6 +1,12 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { NO_HOST, readConfirmation, STREAM, subjects } from '@buckets/contracts';
-import { SCHEDULER_IS_SILENT, shownFreshness, type Confirmed, type StatedFreshness } from '@buckets/freshness';
+import {
+  restsOnHost,
+  SCHEDULER_IS_SILENT,
+  shownFreshness,
+  type Confirmed,
+  type StatedFreshness,
+} from '@buckets/freshness';
 import { LatestReader, type HeardMessage, type LatestListener, type Projector } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { ProjectRow } from '../tables/entities.js';
@@ -21,6 +27,15 @@ type Kept = [Known, ...Known[]];
 const ABOUT_THE_SAME_MS = 1_000;
 /** Projects of which is remembered when they were shown to be confirmed. */
 const MAX_SHOWN = 10_000;
+
+/** What a project was last shown with. */
+interface Shown {
+  /** Whose word it rested on. */
+  of: string;
+  confirmedAt: number;
+  /** RFC 3339 */
+  date: string;
+}
 
 export interface ConfirmedFreshnessParts {
   projector: Pick<Projector, 'position'>;
@@ -51,8 +66,7 @@ export class ConfirmedFreshness implements LatestListener {
   private readonly hosts = new Map<string, Kept>();
   private hears = false;
   private hearsSince = Number.NEGATIVE_INFINITY;
-  /** When the projects that were shown last were said to be confirmed. */
-  private readonly shownOf = new Map<string, string>();
+  private readonly shownOf = new Map<string, Shown>();
   private reader: LatestReader | undefined;
 
   constructor(private readonly parts: ConfirmedFreshnessParts) {}
@@ -127,26 +141,30 @@ export class ConfirmedFreshness implements LatestListener {
       silence: this.silence(),
     };
     const now = performance.now();
-    const shown = shownFreshness(statedIn(row), confirmed, { now, limitMs: this.parts.limitMs });
+    const stated = statedIn(row);
+    const shown = shownFreshness(stated, confirmed, { now, limitMs: this.parts.limitMs });
     const { confirmedAt, asOf, ...rest } = shown;
+    const of = restsOnHost(stated) ? (row.host_id ?? NO_HOST) : NO_HOST;
     const dateOf = (moment: number): string => new Date(Math.max(0, Date.now() - (now - moment))).toISOString();
     return {
       ...rest,
       ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
-      ...(confirmedAt === undefined ? {} : { confirmedAt: this.neverBack(row, dateOf(confirmedAt)) }),
+      ...(confirmedAt === undefined
+        ? {}
+        : { confirmedAt: this.neverBack(row, { of, confirmedAt, date: dateOf(confirmedAt) }) }),
       ...(asOf === undefined ? {} : { asOf: dateOf(asOf) }),
     };
   }
 
-  /** Clocks and the times that messages take move it by some milliseconds, and another host's word by seconds. */
-  private neverBack({ id }: FreshnessColumns, found: string): string {
-    const times = [found, this.shownOf.get(id)].filter((each) => each !== undefined);
-    const at = new Date(Math.max(...times.map((each) => Date.parse(each)))).toISOString();
+  /** The times that messages take move it by some milliseconds. Another's word may well be older. */
+  private neverBack({ id }: FreshnessColumns, found: Shown): string {
+    const before = this.shownOf.get(id);
+    const shown = before?.of === found.of && before.confirmedAt >= found.confirmedAt ? before : found;
     this.shownOf.delete(id);
-    this.shownOf.set(id, at);
+    this.shownOf.set(id, shown);
     const [oldest] = this.shownOf.keys();
     if (this.shownOf.size > MAX_SHOWN) this.shownOf.delete(oldest!);
-    return at;
+    return shown.date;
   }
 
   private keep(hostId: string, next: Known): void {
