@@ -401,7 +401,7 @@ describe('what cannot be recovered', () => {
     const said = await failing.catch((error: { stdout: string }) => error.stdout);
     expect(said).toMatch(/"name":"corvus".*do not open/);
     expect(said).toMatch(/"name":"draco".*no copy of its keys/);
-    expect(said).toMatch(new RegExp(`"name":"boreas".*1 snapshots were left out.*${backups['boreas']![1]}`));
+    expect(said).toMatch(new RegExp(`"name":"boreas".*1 snapshot left out.*${backups['boreas']![1]}`));
     expect(recoveredIn(said)).toMatchObject([
       { projectId: 'atlas', isNew: true, backups: known.atlas },
       { projectId: 'boreas', isNew: true, backups: known.boreas - 1 },

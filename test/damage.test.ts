@@ -312,7 +312,7 @@ describe('data that are nowhere but in damaged backups', () => {
         code: 'incomplete-restore',
         result: { restore: { backupId, problems: { total: 1 } } },
       });
-      expect(restored.reason).toMatch(/The backup is damaged: 1 entries could not be brought back/);
+      expect(restored.reason).toMatch(/The backup is damaged: 1 entry could not be brought back/);
       const [lost] = restored.result!.restore!.problems.first;
       expect(await differences('six', picture)).toEqual([expect.stringMatching(new RegExp(`^${lost!.path}: missing`))]);
     }

@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import { REGIONS, type LocalHost } from './places.js';
 import { S3_REGION } from './s3/buckets.js';
 import type { BucketIdentity } from './secrets.js';
@@ -30,7 +31,7 @@ export class ProjectsUnknown extends Error {
   readonly code = 'projects-unknown';
   constructor({ bucket, keys, repositories, mayBeMore, examples }: UnknownProjects) {
     super(
-      `The bucket ${bucket} holds the keys of ${keys} projects and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
+      `The bucket ${bucket} holds the keys of ${countText(keys, 'project')} and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
         `that Buckets does not know (such as ${examples.join(', ')}): what NATS and Postgres knew may be lost. It does not ` +
         'go on beside them by itself. Either\n' +
         '  - put copies of the folders of NATS and Postgres back, if you have any. This start has made new, empty ones in ' +

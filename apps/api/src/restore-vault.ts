@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import { reasonOf } from '@buckets/service';
 import { defineSettings, filePath, readSettings } from '@buckets/settings';
 import { BucketCredentialsMissing } from '@buckets/vault';
@@ -48,7 +49,8 @@ await operatorCommand('restore-vault', async ({ data, platformKeys, log }) => {
   } finally {
     keys.close();
   }
-  if (refused.length > 0) throw new Error(`The keys of ${refused.length} projects could not be restored: see above.`);
+  if (refused.length > 0)
+    throw new Error(`The keys of ${countText(refused.length, 'project')} could not be restored: see above.`);
   if (without.length > 0) {
     throw new Error(`The vault has no credentials of ${without.join(', ')} yet: give them, too. All else is done.`);
   }

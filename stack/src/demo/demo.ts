@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { bytesOnDisk, described, extentText } from './described.js';
 import { fillFromFolder, fillWithSamples } from './fill-project.js';
 import { forPeople } from './given-folder.js';
 import { progressLine, type Progress } from './progress.js';
-import { bytesText, clockText, countText, durationText } from './quantities.js';
+import { bytesText, clockText, durationText } from './quantities.js';
 import type { Screen } from './screen.js';
 import type { StackInUse } from './stack-to-use.js';
 import { savingLines, table } from './summary.js';

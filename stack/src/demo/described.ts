@@ -1,5 +1,6 @@
+import { countText } from '@buckets/contracts';
 import { walkTree, type EntryType, type TreeDescription } from '@buckets/trees';
-import { bytesText, countText } from './quantities.js';
+import { bytesText } from './quantities.js';
 import type { Screen } from './screen.js';
 
 /** Reads all of a folder, every byte of it, and shows how far that is. */

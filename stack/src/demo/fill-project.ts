@@ -1,10 +1,11 @@
+import { countText } from '@buckets/contracts';
 import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { compareTrees, growTree, HARD_CASES, type Difference, type TreeDescription } from '@buckets/trees';
 import { bytesOnDisk, described } from './described.js';
 import { forPeople } from './given-folder.js';
-import { bytesText, countText, durationText } from './quantities.js';
+import { bytesText, durationText } from './quantities.js';
 import type { Screen } from './screen.js';
 
 /** The project's data could not be put in place. */

@@ -1,5 +1,6 @@
+import { countText } from '@buckets/contracts';
 import { describe, expect, it } from '@jest/globals';
-import { bytesText, countText, durationText, percentText } from './quantities.js';
+import { bytesText, durationText, percentText } from './quantities.js';
 
 describe('numbers for people', () => {
   it('tells bytes in three digits and the unit that fits', () => {

@@ -22,11 +22,6 @@ export function durationText(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** How many of something: `1 file`, `1,973 files`. */
-export function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en-GB')} ${count === 1 ? one : many}`;
-}
-
 /** Rounded down, so that nothing is called whole that is not. */
 export function percentText(part: number, whole: number): string {
   return `${whole > 0 ? Math.floor((100 * part) / whole) : 0} %`;

@@ -1,5 +1,6 @@
+import { countText } from '@buckets/contracts';
 import type { Backup } from './api.js';
-import { bytesText, countText, percentText } from './quantities.js';
+import { bytesText, percentText } from './quantities.js';
 
 /** Lays rows out in columns: the first and the last to the left, those between, which hold numbers, to the right. */
 export function table(rows: readonly (readonly string[])[]): string[] {

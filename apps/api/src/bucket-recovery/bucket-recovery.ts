@@ -1,4 +1,4 @@
-import { isId, type BackupRecorded, type ProjectRecovered } from '@buckets/contracts';
+import { isId, type BackupRecorded, type ProjectRecovered, countText } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import {
   forEachInParallel,
@@ -137,7 +137,7 @@ export class BucketRecovery {
     if (leftOut === 0) return;
     const first = [...tellings.refused.first, ...namedIn(late, TOO_LATE), ...namedIn(open, NOT_ENDED)];
     const named = first.slice(0, NAMED).join('; ');
-    this.refuse(bucket, projectId, `${leftOut} snapshots were left out, and stay as they are: ${named}.`, done);
+    this.refuse(bucket, projectId, `${countText(leftOut, 'snapshot')} left out, and left alone: ${named}.`, done);
   }
 
   /** Null where the project was never backed up. */

@@ -1,4 +1,4 @@
-import { isId } from '@buckets/contracts';
+import { isId, countText } from '@buckets/contracts';
 import type { ObjectStore } from '@buckets/object-storage';
 import { KEY_COPIES } from '@buckets/vault';
 import { Rejection } from '../problems/rejection.js';
@@ -50,7 +50,7 @@ export function mustHoldNone(bucket: string, unknown: UnknownProjects): void {
   if (keys === 0 && repositories === 0) return;
   throw new Rejection(
     'bucket-holds-unknown-projects',
-    `The bucket ${bucket} holds the keys of ${keys} projects and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
+    `The bucket ${bucket} holds the keys of ${countText(keys, 'project')} and the repositories of ${repositories}${mayBeMore ? ', or more,' : ''} ` +
       `that this log does not know (such as ${examples.join(', ')}). If the log and the database were lost, put copies of ` +
       'them back, or have these projects known again: npm run recover-from-buckets. If the bucket is to be used as it ' +
       'is, and what it holds to be left alone, add {"holdsForeignData": "accept"}.',

@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import type { DeadLetters } from '@buckets/log';
 import { withDeadline, type HealthChecks } from '@buckets/service';
 import { Gauge, type Registry } from 'prom-client';
@@ -12,8 +13,7 @@ export function noticeDeadLetters(letters: Pick<DeadLetters, 'count'>, health: H
     look: async () => {
       const letters = await count();
       if (letters === 0) return null;
-      const what = letters === 1 ? '1 message' : `${letters} messages`;
-      return `${what} could not be read: look at GET /v1/dead-letters, then replay or discard.`;
+      return `${countText(letters, 'message')} could not be read: look at GET /v1/dead-letters, then replay or discard.`;
     },
   });
   const gauge: Gauge = new Gauge({

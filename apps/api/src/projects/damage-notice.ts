@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import { withDeadline, type HealthChecks } from '@buckets/service';
 import { Gauge, type Registry } from 'prom-client';
 import type { DataSource } from 'typeorm';
@@ -19,8 +20,10 @@ export function noticeDamage(data: Pick<DataSource, 'query'>, health: HealthChec
     look: async () => {
       const { repositories, backups } = await count();
       const what = [
-        ...(repositories === 0 ? [] : [`The repositories of ${projects(repositories)} are damaged: back them up.`]),
-        ...(backups === 0 ? [] : [`Of ${projects(backups)} some backups are damaged.`]),
+        ...(repositories === 0
+          ? []
+          : [`The repositories of ${countText(repositories, 'project')} are damaged: back them up.`]),
+        ...(backups === 0 ? [] : [`Of ${countText(backups, 'project')} some backups are damaged.`]),
       ];
       return what.length === 0 ? null : `${what.join(' ')} The projects show damage, their backups damaged.`;
     },
@@ -45,8 +48,4 @@ async function damagedProjects(data: Pick<DataSource, 'query'>): Promise<Damaged
      FROM api.project WHERE damage IS NOT NULL OR damaged_backups > 0`,
   );
   return { repositories: Number(row.repositories), backups: Number(row.backups) };
-}
-
-function projects(count: number): string {
-  return count === 1 ? '1 project' : `${count} projects`;
 }

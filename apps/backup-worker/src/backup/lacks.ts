@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import type { BackupRecord, FileProblems } from '@buckets/contracts';
 import {
   joined,
@@ -32,7 +33,7 @@ function problemsOf({ total, first }: BoundedList<UnreadableFile>): FileProblems
 
 function filesIn(total: number): string {
   if (total === 0) return 'Files that rustic does not name';
-  return total === 1 ? '1 file' : `${total} files`;
+  return countText(total, 'file');
 }
 
 /** For people. */

@@ -31,18 +31,18 @@ describe('a data root', () => {
   it('that is not there is told with what to do', () => {
     const verdict = judge('absent', [project(true, false)]);
     expect(verdict).toMatchObject({
-      why: expect.stringMatching(/1 projects .* not mounted\. Mount it.* write eu-1 into/),
+      why: expect.stringMatching(/1 project .* not mounted\. Mount it.* write eu-1 into/),
     });
   });
 
   it('that lacks nothing but the marker is not told as lost or not mounted', () => {
     const { why } = judge('absent', [project(true, true)], true, 1) as { why: string };
     expect(why).toMatch(
-      /no .*host-id, although it was there before; but .* holds the data of 1 projects\..*write eu-1 into/,
+      /no .*host-id, although it was there before; but .* holds the data of 1 project\..*write eu-1 into/,
     );
     expect(why).not.toMatch(/lost for good|is not mounted/);
     expect(judge('absent', [project(true, true), project(true, false)], false, 1)).toMatchObject({
-      why: expect.stringMatching(/1 projects of this host are not in it; but .* 1 projects.*starts restore/),
+      why: expect.stringMatching(/1 project of this host is not in it; but .* 1 project\b.*starts restore/),
     });
   });
 

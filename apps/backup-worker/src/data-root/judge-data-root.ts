@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import type { DataRootState } from '@buckets/contracts';
 
 /** What a look at the marker found: the host that it names, that it is not there, or why it cannot be read. */
@@ -57,13 +58,15 @@ export function judgeDataRoot(
   }
   const unknown = (expected ?? []).filter(({ provisioned, recorded }) => provisioned && !recorded).length;
   if (!wasHere && unknown === 0) return { state: 'unmarked' };
-  const lacking = wasHere ? 'although it was there before' : `and ${unknown} projects of this host are not in it`;
+  const lacking = wasHere
+    ? 'although it was there before'
+    : `and ${countText(unknown, 'project')} of this host ${unknown === 1 ? 'is' : 'are'} not in it`;
   const missing = `There is no ${marker}, ${lacking}`;
   if (present > 0) {
     return {
       state: 'missing',
       why:
-        `${missing}; but ${dataRoot} holds the data of ${present} projects. If they are those of host ${hostId}, write ` +
+        `${missing}; but ${dataRoot} holds the data of ${countText(present, 'project')}. If they are those of host ${hostId}, write ` +
         `${hostId} into that file, and the worker goes on by itself${unknown > 0 ? ': starts restore what is not there' : ''}. Else mount the file system that belongs there.`,
     };
   }

@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import { randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -69,7 +70,7 @@ export class LocalProjects {
     const ids = this.inTrouble;
     if (ids.length === 0) return null;
     const first = ids.slice(0, SHOWN).map((projectId) => `${projectId} (${this.troubleOf(projectId)})`);
-    return `The data of ${ids.length} ${ids.length === 1 ? 'project' : 'projects'} cannot be used: ${first.join(', ')}${ids.length > SHOWN ? ', …' : ''}.`;
+    return `The data of ${countText(ids.length, 'project')} cannot be used: ${first.join(', ')}${ids.length > SHOWN ? ', …' : ''}.`;
   }
 
   /** Whether the project is this host's in this generation, as far as is known here. */

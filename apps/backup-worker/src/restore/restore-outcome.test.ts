@@ -31,7 +31,7 @@ describe('a restore', () => {
 
   it.each([
     ['of a damaged backup', restored([KEPT, LOST, OTHER], 150), /damaged: 149 entries could not be brought back/],
-    ['with what could not be made', restored([OTHER]), /^1 entries could not be restored just as they were/],
+    ['with what could not be made', restored([OTHER]), /^1 entry could not be restored just as they were/],
     ['of a backup that lacks files', restored([], 0, 2), /lacks 2 files/],
   ])('%s is incomplete, and says why', (_, restore, reason) => {
     expect(missing(restore, 'unreadable-files')).toEqual({

@@ -1,3 +1,4 @@
+import { countText } from '@buckets/contracts';
 import type { BackupRecord, FileProblems, RestoreResult } from '@buckets/contracts';
 import type { RestoreResult as RecordedResult } from '../host-data/index.js';
 
@@ -45,11 +46,13 @@ export function whatIsMissing(
   const isLost = problems.first.some(({ reason }) => reason.startsWith('lost: '));
   const sentences = [
     others > 0 && isLost
-      ? `The backup is damaged: ${others} entries could not be brought back, or not as they were; all else is there. ` +
+      ? `The backup is damaged: ${countText(others, 'entry', 'entries')} could not be brought back, or not as they were; all else is there. ` +
         'The problems in the result name the first of them.'
       : '',
-    others > 0 && !isLost ? `${others} entries could not be restored just as they were.` : '',
-    lacks.total > 0 ? `The backup itself lacks ${lacks.total} files that could not be read when it was made.` : '',
+    others > 0 && !isLost ? `${countText(others, 'entry', 'entries')} could not be restored just as they were.` : '',
+    lacks.total > 0
+      ? `The backup itself lacks ${countText(lacks.total, 'file')} that could not be read when it was made.`
+      : '',
   ].filter(Boolean);
   if (sentences.length > 0) return { outcome: 'partial', code: 'incomplete-restore', reason: sentences.join(' ') };
   if (partialBecause.length === 0) return undefined;

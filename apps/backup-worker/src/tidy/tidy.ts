@@ -1,4 +1,4 @@
-import { momentAt, operationOf, type BackupsLookedFor, type Orphan, type Orphans } from '@buckets/contracts';
+import { momentAt, operationOf, type BackupsLookedFor, type Orphan, type Orphans, countText } from '@buckets/contracts';
 import type { Snapshot } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { cancelled, type Attempt, type Ending, type Work } from '../operations/operation.js';
@@ -151,8 +151,9 @@ function endingOf({ orphans: snapshots, unexplained, lookedFor }: Found, removed
 
 function whyUnexplained(snapshots: number): string {
   return (
-    `${snapshots} snapshots call themselves backups of operations whose end the log does not know, as after a loss of the ` +
-    'log, or where a host was given up. They stay. To have them known as backups: npm run recover-from-buckets.'
+    `The log does not know how the operations ended that made ${countText(snapshots, 'snapshot')}, as after a loss of the ` +
+    'log, or where a host was given up. What calls itself a backup stays. To have it known as one: npm run ' +
+    'recover-from-buckets.'
   );
 }
 

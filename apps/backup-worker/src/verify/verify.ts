@@ -1,4 +1,4 @@
-import { areAllNamed, damagedPacks, type RepositoryFindings } from '@buckets/contracts';
+import { areAllNamed, damagedPacks, type RepositoryFindings, countText } from '@buckets/contracts';
 import type { Survey } from '@buckets/repository';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { failureOf } from '../operations/failures.js';
@@ -118,9 +118,8 @@ function endingOf(repository: RepositoryFindings, isWorse: boolean): Ending {
       outcome: 'failed',
       code: 'repository-damaged',
       reason:
-        `${total} objects of the repository are damaged or missing, and ${
-          others === 'damaged' ? 'most' : damaged.length
-        } backups have lost something. ` +
+        `${countText(total, 'object')} of the repository ${total === 1 ? 'is' : 'are'} damaged or missing, and ` +
+        `${others === 'damaged' ? 'most backups' : countText(damaged.length, 'backup')} lost something by that. ` +
         'Make a backup: it writes anew what is still on the host. Where the data are not on it, restore a backup by its id: ' +
         'of a damaged one, that brings back what can be read. The result tells which ones are damaged.',
       result,
@@ -131,8 +130,8 @@ function endingOf(repository: RepositoryFindings, isWorse: boolean): Ending {
     outcome: 'partial',
     code: 'backups-damaged',
     reason:
-      `The repository is as it should be now, but ${damaged.length} backups stay damaged: what they have lost was in no ` +
-      'backup since. One that uploads it makes them whole; a restore of one by its id brings back what can be read of it. ' +
+      `The repository is as it should be now, but what ${countText(damaged.length, 'backup')} lost was in no backup ` +
+      'since. One that uploads it makes them whole; a restore of one by its id brings back what can be read of it. ' +
       'They can be deleted once they are of no use.',
     result,
   };
