@@ -67,17 +67,24 @@ export class DueTables {
     const wanted = notes.map(({ item, after, notBefore, attempts }) => ({
       ...{ thing_id: item.thingId, subject: item.subject, key: item.key, after, attempts },
       not_before: notBefore === Infinity ? 'infinity' : notBefore === null ? null : new Date(notBefore).toISOString(),
-      plausible_from:
-        notBefore === null || notBefore === Infinity ? null : new Date(notBefore - 2 * LONGEST_PAUSE_MS).toISOString(),
     }));
     const noted = await this.data.query<{ thing_id: string; subject: string }[]>(NOTE, [kind, JSON.stringify(wanted)]);
     const keys = new Set(noted.map(({ thing_id, subject }) => `${thing_id}/${subject}`));
     return notes.map(({ item }) => item).filter(({ thingId, subject }) => keys.has(`${thingId}/${subject}`));
   }
 
-  /** What only a clock that was wrong can have put off so far is due. */
-  async bringForward({ kind, until }: Wanted, now: number): Promise<void> {
-    await this.data.query(BRING_FORWARD, [kind, new Date(until), new Date(now + (now - until))]);
+  /**
+   * Undoes what only a clock that was wrong can have set, as far as the clock that says `now` can tell. What is further ahead
+   * than twice what it waits waits from now on; what another leader has counted so, and is not further ahead, is due when it
+   * was; nothing is put off for longer than anything is.
+   *
+   * @returns whether there may be more of it
+   */
+  async correct({ kind, until }: Wanted, now: number): Promise<boolean> {
+    const [plausible, putOff] = [now + (now - until), until + 2 * LONGEST_PAUSE_MS];
+    const moments = [now, plausible, putOff].map((at) => new Date(at));
+    const [row] = await this.data.query<{ corrected: number }[]>(CORRECT, [kind, ...moments]);
+    return row!.corrected >= CORRECTED_AT_ONCE;
   }
 
   /** Since when the longest overdue work has been due, before what settings add; null where nothing is due. */
@@ -144,24 +151,35 @@ const READY = `
 const NOTE = `
   WITH wanted AS (
     SELECT * FROM jsonb_to_recordset($2::jsonb) AS note (
-      thing_id text, subject text, key text, after int, attempts int, not_before timestamptz, plausible_from timestamptz)),
+      thing_id text, subject text, key text, after int, attempts int, not_before timestamptz)),
   mine AS (
-    SELECT thing_id, subject, wanted.attempts, wanted.not_before, wanted.plausible_from
+    SELECT thing_id, subject, wanted.attempts, wanted.not_before
       FROM wanted JOIN scheduler.due USING (thing_id, subject, key)
      WHERE due.kind = $1 AND due.attempts = wanted.after FOR UPDATE OF due SKIP LOCKED),
   noted AS (
-    UPDATE scheduler.due SET not_before = mine.not_before, attempts = mine.attempts,
-           plausible_from = greatest(due.plausible_from, mine.plausible_from)
+    UPDATE scheduler.due SET not_before = mine.not_before, attempts = mine.attempts
       FROM mine WHERE due.kind = $1 AND due.thing_id = mine.thing_id AND due.subject = mine.subject
     RETURNING due.thing_id, due.subject)
   SELECT thing_id, subject FROM noted`;
 
-/** Of those that were put off; the next round finds the next ones. */
-const AT_ONCE = 1_000;
+const CORRECTED_AT_ONCE = 1_000;
 
-const BRING_FORWARD = `
-  WITH wrong AS (
-    SELECT thing_id, subject FROM scheduler.due WHERE kind = $1 AND plausible_from > $3
-     ORDER BY plausible_from LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)
-  UPDATE scheduler.due SET due_at = least(due_at, $2), not_before = least(not_before, $2), plausible_from = NULL
-    FROM wrong WHERE due.kind = $1 AND due.thing_id = wrong.thing_id AND due.subject = wrong.subject`;
+/** Rows that somebody else changes wait for the next round. */
+const wrong = (where: string, order: string): string => `
+  SELECT * FROM (SELECT ctid FROM scheduler.due WHERE kind = $1 AND ${where}
+                  ORDER BY ${order} LIMIT ${CORRECTED_AT_ONCE} FOR UPDATE SKIP LOCKED) AS found`;
+
+/** The moments of the log stay as they are: what is noted beside them holds for clocks by which it is so, and no longer. */
+const CORRECT = `
+  WITH corrected AS (
+    UPDATE scheduler.due SET counted_from = CASE WHEN plausible_from > $3 THEN $2::timestamptz END,
+           not_before = CASE WHEN not_before > $4 AND not_before < 'infinity' THEN NULL ELSE not_before END
+     WHERE ctid = ANY (ARRAY(
+       ${wrong(
+         'plausible_from IS NOT NULL AND coalesce(counted_from, plausible_from) > $3',
+         'coalesce(counted_from, plausible_from)',
+       )}
+        UNION ALL ${wrong('counted_from IS NOT NULL AND plausible_from <= $3', 'plausible_from')}
+        UNION ALL ${wrong(`not_before > $4 AND not_before < 'infinity'`, 'not_before')}))
+    RETURNING 1)
+  SELECT count(*)::int AS corrected FROM corrected`;

@@ -34,7 +34,7 @@ export interface WorkOfKind {
 }
 
 export interface DueWorkParts {
-  tables: Pick<DueTables, 'ready' | 'note' | 'bringForward'>;
+  tables: Pick<DueTables, 'ready' | 'note' | 'correct'>;
   /** The position in the log that the tables have reached. */
   position: () => number;
   /** Whether the tables have got to a position in the log; waits for it a little. */
@@ -98,7 +98,7 @@ export class DueWork {
     }
     this.mustReach = Math.max(this.mustReach, position());
     const wanted = { kind, until: now - afterMs };
-    await tables.bringForward(wanted, now);
+    if (await tables.correct(wanted, now)) return true;
     const { work, lanes } = await tables.ready(wanted, { after: this.after, atMost, perLane, counts });
     this.after = lanes.at(-1) ?? this.after;
     const [held, due] = partition(work, ({ heldUntil }) => isHeld(heldUntil, now));
