@@ -31,6 +31,8 @@ export interface Wanted {
   kind: DueKind;
   /** Milliseconds since 1970: what was due by then, before what settings add. */
   until: number;
+  /** The same: what was due before is left out. */
+  from?: number;
 }
 
 export interface Turns {
@@ -50,15 +52,14 @@ export const LOOKED_AT = 1_000;
 export class DueTables {
   constructor(private readonly data: DataSource) {}
 
-  /** What is due of those whose turn it is. */
-  async ready(wanted: Wanted, turns: Turns): Promise<{ work: DueItem[]; lanes: string[] }> {
-    const lanes = await this.lanes(wanted, turns);
-    if (lanes.length === 0) return { work: [], lanes };
-    const { kind, until } = wanted;
+  /** What is due of those whose turn it is. `first` is since when the longest overdue has been due, whosever turn it is. */
+  async ready(wanted: Wanted, turns: Turns): Promise<{ work: DueItem[]; lanes: string[]; first: number }> {
+    const { lanes, first } = await this.lanes(wanted, turns);
+    if (lanes.length === 0) return { work: [], lanes, first };
     const { counts, perLane, atMost } = turns;
     const share = Math.ceil(atMost / lanes.length);
-    const rows = await this.data.query<Row[]>(READY, [kind, new Date(until), lanes, counts, perLane, share]);
-    return { work: rows.map(itemOf), lanes };
+    const rows = await this.data.query<Row[]>(READY, [...boundsOf(wanted), lanes, counts, perLane, share]);
+    return { work: rows.map(itemOf), lanes, first };
   }
 
   /** Notes it of what is still the same work, and nobody else has noted or is changing. @returns of which it was noted */
@@ -93,18 +94,25 @@ export class DueTables {
     return row?.ready_at.getTime() ?? null;
   }
 
-  private async lanes({ kind, until }: Wanted, { after, atMost }: Turns): Promise<string[]> {
-    const due = await this.data.query<{ lane: string }[]>(WAITING, [kind, new Date(until), LOOKED_AT]);
+  private async lanes(wanted: Wanted, { after, atMost }: Turns): Promise<{ lanes: string[]; first: number }> {
+    const bounds = boundsOf(wanted);
+    const due = await this.data.query<{ lane: string; ready_at: Date }[]>(WAITING, [...bounds, LOOKED_AT]);
+    const first = due[0]?.ready_at.getTime() ?? wanted.until;
     const waiting = due.map(({ lane }) => lane);
-    if (due.length < LOOKED_AT) return nextTurns(waiting, { after, atMost });
-    const walk = (from: string) => this.data.query<{ lane: string }[]>(LANES, [kind, new Date(until), from, atMost]);
+    if (due.length < LOOKED_AT) return { lanes: nextTurns(waiting, { after, atMost }), first };
+    const walk = (from: string) => this.data.query<{ lane: string }[]>(LANES, [...bounds, from, atMost]);
     const ahead = await walk(after);
     const all = ahead.length < atMost && after !== '' ? [...ahead, ...(await walk(''))] : ahead;
-    return nextTurns(
+    const lanes = nextTurns(
       all.map(({ lane }) => lane),
       { after, atMost },
     );
+    return { lanes, first };
   }
+}
+
+function boundsOf({ kind, until, from = -Infinity }: Wanted): [DueKind, Date, Date | '-infinity'] {
+  return [kind, new Date(until), from === -Infinity ? '-infinity' : new Date(from)];
 }
 
 interface Row {
@@ -122,30 +130,32 @@ function itemOf({ thing_id, subject, lane, key, ready_at, held_until, attempts }
   return { thingId: thing_id, subject, lane, key, readyAt, heldUntil: held_until?.getTime() ?? null, attempts };
 }
 
-const WAITING = `SELECT lane FROM scheduler.due WHERE kind = $1 AND ready_at <= $2 ORDER BY ready_at LIMIT $3`;
+const WAITING = `
+  SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND ready_at BETWEEN $3 AND $2 ORDER BY ready_at LIMIT $4`;
 
 const EARLIEST = `SELECT ready_at FROM scheduler.due WHERE kind = $1 AND ready_at <= $2 ORDER BY ready_at LIMIT 1`;
 
 /** From one lane to the next, each by its earliest work: what else it has is not looked at. */
 const LANES = `
   WITH RECURSIVE lanes AS (
-    (SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND lane > $3 ORDER BY lane, ready_at LIMIT 1)
+    (SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND lane > $4 AND ready_at >= $3
+      ORDER BY lane, ready_at LIMIT 1)
      UNION ALL
     SELECT next.lane, next.ready_at FROM lanes CROSS JOIN LATERAL (
-      SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND lane > lanes.lane
+      SELECT lane, ready_at FROM scheduler.due WHERE kind = $1 AND lane > lanes.lane AND ready_at >= $3
        ORDER BY lane, ready_at LIMIT 1) AS next)
-  SELECT lane FROM lanes WHERE ready_at <= $2 LIMIT $4`;
+  SELECT lane FROM lanes WHERE ready_at <= $2 LIMIT $5`;
 
 const READY = `
   SELECT due.thing_id, due.subject, due.lane, due.key, due.ready_at, due.held_until, due.attempts
-    FROM unnest($3::text[]) AS turn (lane)
+    FROM unnest($4::text[]) AS turn (lane)
    CROSS JOIN LATERAL (
      SELECT count(*) AS operations FROM (
-       SELECT FROM scheduler.operation WHERE NOT ended AND host_id = turn.lane AND kind = ANY ($4::text[])
-        LIMIT $5::int) AS counted) AS open
+       SELECT FROM scheduler.operation WHERE NOT ended AND host_id = turn.lane AND kind = ANY ($5::text[])
+        LIMIT $6::int) AS counted) AS open
    CROSS JOIN LATERAL (
-     SELECT * FROM scheduler.due WHERE kind = $1 AND lane = turn.lane AND ready_at <= $2
-      ORDER BY ready_at LIMIT least($6::int, greatest(0, $5::int - open.operations))) AS due`;
+     SELECT * FROM scheduler.due WHERE kind = $1 AND lane = turn.lane AND ready_at BETWEEN $3 AND $2
+      ORDER BY ready_at LIMIT least($7::int, greatest(0, $6::int - open.operations))) AS due`;
 
 /** Whoever changes rows meanwhile, such as the projection, waits for nobody here: what it changes is left out. */
 const NOTE = `

@@ -54,7 +54,7 @@ function asking(carryOut: CarryOut = () => 'requested', more: More = {}) {
     reaches: (position: number) => Promise.resolve(control.reached >= position),
     endOfLog: () => Promise.resolve(control.end),
     log: { warn: () => undefined },
-    ...{ tickMs: 1_000, atMost },
+    ...{ tickMs: 1_000, atMost, steadyNow: () => 0 },
   };
   const dueWork = new DueWork(work, parts);
   const again = () => new DueWork(work, parts);
@@ -282,7 +282,7 @@ describe('a clock that was wrong', () => {
       while (await leads.round(now)) continue;
       return asked.slice(before);
     };
-    const moments = () => data().query('SELECT thing_id, ready_at, counted_from FROM scheduler.due ORDER BY thing_id');
+    const moments = () => data().query<object[]>('SELECT thing_id, ready_at, counted_from FROM scheduler.due ORDER BY thing_id');
     const right = await moments();
     for (const behind of [NOON - year, NOON - 2 * year]) expect(await look(behind)).toEqual([]);
     expect(await moments()).not.toEqual(right);

@@ -38,7 +38,7 @@ async function tickOf(projects: number, dueNow: number): Promise<Counted & { ask
       reaches: () => Promise.resolve(true),
       endOfLog: () => Promise.resolve(1),
       log: { warn: () => undefined },
-      ...{ tickMs: 1_000, atMost: 500 },
+      ...{ tickMs: 1_000, atMost: 500, steadyNow: () => 0 },
     },
   );
   while (await work.round(NOON)) continue;
