@@ -28,12 +28,15 @@ export function visibleTo<Row extends ObjectLiteral>(
 
 const MINE = 'user_id = :callerId AND role = ANY (:callerRoles)';
 
-/** Of whoever has a role in more projects, many of the rows are theirs: a page is soon found among all. */
-const FEW_PROJECTS = 1_000;
+/**
+ * Of whoever has a role in more projects, many of all projects are theirs: a page of them is soon found among all. That says
+ * less of what else there is of projects, such as operations.
+ */
+const FEW_PROJECTS = { ofProjects: 1_000, ofOthers: 20_000 };
 
 /**
  * The first so many of the rows in their order by position. Of whoever has a role in few projects they are found from these:
- * in the projects whose first rows are the first, of each so many.
+ * in the projects whose first rows are the first, of each so many. A history of others is not gone through.
  */
 export async function firstOf<Row extends ObjectLiteral & { position: number }>(
   rows: Visible<Row>,
@@ -41,7 +44,8 @@ export async function firstOf<Row extends ObjectLiteral & { position: number }>(
   order: 'ASC' | 'DESC',
 ): Promise<Row[]> {
   const { alias, projectId } = rows;
-  if (projectId === undefined || !(await hasFewProjects(rows))) return rows.limit(limit).getMany();
+  const few = projectId === 'id' ? FEW_PROJECTS.ofProjects : FEW_PROJECTS.ofOthers;
+  if (projectId === undefined || !(await hasUpTo(few, rows))) return rows.limit(limit).getMany();
   const ofMine = (count: number): string =>
     rows
       .clone()
@@ -58,14 +62,14 @@ export async function firstOf<Row extends ObjectLiteral & { position: number }>(
   return rows.andWhere(`${alias}.id = ANY (ARRAY(${ids}))`).limit(limit).getMany();
 }
 
-async function hasFewProjects<Row extends ObjectLiteral>(rows: Visible<Row>): Promise<boolean> {
+async function hasUpTo<Row extends ObjectLiteral>(few: number, rows: Visible<Row>): Promise<boolean> {
   const { callerId, callerRoles } = rows.getParameters();
   const [found] = await rows.connection.query<{ projects: number }[]>(
     `SELECT count(*)::int AS projects FROM (
-       SELECT FROM api.member WHERE user_id = $1 AND role = ANY ($2) LIMIT ${FEW_PROJECTS + 1}) AS mine`,
+       SELECT FROM api.member WHERE user_id = $1 AND role = ANY ($2) LIMIT ${few + 1}) AS mine`,
     [callerId, callerRoles],
   );
-  return found!.projects <= FEW_PROJECTS;
+  return found!.projects <= few;
 }
 
 /** Those that are the caller's own. @param ownerId the column that names whose they are */
