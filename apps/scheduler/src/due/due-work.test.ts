@@ -282,7 +282,8 @@ describe('a clock that was wrong', () => {
       while (await leads.round(now)) continue;
       return asked.slice(before);
     };
-    const moments = () => data().query<object[]>('SELECT thing_id, ready_at, counted_from FROM scheduler.due ORDER BY thing_id');
+    const moments = () =>
+      data().query<object[]>('SELECT thing_id, ready_at, counted_from FROM scheduler.due ORDER BY thing_id');
     const right = await moments();
     for (const behind of [NOON - year, NOON - 2 * year]) expect(await look(behind)).toEqual([]);
     expect(await moments()).not.toEqual(right);
