@@ -5,6 +5,7 @@ import { actions, clocks, storyOf } from '../../apps/api/src/project-decisions/t
 import { WholeProject } from '../../apps/api/src/state/testing/all-backups.js';
 import { backedUp, doubted, event, logged, READY, snapshot } from '../../apps/api/src/state/testing/given.js';
 import { BoundedLists1796100000000 } from '../../apps/scheduler/src/tables/bounded-lists.migration.js';
+import { DueWork1796200000000 } from '../../apps/scheduler/src/tables/due-work.migration.js';
 import { BackupRow, ProjectRow } from '../../apps/scheduler/src/tables/rows.js';
 import { SchedulerProjection } from '../../apps/scheduler/src/tables/scheduler-projection.js';
 import { trialTables } from '../../apps/scheduler/src/tables/testing/trial-tables.js';
@@ -77,19 +78,21 @@ describe("the scheduler's rows of backups", () => {
     }
   });
 
-  it('are carried over from tables with lists in them', async () => {
+  it('are carried back to tables with lists in them, and made anew from these', async () => {
     await project(logged(story), [1_000]);
-    const now = await rows();
     const runner = data().createQueryRunner();
     try {
+      await new DueWork1796200000000().down(runner);
       await new BoundedLists1796100000000().down(runner);
       expect(await runner.query('SELECT in_doubt, damaged FROM scheduler.project')).toEqual([
         { in_doubt: [snapshot(3)], damaged: expect.arrayContaining([1, 2, 4].map(snapshot)) },
       ]);
       await new BoundedLists1796100000000().up(runner);
+      await new DueWork1796200000000().up(runner);
     } finally {
       await runner.release();
     }
-    expect(await rows()).toEqual(now);
+    await project(logged(story), [1_000]);
+    expect(await rows()).toEqual(expected(WholeProject.after(logged(story))));
   });
 });

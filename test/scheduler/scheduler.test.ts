@@ -95,7 +95,7 @@ async function due(
   projectId: string,
 ): Promise<{ key: string; dueAt: number } | null> {
   const [row] = await data.query<{ key: string; due_at: Date }[]>(
-    'SELECT key, due_at FROM scheduler.due WHERE kind = $1 AND thing_id = $2',
+    `SELECT key, due_at FROM scheduler.due WHERE kind = $1 AND thing_id = $2 AND due_at < 'infinity'`,
     [kind, projectId],
   );
   return row === undefined ? null : { key: row.key, dueAt: row.due_at.getTime() };
@@ -516,8 +516,11 @@ describe('several copies and rebuilds', () => {
     for (const table of ['project', 'backup', 'operation']) {
       all.push(await queried(`SELECT to_jsonb(t) AS row FROM scheduler.${table} t ORDER BY id, 1`));
     }
-    const due = 'SELECT thing_id, kind, subject, lane, key, due_at, held_until FROM scheduler.due ORDER BY 1, 2, 3';
-    return [...all, await queried(due)];
+    const counts = 'SELECT freshness, projects FROM scheduler.freshness_count WHERE projects > 0 ORDER BY 1';
+    // What sleeps is there for its notes.
+    const due = `SELECT thing_id, kind, subject, lane, key, due_at, held_until FROM scheduler.due
+                  WHERE due_at < 'infinity' ORDER BY 1, 2, 3`;
+    return [...all, await queried(counts), await queried(due)];
   }
 
   async function queried<Row>(query: string): Promise<[Row, ...Row[]]> {

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 
 export * from './activity.js';
 export * from './asks.js';
+export * from './backup-events.js';
 export * from './backup.js';
 export {
   holdsUnstorableText,

@@ -5,7 +5,7 @@ import { ApiExtraModels, ApiOkResponse, ApiPropertyOptional, getSchemaPath } fro
 import { Problem } from '@buckets/service';
 import { OptionalWhole } from './described.js';
 import type { ObjectLiteral } from 'typeorm';
-import type { Visible } from '../access/visible.js';
+import { firstOf, type Visible } from '../access/visible.js';
 
 /** Which part of a list is wanted. */
 export class PageQuery {
@@ -49,8 +49,9 @@ export async function pageOf<Row extends ObjectLiteral & { position: number }>(
     const sign = order === 'oldest-first' ? '>' : '<';
     rows.andWhere(`(${columns.join(', ')}) ${sign} (${places.join(', ')})`, Object.fromEntries(after) as ObjectLiteral);
   }
-  for (const column of columns) rows.addOrderBy(column, order === 'oldest-first' ? 'ASC' : 'DESC');
-  const found = await rows.limit(limit + 1).getMany();
+  const direction = order === 'oldest-first' ? 'ASC' : 'DESC';
+  for (const column of columns) rows.addOrderBy(column, direction);
+  const found = await firstOf(rows, limit + 1, direction);
   const items = found.slice(0, limit);
   const last = items.at(-1);
   const nextCursor = cursorAt(...by.map((column) => Number(last?.[column])));

@@ -1,3 +1,4 @@
+import { Lead } from '@buckets/log';
 import type { DataSource } from 'typeorm';
 
 /**
@@ -6,16 +7,12 @@ import type { DataSource } from 'typeorm';
  * @param name of the command, the same wherever it runs
  */
 export async function alone(data: DataSource, name: string, work: () => Promise<void>): Promise<void> {
-  const session = data.createQueryRunner();
+  const lead = await Lead.take(data, `buckets ${name}`);
+  if (lead === null) throw new Error(`Another ${name} is at work already: wait for its end.`);
   try {
-    const [row] = (await session.query('SELECT pg_try_advisory_lock(hashtext($1)) AS mine', [`buckets ${name}`])) as [
-      { mine: boolean },
-    ];
-    if (!row.mine) throw new Error(`Another ${name} is at work already: wait for its end.`);
     await work();
   } finally {
-    // The lock goes with the session, when this process ends at the latest.
-    await session.query('SELECT pg_advisory_unlock_all()').catch(() => undefined);
-    await session.release();
+    // Where the session is gone, so is the lead; what went wrong before that is what counts.
+    await lead.giveUp().catch(() => undefined);
   }
 }

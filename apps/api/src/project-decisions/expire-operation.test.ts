@@ -7,20 +7,24 @@ import {
   event,
   expectRejection,
   given,
+  LIMITS,
   READY,
   requestedEvent,
   said,
+  UP,
 } from '../state/testing/given.js';
 import { expireOperation } from './expire-operation.js';
 
+const afterRequest = (seconds: number): string => new Date(Date.parse(AT) + seconds * 1000).toISOString();
 const asked = [...READY, requestedEvent('op-1', 'restore')];
 const begun = [...asked, beganEvent('op-1', 'restore', 'at-1'), beganEvent('op-1', 'restore', 'at-2', 2)];
 const cancelled = [...begun, cancelRequestedEvent('op-1', 'restore')];
-const expire = (code: ExpiryCode, events: typeof READY, detail?: string) =>
+const expire = (code: ExpiryCode, events: typeof READY, detail?: string, at = UP.at) =>
   expireOperation(given(...events), 'p1', {
     operationId: 'op-1',
     code,
-    at: AT,
+    at,
+    limits: LIMITS,
     ...(detail === undefined ? {} : { detail }),
   });
 
@@ -40,7 +44,7 @@ describe('an operation whose time is up', () => {
         kind: 'cancel',
         hostId: 'h1',
         projectId: 'p1',
-        data: { operationId: 'op-1', generation: 2, requestedAt: AT },
+        data: { operationId: 'op-1', generation: 2, requestedAt: UP.at },
       },
     ]);
     expect(given(...begun, ...events).operations).toEqual({});
@@ -65,6 +69,17 @@ describe('an operation whose time is up', () => {
     expect(said(expire('whole-limit', cancelled))).toEqual(['restore-expired', '→ cancel']);
   });
 
+  it('goes on where the clock of whoever watches it is ahead', () => {
+    for (const [code, seconds] of [
+      ['queue-limit', LIMITS.queueSeconds],
+      ['whole-limit', LIMITS.wholeSeconds],
+    ] as const) {
+      const early = () => expire(code, asked, undefined, afterRequest(seconds - 1));
+      expectRejection(early, 'time-not-up', 503);
+      expect(said(expire(code, asked, undefined, afterRequest(seconds)))).toEqual(['restore-expired']);
+    }
+  });
+
   it('has an end of its own when it has ended', () => {
     for (const code of EXPIRY_CODES) {
       expect(said(expire(code, [...cancelled, event('restore-failed', { operationId: 'op-1' })]))).toEqual([]);
@@ -72,7 +87,7 @@ describe('an operation whose time is up', () => {
   });
 
   it('is one of a project', () => {
-    const expiry = { operationId: 'op-1', code: 'whole-limit' as const, at: AT };
+    const expiry = { operationId: 'op-1', code: 'whole-limit' as const, ...UP };
     expectRejection(() => expireOperation(null, 'p1', expiry), 'project-not-found', 404);
   });
 });

@@ -212,9 +212,10 @@ export class ProjectCommands {
   }
 
   /** @returns the position at which it is decided */
-  async expire(projectId: string, expiry: Omit<Expiry, 'at'>): Promise<number> {
+  async expire(projectId: string, expiry: Omit<Expiry, 'at' | 'limits'>): Promise<number> {
+    const limits = (await this.operation(expiry.operationId))?.limits ?? null;
     const { position } = await this.decider.decide('project', projectId, (state) =>
-      expireOperation(state, projectId, { ...expiry, at: new Date().toISOString() }),
+      expireOperation(state, projectId, { ...expiry, limits, at: new Date().toISOString() }),
     );
     return position;
   }

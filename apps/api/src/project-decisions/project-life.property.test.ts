@@ -15,7 +15,7 @@ import { Rejection } from '../problems/rejection.js';
 import type { BackupLook, Project } from '../state/backups-at-hand.js';
 import type { ProjectState } from '../state/project-state.js';
 import { WholeProject } from '../state/testing/all-backups.js';
-import { AT, created, LIMITS, logged, record } from '../state/testing/given.js';
+import { AT, created, LIMITS, logged, record, UP } from '../state/testing/given.js';
 import { beginAttempt, confirmAttempt, initialiseRepository, MAX_ATTEMPTS } from './attempt.js';
 import { cancelOperation } from './cancel-operation.js';
 import { reportChange, stateFreshness } from './changes.js';
@@ -258,7 +258,7 @@ class Story {
       case 'cancel':
         return cancelOperation(this.state, 'p1', { ...each, at: AT, by: { requestedBy: 'admin' } });
       case 'expire':
-        return expireOperation(this.state, 'p1', { ...each, at: AT });
+        return expireOperation(this.state, 'p1', { ...each, ...UP });
       case 'cancel-one':
       case 'expire-one': {
         const [id] = this.open(each.which) ?? [];

@@ -2,13 +2,18 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * What is known of each backup goes from the folded state of its project, which grew with it, into the backup's row. What
- * the states did not hold is in the journal; a rebuild gives the same.
+ * the states did not hold is in the journal, which is read once, in pieces; a rebuild gives the same. All of it is one
+ * transaction: a copy of before that still runs must not write between its parts.
  */
 export class BoundedStates1764650000000 implements MigrationInterface {
   readonly name = 'BoundedStates1764650000000';
 
   async up(runner: QueryRunner): Promise<void> {
+    for (const statement of [...NEW_COLUMNS, ...TOLD_TABLES]) await runner.query(statement);
+    const [{ first, last }] = (await runner.query(JOURNAL_ENDS)) as [{ first: number; last: number }];
+    for (let from = first; from <= last; from += PIECE) await runner.query(READ_JOURNAL, [from, from + PIECE]);
     for (const statement of UP) await runner.query(statement);
+    for (const table of ['began', 'recorded', 'said']) await runner.query(`DROP TABLE told_${table}`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -16,22 +21,47 @@ export class BoundedStates1764650000000 implements MigrationInterface {
   }
 }
 
-/** Where each backup was said to be damaged, once for each time that it was not before. */
-const DAMAGED = `
-  SELECT split_part(subject, '.', 4) AS project_id, id, position, subject LIKE '%.backups-damaged' AS is_damaged
-    FROM api.journal
-   CROSS JOIN LATERAL jsonb_array_elements_text(convert_from(bytes, 'UTF8')::jsonb #> '{data,backupIds}') AS id
-   WHERE subject LIKE 'buckets.event.project.%.backups-damaged' OR subject LIKE 'buckets.event.project.%.backups-healed'`;
-
-/** Where each operation was first allowed to begin. */
-const BEGAN = `
-  SELECT split_part(subject, '.', 4) AS project_id, convert_from(bytes, 'UTF8')::jsonb #>> '{data,operationId}' AS id,
-         min(position) AS position
-    FROM api.journal WHERE subject LIKE 'buckets.event.project.%-began' GROUP BY 1, 2`;
-
-const UP = [
+/** First of all: nobody writes what the journal is read for from then on. */
+const NEW_COLUMNS = [
   `ALTER TABLE api.backup ADD operation_id text, ADD partial_because jsonb, ADD restorable boolean,
      ADD maybe_deleted_by text, ADD unplaced boolean NOT NULL DEFAULT false, ADD damaged_position bigint`,
+  'ALTER TABLE api.operation ADD began_position bigint',
+];
+
+/** What the journal says, of this session only: each operation's first beginning, whose backup was recorded, what was damaged. */
+const TOLD_TABLES = [
+  'CREATE TEMPORARY TABLE told_began (project_id text, id text, position bigint, PRIMARY KEY (project_id, id))',
+  'CREATE TEMPORARY TABLE told_recorded (project_id text, id text, PRIMARY KEY (project_id, id))',
+  `CREATE TEMPORARY TABLE told_said (project_id text, id text, position bigint, is_damaged boolean,
+     PRIMARY KEY (project_id, id, position))`,
+];
+
+const JOURNAL_ENDS = `SELECT coalesce(min(position), 1)::float8 AS first, coalesce(max(position), 0)::float8 AS last FROM api.journal`;
+/** Positions of the journal that one statement reads. It is read once. */
+const PIECE = 10_000;
+const READ_JOURNAL = `
+  WITH events AS MATERIALIZED (
+    SELECT position, split_part(subject, '.', 4) AS project_id, split_part(subject, '.', 5) AS type,
+           convert_from(bytes, 'UTF8')::jsonb -> 'data' AS data
+      FROM api.journal
+     WHERE position >= $1 AND position < $2
+       AND (subject LIKE 'buckets.event.project.%-began' OR subject LIKE 'buckets.event.project.%.backup-recorded'
+         OR subject LIKE 'buckets.event.project.%.backups-damaged'
+         OR subject LIKE 'buckets.event.project.%.backups-healed')),
+  began AS (
+    INSERT INTO told_began
+    SELECT project_id, data ->> 'operationId', min(position) FROM events WHERE type LIKE '%-began' GROUP BY 1, 2
+        ON CONFLICT DO NOTHING),
+  recorded AS (
+    INSERT INTO told_recorded
+    SELECT DISTINCT project_id, data ->> 'operationId' FROM events WHERE type = 'backup-recorded'
+        ON CONFLICT DO NOTHING)
+  INSERT INTO told_said
+  SELECT DISTINCT project_id, id, position, type = 'backups-damaged'
+    FROM events CROSS JOIN LATERAL jsonb_array_elements_text(data -> 'backupIds') AS id
+   WHERE type IN ('backups-damaged', 'backups-healed')`;
+
+const UP = [
   `UPDATE api.backup SET operation_id = record ->> 'operationId',
           partial_because = coalesce(known.value -> 'partialBecause', record -> 'partialBecause'),
           maybe_deleted_by = known.value ->> 'maybeDeletedBy',
@@ -42,10 +72,10 @@ const UP = [
   `UPDATE api.backup SET operation_id = record ->> 'operationId', partial_because = record -> 'partialBecause'
     WHERE operation_id IS NULL`,
   `UPDATE api.backup SET restorable = NOT partial_because ?| ARRAY['empty', 'shrunken']`,
-  `WITH said AS (${DAMAGED})
-   UPDATE api.backup SET damaged_position = since.position
-     FROM (SELECT project_id, id, min(position) AS position FROM said
-            WHERE is_damaged AND NOT EXISTS (SELECT FROM said AS later WHERE later.project_id = said.project_id
+  // Where it was said to be damaged since it was last whole.
+  `UPDATE api.backup SET damaged_position = since.position
+     FROM (SELECT project_id, id, min(position) AS position FROM told_said AS said
+            WHERE is_damaged AND NOT EXISTS (SELECT FROM told_said AS later WHERE later.project_id = said.project_id
                     AND later.id = said.id AND NOT later.is_damaged AND later.position > said.position)
             GROUP BY 1, 2) AS since
     WHERE backup.damaged_position IS NOT NULL AND backup.project_id = since.project_id AND backup.id = since.id`,
@@ -55,14 +85,16 @@ const UP = [
      WHERE restorable AND maybe_deleted_by IS NULL`,
   `CREATE INDEX backup_good ON api.backup (project_id, began_position, position)
      WHERE restorable AND maybe_deleted_by IS NULL AND damaged_position IS NULL`,
-  'CREATE INDEX backup_unplaced ON api.backup (project_id, began_position, position) WHERE unplaced',
+  `CREATE INDEX backup_unplaced ON api.backup (project_id, began_position, position)
+     WHERE unplaced AND restorable AND maybe_deleted_by IS NULL AND damaged_position IS NULL`,
+  `CREATE INDEX backup_certain ON api.backup (project_id, began_position, position) WHERE maybe_deleted_by IS NULL`,
   'CREATE INDEX backup_doubt ON api.backup (project_id, id) WHERE maybe_deleted_by IS NOT NULL',
+  'CREATE INDEX backup_deletion ON api.backup (project_id, maybe_deleted_by) WHERE maybe_deleted_by IS NOT NULL',
   `CREATE INDEX backup_damaged ON api.backup (project_id, began_position, position)
      WHERE damaged_position IS NOT NULL`,
   `CREATE INDEX backup_whole ON api.backup (project_id, began_position, position) WHERE damaged_position IS NULL`,
 
-  'ALTER TABLE api.operation ADD began_position bigint',
-  `UPDATE api.operation SET began_position = began.position FROM (${BEGAN}) AS began
+  `UPDATE api.operation SET began_position = began.position FROM told_began AS began
     WHERE operation.id = began.id AND operation.project_id = began.project_id`,
   // What was recorded late had lost its place, and what has one needs no guess.
   `UPDATE api.backup SET began_position = operation.began_position FROM api.operation
@@ -83,13 +115,10 @@ const UP = [
   'CREATE INDEX project_damaged ON api.project (id) WHERE damage IS NOT NULL OR damaged_backups > 0',
 
   // The one that began last of all that were ever recorded, the deleted ones too.
-  `WITH began AS (${BEGAN}), recorded AS (
-     SELECT split_part(subject, '.', 4) AS project_id, convert_from(bytes, 'UTF8')::jsonb #>> '{data,operationId}' AS id
-       FROM api.journal WHERE subject LIKE 'buckets.event.project.%.backup-recorded')
-   UPDATE api.thing_state SET state = jsonb_set(state, '{newest}', newest.it)
+  `UPDATE api.thing_state SET state = jsonb_set(state, '{newest}', newest.it)
      FROM (SELECT DISTINCT ON (project_id) project_id,
                   jsonb_build_object('operationId', id, 'beganPosition', position) AS it
-             FROM began JOIN recorded USING (project_id, id) ORDER BY project_id, position DESC) AS newest
+             FROM told_began JOIN told_recorded USING (project_id, id) ORDER BY project_id, position DESC) AS newest
     WHERE thing = 'project' AND thing_state.id = newest.project_id`,
   `UPDATE api.thing_state SET state = jsonb_set(state, '{operations}', open.operations)
      FROM (SELECT thing_state.id, jsonb_object_agg(known.key, known.value - 'ofDamaged'
@@ -132,8 +161,8 @@ const DOWN = [
              FROM api.backup GROUP BY 1) AS lists WHERE project.id = lists.project_id`,
   'ALTER TABLE api.project ALTER in_doubt DROP DEFAULT, ALTER damaged_backups DROP DEFAULT',
   `CREATE INDEX project_damaged ON api.project (id) WHERE damage IS NOT NULL OR damaged_backups <> '[]'`,
-  `DROP INDEX api.backup_restorable, api.backup_good, api.backup_unplaced, api.backup_doubt, api.backup_damaged,
-     api.backup_whole`,
+  `DROP INDEX api.backup_restorable, api.backup_good, api.backup_unplaced, api.backup_certain, api.backup_doubt,
+     api.backup_deletion, api.backup_damaged, api.backup_whole`,
   'ALTER TABLE api.operation DROP began_position',
   `ALTER TABLE api.backup DROP operation_id, DROP partial_because, DROP restorable, DROP maybe_deleted_by,
      DROP unplaced, DROP damaged_position`,

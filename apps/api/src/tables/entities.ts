@@ -157,7 +157,9 @@ export interface KnownDamage extends DamagedObjects {
 @Index('backup_restorable', { synchronize: false })
 @Index('backup_good', { synchronize: false })
 @Index('backup_unplaced', { synchronize: false })
+@Index('backup_certain', { synchronize: false })
 @Index('backup_doubt', { synchronize: false })
+@Index('backup_deletion', { synchronize: false })
 @Index('backup_damaged', { synchronize: false })
 @Index('backup_whole', { synchronize: false })
 export class BackupRow {

@@ -1,9 +1,6 @@
-import 'reflect-metadata';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { LoggedEvent, NewEvent } from '@buckets/contracts';
 import fc from 'fast-check';
-import type { DataSource } from 'typeorm';
-import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { actions, clocks, storyOf } from '../project-decisions/testing/backup-stories.js';
 import { CHOICE_SORTS, type BackupLook, type Project } from '../state/backups-at-hand.js';
 import { WholeProject } from '../state/testing/all-backups.js';
@@ -18,36 +15,19 @@ import {
   requestedEvent,
   snapshot,
 } from '../state/testing/given.js';
-import { openDatabase } from '../wiring/database.js';
 import { ThingStateRow } from './entities.js';
 import { lookUp, statementOf } from './look-up.js';
 import { TablesProjection } from './tables-projection.js';
+import { project, trialTables } from './testing/trial-tables.js';
 
 jest.setTimeout(90_000);
 
-let parts: RealParts;
-let data: DataSource;
+const data = trialTables();
 const projection = new TablesProjection();
 
-beforeAll(async () => {
-  parts = await RealParts.start(['postgres']);
-  data = await openDatabase(parts.infrastructure.postgresUrl, 4);
-});
-afterAll(async () => {
-  await data.destroy();
-  await parts.stop();
-});
 beforeEach(async () => {
-  await data.transaction((rows) => projection.clear(rows));
+  await data().transaction((rows) => projection.clear(rows));
 });
-
-async function project(events: readonly LoggedEvent<'project'>[], atOnce: readonly number[] = [1_000]): Promise<void> {
-  for (let from = 0, turn = 0; from < events.length; turn++) {
-    const some = events.slice(from, from + atOnce[turn % atOnce.length]!);
-    from += some.length;
-    await data.transaction((rows) => projection.apply({ messages: [], events: some }, rows));
-  }
-}
 
 /** All that a look may find, as the decisions get it. */
 function contents({ backups }: Project, look: BackupLook): unknown {
@@ -75,7 +55,7 @@ function looksAt(whole: WholeProject, most: number): BackupLook[] {
 
 async function expectSame(whole: WholeProject, events: readonly LoggedEvent[], most = 2): Promise<void> {
   for (const look of looksAt(whole, most)) {
-    const { state, position } = await lookUp(data, 'p1', look);
+    const { state, position } = await lookUp(data(), 'p1', look);
     expect(position).toBe(events.at(-1)!.position);
     expect(contents(state!, look)).toEqual(contents(whole.with(look)!, look));
     const { backups: _, ...folded } = state!;
@@ -91,9 +71,9 @@ describe('what is looked up of the backups of a project', () => {
         clocks,
         fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
         async (all, moments, cuts) => {
-          await data.transaction((rows) => projection.clear(rows));
+          await data().transaction((rows) => projection.clear(rows));
           const { log, events } = storyOf(all, moments).story;
-          await project(events, cuts);
+          await project(data(), events, cuts);
           await expectSame(log, events);
         },
       ),
@@ -125,25 +105,35 @@ describe('what is looked up of the backups of a project', () => {
     ];
     const all = logged(events);
     for (const atOnce of [[1], [5, 3], [1_000]]) {
-      await data.transaction((rows) => projection.clear(rows));
-      await project(all, atOnce);
+      await data().transaction((rows) => projection.clear(rows));
+      await project(data(), all, atOnce);
       await expectSame(WholeProject.after(all), all, 1);
     }
   });
 
   it('is nothing where nobody knows the project', async () => {
-    expect(await lookUp(data, 'p1', { choices: true })).toEqual({ state: null, position: 0 });
+    expect(await lookUp(data(), 'p1', { choices: true })).toEqual({ state: null, position: 0 });
   });
 });
 
 describe('with a long history', () => {
   const MANY = 3_000;
   const id = (n: number) => String(n).padStart(64, '0');
-  /** The worst that a history may be: all but the first are flagged, in doubt, or damaged. */
+  const found = (n: number, beside = {}) =>
+    event('backup-recorded', {
+      ...{ ...record(id(n), `op-lost-${n}`), hostId: HERE.hostId, ...beside },
+      recovered: { bucketId: 'b1', orderedBy: 'clock' },
+    });
+  /** The worst that a history may be: all but the first are flagged, in doubt, or damaged, or found in the bucket and one of these. */
   const histories: [string, (n: number) => NewEvent<'project'>[]][] = [
     ['all good', (n) => backedUp(id(n))],
     ['all flagged since the first', (n) => backedUp(id(n), { partialBecause: n === 0 ? [] : ['shrunken'] })],
     ['all damaged since the first', (n) => [...backedUp(id(n)), ...(n === 0 ? [] : [damaged(n)])]],
+    ['all in doubt since the first', (n) => [...backedUp(id(n)), ...(n === 0 ? [] : doubted(id(n)))]],
+    ['all found', (n) => [found(n)]],
+    ['all found, and damaged since the first', (n) => [found(n), ...(n === 0 ? [] : [damaged(n)])]],
+    ['all found, and flagged since the first', (n) => [found(n, n === 0 ? {} : { partialBecause: ['shrunken'] })]],
+    ['all found, and in doubt since the first', (n) => [found(n), ...(n === 0 ? [] : doubted(id(n)))]],
   ];
   const damaged = (n: number) => event('backups-damaged', { backupIds: [id(n)], operationId: 'op-v' });
 
@@ -151,24 +141,25 @@ describe('with a long history', () => {
     'a decision reads a bounded number of rows, and the state has a bounded size: %s',
     async (_, history) => {
       const events = logged([...READY, ...Array.from({ length: MANY }, (_each, n) => history(n)).flat()]);
-      await project(events, [500]);
+      await project(data(), events, [500]);
       // As Postgres does by itself, within a minute after so many rows are new.
-      await data.query('ANALYZE api.backup');
+      await data().query('ANALYZE api.backup');
       const looks: BackupLook[] = [
         { choices: true },
         { ids: [id(0), id(7), id(MANY)] },
-        { deletion: 'op-none', inDoubt: 100 },
+        { deletion: 'op-none', inDoubt: 20 },
+        { deletion: `op-f${id(MANY >> 1)}` },
         { damaged: 10, whole: 10, page: { after: id(MANY >> 1), most: 10 } },
       ];
       for (const look of looks) {
         const { sql, values } = statementOf('p1', look);
-        const [row] = await data.query<{ 'QUERY PLAN': [{ Plan: Plan }] }[]>(
+        const [row] = await data().query<{ 'QUERY PLAN': [{ Plan: Plan }] }[]>(
           `EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`,
           values,
         );
         expect(rowsRead(row!['QUERY PLAN'][0].Plan)).toBeLessThan(100);
       }
-      const { state } = await data.getRepository(ThingStateRow).findOneByOrFail({ id: 'p1' });
+      const { state } = await data().getRepository(ThingStateRow).findOneByOrFail({ id: 'p1' });
       const few = WholeProject.after(logged([...READY, ...backedUp(1)])).state;
       expect(JSON.stringify(state).length).toBeLessThan(JSON.stringify(few).length + 200);
     },

@@ -94,7 +94,6 @@ function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups,
   const { ids, deletion, choices, inDoubt, damaged, whole, page } = look;
   const parts: { [P in keyof FoundBackups]: Part | undefined } = {
     ids: ids && { where: `id = ANY (${parameters.add(ids)}::text[])`, most: ids.length },
-    deletion: deletion === undefined ? undefined : deletionPart(parameters.add(deletion)),
     inDoubt: inDoubt === undefined ? undefined : { where: 'maybe_deleted_by IS NOT NULL', most: inDoubt },
     damaged:
       damaged === undefined ? undefined : { where: 'damaged_position IS NOT NULL', order: NEWEST_FIRST, most: damaged },
@@ -109,11 +108,15 @@ function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups,
         }
       : {}),
   };
-  return Object.entries(parts).filter(([, part]) => part !== undefined) as [keyof FoundBackups, Part][];
+  const wanted = Object.entries(parts).filter(([, part]) => part !== undefined) as [keyof FoundBackups, Part][];
+  return deletion === undefined ? wanted : [...wanted, ...deletionParts(parameters.add(deletion))];
 }
 
 /** What an open deletion deletes stands in the state; what an ended one may have deleted, with the backup. */
-function deletionPart(operation: string): Part {
+function deletionParts(operation: string): [keyof FoundBackups, Part][] {
   const named = `(SELECT state #>> ARRAY['operations', ${operation}, 'params', 'backupId'] FROM project)`;
-  return { where: `(id = ${named} OR maybe_deleted_by = ${operation})`, order: `id = ${named} DESC`, most: 1 };
+  return [
+    ['deletion', { where: `id = ${named}`, most: 1 }],
+    ['deletion', { where: `maybe_deleted_by = ${operation}`, order: 'maybe_deleted_by', most: 1 }],
+  ];
 }

@@ -1,8 +1,5 @@
-import 'reflect-metadata';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { encode, envelope, eventTypeName, subjects, type LoggedEvent, type NewEvent } from '@buckets/contracts';
-import type { DataSource, MigrationInterface } from 'typeorm';
-import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
+import { expect, it, jest } from '@jest/globals';
+import type { NewEvent } from '@buckets/contracts';
 import {
   backedUp,
   beganEvent,
@@ -15,35 +12,13 @@ import {
   requestedEvent,
   snapshot,
 } from '../state/testing/given.js';
-import { openDatabase } from '../wiring/database.js';
 import { BoundedStates1764650000000 } from './bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from './choices-by-the-log.migration.js';
-import { TablesProjection } from './tables-projection.js';
+import { migrate, of, project, trialTables } from './testing/trial-tables.js';
 
 jest.setTimeout(60_000);
 
-let parts: RealParts;
-beforeAll(async () => {
-  parts = await RealParts.start(['postgres']);
-});
-afterAll(async () => {
-  await parts.stop();
-});
-
-/** The tables as of these events. */
-async function project(data: DataSource, events: LoggedEvent<'project'>[]): Promise<void> {
-  const messages = events.map(({ id, type, data: said, position, time }) => {
-    const fields = {
-      source: 's',
-      type: eventTypeName('project', type),
-      subject: `project/${id}`,
-      time: new Date(time),
-    };
-    const bytes = encode(envelope(fields, said));
-    return { position, subject: subjects.event('project', id, type), headers: {}, bytes, storedAt: time };
-  });
-  await data.transaction((rows) => new TablesProjection().apply({ messages, events }, rows));
-}
+const data = trialTables();
 
 /** Ids of operations are of one project only. */
 function ofAnother<Event extends NewEvent<'project'>>(each: Event): Event {
@@ -51,67 +26,38 @@ function ofAnother<Event extends NewEvent<'project'>>(each: Event): Event {
   return { ...each, data: { ...each.data, ...(operationId && { operationId: `${operationId}-other` }) } };
 }
 
-/** Undoes the migrations of the states, the last one first, or does them again. */
-async function run(data: DataSource, direction: 'up' | 'down', migrations: readonly MigrationInterface[]) {
-  const runner = data.createQueryRunner();
-  for (const migration of migrations) await migration[direction](runner);
-  await runner.release();
-}
 const STATES = [new ChoicesByTheLog1764200000000(), new BoundedStates1764650000000()];
 
 it('tables from before get from the journal what a rebuild would give them', async () => {
-  await parts.database('from-before');
-  const url = new URL(parts.infrastructure.postgresUrl);
-  url.pathname = 'from-before';
-  const data = await openDatabase(url.href, 2);
-  try {
-    const begun = [1, 2].map((attempt) => beganEvent('op-2', 'backup', `at-${attempt}`, attempt));
-    const succeeded = event('backup-succeeded', { operationId: 'op-2' });
-    const twice = [requestedEvent('op-2', 'backup'), ...begun, recordedEvent(2, 'op-2'), succeeded];
-    const damaged = (...digits: number[]) =>
-      event('backups-damaged', { backupIds: digits.map(snapshot), operationId: 'op-v' });
-    const healed = event('backups-healed', { backupIds: [snapshot(1)], operationId: 'op-v' });
-    const story = [
-      ...READY,
-      ...backedUp(1),
-      ...twice,
-      damaged(1, 2),
-      healed,
-      damaged(1),
-      ...backedUp(3),
-      ...doubted(3),
-    ];
-    const restoring = requestedEvent('op-r', 'restore', { backupId: snapshot(2) });
-    const small = backedUp(4, { partialBecause: ['shrunken'] });
-    const fresh = event('freshness-changed', { freshness: 'fresh', reason: 'r', coveredBy: snapshot(2) });
-    const deleted = event('backup-deleted', { backupId: snapshot(5), operationId: 'op-f' });
-    const open = [requestedEvent('op-6', 'backup'), beganEvent('op-6', 'backup', 'at-6'), recordedEvent(6, 'op-6')];
-    await project(data, logged([...story, restoring, ...small, fresh, ...backedUp(5), deleted, ...open.slice(0, 2)]));
-    await project(
-      data,
-      logged([...READY, ...open].map(ofAnother), 300).map((each) => ({ ...each, id: 'p4' })),
-    );
-    await project(
-      data,
-      logged([event('created', created)], 99).map((each) => ({ ...each, id: 'p2' })),
-    );
-    const look = () =>
-      Promise.all([
-        data.query('SELECT id, state FROM api.thing_state ORDER BY id'),
-        data.query(`SELECT to_jsonb(backup) - 'record' FROM api.backup ORDER BY project_id, id`),
-        data.query('SELECT id, backups, damaged_backups, cover_lost FROM api.project ORDER BY id'),
-      ]);
-    const now = await look();
+  const begun = [1, 2].map((attempt) => beganEvent('op-2', 'backup', `at-${attempt}`, attempt));
+  const succeeded = event('backup-succeeded', { operationId: 'op-2' });
+  const twice = [requestedEvent('op-2', 'backup'), ...begun, recordedEvent(2, 'op-2'), succeeded];
+  const damaged = (...digits: number[]) =>
+    event('backups-damaged', { backupIds: digits.map(snapshot), operationId: 'op-v' });
+  const healed = event('backups-healed', { backupIds: [snapshot(1)], operationId: 'op-v' });
+  const story = [...READY, ...backedUp(1), ...twice, damaged(1, 2), healed, damaged(1), ...backedUp(3), ...doubted(3)];
+  const restoring = requestedEvent('op-r', 'restore', { backupId: snapshot(2) });
+  const small = backedUp(4, { partialBecause: ['shrunken'] });
+  const fresh = event('freshness-changed', { freshness: 'fresh', reason: 'r', coveredBy: snapshot(2) });
+  const deleted = event('backup-deleted', { backupId: snapshot(5), operationId: 'op-f' });
+  const open = [requestedEvent('op-6', 'backup'), beganEvent('op-6', 'backup', 'at-6'), recordedEvent(6, 'op-6')];
+  await project(data(), logged([...story, restoring, ...small, fresh, ...backedUp(5), deleted, ...open.slice(0, 2)]));
+  await project(data(), of('p4', logged([...READY, ...open].map(ofAnother), 300)));
+  await project(data(), of('p2', logged([event('created', created)], 99)));
+  const look = () =>
+    Promise.all([
+      data().query('SELECT id, state FROM api.thing_state ORDER BY id'),
+      data().query(`SELECT to_jsonb(backup) - 'record' FROM api.backup ORDER BY project_id, id`),
+      data().query('SELECT id, backups, damaged_backups, cover_lost FROM api.project ORDER BY id'),
+    ]);
+  const now = await look();
 
-    await run(data, 'down', STATES.toReversed());
-    await data.query(
-      `UPDATE api.thing_state SET state = jsonb_set(state, '{backups}', (SELECT coalesce(jsonb_object_agg(key,
-         value - 'beganPosition' - 'recordedPosition' || '{"beganAt": "2031-01-01T00:00:00Z", "generation": 2}'), '{}')
-         FROM jsonb_each(state -> 'backups')))`,
-    );
-    await run(data, 'up', STATES);
-    expect(await look()).toEqual(now);
-  } finally {
-    await data.destroy();
-  }
+  await migrate(data(), 'down', STATES.toReversed());
+  await data().query(
+    `UPDATE api.thing_state SET state = jsonb_set(state, '{backups}', (SELECT coalesce(jsonb_object_agg(key,
+       value - 'beganPosition' - 'recordedPosition' || '{"beganAt": "2031-01-01T00:00:00Z", "generation": 2}'), '{}')
+       FROM jsonb_each(state -> 'backups')))`,
+  );
+  await migrate(data(), 'up', STATES);
+  expect(await look()).toEqual(now);
 });

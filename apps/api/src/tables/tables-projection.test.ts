@@ -1,10 +1,7 @@
-import 'reflect-metadata';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { PARTIAL_REASONS, type LoggedEvent, type NewEvent } from '@buckets/contracts';
 import type { LogMessage } from '@buckets/log';
 import fc from 'fast-check';
-import type { DataSource } from 'typeorm';
-import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import {
   backedUp,
   beganEvent,
@@ -19,9 +16,9 @@ import {
   requestedEvent,
   snapshot,
 } from '../state/testing/given.js';
-import { openDatabase } from '../wiring/database.js';
 import { API_ENTITIES, JournalRow } from './entities.js';
 import { TablesProjection } from './tables-projection.js';
+import { project, trialTables } from './testing/trial-tables.js';
 
 jest.setTimeout(90_000);
 
@@ -33,35 +30,14 @@ const RECOVERED = {
 type Fact = Pick<LoggedEvent, 'thing' | 'type' | 'id'> & { data: object };
 
 describe("the API's tables", () => {
-  let parts: RealParts;
-  let data: DataSource;
+  const data = trialTables();
   const projection = new TablesProjection();
-
-  beforeAll(async () => {
-    parts = await RealParts.start(['postgres']);
-    data = await openDatabase(parts.infrastructure.postgresUrl, 4);
-  });
-  afterAll(async () => {
-    await data.destroy();
-    await parts.stop();
-  });
-
-  /** Writes the facts in batches of these sizes, the last one over and over. */
-  async function write(facts: readonly Fact[], sizes: readonly number[] = [1_000]): Promise<void> {
-    const stored = facts.map(asStored);
-    let from = 0;
-    for (let turn = 0; from < stored.length; turn++) {
-      const batch = stored.slice(from, from + sizes[Math.min(turn, sizes.length - 1)]!);
-      from += batch.length;
-      const [messages, events] = [batch.map(({ message }) => message), batch.map(({ logged }) => logged)];
-      await data.transaction((rows) => projection.apply({ messages, events }, rows));
-    }
-  }
-  const clear = () => data.transaction((rows) => projection.clear(rows));
+  const write = (facts: readonly Fact[], sizes?: readonly number[]) => project(data(), facts.map(asLogged), sizes);
+  const clear = () => data().transaction((rows) => projection.clear(rows));
   async function tables(): Promise<Record<string, unknown[]>> {
     const all = API_ENTITIES.filter((entity) => entity !== JournalRow).map(async (entity) => {
-      const { tablePath } = data.getMetadata(entity);
-      const rows = await data.query<{ row: string }[]>(
+      const { tablePath } = data().getMetadata(entity);
+      const rows = await data().query<{ row: string }[]>(
         `SELECT to_jsonb(t) AS row FROM ${tablePath} t ORDER BY to_jsonb(t)::text`,
       );
       return [tablePath, rows.map(({ row }) => row)] as const;
@@ -71,7 +47,7 @@ describe("the API's tables", () => {
   const rowOf = async (table: string) => (await tables())[`api.${table}`]!;
 
   it('are what their entities say', async () => {
-    expect((await data.driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query)).toEqual([]);
+    expect((await data().driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query)).toEqual([]);
   });
 
   it('are the same however the events are cut into batches', async () => {
@@ -214,7 +190,10 @@ describe("the API's tables", () => {
     expect(await rowOf('backup')).toEqual([expect.objectContaining({ project_id: 'p2' })]);
   });
 
-  const journal = () => data.getRepository(JournalRow).find({ order: { position: 'ASC' } });
+  const journal = () =>
+    data()
+      .getRepository(JournalRow)
+      .find({ order: { position: 'ASC' } });
   const message: LogMessage = {
     position: 7,
     subject: 'buckets.intent.h.p.stop',
@@ -223,10 +202,10 @@ describe("the API's tables", () => {
     storedAt: '2031-01-01T00:00:00.000Z',
   };
   const keep = (changes: Partial<LogMessage> = {}) =>
-    data.transaction((rows) => projection.apply({ messages: [{ ...message, ...changes }], events: [] }, rows));
+    data().transaction((rows) => projection.apply({ messages: [{ ...message, ...changes }], events: [] }, rows));
 
   it('keep every message as it was, over a rebuild too', async () => {
-    await data.query('DELETE FROM api.journal');
+    await data().query('DELETE FROM api.journal');
     await keep();
     await keep({ subject: 'x' });
     await clear();
@@ -235,17 +214,17 @@ describe("the API's tables", () => {
   });
 
   it('put the journal of another log aside, whole', async () => {
-    await data.query('DELETE FROM api.journal');
+    await data().query('DELETE FROM api.journal');
     await keep();
     for (const identity of ['0190-first', '0190-second']) {
-      await data.transaction((rows) => projection.putAside(rows, identity));
+      await data().transaction((rows) => projection.putAside(rows, identity));
       await keep({ position: 1 });
     }
-    const positions = async (table: string) => data.query<object[]>(`SELECT position::int FROM api.${table}`);
+    const positions = async (table: string) => data().query<object[]>(`SELECT position::int FROM api.${table}`);
     expect(await positions('journal_of_0190_first')).toEqual([{ position: 7 }]);
     expect(await positions('journal_of_0190_second')).toEqual([{ position: 1 }]);
     expect(await positions('journal')).toEqual([{ position: 1 }]);
-    expect((await data.driver.createSchemaBuilder().log()).upQueries).toEqual([]);
+    expect((await data().driver.createSchemaBuilder().log()).upQueries).toEqual([]);
   });
 });
 
@@ -358,17 +337,7 @@ const fact: fc.Arbitrary<Fact> = fc
     };
   });
 
-function asStored(of: Fact, index: number): { message: LogMessage; logged: LoggedEvent } {
-  const position = index + 1;
-  const storedAt = new Date(1_900_000_000_000 + index * 1_000).toISOString();
-  return {
-    message: {
-      position,
-      subject: `buckets.event.${of.thing}.${of.id}.${of.type}`,
-      bytes: Buffer.from(JSON.stringify(of)),
-      headers: {},
-      storedAt,
-    },
-    logged: { ...of, position, messageId: `m${index}`, time: storedAt } as unknown as LoggedEvent,
-  };
+function asLogged(of: Fact, index: number): LoggedEvent {
+  const time = new Date(1_900_000_000_000 + index * 1_000).toISOString();
+  return { ...of, position: index + 1, messageId: `m${index}`, time } as unknown as LoggedEvent;
 }

@@ -1,4 +1,4 @@
-import type { LoggedEvent } from '@buckets/contracts';
+import { upToSweeps, type LoggedEvent } from '@buckets/contracts';
 import { changeInPieces, type Projection, type ProjectionBatch } from '@buckets/log';
 import type { EntityManager } from 'typeorm';
 import { API_ENTITIES, JournalRow } from './entities.js';
@@ -43,16 +43,6 @@ async function applyEvents(
   const parts = [...statements, ...views.changes(manager, parameters)].map((part, index) => `w${index} AS (${part})`);
   if (parts.length > 0) await manager.query(`WITH ${parts.join(',\n')} SELECT`, parameters.values);
   if (views.sweep !== undefined) await carryOut(views.sweep, manager);
-}
-
-/** What is said of almost all backups of a project changes rows that nobody has named: nothing goes beside it. */
-function upToSweeps(events: readonly LoggedEvent[]): LoggedEvent[][] {
-  const groups: LoggedEvent[][] = [[]];
-  for (const event of events) {
-    groups.at(-1)!.push(event);
-    if ('othersBut' in event.data && event.data.othersBut !== undefined) groups.push([]);
-  }
-  return groups.filter((group, index) => index === 0 || group.length > 0);
 }
 
 async function carryOut({ projectId, before, but, damagedPosition }: Sweep, manager: EntityManager): Promise<void> {

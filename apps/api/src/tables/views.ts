@@ -1,4 +1,5 @@
 import {
+  backupsNamed,
   isRestorable,
   operationEvent,
   storedRetention,
@@ -453,28 +454,10 @@ function touched(event: LoggedEvent): { table: Table; key: string[] }[] {
   if (thing === 'api-key') keys.push({ table: 'apiKeys', key: [id] });
   if (thing !== 'project') return keys;
   keys.push({ table: 'projects', key: [id] });
-  for (const backupId of backupsNamed(event)) keys.push({ table: 'backups', key: [id, backupId] });
+  const covers = event.type === 'freshness-changed' ? (event.data.coveredBy ?? []) : [];
+  for (const backupId of backupsNamed(event).concat(covers)) keys.push({ table: 'backups', key: [id, backupId] });
   if (operationEvent(event.type) !== null || event.type === 'backup-recorded') {
     keys.push({ table: 'operations', key: [(event.data as { operationId: string }).operationId] });
   }
   return keys;
-}
-
-function backupsNamed(event: LoggedEvent<'project'>): readonly string[] {
-  switch (event.type) {
-    case 'backup-recorded':
-    case 'backup-accepted':
-    case 'backup-found':
-    case 'backup-deleted':
-      return [event.data.backupId];
-    case 'backups-damaged':
-    case 'backups-healed':
-      return event.data.backupIds;
-    case 'freshness-changed':
-      return event.data.coveredBy === undefined ? [] : [event.data.coveredBy];
-    case 'forget-requested':
-      return [String(event.data.params['backupId'])];
-    default:
-      return [];
-  }
 }

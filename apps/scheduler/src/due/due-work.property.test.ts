@@ -63,7 +63,7 @@ it('however clocks go, whatever is answered and whoever leads: nothing is early,
             reaches: () => Promise.resolve(true),
             endOfLog: () => Promise.resolve(1),
             log: { warn: () => undefined },
-            ...{ tickMs: 1_000, atMost: 5 },
+            ...{ tickMs: 1_000, atMost: 5, steadyNow: () => 0 },
           },
         );
       let leads = leader();

@@ -54,7 +54,7 @@ function asking(carryOut: CarryOut = () => 'requested', more: More = {}) {
     reaches: (position: number) => Promise.resolve(control.reached >= position),
     endOfLog: () => Promise.resolve(control.end),
     log: { warn: () => undefined },
-    ...{ tickMs: 1_000, atMost },
+    ...{ tickMs: 1_000, atMost, steadyNow: () => 0 },
   };
   const dueWork = new DueWork(work, parts);
   const again = () => new DueWork(work, parts);
@@ -254,20 +254,85 @@ describe('whoever asks may die, or be two', () => {
 });
 
 describe('a clock that was wrong', () => {
-  it('puts no work off for longer than twice what it waits', async () => {
-    const year = 365 * DAY;
+  const year = 365 * DAY;
+  const counted = (id: string, at: number, waitsMs: number) =>
+    dueRow(id, 'h1', at + waitsMs, { plausible_from: at - waitsMs });
+
+  it('puts no work off for longer than twice what it waits: what is further ahead waits from now on', async () => {
     await insertDue(data(), [
-      dueRow('ahead', 'h1', NOON + year, { plausible_from: NOON + year - 2 * HOUR }),
-      dueRow('a-little-ahead', 'h1', NOON + 90 * MINUTE, { plausible_from: NOON - 30 * MINUTE }),
+      counted('ahead', NOON + year, HOUR),
+      counted('a-little-ahead', NOON + 30 * MINUTE, HOUR),
       dueRow('limit', 'h1', NOON + year, { kind: 'limit' }),
     ]);
     const { tick } = asking();
-    expect(await tick(NOON)).toEqual(['ahead']);
+    expect(await tick(NOON)).toEqual([]);
+    expect(await tick(NOON + HOUR - 1)).toEqual([]);
+    expect(await tick(NOON + HOUR)).toEqual(['ahead']);
+    expect(await tick(NOON + 90 * MINUTE)).toEqual(['a-little-ahead']);
     expect(await asking(undefined, { kind: 'limit' }).tick(NOON)).toEqual([]);
   });
 
+  it('of a leader changes nothing for the next one, however much there is of it', async () => {
+    const count = 2_500;
+    const rows = [...Array(count).keys()].map((n) => counted(`p-${n}`, NOON - HOUR, 10 * HOUR));
+    await insertDue(data(), rows);
+    const { again, asked } = asking();
+    const look = async (now: number): Promise<string[]> => {
+      const [before, leads] = [asked.length, again()];
+      while (await leads.round(now)) continue;
+      return asked.slice(before);
+    };
+    const moments = () =>
+      data().query<object[]>('SELECT thing_id, ready_at, counted_from FROM scheduler.due ORDER BY thing_id');
+    const right = await moments();
+    for (const behind of [NOON - year, NOON - 2 * year]) expect(await look(behind)).toEqual([]);
+    expect(await moments()).not.toEqual(right);
+    expect(await look(NOON + 9 * HOUR - 1)).toEqual([]);
+    expect(await moments()).toEqual(right);
+  });
+
+  it('of a leader that counted anew what an earlier one had set holds no work for the next one', async () => {
+    await insertDue(data(), [counted('ahead', NOON + 20 * year, HOUR)]);
+    const { tick } = asking();
+    expect(await tick(NOON + 10 * year)).toEqual([]);
+    expect(await tick(NOON)).toEqual([]);
+    expect(await tick(NOON + HOUR)).toEqual(['ahead']);
+  });
+
+  it.each([-10 * year, -year, -8 * DAY, 0, 10 * year])(
+    'by %i ms makes nothing due again and again that was done by right ones, nor for ever',
+    async (off) => {
+      const interval = 7 * DAY;
+      let now = NOON;
+      /** By the clock of the control plane, as an event of the log would have it. */
+      const done: number[] = [];
+      const verified = async (): Promise<'not-yet'> => {
+        done.push(now);
+        await data().query('DELETE FROM scheduler.due');
+        await insertDue(data(), [dueRow('atlas', 'h1', now, { plausible_from: now, key: `atlas/${now}` })]);
+        return Promise.resolve('not-yet');
+      };
+      await insertDue(data(), [dueRow('atlas', 'h1', NOON, { plausible_from: NOON })]);
+      const leader = () => asking(verified, { afterMs: interval });
+      const pass = async (forMs: number, clockOff: number): Promise<void> => {
+        const { dueWork } = leader();
+        for (const to = now + forMs; now < to; now += 4 * HOUR) await dueWork.round(now + clockOff);
+      };
+      await pass(21 * DAY, off);
+      const [led, until] = [done.length, now];
+      // One that is ahead sees all as overdue: it is the clock of the others that keeps what it does apart.
+      if (off <= 0) expect(led).toBeLessThanOrEqual(3);
+      if (off === 0) expect(led).toBe(2);
+      await pass(70 * DAY, 0);
+      const after = done.slice(led);
+      expect(after.length).toBeGreaterThanOrEqual(9);
+      expect(after.length).toBeLessThanOrEqual(11);
+      expect(after[0]! - until).toBeLessThanOrEqual(interval + 4 * HOUR);
+      for (const [n, at] of after.entries()) if (n > 0) expect(at - after[n - 1]!).toBeGreaterThan(interval - 1);
+    },
+  );
+
   it('holds no work for longer than anything is held', async () => {
-    const year = 365 * DAY;
     await insertDue(data(), [
       dueRow('held', 'h1', NOON - HOUR, { held_until: NOON + HOUR }),
       dueRow('held-for-ever', 'h1', NOON - HOUR, { held_until: NOON + year }),
@@ -283,5 +348,19 @@ describe('a clock that was wrong', () => {
     expect(await tick(NOON + 365 * DAY)).toEqual(['atlas']);
     expect(await tick(NOON + DAY)).toEqual(['atlas']);
     expect(await tick(NOON + DAY + 2 * LONGEST_PAUSE_MS)).toEqual(['atlas']);
+  });
+
+  it('of a project puts what failed off no less: its pause holds while its time is counted anew', async () => {
+    await insertDue(data(), [counted('atlas', NOON + year, 0)]);
+    const { tick } = asking(refuse);
+    expect(await tick(NOON)).toEqual(['atlas']);
+    for (let minutes = 1; minutes <= 60; minutes++) {
+      // As the projection writes it when its host reports once more.
+      const [at] = [new Date(NOON + year + minutes)];
+      await data().query('UPDATE scheduler.due SET due_at = $1, plausible_from = $1', [at]);
+      await tick(NOON + minutes * MINUTE);
+    }
+    const [row] = await data().query<{ attempts: number }[]>('SELECT attempts FROM scheduler.due');
+    expect(row!.attempts).toBeLessThan(8);
   });
 });

@@ -4,7 +4,8 @@ import { Refused } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { DueKind } from '../when/due-moment.js';
 import { LONGEST_RETRY_MS } from '../when/in-vain.js';
-import type { DueItem, DueTables, Note } from './due-tables.js';
+import type { DueItem, DueTables, Note, Turns, Wanted } from './due-tables.js';
+import { Front } from './front.js';
 import { PAUSES, type Outcome } from './pauses.js';
 import { shareOut } from './turns.js';
 
@@ -34,7 +35,7 @@ export interface WorkOfKind {
 }
 
 export interface DueWorkParts {
-  tables: Pick<DueTables, 'ready' | 'note' | 'bringForward'>;
+  tables: Pick<DueTables, 'ready' | 'note' | 'correct'>;
   /** The position in the log that the tables have reached. */
   position: () => number;
   /** Whether the tables have got to a position in the log; waits for it a little. */
@@ -46,6 +47,8 @@ export interface DueWorkParts {
   tickMs: number;
   /** So much is asked for between one look and the next. */
   atMost: number;
+  /** Milliseconds of a clock that is never set; by default those of this process. */
+  steadyNow?: () => number;
 }
 
 /** Requests under way at once; as many that fail one after the other are everybody's failure. */
@@ -61,6 +64,7 @@ export const AT_ONCE = 128;
 export class DueWork {
   /** Who had the last turn. */
   private after = '';
+  private readonly front = new Front();
   /** Where the log ended after the last request, and how far the tables were: those from before would ask for what is done. */
   private mustReach = 0;
 
@@ -98,8 +102,8 @@ export class DueWork {
     }
     this.mustReach = Math.max(this.mustReach, position());
     const wanted = { kind, until: now - afterMs };
-    await tables.bringForward(wanted, now);
-    const { work, lanes } = await tables.ready(wanted, { after: this.after, atMost, perLane, counts });
+    if (await tables.correct(wanted, now)) return true;
+    const { work, lanes } = await this.look(wanted, { after: this.after, atMost, perLane, counts });
     this.after = lanes.at(-1) ?? this.after;
     const [held, due] = partition(work, ({ heldUntil }) => isHeld(heldUntil, now));
     const chosen = shareOut(due, atMost);
@@ -116,6 +120,22 @@ export class DueWork {
     ]);
     if (came.size > 0) this.mustReach = Math.max(this.mustReach, await endOfLog());
     return left.length === 0 && noted.size > 0;
+  }
+
+  private async look(wanted: Wanted, turns: Turns): Promise<{ work: DueItem[]; lanes: string[] }> {
+    const { tables, steadyNow = () => performance.now() } = this.parts;
+    const beganAt = steadyNow();
+    const from = this.front.from(beganAt);
+    const looked = (first?: number) =>
+      this.front.looked({ from, beganAt, endedAt: steadyNow(), ...(first === undefined ? {} : { first }) });
+    try {
+      const found = await tables.ready({ ...wanted, from }, turns);
+      looked(found.first);
+      return found;
+    } catch (error) {
+      looked();
+      throw error;
+    }
   }
 
   /** What to note of each that was carried out, null where the note that there is holds; those that nobody came to lack it. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { Counted, counting } from '../tables/testing/counted.js';
 import { NOON, trialTables } from '../tables/testing/trial-tables.js';
 import { DueTables } from './due-tables.js';
 import { DueWork } from './due-work.js';
@@ -15,58 +15,6 @@ const data = trialTables({ patient: true });
 beforeEach(async () => {
   for (const table of ['due', 'operation']) await data().query(`TRUNCATE scheduler.${table}`);
 });
-
-interface Plan {
-  'Node Type': string;
-  'Actual Rows': number;
-  'Actual Loops': number;
-  'Rows Removed by Filter'?: number;
-  'Rows Removed by Index Recheck'?: number;
-  Plans?: Plan[];
-}
-
-/** What statements read: rows, blocks, and the kinds of scans. */
-class Counted {
-  rows = 0;
-  blocks = 0;
-  readonly scans = new Set<string>();
-
-  add(plan: Plan): void {
-    const type = plan['Node Type'];
-    if (/^(Seq|Index|Index Only|Bitmap Heap) Scan$/.test(type)) {
-      this.scans.add(type);
-      const each =
-        plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0) + (plan['Rows Removed by Index Recheck'] ?? 0);
-      this.rows += each * plan['Actual Loops'];
-    }
-    for (const part of plan.Plans ?? []) this.add(part);
-  }
-}
-
-/** What each statement reads is asked for before it runs. */
-function counting(counted: Counted): DataSource {
-  const query = async (sql: string, parameters: unknown[]): Promise<unknown> => {
-    const session = data().createQueryRunner();
-    await session.startTransaction();
-    try {
-      const explain = `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`;
-      const [row] = (await session.query(explain, parameters)) as { 'QUERY PLAN': { Plan: Plan & Blocks }[] }[];
-      const { Plan: plan } = row!['QUERY PLAN'][0]!;
-      counted.add(plan);
-      counted.blocks += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-    } finally {
-      await session.rollbackTransaction();
-      await session.release();
-    }
-    return data().query(sql, parameters);
-  };
-  return { query } as unknown as DataSource;
-}
-
-interface Blocks {
-  'Shared Hit Blocks': number;
-  'Shared Read Blocks': number;
-}
 
 /** What a tick reads of a fleet, when so many of it are due. */
 async function tickOf(projects: number, dueNow: number): Promise<Counted & { asked: number }> {
@@ -85,12 +33,12 @@ async function tickOf(projects: number, dueNow: number): Promise<Counted & { ask
   const work = new DueWork(
     { kind: 'backup', afterMs: 0, perLane: 10, counts: ['backup'], failed: 'No.', carryOut },
     {
-      tables: new DueTables(counting(counted)),
+      tables: new DueTables(counting(data(), counted)),
       position: () => 0,
       reaches: () => Promise.resolve(true),
       endOfLog: () => Promise.resolve(1),
       log: { warn: () => undefined },
-      ...{ tickMs: 1_000, atMost: 500 },
+      ...{ tickMs: 1_000, atMost: 500, steadyNow: () => 0 },
     },
   );
   while (await work.round(NOON)) continue;
@@ -119,7 +67,7 @@ describe('a tick reads', () => {
     await data().query('TRUNCATE scheduler.due');
     await insertFleet(data(), { projects: 20_000, hosts: HOSTS, dueAt: NOON - 2 * HOUR });
     const counted = new Counted();
-    const tables = new DueTables(counting(counted));
+    const tables = new DueTables(counting(data(), counted));
     const { work } = await tables.ready(
       { kind: 'backup', until: NOON },
       { after: '', atMost: 500, perLane: 10, counts: ['backup'] },

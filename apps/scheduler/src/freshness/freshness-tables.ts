@@ -70,7 +70,7 @@ export class FreshnessTables {
   /** How many projects were stated to be what. */
   async count(): Promise<Map<FreshnessState, number>> {
     const counts = await this.data.query<{ freshness: FreshnessState; projects: string }[]>(
-      `SELECT coalesce(freshness, 'never') AS freshness, count(*) AS projects FROM scheduler.project GROUP BY 1`,
+      'SELECT freshness, projects FROM scheduler.freshness_count',
     );
     return new Map(counts.map(({ freshness, projects }) => [freshness, Number(projects)]));
   }

@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Whether a backup is damaged or in doubt goes from lists of its project, which grew with its history, into its row. */
+/**
+ * Whether a backup is damaged or in doubt goes from lists of its project, which grew with its history, into its row. The rows
+ * of before are not told: the next migration has all of them made anew.
+ */
 export class BoundedLists1796100000000 implements MigrationInterface {
   readonly name = 'BoundedLists1796100000000';
 
@@ -16,8 +19,6 @@ export class BoundedLists1796100000000 implements MigrationInterface {
 const UP = [
   `ALTER TABLE scheduler.backup ADD COLUMN in_doubt boolean NOT NULL DEFAULT false,
      ADD COLUMN damaged boolean NOT NULL DEFAULT false`,
-  `UPDATE scheduler.backup SET in_doubt = project.in_doubt ? backup.id, damaged = project.damaged ? backup.id
-     FROM scheduler.project WHERE project.id = project_id AND (project.in_doubt ? backup.id OR project.damaged ? backup.id)`,
   'ALTER TABLE scheduler.backup ALTER in_doubt DROP DEFAULT, ALTER damaged DROP DEFAULT',
   // A backup that the schedule, or a start, may go by.
   `CREATE INDEX backup_certain ON scheduler.backup (project_id, began_position DESC, recorded_position DESC)

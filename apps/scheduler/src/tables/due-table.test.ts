@@ -29,16 +29,17 @@ interface Due {
   subject: string;
   lane: string;
   key: string;
+  /** Infinity of work that is not due for a while. */
   dueAt: number;
   attempts: number;
 }
 
 async function dueOf(id: string): Promise<Due[]> {
-  const rows = await data().query<(Omit<Due, 'dueAt'> & { due_at: Date })[]>(
+  const rows = await data().query<(Omit<Due, 'dueAt'> & { due_at: Date | number })[]>(
     'SELECT kind, subject, lane, key, due_at, attempts FROM scheduler.due WHERE thing_id = $1 ORDER BY kind, subject',
     [id],
   );
-  return rows.map(({ due_at, ...row }) => ({ ...row, dueAt: due_at.getTime() }));
+  return rows.map(({ due_at, ...row }) => ({ ...row, dueAt: Number(due_at) }));
 }
 const kindsOf = async (id: string) => (await dueOf(id)).map(({ kind }) => kind);
 const dueFor = async (id: string, kind: string) => (await dueOf(id)).find((due) => due.kind === kind);
@@ -69,7 +70,7 @@ describe('what is due of a project', () => {
     await tell('atlas', created('h1'));
     expect(await kindsOf('atlas')).toEqual([]);
     await tell('atlas', provisioned);
-    expect(await dueOf('atlas')).toMatchObject([{ kind: 'backup', lane: 'h1', key: 'atlas/none/first' }]);
+    expect(await dueOf('atlas')).toMatchObject([{ kind: 'backup', lane: 'h1', key: `atlas/none/first/${NOON}` }]);
     expect((await dueFor('atlas', 'backup'))!.dueAt).toBeGreaterThanOrEqual(NOON + HOUR);
 
     await tell('atlas', ['backup-requested', requested('o')], ['backup-began', began('o')]);
@@ -78,7 +79,7 @@ describe('what is due of a project', () => {
     await tell('atlas', ['freshness-changed', { freshness: 'fresh', reason: '', coveredBy: 'b1' }]);
     expect(await dueOf('atlas')).toMatchObject([{ kind: 'verification', dueAt: NOON }]);
     await tell('atlas', stale);
-    expect((await dueFor('atlas', 'backup'))!.key).toBe('atlas/b1/o');
+    expect((await dueFor('atlas', 'backup'))!.key).toBe(`atlas/b1/o/${NOON}`);
   });
 
   it('goes with it to another host, and is nothing while it has none', async () => {
@@ -93,13 +94,13 @@ describe('what is due of a project', () => {
   it('goes by the newest backup that is there, and whole', async () => {
     await tell('atlas', created('h1'), provisioned, recorded('b1'), recorded('b2'), stale);
     const key = async () => (await dueFor('atlas', 'backup'))!.key;
-    expect(await key()).toBe('atlas/b2/first');
+    expect(await key()).toBe(`atlas/b2/first/${NOON}`);
     await tell('atlas', ['backups-damaged', { backupIds: ['b2'] }]);
-    expect(await key()).toBe('atlas/b1/first');
+    expect(await key()).toBe(`atlas/b1/first/${NOON}`);
     await tell('atlas', ['backups-healed', { backupIds: ['b2'] }]);
-    expect(await key()).toBe('atlas/b2/first');
+    expect(await key()).toBe(`atlas/b2/first/${NOON}`);
     await tell('atlas', ['backup-deleted', { backupId: 'b2', operationId: 'f' }]);
-    expect(await key()).toBe('atlas/b1/first');
+    expect(await key()).toBe(`atlas/b1/first/${NOON}`);
   });
 
   it('is a look at what it keeps whenever that may be other backups, and later after each deletion in vain', async () => {
@@ -225,6 +226,46 @@ describe('what was noted of due work', () => {
     expect(await noted()).toEqual({ attempts: 3, put_off: true });
     await tell('atlas', recorded('b1'));
     expect(await noted()).toEqual({ attempts: 0, put_off: false });
+  });
+
+  const fresh: Told = ['freshness-changed', { freshness: 'fresh', reason: '', coveredBy: 'b1' }];
+  const silent: Told = ['freshness-changed', { freshness: 'unknown', reason: 'Its host is silent.' }];
+  const notedOfBackup = async () => {
+    const [row] = await data().query<{ attempts: number; not_before: Date | null; counted_from: Date | null }[]>(
+      `SELECT attempts, not_before, counted_from FROM scheduler.due WHERE kind = 'backup' AND due_at < 'infinity'`,
+    );
+    return row;
+  };
+
+  it('holds whatever its host reports over and over, also where the work is not due for a while', async () => {
+    await tell('atlas', created('h1'), provisioned, recorded('b1'), stale);
+    const moment = new Date(NOON + HOUR);
+    await data().query(
+      `UPDATE scheduler.due SET attempts = 3, not_before = $1, counted_from = $1 WHERE kind = 'backup'`,
+      [moment],
+    );
+    const all = { attempts: 3, not_before: moment, counted_from: moment };
+    for (const told of [[fresh], [silent], [fresh, silent]]) {
+      await tell('atlas', ...told);
+      expect(await notedOfBackup()).toBeUndefined();
+      await tell('atlas', [
+        'freshness-changed',
+        { freshness: 'stale', staleSince: '2001-01-01T00:00:00Z', reason: '' },
+      ]);
+      expect(await notedOfBackup()).toEqual(all);
+    }
+  });
+
+  it('leaves one row of each kind of work of a project at most, and none of an operation that ended', async () => {
+    await tell('atlas', created('h1'), provisioned, recorded('b1'), stale);
+    for (const n of [1, 2, 3]) {
+      await tell('atlas', ['backup-requested', requested(`o${n}`)]);
+      await data().query(`UPDATE scheduler.due SET attempts = 1`);
+      await tell('atlas', ['backup-failed', { operationId: `o${n}` }]);
+      await data().query(`UPDATE scheduler.due SET attempts = 1`);
+    }
+    await tell('atlas', fresh);
+    expect((await kindsOf('atlas')).toSorted()).toEqual(['backup', 'verification']);
   });
 
   it('is forgotten when the tables are made anew; what is due is the same', async () => {

@@ -4,8 +4,9 @@ import type { ProjectRows } from './evolve.js';
 
 /*
  * scheduler.due: a row for each thing that is to be done at a moment. What is to be done, of what, in whose turn, and from
- * when on, follows from the log. How often it was asked for in vain, and until when it is not asked for again, is a note of
- * whoever asks (due/due-tables.ts): it holds as long as the key stays, and a rebuild forgets it.
+ * when on, follows from the log. How often it was asked for in vain, until when it is not asked for again, and from when on
+ * its time was counted anew, are notes of whoever asks (due/due-tables.ts): they hold as long as the key stays, also where the
+ * work is not due for a while, and a rebuild forgets them.
  */
 
 /** Has what is due of some things be as their rows say. */
@@ -62,17 +63,26 @@ const WRITE = `
     SELECT * FROM jsonb_to_recordset($2::jsonb) AS due (
       thing_id text, kind text, subject text, lane text, key text,
       due_at timestamptz, held_until timestamptz, plausible_from timestamptz)),
-  gone AS (
-    DELETE FROM scheduler.due WHERE thing_id = ANY ($1::text[])
+  unwanted AS (
+    SELECT thing_id, kind, subject, subject = '' AND (attempts > 0 OR coalesce(not_before, counted_from) IS NOT NULL) AS noted
+      FROM scheduler.due WHERE thing_id = ANY ($1::text[])
        AND NOT EXISTS (SELECT FROM wanted WHERE wanted.thing_id = due.thing_id AND wanted.kind = due.kind
-                                            AND wanted.subject = due.subject))
+                                            AND wanted.subject = due.subject)),
+  -- One row at most of each kind of a project's work: what comes to be due again, as a host may have it, has its pause still.
+  asleep AS (
+    UPDATE scheduler.due SET due_at = 'infinity', held_until = NULL, plausible_from = NULL
+      FROM unwanted WHERE noted AND due.thing_id = unwanted.thing_id AND due.kind = unwanted.kind
+                      AND due.subject = unwanted.subject AND due.due_at < 'infinity'),
+  gone AS (
+    DELETE FROM scheduler.due USING unwanted WHERE NOT noted AND due.thing_id = unwanted.thing_id
+       AND due.kind = unwanted.kind AND due.subject = unwanted.subject)
   INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, held_until, plausible_from)
   SELECT * FROM wanted
       ON CONFLICT (thing_id, kind, subject) DO UPDATE
      SET lane = excluded.lane, key = excluded.key, due_at = excluded.due_at, held_until = excluded.held_until,
-         plausible_from = CASE WHEN due.key = excluded.key THEN greatest(due.plausible_from, excluded.plausible_from)
-                               ELSE excluded.plausible_from END,
+         plausible_from = excluded.plausible_from,
          not_before = CASE WHEN due.key = excluded.key THEN due.not_before END,
-         attempts = CASE WHEN due.key = excluded.key THEN due.attempts ELSE 0 END
-   WHERE (due.lane, due.key, due.due_at, due.held_until)
-         IS DISTINCT FROM (excluded.lane, excluded.key, excluded.due_at, excluded.held_until)`;
+         attempts = CASE WHEN due.key = excluded.key THEN due.attempts ELSE 0 END,
+         counted_from = CASE WHEN due.key = excluded.key THEN due.counted_from END
+   WHERE (due.lane, due.key, due.due_at, due.held_until, due.plausible_from)
+         IS DISTINCT FROM (excluded.lane, excluded.key, excluded.due_at, excluded.held_until, excluded.plausible_from)`;

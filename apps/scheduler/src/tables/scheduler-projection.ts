@@ -1,4 +1,4 @@
-import { operationEvent, type LoggedEvent } from '@buckets/contracts';
+import { backupsNamed, operationEvent, upToSweeps, type FreshnessState, type LoggedEvent } from '@buckets/contracts';
 import { changeInPieces, upsertInPieces, type Projection, type ProjectionBatch } from '@buckets/log';
 import { In, type EntityManager } from 'typeorm';
 import { writeDue } from './due-table.js';
@@ -12,11 +12,13 @@ export class SchedulerProjection implements Projection {
 
   async apply({ events }: ProjectionBatch, manager: EntityManager): Promise<void> {
     const ofProjects = events.filter((event): event is LoggedEvent<'project'> => event.thing === 'project');
+    if (ofProjects.length === 0) return;
     for (const some of upToSweeps(ofProjects)) {
       const before = await read(some, manager);
       const after = new Map<string, ProjectRows | null>(before);
       for (const event of some) after.set(event.id, evolve(after.get(event.id) ?? null, event));
       await write(before, after, manager);
+      await count(before, after, manager);
       await sweep(some.at(-1)!, manager);
       await writeDue(
         [...after.values()].filter((each) => each !== null),
@@ -28,7 +30,7 @@ export class SchedulerProjection implements Projection {
   /** Row by row: whoever reads meanwhile sees what was there, and does not wait. */
   async clear(manager: EntityManager): Promise<void> {
     for (const entity of SCHEDULER_ENTITIES) await manager.deleteAll(entity);
-    await manager.query('DELETE FROM scheduler.due');
+    for (const table of ['due', 'freshness_count']) await manager.query(`DELETE FROM scheduler.${table}`);
   }
 }
 
@@ -36,7 +38,6 @@ async function read(
   events: readonly LoggedEvent<'project'>[],
   manager: EntityManager,
 ): Promise<Map<string, ProjectRows>> {
-  if (events.length === 0) return new Map();
   const ids = [...new Set(events.map(({ id }) => id))];
   const projects = await manager.findBy(ProjectRow, { id: In(ids) });
   const operations = await manager.find(OperationRow, {
@@ -78,32 +79,10 @@ async function changedBackups(
 
 /** @param forgets which backup each operation deletes, of those that were there before */
 function backupsOf(event: LoggedEvent<'project'>, forgets: ReadonlyMap<string, string | null>): readonly string[] {
-  switch (event.type) {
-    case 'backup-accepted':
-    case 'backup-found':
-    case 'backup-deleted':
-      return [event.data.backupId];
-    case 'backups-damaged':
-    case 'backups-healed':
-      return event.data.backupIds;
-    case 'forget-requested':
-      return [String(event.data.params['backupId'])];
-    default: {
-      if (operationEvent(event.type)?.kind !== 'forget') return [];
-      const forgotten = forgets.get((event.data as { operationId: string }).operationId);
-      return forgotten == null ? [] : [forgotten];
-    }
-  }
-}
-
-/** What is said of almost all backups of a project changes rows that nobody has named: nothing goes beside it. */
-function upToSweeps(events: readonly LoggedEvent<'project'>[]): LoggedEvent<'project'>[][] {
-  const groups: LoggedEvent<'project'>[][] = [[]];
-  for (const event of events) {
-    groups.at(-1)!.push(event);
-    if ('othersBut' in event.data && event.data.othersBut !== undefined) groups.push([]);
-  }
-  return groups.filter((group) => group.length > 0);
+  const operation = operationEvent(event.type);
+  if (operation?.kind !== 'forget' || operation.step === 'requested') return backupsNamed(event);
+  const forgotten = forgets.get((event.data as { operationId: string }).operationId);
+  return forgotten == null ? [] : [forgotten];
 }
 
 async function sweep(event: LoggedEvent<'project'>, manager: EntityManager): Promise<void> {
@@ -155,4 +134,27 @@ async function write(
   }
   const recorded = rows.flatMap(({ backups }) => [...backups.values()].filter((row) => row !== null));
   await upsertInPieces(manager, BackupRow, recorded, ['project_id', 'id']);
+}
+
+/** How many projects were stated to be what is kept as it changes: whoever asks for it reads no projects. */
+async function count(
+  before: ReadonlyMap<string, ProjectRows>,
+  after: ReadonlyMap<string, ProjectRows | null>,
+  manager: EntityManager,
+): Promise<void> {
+  const more = new Map<FreshnessState, number>();
+  const add = (rows: ProjectRows | null, change: number): void => {
+    if (rows === null) return;
+    const freshness = rows.project.freshness ?? 'never';
+    more.set(freshness, (more.get(freshness) ?? 0) + change);
+  };
+  for (const rows of before.values()) add(rows, -1);
+  for (const rows of after.values()) add(rows, 1);
+  const changed = [...more].filter(([, change]) => change !== 0);
+  if (changed.length === 0) return;
+  await manager.query(
+    `INSERT INTO scheduler.freshness_count (freshness, projects) SELECT * FROM unnest($1::text[], $2::bigint[])
+         ON CONFLICT (freshness) DO UPDATE SET projects = freshness_count.projects + excluded.projects`,
+    [changed.map(([freshness]) => freshness), changed.map(([, change]) => change)],
+  );
 }

@@ -28,7 +28,12 @@ describe('a backup is due', () => {
     expect(spread).toBeGreaterThanOrEqual(0);
     expect(spread).toBeLessThan(5 * MINUTE);
     expect(dueBackup(project())).toEqual([
-      { kind: 'backup', key: 'atlas/b1/first', dueAt: BEGAN + HOUR + spread, waitsMs: HOUR + spread },
+      {
+        kind: 'backup',
+        key: `atlas/b1/first/${BEGAN - 100 * HOUR}`,
+        dueAt: BEGAN + HOUR + spread,
+        waitsMs: HOUR + spread,
+      },
     ]);
   });
 
@@ -106,6 +111,10 @@ describe('the key of a request', () => {
   it('stays the same until a backup operation has ended', () => {
     expect(keyOf({ statedAt: BEGAN + HOUR, staleSince: BEGAN - HOUR })).toBe(first);
     expect(keyOf({ lastEnded: { operationId: 'o1', at: BEGAN, cancelled: false }, failures: 1 })).not.toBe(first);
+  });
+
+  it('is another one once other data are there', () => {
+    expect(keyOf({ provisionedAt: BEGAN })).not.toBe(first);
   });
 
   it('differs between projects and backups', () => {

@@ -78,9 +78,9 @@ function holdOffs(project: ScheduledProject): number[] {
   return moments;
 }
 
-/** The same until a backup operation has ended. */
-function keyOf({ id, newestBackup, lastEnded }: ScheduledProject): string {
-  return [id, newestBackup?.id ?? 'none', lastEnded?.operationId ?? 'first'].join('/');
+/** The same until a backup operation has ended, or other data are there: what a host reports changes nothing of it. */
+function keyOf({ id, newestBackup, lastEnded, provisionedAt }: ScheduledProject): string {
+  return [id, newestBackup?.id ?? 'none', lastEnded?.operationId ?? 'first', provisionedAt].join('/');
 }
 
 function spreadMs({ id, intervalMinutes }: Pick<ScheduledProject, 'id' | 'intervalMinutes'>): number {

@@ -18,7 +18,7 @@ export interface DueMoment {
   heldUntil?: number;
   /**
    * How long it waits at most from what it is counted from. What is further away than twice as long was set by a clock
-   * that was wrong, and is due. Without it no clock brings it forward.
+   * that was wrong, and waits so long from when that is seen. Without it no clock brings it forward.
    */
   waitsMs?: number;
 }

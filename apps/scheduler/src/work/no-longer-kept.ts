@@ -1,4 +1,11 @@
-import { isRestorable, newestFirst, type PartialReason, type Placed, type Retention } from '@buckets/contracts';
+import {
+  isRestorable,
+  newestFirst,
+  storedRetention,
+  type PartialReason,
+  type Placed,
+  type Retention,
+} from '@buckets/contracts';
 
 export interface KeptBackup extends Placed {
   id: string;
@@ -10,6 +17,8 @@ export interface KeptBackup extends Placed {
   inDoubt: boolean;
   /** Something of it is lost. */
   damaged: boolean;
+  /** Whether it is one of the newest so many of its sort that are kept as such, where not all of these are at hand. */
+  isLast?: boolean;
 }
 
 /**
@@ -19,7 +28,7 @@ export interface KeptBackup extends Placed {
  * many of them there are, no good one has to go for them; and of each sort the newest is kept, whatever the retention says.
  */
 export function noLongerKept(backups: readonly KeptBackup[], retention: Retention): string[] {
-  if (PERIODS.every(([name]) => retention[name] === undefined)) return [];
+  if (storedRetention(retention) === null) return [];
   const certain = newestFirst(backups.filter(({ inDoubt }) => !inDoubt));
   const sorts = Map.groupBy(certain, ({ partialBecause, damaged }) =>
     damaged ? 'damaged' : isRestorable(partialBecause) ? 'good' : 'flagged',
@@ -36,7 +45,8 @@ function keptOf(sort: readonly KeptBackup[], retention: Retention): KeptBackup[]
     const byPeriod = Map.groupBy(sort, period);
     return [...byPeriod.values()].slice(0, retention[name] ?? 0).map((sameOnes) => sameOnes[0]!);
   });
-  return [...sort.slice(0, 1), ...ofPeriods];
+  const last = sort.filter(({ isLast }, index) => isLast ?? index < (retention.last ?? 0));
+  return [...sort.slice(0, 1), ...last, ...ofPeriods];
 }
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -44,7 +54,6 @@ const day = ({ beganAt }: KeptBackup): number => Math.floor(beganAt / DAY_MS);
 
 /** In UTC; a week begins on Monday, and the first day of 1970 was a Thursday. */
 const PERIODS: readonly [keyof Retention, (backup: KeptBackup) => string | number][] = [
-  ['last', ({ id }) => id],
   ['daily', day],
   ['weekly', (backup) => Math.floor((day(backup) + 3) / 7)],
   ['monthly', ({ beganAt }) => new Date(beganAt).toISOString().slice(0, 7)],

@@ -106,10 +106,20 @@ export class RealParts {
     } finally {
       await admin.destroy();
     }
-    const url = new URL(this.infrastructure.postgresUrl);
-    url.pathname = name;
-    const data = await openDatabase({ url: url.href, name: 'test', connections: 8, migrationLock: 1, ...options });
+    const data = await openDatabase({
+      url: this.databaseUrl(name),
+      name: 'test',
+      connections: 8,
+      migrationLock: 1,
+      ...options,
+    });
     this.databases.push(data);
     return data;
+  }
+
+  databaseUrl(name: string): string {
+    const url = new URL(this.infrastructure.postgresUrl);
+    url.pathname = name;
+    return url.href;
   }
 }

@@ -38,6 +38,7 @@ import {
   record,
   said,
   snapshot,
+  UP,
 } from '../../state/testing/given.js';
 
 /*
@@ -217,7 +218,7 @@ export class BackupStory {
     const claimed = { ...claim, operationId, outcome, backup: told };
     if (!late) return this.tell(backup, claimed);
     this.late.push({ backup, claim: claimed });
-    this.append(expireOperation(this.state, 'p1', { operationId, code: 'whole-limit', at: AT }));
+    this.append(expireOperation(this.state, 'p1', { operationId, code: 'whole-limit', ...UP }));
   }
 
   private tell(backup: MadeBackup, claim: OperationEndedClaim): void {
@@ -248,7 +249,7 @@ export class BackupStory {
     const { id: operationId, claim } = begun;
     if (end !== 'silent-there') backup.isThere = false;
     if (end === 'succeeded') return this.end({ ...claim, operationId });
-    this.append(expireOperation(this.state, 'p1', { operationId, code: 'whole-limit', at: AT }));
+    this.append(expireOperation(this.state, 'p1', { operationId, code: 'whole-limit', ...UP }));
     backup.inDoubt = true;
   }
 

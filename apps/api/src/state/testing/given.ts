@@ -34,6 +34,8 @@ export const created: ProjectCreated = {
 
 /** How long the operations of these stories may take. */
 export const LIMITS: OperationLimits = { queueSeconds: 60, stallSeconds: 30, attemptSeconds: 600, wholeSeconds: 3_600 };
+/** When the time of whatever was asked for is up. */
+export const UP = { at: '9999-12-31T00:00:00.000Z', limits: LIMITS };
 
 export function event<Y extends keyof ProjectEvents>(type: Y, data: ProjectEvents[Y]): NewEvent<'project'> {
   return { thing: 'project', type, data } as NewEvent<'project'>;
