@@ -1,6 +1,9 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
+import { openDatabase } from './open-database.js';
 import { RealParts } from './testing/real-parts.js';
 
 jest.setTimeout(60_000);
@@ -33,6 +36,23 @@ describe('a database of a service', () => {
     );
     for (const data of started) await data.query(`INSERT INTO note VALUES ('here')`);
     expect(await started[0]!.query('SELECT count(*)::int FROM note')).toEqual([{ count: 3 }]);
+  });
+
+  it('is connected to by a start though the server takes connections late', async () => {
+    const before = await parts.database('late');
+    const status = await readFile(`/proc/${await sessionOf(before)}/status`, 'utf8');
+    const postmaster = Number(/^PPid:\s+(\d+)$/m.exec(status)![1]);
+    process.kill(postmaster, 'SIGSTOP');
+    const opening = openDatabase({ url: parts.databaseUrl('late'), name: 'late', connections: 1, migrationLock: 1 });
+    try {
+      // Longer than a connection may take while the service runs.
+      await expect(Promise.race([opening, pause(4_000, 'not yet')])).resolves.toBe('not yet');
+    } finally {
+      process.kill(postmaster, 'SIGCONT');
+    }
+    const data = await opening;
+    expect(await data.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await data.destroy();
   });
 
   it('ends a statement that takes too long', async () => {

@@ -22,6 +22,8 @@ const STATEMENT_MS = 4_000;
 /** A server that hangs ends no statement itself. */
 const ANSWER_MS = 5_000;
 const IDLE_TRANSACTION_MS = 15_000;
+/** At its start nobody waits for an answer of the service yet. */
+const START_WITHIN_MS = 60_000;
 const MIGRATE_WITHIN_MS = 60_000;
 const LOOK_AGAIN_MS = 200;
 
@@ -43,7 +45,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
           }),
     },
   });
-  await data.initialize();
+  await connect(data);
   discardUnsettled((data.driver as unknown as { master: Pool }).master);
   return data;
 }
@@ -51,7 +53,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
 /** With a connection of its own: a migration may take longer than any statement of the service. */
 async function migrate(options: DatabaseOptions): Promise<void> {
   const data = new DataSource({ ...common(options), extra: { max: 2, connectionTimeoutMillis: CONNECT_MS } });
-  await data.initialize();
+  await connect(data);
   const session = data.createQueryRunner();
   try {
     const deadline = performance.now() + MIGRATE_WITHIN_MS;
@@ -70,6 +72,25 @@ async function migrate(options: DatabaseOptions): Promise<void> {
     await data.destroy();
   }
 }
+
+/** A server that is busy takes connections late: at a start they are tried again. One that is not there is told at once. */
+async function connect(data: DataSource): Promise<void> {
+  const deadline = performance.now() + START_WITHIN_MS;
+  while (!data.isInitialized) {
+    try {
+      await data.initialize();
+    } catch (error) {
+      const isLate = error instanceof Error && CONNECTED_TOO_LATE.has(error.message);
+      if (!isLate || performance.now() > deadline) throw error;
+    }
+  }
+}
+
+/** As `pg` and its pool say it: neither gives a code. */
+const CONNECTED_TOO_LATE: ReadonlySet<string> = new Set([
+  'Connection terminated due to connection timeout',
+  'timeout exceeded when trying to connect',
+]);
 
 function common({ url, name, entities, migrations, migrationsTableName }: DatabaseOptions): PostgresOptions {
   return {
