@@ -13,7 +13,7 @@ import { lookForFound, recoverProject } from './project-decisions/recover-projec
 import type { ProjectState } from './state/project-state.js';
 import { BucketRow, OperationRow, RegionRow, ThingStateRow } from './tables/entities.js';
 import { lookUp } from './tables/look-up.js';
-import { alone } from './operator/alone.js';
+import { commandAlone } from './operator/command-alone.js';
 import { operatorCommand, type Operator } from './operator/operator-command.js';
 import { OperatorsLog } from './operator/operators-log.js';
 
@@ -46,7 +46,7 @@ await operatorCommand(NAME, async (operator) => {
     throw new Error(`It takes --dry-run, or nothing: npm run ${NAME} [-- --dry-run].`);
   const { file, ownerId } = readSettings(recoverySettings);
   const given = file === undefined ? NO_BUCKETS : await readRecoveryFile(file, VARIABLE);
-  await alone(operator.data, NAME, async () => {
+  await commandAlone(operator.data, NAME, async () => {
     for (const bucket of given.buckets) await mustBeUsable(operator.data, bucket);
     if (dryRun) return recover(operator, given, ownerId, lookOnly(operator));
     await using opened = await OperatorsLog.open(operator, NAME);

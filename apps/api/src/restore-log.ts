@@ -4,7 +4,7 @@ import { connectToNats, PositionRow, restoreLog, streamInfo } from '@buckets/log
 import { provisionHostQueues } from './log-recovery/host-queues.js';
 import { PostgresJournal } from './log-recovery/postgres-journal.js';
 import { TablesProjection } from './tables/tables-projection.js';
-import { alone } from './operator/alone.js';
+import { commandAlone } from './operator/command-alone.js';
 import { everySecond } from './wiring/every-second.js';
 import { operatorCommand } from './operator/operator-command.js';
 
@@ -18,7 +18,7 @@ await operatorCommand('restore-log', async ({ settings, data, log }) => {
   try {
     const jsm = await jetstreamManager(nats);
     const known = await new PositionRow(new TablesProjection()).readIfThere(data);
-    await alone(data, 'restore-log', async () => {
+    await commandAlone(data, 'restore-log', async () => {
       // Claims that nobody has decided are gone with their stream: hosts have to be told of open operations again.
       const anew = (await streamInfo(jsm, STREAM.claims)) === null;
       const { onlyInLog, ...restored } = await restoreLog({

@@ -6,7 +6,7 @@ export { Headway, HEADWAY_LIMIT_MS, NoHeadway } from './headway.js';
 export { changeInPieces, upsertInPieces } from './in-pieces.js';
 export { knownLog } from './known-log.js';
 export * from './latest-reader.js';
-export { Lead } from './lead.js';
+export { alone, Lead } from './lead.js';
 export { LeftOut } from './left-out.js';
 export * from './nats-settings.js';
 export { News } from './news.js';

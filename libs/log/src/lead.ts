@@ -55,6 +55,23 @@ export class Lead {
   private readonly end = (): void => this.ended.abort(new Error('the Postgres session that held the lead is gone'));
 }
 
+/**
+ * Does what two at once would be in each other's way with.
+ *
+ * @param name of it, the same wherever it is done
+ * @param taken the error when another process, or this one, is at it
+ */
+export async function alone<R>(data: DataSource, name: string, taken: () => Error, work: () => Promise<R>): Promise<R> {
+  const lead = await Lead.take(data, `buckets ${name}`);
+  if (lead === null) throw taken();
+  try {
+    return await work();
+  } finally {
+    // Where the session is gone, so is the lead; what went wrong before that is what counts.
+    await lead.giveUp().catch(() => undefined);
+  }
+}
+
 /** Who leads, for people. */
 export async function leaderOf(data: DataSource, projection: Pick<Projection, 'schema' | 'name'>): Promise<string> {
   const [row] = await data.query<{ who: string }[]>(

@@ -2,6 +2,7 @@ import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
 import { ID_PATTERN } from '@buckets/contracts';
+import { alone } from '@buckets/log';
 import type { ObjectStore } from '@buckets/object-storage';
 import { DataSource, In } from 'typeorm';
 import { Needs } from '../access/access.js';
@@ -92,13 +93,12 @@ export class BucketsController {
       throw new Rejection('region-not-found', `There is no region ${regionId}.`, 404);
     }
     const id = body.id ?? repetition.idFor('bucket');
-    // The credentials of a bucket that exists stay as they are, whatever becomes of this request.
-    if (!(await this.data.getRepository(BucketRow).existsBy({ id }))) {
-      const access = { endpoint, region: s3Region, bucket, accessKeyId, secretAccessKey };
+    const access = { endpoint, region: s3Region, bucket, accessKeyId, secretAccessKey };
+    const isNew = async () => (await this.decider.currentStateOf('bucket', id)) === null;
+    if (await isNew()) {
       await checkBucket(access, async (store) => {
         if (holdsForeignData !== 'accept') mustHoldNone(bucket, await this.unknownProjectsIn(store));
       });
-      await this.keys.storeBucketAccess(id, access);
     }
     const { requestedBy, requestHash } = repetition;
     const data = {
@@ -109,7 +109,14 @@ export class BucketsController {
       requestedBy,
       ...(requestHash === undefined ? {} : { requestHash }),
     };
-    await createFixture(this.decider, id, { thing: 'bucket', type: 'created', data }, repetition);
+    const taken = () =>
+      new Rejection('bucket-being-added', `Another request is adding the bucket ${id}. Try again.`, 409);
+    // Nobody else's credentials get between these and their fact.
+    await alone(this.data, `adds the bucket ${id}`, taken, async () => {
+      // The credentials of a bucket that exists stay as they are, whatever becomes of this request.
+      if (await isNew()) await this.keys.storeBucketAccess(id, access);
+      await createFixture(this.decider, id, { thing: 'bucket', type: 'created', data }, repetition);
+    });
     return viewOf(await this.data.getRepository(BucketRow).findOneByOrFail({ id }));
   }
 

@@ -78,7 +78,7 @@ export class RunningApi {
     return this.service.app.get(DataSource);
   }
 
-  part<T>(type: Type<T>): T {
+  part<T>(type: Type<T> | symbol): T {
     return this.service.app.get(type);
   }
 
