@@ -14,6 +14,7 @@ import { readSettings, Secret } from '@buckets/settings';
 import pg from 'pg';
 import { HostCredentials } from '../../apps/api/src/hosts/host-credentials.js';
 import {
+  BackupRow,
   DueTables,
   DueWork,
   openSchedulerDatabase,
@@ -21,7 +22,6 @@ import {
   schedulerSettings,
   type DueKind,
 } from '../../apps/scheduler/src/index.js';
-import { RetentionTables } from '../../apps/scheduler/src/work/retention-tables.js';
 import { tidyings } from '../../apps/scheduler/src/work/tidyings.js';
 import { startStack, until, type Stack } from '../../stack/src/index.js';
 import { ControlPlane } from './control-plane.js';
@@ -430,8 +430,8 @@ describe('a backup that a deletion may have removed', () => {
       const doubtful = () => due(data, 'doubts', 'missing');
       await soon(async () => (await doubtful()) !== null, 'a project in doubt');
       expect((await doubtful())!.dueAt).toBeGreaterThanOrEqual(Date.parse(wanted!.time) + MINUTE);
-      const { backups: ofProject } = (await new RetentionTables(data).retained('missing'))!;
-      expect(new Map(ofProject.map(({ id, inDoubt }) => [id, inDoubt]))).toEqual(
+      const ofProject = await data.getRepository(BackupRow).findBy({ project_id: 'missing' });
+      expect(new Map(ofProject.map(({ id, in_doubt }) => [id, in_doubt]))).toEqual(
         new Map([
           [backups[0], false],
           [backups[1], true],
