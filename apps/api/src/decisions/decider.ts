@@ -120,9 +120,7 @@ export class Decider {
     options: DecideOptions,
   ): Promise<Outcome<V>> {
     const { by = CONTROL_PLANE } = options;
-    const outcome = await this.turns.take(`${thing}/${id}`, by, () =>
-      this.decideNow(thing, id, read, decide, options),
-    );
+    const outcome = await this.turns.take(`${thing}/${id}`, by, () => this.decideNow(thing, id, read, decide, options));
     // Out of turn: a host's ask about what was decided need not wait for the tables.
     if (options.readable ?? true) await this.projector.waitFor(outcome.position);
     return outcome;

@@ -15,7 +15,7 @@ describe('turns', () => {
     done = [];
     asked = [];
     first = Promise.withResolvers();
-    ask('first', CONTROL_PLANE, () => first.promise);
+    void ask('first', CONTROL_PLANE, () => first.promise);
   });
 
   function ask(name: string, asker: Asker, work: () => Promise<void> = () => Promise.resolve()): Promise<void> {

@@ -19,6 +19,7 @@ describe('the stream of an operation', () => {
   let hear: ((progress: Progress) => void) | undefined;
   let listeners: number;
   let failing: boolean;
+  let isAdmitted: boolean;
   let streamEnded: Promise<void>;
   const stopping = new AbortController();
 
@@ -29,6 +30,7 @@ describe('the stream of an operation', () => {
     hear = undefined;
     listeners = 0;
     failing = false;
+    isAdmitted = true;
     const operations = {
       changedSince: (known: ReadonlyMap<string, number>) =>
         failing
@@ -62,6 +64,8 @@ describe('the stream of an operation', () => {
       const lastSeen = request.headers['last-event-id'];
       streamEnded = stream.send({ ...row } as OperationRow, asExpress(response), {
         signal: AbortSignal.any([gone.signal, stopping.signal]),
+        caller: { kind: 'admin', id: 'admin', name: 'admin', scopes: ['admin'], reach: 'fleet' },
+        mayStill: () => (isAdmitted ? Promise.resolve() : Promise.reject(new Error('no more'))),
         ...(lastSeen === undefined ? {} : { lastSeen: Number(lastSeen) }),
       });
       streamEnded.catch(() => response.destroy());
@@ -118,6 +122,22 @@ describe('the stream of an operation', () => {
     advance({ state: 'succeeded' });
     await ended();
     expect(heard()).toBe(state('queued', 5) + state('running', 6) + state('succeeded', 8));
+    expect(listeners).toBe(0);
+  });
+
+  it('shows nothing more to whoever has lost their role, and ends also where nothing happens', async () => {
+    const { heard, ended } = await listen();
+    await until(() => heard() === state('queued', 5));
+    isAdmitted = false;
+    advance({ state: 'running' });
+    await ended();
+    expect(heard()).toBe(state('queued', 5));
+    isAdmitted = true;
+    const quiet = await listen();
+    await until(() => quiet.heard() === state('running', 6));
+    isAdmitted = false;
+    await quiet.ended();
+    expect(quiet.heard()).toBe(state('running', 6));
     expect(listeners).toBe(0);
   });
 
