@@ -63,7 +63,8 @@ export function boundAnswers(app: NestExpressApplication, takenMs: number): void
   app.use((_: Request, response: Response, next: NextFunction) => {
     // All of it is handed over.
     response.once('prefinish', () => {
-      if (response.writableFinished) return;
+      // Whoever has gone takes nothing more.
+      if (response.closed) return;
       const cut = setTimeout(() => response.destroy(), takenMs);
       response.once('close', () => clearTimeout(cut));
     });

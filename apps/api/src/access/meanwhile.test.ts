@@ -54,8 +54,8 @@ const be = async (role: ProjectRole) =>
   expect(await api.call('PUT', `${atlas}/members/${bob.id}`, { body: { role } })).toMatchObject({ status: 200 });
 const isLetIn = () => until(() => admitted > 0, { what: 'the request is let in' });
 
-/** Does something while a decision about the project keeps all others waiting, as another copy of the API does it. */
-async function inBetween(ask: () => Promise<Answer>, done: Parameters<typeof event>): Promise<Answer> {
+/** A decision about the project keeps all others waiting, until it is called. */
+async function hold(): Promise<() => Promise<unknown>> {
   const [held, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const holding = api.part(Decider).decide('project', 'atlas', async () => {
     held.resolve();
@@ -64,14 +64,22 @@ async function inBetween(ask: () => Promise<Answer>, done: Parameters<typeof eve
   });
   await held.promise;
   admitted = 0;
+  return () => {
+    gate.resolve();
+    return holding;
+  };
+}
+
+/** Does something while a request waits for its turn, as another copy of the API does it. */
+async function inBetween(ask: () => Promise<Answer>, done: Parameters<typeof event>): Promise<Answer> {
+  const letGo = await hold();
   const answer = ask();
   await isLetIn();
   const { seq } = (await api.jsm.streams.getMessage('BUCKETS', {
     last_by_subj: subjects.eventsOf('project', 'atlas'),
   }))!;
   await api.given('atlas', [event(...done)], seq);
-  gate.resolve();
-  await holding;
+  await letGo();
   return answer;
 }
 
@@ -131,6 +139,32 @@ describe('a command that waits while its caller loses their role', () => {
   });
 });
 
+it('one who asks for much of a project does not keep its owner from taking their role away', async () => {
+  const scopes = ['projects:write'];
+  const { body: owners } = await api.call('POST', '/v1/api-keys', { body: { name: 'k', scopes, ownerId: 'ada' } });
+  await be('collaborator');
+  const letGo = await hold();
+  const asked = jest.spyOn(api.part(Decider), 'decide');
+  let refused = 0;
+  const answers = Array.from({ length: 30 }, async (_, n) => {
+    const body = { source: `x-${n}` };
+    const { status } = await api.call('POST', `${atlas}/changes`, { token: bob.token, body });
+    if (status === 429) refused++;
+    return status;
+  });
+  await until(() => refused === 20, { what: 'all but ten are refused' });
+  const removal = api.call('DELETE', `${atlas}/members/${bob.id}`, { token: String(owners['token']) });
+  await until(() => asked.mock.calls.length === 31, { what: 'the removal waits, too' });
+  asked.mockRestore();
+  await letGo();
+  expect(await removal).toMatchObject({ status: 204 });
+  // They come after it.
+  expect((await Promise.all(answers)).toSorted()).toEqual([
+    ...Array<number>(10).fill(404),
+    ...Array<number>(20).fill(429),
+  ]);
+});
+
 describe('a stream of an operation', () => {
   it.each(['role', 'key'] as const)('shows nothing more once its reader’s %s is gone', async (what) => {
     const { body: made } = await api.call('POST', '/v1/api-keys', { body: { name: 'k', scopes: ['operations:read'] } });
@@ -147,6 +181,41 @@ describe('a stream of an operation', () => {
     const more = await reader.read().catch(() => ({ done: true, value: undefined }));
     expect(more).toEqual({ done: true, value: undefined });
   });
+});
+
+it('a wait for the end of an operation shows nothing to whoever has lost their role meanwhile', async () => {
+  await be('viewer');
+  const { body: operation } = await api.call('POST', `${atlas}/stop`, { body: {} });
+  const address = `/v1/operations/${String(operation['id'])}`;
+  admitted = 0;
+  const waiting = api.call('GET', `${address}?wait=60s`, { token: bob.token });
+  await isLetIn();
+  await api.call('DELETE', `${atlas}/members/${bob.id}`);
+  await api.call('POST', `${address}/cancel`, { body: {} });
+  expect(await waiting).toMatchObject({ status: 404, body: { code: 'operation-not-found' } });
+});
+
+it('one caller has so many streams at most, and leaves room for others, the administrator and the health', async () => {
+  await be('viewer');
+  const { body: operation } = await api.call('POST', `${atlas}/stop`, { body: {} });
+  const address = `/v1/operations/${String(operation['id'])}`;
+  const over = new AbortController();
+  const follow = async (token: string) => {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await fetch(`${api.url}${address}/events`, { headers, signal: over.signal })).status;
+  };
+  try {
+    const statuses = await Promise.all(Array.from({ length: 30 }, () => follow(bob.token)));
+    expect(statuses.toSorted()).toEqual([...Array<number>(20).fill(200), ...Array<number>(10).fill(429)]);
+    expect(await follow(api.adminToken)).toBe(200);
+    expect((await fetch(`${api.url}/health/live`)).status).toBe(200);
+  } finally {
+    over.abort();
+    await api.call('POST', `${address}/cancel`, { body: {} });
+  }
+  // Places are given back: the stream of what has ended ends by itself.
+  const asBob = { headers: { authorization: `Bearer ${bob.token}` } };
+  await until(async () => (await fetch(`${api.url}${address}/events`, asBob)).ok);
 });
 
 describe('a file that comes in slowly', () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Progress } from '@buckets/contracts';
 import type { Response } from 'express';
@@ -20,6 +20,7 @@ describe('the stream of an operation', () => {
   let listeners: number;
   let failing: boolean;
   let isAdmitted: boolean;
+  let filler: string;
   let streamEnded: Promise<void>;
   const stopping = new AbortController();
 
@@ -31,12 +32,13 @@ describe('the stream of an operation', () => {
     listeners = 0;
     failing = false;
     isAdmitted = true;
+    filler = '';
     const operations = {
       changedSince: (known: ReadonlyMap<string, number>) =>
         failing
           ? Promise.reject(new Error('no database'))
           : Promise.resolve(known.get(row.id)! < row.changed_position ? [{ ...row } as OperationRow] : []),
-      view: ({ id, state }: Row) => Promise.resolve({ id, state } as never),
+      view: ({ id, state }: Row) => Promise.resolve({ id, state, ...(filler && { filler }) } as never),
     };
     const board = {
       watch: (_host: string, _id: string, listener: (progress: Progress) => void) => {
@@ -139,6 +141,21 @@ describe('the stream of an operation', () => {
     await quiet.ended();
     expect(quiet.heard()).toBe(state('running', 6));
     expect(listeners).toBe(0);
+  });
+
+  it('is cut where its reader takes nothing', async () => {
+    filler = 'x'.repeat(2 ** 20);
+    const deaf = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    try {
+      deaf.pause().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      await until(() => listeners === 1);
+      await until(() => {
+        advance({ state: 'running' });
+        return listeners === 0;
+      });
+    } finally {
+      deaf.destroy();
+    }
   });
 
   it('misses nothing that happens between its first look and its waiting', async () => {
