@@ -2,6 +2,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { mountOpenApi, runService } from '@buckets/service';
 import { ApiModule } from './api.module.js';
 import { claimsServer } from './claims/claims-server.js';
+import { isRaw } from './live-files/read-body.js';
 import { problemOf } from './problems/problem-of.js';
 import { apiSettings } from './settings.js';
 
@@ -10,7 +11,7 @@ await runService({
   settings: apiSettings,
   module: (settings) => ApiModule.with(settings),
   translate: problemOf,
-  bodies: { isRaw: ({ method, path }) => method === 'PUT' && /^\/v1\/projects\/[^/]+\/files\/?$/i.test(path) },
+  bodies: { isRaw },
   prepare: async (app) => {
     await mountOpenApi(app, {
       title: 'Buckets',

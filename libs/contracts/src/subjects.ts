@@ -18,6 +18,7 @@ export const NO_HOST = '_';
 export const subjects = {
   event: (thing: Thing, id: string, type: string) => `buckets.event.${thing}.${token(id)}.${token(type)}`,
   eventsOf: (thing: Thing, id: string) => `buckets.event.${thing}.${token(id)}.>`,
+  anyApiKeyRevoked: 'buckets.event.api-key.*.revoked',
   allEvents: 'buckets.event.>',
   intent: (hostId: string, projectId: string, kind: IntentKind) =>
     `buckets.intent.${token(hostId)}.${token(projectId)}.${kind}`,

@@ -6,6 +6,13 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Registry } from 'prom-client';
+import {
+  boundAnswers,
+  boundConnections,
+  boundRequests,
+  CONNECTION_BOUNDS,
+  type ConnectionBounds,
+} from './connections.js';
 import { withDeadline } from './deadline.js';
 import type { Logger } from './logs/logger.js';
 import { NestLog } from './logs/nest-log.js';
@@ -26,6 +33,8 @@ export interface ServiceOptions {
   readonly log: Logger;
   /** JSON bodies up to 1 MiB and no raw ones, unless said otherwise. */
   readonly bodies?: Partial<BodyOptions>;
+  /** 2,000 connections, a minute for a request to come and one for its answer to be taken, unless said otherwise. */
+  readonly bounds?: Partial<ConnectionBounds>;
   /** The problems that errors of the service's libraries are. */
   readonly translate?: Translate;
   /** Called before the routes are made: the place for `mountOpenApi`, static files, and microservices. */
@@ -43,6 +52,7 @@ export interface RunningService {
 /** Starts a service within this process. `runService` is for a process that is nothing else. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { module, settings, log, bodies, translate, prepare } = options;
+  const bounds = { ...CONNECTION_BOUNDS, ...options.bounds };
   const app = await NestFactory.create<NestExpressApplication>(ServiceModule.around(module, log), {
     logger: new NestLog(log),
     bodyParser: false,
@@ -54,10 +64,12 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     app.useGlobalPipes(validationPipe());
     app.useGlobalFilters(new ProblemFilter(log, app.get(Registry), translate));
     app.useGlobalInterceptors(new PatchBody());
+    boundAnswers(app, bounds.answerTakenMs);
     readJsonBodies(app, { maxBytes: 2 ** 20, isRaw: () => false, ...bodies });
     await prepare?.(app);
     const server = app.getHttpServer() as Server;
-    limitConnections(server);
+    boundRequests(server, bounds.requestMs);
+    boundConnections(server, bounds.connections);
     answerClientErrors(server);
     const silent = connectionsWithoutRequest(server);
     await app.startAllMicroservices();
@@ -70,15 +82,6 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await app.close().catch((closing: unknown) => log.warn({ error: closing }, 'What had started could not be closed'));
     throw error;
   }
-}
-
-/** Headers are limited to 16 KiB by Node; these limit how long and how many. */
-function limitConnections(server: Server): void {
-  server.headersTimeout = 15_000;
-  server.requestTimeout = 60_000;
-  // Longer than the minute of the usual load balancers, so that it is they who close an idle connection.
-  server.keepAliveTimeout = 65_000;
-  server.maxHeadersCount = 100;
 }
 
 /** Connections that were opened ahead and have not asked for anything: a server that closes waits for them too. */

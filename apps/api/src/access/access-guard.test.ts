@@ -58,11 +58,15 @@ describe('a token', () => {
         return Promise.resolve(key !== null && hash === sha256('good') ? [key] : []);
       },
     } as unknown as DataSource;
+    const revocations = {
+      areInTables: () => Promise.resolve(true),
+      has: () => Promise.reject(new Error('not asked')),
+    };
     registry = new Registry();
     const kinds = [
       new AdminToken(new Secret(ADMIN)),
       new IssuerTokens({ person: (token) => person(token) }, { admin: 'chief', operator: undefined }),
-      new ApiKeys(data, () => now),
+      new ApiKeys(data, revocations, () => now),
     ];
     const guard = new AccessGuard(new Tokens(kinds, registry), new Admission(data));
     class Guarded {}

@@ -1,25 +1,34 @@
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import type { Response } from 'express';
 import { accessIn } from './access.js';
-import type { Admission } from './admission.js';
+import type { AdmittedRequest, Admission } from './admission.js';
 import type { CalledRequest } from './caller.js';
+import { Room, type RoomFor } from './room.js';
 import type { Tokens } from './tokens.js';
 
 /** Paths of `@buckets/service`, which every service answers to anybody who can reach it. */
 export const OPEN_PATHS = /^\/(health\/(live|ready)|metrics|openapi\.json|docs)(\/|$)/;
+
+/** Requests under way: streams, and those that wait, among them. */
+const UNDER_WAY: RoomFor = { user: 50, users: 1_000, fleetCaller: 1_000, all: 1_800 };
 
 /** Lets a request in that bears a token which may do what its route does. Nothing is open by default. */
 export class AccessGuard implements CanActivate {
   constructor(
     private readonly tokens: Pick<Tokens, 'callerOf'>,
     private readonly admission: Pick<Admission, 'admit'>,
+    private readonly room = new Room('requests', UNDER_WAY),
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (isOpen(context)) return true;
-    const request = context.switchToHttp().getRequest<CalledRequest>();
+    const http = context.switchToHttp();
+    const request = http.getRequest<AdmittedRequest>();
     request.caller = await this.tokens.callerOf(request.headers.authorization);
+    this.room.hold(request.caller, http.getResponse<Response>());
     const access = accessIn(context);
-    await this.admission.admit(request.caller, access === 'open' ? undefined : access, request.params['id']);
+    const { caller, params } = request;
+    request.admitted = await this.admission.admit(caller, access === 'open' ? undefined : access, params['id']);
     return true;
   }
 }

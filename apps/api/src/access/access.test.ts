@@ -4,7 +4,7 @@ import { PROJECT_ROLES, SCOPES } from '@buckets/contracts';
 import { createLogger, serviceSettings, startService } from '@buckets/service';
 import { readSettings } from '@buckets/settings';
 import { FLEET, Needs, ofOperation, ofProject, Open, OWN, sayTo, SERVICES, type Access } from './access.js';
-import type { ProjectId } from './admission.js';
+import type { AdmittedProject } from './admission.js';
 import { OfProject } from './admitted.js';
 import type { Caller } from './caller.js';
 import { expectRejection } from '../state/testing/given.js';
@@ -73,8 +73,10 @@ describe('the owner of a new project', () => {
   const owners = new Owners(userIds);
   const ada = userIds.of('https://id.example', 'ada');
   const madeUp = `u-${'0'.repeat(40)}`;
-  const ofNew = (wanted: { id?: string; ownerId?: string | undefined; adopt?: boolean }, by: Caller) =>
-    owners.ofNew(wanted as { ownerId?: string }, by).ownerId;
+  const ofNew = (
+    wanted: { id?: string; ownerId?: string | undefined; bucketId?: string; adopt?: boolean },
+    by: Caller,
+  ) => owners.ofNew(wanted as { ownerId?: string }, by).ownerId;
 
   it('is whom the platform names, or the person who asks', () => {
     expect(ofNew({ ownerId: 'o-17' }, caller({}))).toBe('o-17');
@@ -89,7 +91,7 @@ describe('the owner of a new project', () => {
     const bound = caller({ reach: own });
     expect(ofNew({}, bound)).toBe('x');
     expect(ofNew({ ownerId: 'x', adopt: false }, bound)).toBe('x');
-    for (const wanted of [{ ownerId: 'y' }, { id: 'p1' }, { adopt: true }]) {
+    for (const wanted of [{ ownerId: 'y' }, { id: 'p1' }, { bucketId: 'b1' }, { adopt: true }]) {
       expectRejection(() => ofNew(wanted, bound), 'forbidden', 403);
     }
   });
@@ -108,13 +110,17 @@ describe('a route', () => {
     @Get(':id') @Needs('projects:read') ofTheFleet(): void {}
     @Delete(':id/things') @Needs('projects:read', ofOperation('viewer')) ofAnother(): void {}
     @Get(':id/name') @Needs('projects:read', ofProject('viewer')) takesIt(@Param('id') _id: string): void {}
-    @Get(':projectId/size') @Needs('projects:read', ofProject('viewer')) otherName(@OfProject() _id: ProjectId): void {}
-    @Post(':id/stop') @Needs('projects:write', ofProject('owner')) right(@OfProject() _id: ProjectId): void {}
+    @Get(':projectId/size') @Needs('projects:read', ofProject('viewer')) otherName(
+      @OfProject() _project: AdmittedProject,
+    ): void {}
+    @Post(':id/stop') @Needs('projects:write', ofProject('owner')) right(
+      @OfProject() _project: AdmittedProject,
+    ): void {}
   }
   @Controller('v1/things')
   class AlsoWrong {
     @Get(':id') @Needs('projects:read', ofProject('viewer')) ofNoProject(): void {}
-    @Post(':id') @Needs('projects:read') unasked(@OfProject() _id: ProjectId): void {}
+    @Post(':id') @Needs('projects:read') unasked(@OfProject() _project: AdmittedProject): void {}
     @Get('open') @Open() open(): void {}
     @Post() @Needs('projects:read', OWN) own(): void {}
   }

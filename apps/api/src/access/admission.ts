@@ -1,25 +1,44 @@
 import { ID_PATTERN, type ProjectRole } from '@buckets/contracts';
-import { Problem } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { invalidId } from '../problems/invalid-id.js';
-import { operationNotFound, projectNotFound } from '../problems/not-there.js';
 import { sayTo, type Access } from './access.js';
-import type { Caller, OwnProjects } from './caller.js';
+import type { CalledRequest, Caller, OwnProjects } from './caller.js';
+import { forbidden, Mandate, mustLetIn, type About } from './mandate.js';
 
 declare const ADMITTED: unique symbol;
-/** The id of a project with which its caller may do what they ask for. Only {@link Admission} makes one. */
-export type ProjectId = string & { readonly [ADMITTED]: 'project' };
+/** A project with which its caller may do what they ask for, and on whose word. Only {@link Admission} makes one. */
+export interface AdmittedProject {
+  readonly [ADMITTED]: 'project';
+  readonly id: string;
+  /** Left out where the control plane itself acts. */
+  readonly by?: Mandate;
+}
 /** The same of an operation. */
-export type OperationId = string & { readonly [ADMITTED]: 'operation' };
+export interface AdmittedOperation {
+  readonly [ADMITTED]: 'operation';
+  readonly id: string;
+  readonly by?: Mandate;
+}
+type Admitted = AdmittedProject | AdmittedOperation;
 
-/** The control plane itself acts, as for a process manager, or the request has just made the project: nobody is let in. */
-export function forItself(projectId: string): ProjectId {
-  return projectId as ProjectId;
+/** A request that was let in, with what its `:id` names where its route is about a project or an operation. */
+export interface AdmittedRequest extends CalledRequest {
+  admitted?: Admitted | undefined;
+}
+
+/** The control plane itself acts, as for a process manager: nobody is let in. */
+export function forItself(projectId: string): AdmittedProject {
+  return { id: projectId } as AdmittedProject;
+}
+
+/** A project that a caller is about to make. */
+export function madeBy(caller: Caller, projectId: string): AdmittedProject {
+  return { id: projectId, by: new Mandate(caller, null) } as AdmittedProject;
 }
 
 /** An operation of a project to which its caller was admitted. */
-export function operationOf(_project: ProjectId, operationId: string): OperationId {
-  return operationId as OperationId;
+export function operationOf({ by }: AdmittedProject, operationId: string): AdmittedOperation {
+  return { id: operationId, by } as AdmittedOperation;
 }
 
 /**
@@ -34,25 +53,21 @@ export class Admission {
    *
    * @throws {Problem} `forbidden`, `invalid-id`, `project-not-found`, `operation-not-found`
    */
-  async admit(caller: Caller, access: Access | undefined, id: unknown): Promise<void> {
+  async admit(caller: Caller, access: Access | undefined, id: unknown): Promise<Admitted | undefined> {
     const of = access?.within.of;
     // Without the scope it is forbidden, whatever there is.
-    if (sayTo(caller, access, null) === 'forbidden') throw forbidden(access);
-    if (of !== 'project' && of !== 'operation') return;
+    if (access === undefined || sayTo(caller, access, null) === 'forbidden') throw forbidden(access);
+    if (of !== 'project' && of !== 'operation') return undefined;
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) throw invalidId(of, ID_PATTERN);
-    if (caller.reach === 'fleet') return;
-    const say = sayTo(caller, access, await this.roleIn(caller.reach, of, id));
-    if (say === 'not-there') throw of === 'project' ? projectNotFound(id) : operationNotFound(id);
-    if (say === 'forbidden') throw forbidden(access);
+    const about = { of, id };
+    const role = caller.reach === 'fleet' ? null : await this.roleIn(caller.reach, about);
+    mustLetIn(caller, access, role, about);
+    return { id, by: new Mandate(caller, role, { access, about }) } as Admitted;
   }
 
-  private async roleIn(
-    { userId, roles }: OwnProjects,
-    about: keyof typeof PROJECT,
-    id: string,
-  ): Promise<ProjectRole | null> {
+  private async roleIn({ userId, roles }: OwnProjects, { of, id }: About): Promise<ProjectRole | null> {
     const found = await this.data.query<{ role: ProjectRole }[]>(
-      `SELECT role FROM api.member WHERE user_id = $1 AND project_id = ${PROJECT[about]} AND role = ANY ($3)`,
+      `SELECT role FROM api.member WHERE user_id = $1 AND project_id = ${PROJECT[of]} AND role = ANY ($3)`,
       [userId, id, roles],
     );
     return found[0]?.role ?? null;
@@ -64,17 +79,3 @@ const PROJECT = {
   project: '$2',
   operation: `coalesce((SELECT project_id FROM api.operation WHERE id = $2), '')`,
 } as const;
-
-function forbidden(access: Access | undefined): Problem {
-  return new Problem({ code: 'forbidden', status: 403, detail: `This token may not do that: ${lacking(access)}.` });
-}
-
-function lacking(access: Access | undefined): string {
-  if (access === undefined) return 'the route is open to nobody';
-  const { scope, within } = access;
-  const needs = `it needs the scope ${scope}`;
-  if ('least' in within && within.least !== 'fleet')
-    return `${needs}, and at least the role ${within.least} in the project`;
-  const { of } = within;
-  return of === 'own' ? needs : `${needs}, ${of === 'services' ? 'of an API key' : 'for the whole fleet'}`;
-}

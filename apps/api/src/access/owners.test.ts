@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { SCOPES, type NewEvent, type Scope } from '@buckets/contracts';
+import { SCOPES, subjects, type NewEvent, type Scope } from '@buckets/contracts';
 import { newKey, TrialIssuer } from '../oidc/testing/trial-issuer.js';
-import { event, READY, snapshot } from '../state/testing/given.js';
+import { HostSigns } from '../hosts/host-signs.js';
+import { event, READY, requestedEvent, snapshot } from '../state/testing/given.js';
 import { RunningApi, type Answer } from '../testing/running-api.js';
 import { ApiModule } from '../api.module.js';
 import { controllersOf } from '../wiring/controllers.js';
@@ -66,8 +67,20 @@ const refused = (status: number, code: string) => ({ status, body: expect.object
 const person = (name: keyof typeof ids, claims = {}) => issuer.token(name === 'owner' ? ADDRESS : name, claims);
 const newApiKey = async (fields: object, token?: string) =>
   (await post('/v1/api-keys', { name: 'k', ...fields }, token)).body as { id: string; token: string };
+const positionOf = async (projectId: string) =>
+  (await api.jsm.streams.getMessage('BUCKETS', { last_by_subj: subjects.eventsOf('project', projectId) }))!.seq;
 const position = () => api.parts.lastPosition(api.jsm);
 const codeOf = ({ body }: Answer) => body['code'] as string | undefined;
+
+/** Tells of each query that the API makes, until it is called again. */
+function watchQueries(tell: (query: string) => void): () => void {
+  const { logger } = api.data;
+  const watching = Object.assign(Object.create(Object.getPrototypeOf(logger) as object) as typeof logger, logger, {
+    logQuery: (query: string) => tell(query),
+  });
+  Object.assign(api.data, { logger: watching });
+  return () => void Object.assign(api.data, { logger });
+}
 
 describe('the matrix', () => {
   /** Of each route, what stands in the document for each asker. */
@@ -220,16 +233,6 @@ describe('the matrix', () => {
       }
     }
   });
-
-  /** Tells of each query that the API makes, until it is called again. */
-  function watchQueries(tell: (query: string) => void): () => void {
-    const { logger } = api.data;
-    const watching = Object.assign(Object.create(Object.getPrototypeOf(logger) as object) as typeof logger, logger, {
-      logQuery: (query: string) => tell(query),
-    });
-    Object.assign(api.data, { logger: watching });
-    return () => void Object.assign(api.data, { logger });
-  }
 });
 
 describe('lists show', () => {
@@ -359,19 +362,64 @@ describe('members', () => {
   });
 });
 
+describe('why an operation waits', () => {
+  it('is told in full to those who see hosts, and to others without what concerns the host', async () => {
+    await newProject('waits', ids.owner);
+    await api.given('waits', [requestedEvent('op-waiting', 'stop')], await positionOf('waits'));
+    jest.spyOn(api.part(HostSigns), 'of').mockResolvedValue({ seenAt: new Date(), clockSkewMs: 0, dataRoot: 'in-use' });
+    const why = async (path: string, token?: string) => {
+      const { body } = await call('GET', path, token === undefined ? {} : { token });
+      const shown = (body['items'] as Record<string, unknown>[] | undefined)?.[0] ?? body;
+      return shown['waitsFor'];
+    };
+    const readers = await newApiKey({ scopes: ['operations:read'] });
+    for (const path of ['/v1/operations/op-waiting', '/v1/operations?projectId=waits']) {
+      expect(await why(path)).toContain('another worker');
+      expect(await why(path, await person('stranger', { roles: ['operator'] }))).toContain('another worker');
+      for (const token of [readers.token, await person('owner')]) {
+        expect(await why(path, token)).toBe(
+          'Its host does not begin with anything at the moment. Whoever runs it sees why.',
+        );
+      }
+    }
+    jest.restoreAllMocks();
+  });
+});
+
 describe('whoever makes a project', () => {
   it('with a key of an owner makes that owner’s, and learns nothing of others', async () => {
     const { token } = await newApiKey({ scopes: ['projects:read', 'projects:write'], ownerId: 'ada' });
     const before = await position();
     const forbidden = refused(403, 'forbidden');
-    for (const body of [{ ownerId: 'bob' }, { id: 'own' }, { id: 'never' }, { adopt: true }]) {
+    for (const body of [
+      ...[{ ownerId: 'bob' }, { id: 'own' }, { id: 'never' }, { adopt: true }],
+      ...[{ bucketId: 'b1' }, { bucketId: 'never' }],
+    ]) {
       expect(await post('/v1/projects', { hostId: 'h1', ...body }, token)).toMatchObject(forbidden);
     }
     expect(await post('/v1/projects', { hostId: 'nowhere', ownerId: 'ada' }, token)).toMatchObject(
       refused(404, 'host-not-found'),
     );
     expect(await post('/v1/projects', { hostId: 'h1' }, await person('owner'))).toMatchObject(forbidden);
+    expect(await post('/v1/user-ids', { subject: ADDRESS }, token)).toMatchObject(forbidden);
     expect(await position()).toBe(before);
+  });
+
+  it('with a key of an owner is not told of a host that is of no use to it from one that is not there', async () => {
+    await post('/v1/regions', { id: 'bare', name: 'R', latitude: 1, longitude: 2 });
+    await post('/v1/hosts', { id: 'hx', name: 'h', regionId: 'bare' });
+    expect(await post('/v1/projects', { hostId: 'hx' })).toMatchObject(refused(409, 'no-bucket-in-region'));
+    const { token } = await newApiKey({ scopes: ['projects:write'], ownerId: 'ada' });
+    const answers = [];
+    for (const hostId of ['hx', 'hy']) {
+      const queries: string[] = [];
+      const done = watchQueries((query) => queries.push(query));
+      const { status, body } = await post('/v1/projects', { hostId }, token);
+      done();
+      answers.push({ status, body: JSON.stringify(body).replaceAll(hostId, '<id>'), queries });
+    }
+    expect(answers[0]).toMatchObject({ status: 404, body: expect.stringContaining('host-not-found') });
+    expect(answers[0]).toEqual(answers[1]);
   });
 });
 
@@ -415,6 +463,31 @@ describe('an API key', () => {
     await call('DELETE', `/v1/api-keys/${maker.id}`);
     for (const { token } of [maker, made, grandchild]) {
       expect(await call('GET', '/v1/projects', { token })).toMatchObject(refused(401, 'wrong-token'));
+    }
+  });
+
+  it('lets nobody in once it or its maker was revoked anywhere, however far behind the tables are', async () => {
+    const maker = await newApiKey({ scopes });
+    const [one, made] = [await newApiKey({ scopes }), await newApiKey({ scopes }, maker.token)];
+    const other = await newApiKey({ scopes });
+    const held = api.data.createQueryRunner();
+    await held.startTransaction();
+    try {
+      await held.query('SELECT FROM api.projection_position FOR UPDATE');
+      for (const { id } of [one, maker]) {
+        const expected = (await api.jsm.streams.getMessage('BUCKETS', {
+          last_by_subj: `buckets.event.api-key.${id}.>`,
+        }))!;
+        const revoked = { thing: 'api-key', type: 'revoked', data: { requestedBy: 'admin' } } as const;
+        await api.log.append({ thing: 'api-key', id, expected: expected.seq, events: [revoked] });
+      }
+      for (const { token } of [one, maker, made]) {
+        expect(await call('GET', '/v1/projects', { token })).toMatchObject(refused(401, 'wrong-token'));
+      }
+      expect(await call('GET', '/v1/projects', { token: other.token })).toMatchObject({ status: 200 });
+    } finally {
+      await held.rollbackTransaction();
+      await held.release();
     }
   });
 

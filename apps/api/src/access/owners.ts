@@ -8,12 +8,15 @@ export class Owners {
   constructor(private readonly userIds: Pick<UserIds, 'knows'> | undefined) {}
 
   /**
-   * What a caller has asked for as a new project, with its owner. An id that is taken, and data that stand on a host, are
-   * no news for a caller who does not see all projects.
+   * What a caller has asked for as a new project, with its owner. An id that is taken, a bucket that there is, and data that
+   * stand on a host, are no news for a caller who does not see the fleet.
    *
    * @throws {Rejection} `forbidden`, `user-not-found`
    */
-  ofNew<Wanted extends { id?: string; ownerId?: string; adopt?: boolean }>(wanted: Wanted, caller: Caller): Wanted {
+  ofNew<Wanted extends { id?: string; ownerId?: string; bucketId?: string; adopt?: boolean }>(
+    wanted: Wanted,
+    caller: Caller,
+  ): Wanted {
     const own = ownerBehind(caller);
     if (own === undefined) {
       if (wanted.ownerId !== undefined) this.mustKnow(wanted.ownerId, caller);
@@ -21,6 +24,7 @@ export class Owners {
     }
     if (wanted.ownerId !== undefined && wanted.ownerId !== own) throw beyond('projects of another owner');
     if (wanted.id !== undefined) throw beyond('a project with an id of its own choice');
+    if (wanted.bucketId !== undefined) throw beyond('a project in a bucket of its own choice');
     if (wanted.adopt === true) throw beyond('a project of data that stand on a host already');
     return { ...wanted, ownerId: own };
   }

@@ -7,6 +7,7 @@ import type { DataSource } from 'typeorm';
 import { BadToken, type Issuer, type TokenFault } from '../oidc/issuer.js';
 import { KeysUnreachable } from '../oidc/key-set.js';
 import type { Caller } from './caller.js';
+import type { Revocations } from './revocations.js';
 import { FLEET_ROLES, SCOPES_OF, SCOPES_OF_USERS, type FleetRole } from './roles.js';
 
 /** Why nobody came in with a token: for those who watch. Whoever sent it hears one and the same. */
@@ -100,19 +101,23 @@ interface FoundKey {
   expires_at: string | null;
   revoked_at: string | null;
   owner_id: string | null;
+  makers: string[];
   maker_revoked: boolean;
 }
 
 export class ApiKeys implements TokenKind {
   constructor(
     private readonly data: Pick<DataSource, 'query'>,
+    private readonly revocations: Pick<Revocations, 'areInTables' | 'has'>,
     private readonly now: () => number = Date.now,
   ) {}
 
   async find(token: string): Promise<Found> {
+    // Before the tables are read: what they show then is all there is.
+    const isAllInTables = await this.revocations.areInTables();
     // One look says all, so that a key whose maker is gone takes no longer than another.
     const [key] = await this.data.query<FoundKey[]>(
-      `SELECT id, scopes, expires_at, revoked_at, owner_id, EXISTS (
+      `SELECT id, scopes, expires_at, revoked_at, owner_id, makers, EXISTS (
          SELECT FROM api.api_key maker
           WHERE maker.id IN (SELECT jsonb_array_elements_text(api_key.makers)) AND maker.revoked_at IS NOT NULL
        ) AS maker_revoked FROM api.api_key WHERE token_hash = $1`,
@@ -122,6 +127,10 @@ export class ApiKeys implements TokenKind {
     const expiresAt = key.expires_at === null ? undefined : Date.parse(key.expires_at);
     if (key.revoked_at !== null) return { refused: 'revoked' };
     if (key.maker_revoked) return { refused: 'maker-revoked' };
+    if (!isAllInTables) {
+      if (await this.revocations.has(key.id)) return { refused: 'revoked' };
+      for (const maker of key.makers) if (await this.revocations.has(maker)) return { refused: 'maker-revoked' };
+    }
     if (expiresAt !== undefined && expiresAt <= this.now()) return { refused: 'expired' };
     return {
       ...{ kind: 'service', id: key.id, name: `key/${key.id}`, scopes: key.scopes },

@@ -1,5 +1,5 @@
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
-import type { ProjectId } from './admission.js';
+import type { AdmittedProject } from './admission.js';
 import { ownerBehind, type Caller } from './caller.js';
 
 declare const VISIBLE: unique symbol;
@@ -85,7 +85,7 @@ export function ownedBy<Row extends ObjectLiteral>(
 
 /** Those of a project to which the caller was admitted. */
 export function withinProject<Row extends ObjectLiteral>(
-  id: ProjectId,
+  { id }: AdmittedProject,
   rows: SelectQueryBuilder<Row>,
   projectId: keyof Row & string,
 ): Visible<Row> {

@@ -6,6 +6,7 @@ import { MAX_KEY_MAKERS, SCOPES, USER_ID_PATTERN, type NewEvent, type Scope } fr
 import { DataSource } from 'typeorm';
 import { Needs, SERVICES } from '../access/access.js';
 import { CurrentCaller, holds, ownerBehind, type Caller } from '../access/caller.js';
+import { Mandate } from '../access/mandate.js';
 import { Owners } from '../access/owners.js';
 import { tokenHash } from '../access/tokens.js';
 import { ownedBy } from '../access/visible.js';
@@ -19,6 +20,7 @@ import { Does } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { WantedMoment } from '../http/moment.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
+import type { FixtureState } from '../state/thing-state.js';
 import { ApiKeyRow } from '../tables/entities.js';
 
 export class CreateApiKey {
@@ -118,11 +120,12 @@ export class ApiKeysController {
     const owner_id = ownerBehind(caller);
     const isTheirs = owner_id === undefined || (await this.data.getRepository(ApiKeyRow).existsBy({ id, owner_id }));
     if (!isTheirs) throw apiKeyNotFound(id);
-    await this.decider.decide('api-key', id, (state) => {
+    const decide = (state: FixtureState | null) => {
       if (state === null) throw apiKeyNotFound(id);
       const data = { requestedBy: caller.name };
       return { events: state.revoked ? [] : [{ thing: 'api-key' as const, type: 'revoked' as const, data }] };
-    });
+    };
+    await this.decider.decide('api-key', id, decide, { by: new Mandate(caller, null) });
   }
 
   /** The makers of what this key makes. */

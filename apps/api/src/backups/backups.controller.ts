@@ -5,7 +5,7 @@ import type { Response } from 'express';
 import { CONSISTENCY_MODES, type ConsistencyMode } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { Needs, ofProject } from '../access/access.js';
-import type { ProjectId } from '../access/admission.js';
+import type { AdmittedProject } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
 import { withinProject } from '../access/visible.js';
 import { Rejection } from '../problems/rejection.js';
@@ -50,10 +50,10 @@ export class BackupsController {
   @Needs('backups:read', ofProject('viewer'))
   @ApiPage(BackupView)
   @ApiProblems(404)
-  async list(@OfProject() id: ProjectId, @Query() query: PageQuery): Promise<Page<BackupView>> {
-    await this.commands.existing(id);
+  async list(@OfProject() project: AdmittedProject, @Query() query: PageQuery): Promise<Page<BackupView>> {
+    await this.commands.existing(project);
     const rows = this.data.getRepository(BackupRow).createQueryBuilder('backup');
-    const page = await pageOf(withinProject(id, rows, 'project_id'), query, 'newest-first', [
+    const page = await pageOf(withinProject(project, rows, 'project_id'), query, 'newest-first', [
       'began_position',
       'position',
     ]);
@@ -65,9 +65,9 @@ export class BackupsController {
   @Needs('backups:read', ofProject('viewer'))
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404)
-  async get(@OfProject() id: ProjectId, @BackupId() backupId: string): Promise<BackupView> {
-    await this.commands.existing(id);
-    const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: id, id: backupId });
+  async get(@OfProject() project: AdmittedProject, @BackupId() backupId: string): Promise<BackupView> {
+    await this.commands.existing(project);
+    const row = await this.data.getRepository(BackupRow).findOneBy({ project_id: project.id, id: backupId });
     if (row === null) throw new Rejection('backup-not-found', 'This project has no such backup.', 404);
     return backupView(row, this.keys);
   }
@@ -83,13 +83,13 @@ export class BackupsController {
   @ApiOkResponse({ type: BackupView })
   @ApiProblems(404, 409)
   async accept(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @BackupId() backupId: string,
     @Body(NoFields) _none: unknown,
     @Repetition() { requestedBy }: Repeatable,
   ): Promise<BackupView> {
-    await this.commands.acceptBackup(id, backupId, requestedBy);
-    return this.get(id, backupId);
+    await this.commands.acceptBackup(project, backupId, requestedBy);
+    return this.get(project, backupId);
   }
 
   @Post()
@@ -98,13 +98,13 @@ export class BackupsController {
   @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async create(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() body: CreateBackup,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const { limits, ...params } = body;
-    const operationId = await this.commands.request(id, 'backup', { params, limits }, repetition);
+    const operationId = await this.commands.request(project, 'backup', { params, limits }, repetition);
     return this.operations.accepted(operationId, response);
   }
 
@@ -114,13 +114,13 @@ export class BackupsController {
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async delete(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @BackupId() backupId: string,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const wanted = { params: { backupId } };
-    return this.operations.accepted(await this.commands.request(id, 'forget', wanted, repetition), response);
+    return this.operations.accepted(await this.commands.request(project, 'forget', wanted, repetition), response);
   }
 
   @Post(':backupId/restore')
@@ -129,13 +129,13 @@ export class BackupsController {
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async restore(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @BackupId() backupId: string,
     @Body() { limits }: RestoreBackup,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const wanted = { params: { backupId }, limits };
-    return this.operations.accepted(await this.commands.request(id, 'restore', wanted, repetition), response);
+    return this.operations.accepted(await this.commands.request(project, 'restore', wanted, repetition), response);
   }
 }

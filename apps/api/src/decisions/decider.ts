@@ -10,6 +10,7 @@ import { BackupsAtHand, isLook, type BackupLook, type Project } from '../state/b
 import type { ProjectState } from '../state/project-state.js';
 import { evolveThing, type ThingStates } from '../state/thing-state.js';
 import { lookUp } from '../tables/look-up.js';
+import { CONTROL_PLANE, tooBusy, Turns, type Asker } from './turns.js';
 
 export interface Decided {
   events: readonly NewEvent[];
@@ -32,6 +33,8 @@ export interface DecideOptions {
   /** The last event of the thing that whoever asks had seen: nothing is decided when there is a later one. */
   asOf?: number | undefined;
   causationId?: string;
+  /** In whose turn it is decided. Default: the control plane's. */
+  by?: Asker | undefined;
   /** Whether the decision reads tables beside the state: they have to show all that was decided before. Default true. */
   readsTables?: boolean;
   /** Whether to wait until the tables show what was decided, for a caller who reads them next. Default true. */
@@ -47,9 +50,6 @@ type StateAt<T extends EventThing> = At<ThingStates[T]>;
 
 const MAX_TRIES = 6;
 const MAX_KNOWN = 500;
-/** Decisions about one thing that wait for their turn: so many, and so many milliseconds. */
-const MAX_WAITING = 100;
-const TURN_WITHIN_MS = 5_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
 
 /**
@@ -57,7 +57,7 @@ const BETWEEN_TRIES = new Backoff({ firstMs: 4, maxMs: 100 });
  * that decide on the same state one appends; the other waits for the newer state and decides again.
  */
 export class Decider {
-  private readonly queues = new Map<string, { tail: Promise<void>; length: number }>();
+  private readonly turns = new Turns();
   /** The things decided on lately, as of their last event: the one that was moved on longest ago first. */
   private readonly known = new Map<string, { state: object | null; position: number }>();
 
@@ -74,7 +74,8 @@ export class Decider {
    * Decides on the state with everything in it that any copy has appended before: that nothing follows from a claim is
    * never checked again, so it must not be found on a state that lacks what the claim is about.
    *
-   * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often, `moved-on`
+   * @throws whatever `decide` throws, and {Rejection} `too-busy` when others were faster too often, `too-many-waiting`,
+   * `moved-on`
    * @throws {ProjectionBehind} when the tables do not show in time what was appended before
    */
   async decide<T extends EventThing, V extends Decided>(
@@ -118,7 +119,8 @@ export class Decider {
     decide: (state: State | null) => V | Promise<V>,
     options: DecideOptions,
   ): Promise<Outcome<V>> {
-    const outcome = await this.inTurn(`${thing}/${id}`, () => this.decideNow(thing, id, read, decide, options));
+    const { by = CONTROL_PLANE } = options;
+    const outcome = await this.turns.take(`${thing}/${id}`, by, () => this.decideNow(thing, id, read, decide, options));
     // Out of turn: a host's ask about what was decided need not wait for the tables.
     if (options.readable ?? true) await this.projector.waitFor(outcome.position);
     return outcome;
@@ -241,26 +243,6 @@ export class Decider {
     const last = await this.jsm.streams.getMessage(STREAM.log, { last_by_subj: subjects.eventsOf(thing, id) });
     return last?.seq ?? 0;
   }
-
-  /** One at a time for each thing. Whoever has waited too long goes away undone. */
-  private async inTurn<R>(key: string, work: () => Promise<R>): Promise<R> {
-    const queue = this.queues.get(key) ?? { tail: Promise.resolve(), length: 0 };
-    if (queue.length >= MAX_WAITING) throw tooBusy();
-    this.queues.set(key, queue);
-    queue.length++;
-    const { promise, resolve, reject } = Promise.withResolvers<R>();
-    let waiting = true;
-    const giveUp = setTimeout(() => {
-      waiting = false;
-      reject(tooBusy());
-    }, TURN_WITHIN_MS);
-    queue.tail = queue.tail.then(async () => {
-      clearTimeout(giveUp);
-      if (waiting) await work().then(resolve, reject);
-      if (--queue.length === 0) this.queues.delete(key);
-    });
-    return promise;
-  }
 }
 
 /** What was looked up beside it is of its own moment only. */
@@ -272,8 +254,4 @@ function folded(state: (object & { backups?: BackupsAtHand }) | null): object | 
 
 function movedOn(): Rejection {
   return new Rejection('moved-on', 'Something has happened to it since it was looked at. Look again.', 503);
-}
-
-function tooBusy(): Rejection {
-  return new Rejection('too-busy', 'Others keep changing the same thing. Try again in a moment.', 503);
 }

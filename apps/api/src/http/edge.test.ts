@@ -91,9 +91,35 @@ describe('the edge of the API', () => {
       await data.query(`UPDATE api.request_key SET at = now() - interval '8 days'`);
       const count = async () =>
         (await data.query<[{ n: number }]>('SELECT count(*)::int AS n FROM api.request_key'))[0].n;
+      await data.query(
+        `INSERT INTO api.request_key SELECT 'old-' || n, '', now() - interval '8 days' FROM generate_series(1, 70) n`,
+      );
       const before = await count();
       await post('/v1/regions', region('later'), 'key-7');
-      expect(await count()).toBe(before - 1);
+      // In pieces.
+      expect(await count()).toBe(before + 1 - 50);
+      for (let n = 0; n < 3; n++) await post('/v1/regions', region(`later-${n}`), `key-later-${n}`);
+      expect(await count()).toBe(4);
+    });
+
+    it('is new again after a week, for another request too', async () => {
+      await post('/v1/regions', region('once'), 'key-week');
+      expect(await post('/v1/regions', region('again'), 'key-week')).toMatchObject(
+        refused(409, 'idempotency-key-reused'),
+      );
+      await api.data.query(`UPDATE api.request_key SET at = now() - interval '8 days'`);
+      expect((await post('/v1/regions', region('again'), 'key-week')).body['code']).not.toBe('idempotency-key-reused');
+    });
+
+    it('of a request that changes nothing is not kept', async () => {
+      const count = async () =>
+        (await api.data.query<[{ n: number }]>('SELECT count(*)::int AS n FROM api.request_key'))[0].n;
+      const before = await count();
+      for (let n = 0; n < 3; n++) {
+        const headers = { 'idempotency-key': `key-of-get-${n}` };
+        expect(await api.call('GET', '/v1/regions', { headers })).toMatchObject({ status: 200 });
+      }
+      expect(await count()).toBe(before);
     });
 
     it('gives no two tokens away', async () => {

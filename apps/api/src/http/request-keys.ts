@@ -6,6 +6,9 @@ import type { DataSource } from 'typeorm';
 import type { CalledRequest } from '../access/caller.js';
 import { repeatable, sameRequest } from './idempotency.js';
 
+const KEPT = "interval '7 days'";
+const REMOVED_AT_ONCE = 50;
+
 /**
  * Remembers for a week which request an Idempotency-Key was used for, whatever it made and wherever: the same key with
  * another request is refused before anything is decided. That a repetition does nothing twice does not hang on this;
@@ -18,7 +21,9 @@ export class RequestKeys implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     if (context.getType() !== 'http') return next.handle();
     const request = context.switchToHttp().getRequest<CalledRequest>();
-    if (request.headers['idempotency-key'] === undefined || request.caller === undefined) return next.handle();
+    // What changes nothing may come again as it is.
+    if (/^(GET|HEAD)$/.test(request.method) || request.headers['idempotency-key'] === undefined) return next.handle();
+    if (request.caller === undefined) return next.handle();
     const { key, requestHash, requestedBy } = repeatable(request);
     if (key === undefined || requestHash === undefined) return next.handle();
     const id = idFromKey('request', requestedBy, key);
@@ -35,12 +40,15 @@ export class RequestKeys implements NestInterceptor {
 
   /** Whether the key is new. @throws {Rejection} `idempotency-key-reused` */
   private async remember(id: string, hash: string): Promise<boolean> {
-    // Each new key makes room for itself.
+    // Each new key makes room for itself, and more; one that comes again after its week is new.
     const added = await this.data.query<object[]>(
       `WITH old AS (
          DELETE FROM api.request_key WHERE id IN (
-           SELECT id FROM api.request_key WHERE at < now() - interval '7 days' ORDER BY at LIMIT 2 FOR UPDATE SKIP LOCKED))
-       INSERT INTO api.request_key (id, hash, at) VALUES ($1, $2, now()) ON CONFLICT (id) DO NOTHING RETURNING id`,
+           SELECT id FROM api.request_key WHERE at < now() - ${KEPT} AND id <> $1
+            ORDER BY at LIMIT ${REMOVED_AT_ONCE} FOR UPDATE SKIP LOCKED))
+       INSERT INTO api.request_key AS known (id, hash, at) VALUES ($1, $2, now())
+       ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, at = excluded.at WHERE known.at < now() - ${KEPT}
+       RETURNING id`,
       [id, hash],
     );
     if (added.length > 0) return true;

@@ -13,7 +13,7 @@ import {
 } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } from 'class-validator';
-import type { Request, Response } from 'express';
+import type { Response } from 'express';
 import {
   LIVE_CHUNK_BYTES,
   LIVE_ENTRY_TYPES,
@@ -25,8 +25,11 @@ import {
   MAX_LIVE_FILE_BYTES,
 } from '@buckets/contracts';
 import { Needs, ofProject } from '../access/access.js';
-import type { ProjectId } from '../access/admission.js';
+import type { AdmittedProject } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
+import { CurrentCaller, type CalledRequest, type Caller } from '../access/caller.js';
+import { Room, type RoomFor } from '../access/room.js';
+import { StillAdmitted } from '../access/still-admitted.js';
 import { Rejection } from '../problems/rejection.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does, OptionalWhole, Whole } from '../http/described.js';
@@ -82,6 +85,8 @@ export class RemoveQuery extends PathQuery {
 }
 
 const MOST_ENTRIES = 1_000;
+/** Each holds a file in memory, of 8 MiB at most, until its answer is over. */
+const TRANSFERS: RoomFor = { user: 4, users: 32, fleetCaller: 64, all: 96 };
 /** Of a host for one of ours, at most. */
 const LIST_ANSWERS = MOST_ENTRIES / MAX_LIVE_ENTRIES;
 /** Times a file may change while it is read before the reader is told. */
@@ -91,9 +96,12 @@ const READ_TRIES = 3;
 @ApiExtraModels(LiveFolderView)
 @Controller('v1/projects/:id/files')
 export class LiveFilesController {
+  private readonly room = new Room('reads and writes of files', TRANSFERS);
+
   constructor(
     private readonly commands: ProjectCommands,
     private readonly files: HostFiles,
+    private readonly stillAdmitted: StillAdmitted,
   ) {}
 
   @Get()
@@ -106,8 +114,14 @@ export class LiveFilesController {
     },
   })
   @ApiProblems(404, 409, 413)
-  async read(@OfProject() id: ProjectId, @Query() query: ReadQuery, @Res() response: Response): Promise<void> {
-    const project = await this.commands.existing(id);
+  async read(
+    @OfProject() admitted: AdmittedProject,
+    @Query() query: ReadQuery,
+    @CurrentCaller() caller: Caller,
+    @Res() response: Response,
+  ): Promise<void> {
+    this.room.hold(caller, response);
+    const project = await this.commands.existing(admitted);
     const { path = '', limit = 500, cursor } = query;
     const stat = path === '' ? null : await this.files.step(project, { do: 'stat', path }, LiveEntry);
     if (stat === null || stat.type === 'folder') {
@@ -129,9 +143,16 @@ export class LiveFilesController {
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
   @ApiNoContentResponse()
   @ApiProblems(404, 409, 413)
-  async write(@OfProject() id: ProjectId, @Query() { path }: PathQuery, @Req() request: Request): Promise<void> {
-    const project = await this.commands.existing(id);
+  async write(
+    @OfProject() admitted: AdmittedProject,
+    @Query() { path }: PathQuery,
+    @Req() request: CalledRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<void> {
+    this.room.hold(request.caller, response);
+    const project = await this.commands.existing(admitted);
     const bytes = await readBody(request, MAX_LIVE_FILE_BYTES);
+    await this.stillAdmitted.check(request, admitted);
     const begin = { do: 'begin-write', path, size: bytes.length } as const;
     const { uploadId } = await this.files.step(project, begin, LiveUpload);
     try {
@@ -140,6 +161,7 @@ export class LiveFilesController {
         await this.files.do(project, { do: 'write-chunk', uploadId, offset, bytes: chunk });
       }
       const sha256 = createHash('sha256').update(bytes).digest('hex');
+      await this.stillAdmitted.check(request, admitted);
       await this.files.do(project, { do: 'commit-write', uploadId, sha256 });
     } catch (error) {
       // The host sweeps what is left over, should this not get through either.
@@ -154,8 +176,14 @@ export class LiveFilesController {
   @Needs('files:write', ofProject('collaborator'))
   @ApiNoContentResponse()
   @ApiProblems(404, 409)
-  async remove(@OfProject() id: ProjectId, @Query() { path, recursive = false }: RemoveQuery): Promise<void> {
-    await this.files.do(await this.commands.existing(id), { do: 'remove', path, recursive });
+  async remove(
+    @OfProject() admitted: AdmittedProject,
+    @Query() { path, recursive = false }: RemoveQuery,
+    @Req() request: CalledRequest,
+  ): Promise<void> {
+    const project = await this.commands.existing(admitted);
+    await this.stillAdmitted.check(request, admitted);
+    await this.files.do(project, { do: 'remove', path, recursive });
   }
 
   /** One answer of a host may have fewer entries than one of ours. */

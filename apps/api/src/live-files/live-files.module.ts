@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AccessModule } from '../access/access.module.js';
 import { ProjectDecisionsModule } from '../project-decisions/project-decisions.module.js';
 import { provided } from '../wiring/provided.js';
 import { NATS } from '../wiring/tokens.js';
@@ -6,7 +7,7 @@ import { HostFiles } from './host-files.js';
 import { LiveFilesController } from './live-files.controller.js';
 
 @Module({
-  imports: [ProjectDecisionsModule],
+  imports: [AccessModule, ProjectDecisionsModule],
   controllers: [LiveFilesController],
   providers: [provided(HostFiles, NATS)],
   exports: [HostFiles],

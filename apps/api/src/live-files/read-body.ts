@@ -1,6 +1,11 @@
 import type { Request } from 'express';
 import { Problem } from '@buckets/service';
 
+/** The routes that read the bytes of their bodies themselves, by {@link readBody}. */
+export function isRaw({ method, path }: Pick<Request, 'method' | 'path'>): boolean {
+  return method === 'PUT' && /^\/v1\/projects\/[^/]+\/files\/?$/i.test(path);
+}
+
 /**
  * The bytes of a request's body.
  *
@@ -14,10 +19,15 @@ export async function readBody(request: Request, maxBytes: number): Promise<Buff
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > maxBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    throw new Problem({ code: 'request-aborted', status: 400, detail: 'The body ended too early.', cause: error });
   }
   return Buffer.concat(chunks);
 }

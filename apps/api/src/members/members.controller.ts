@@ -4,7 +4,7 @@ import { IsIn } from 'class-validator';
 import { PROJECT_ROLES, type ProjectRole } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { Needs, ofProject } from '../access/access.js';
-import type { ProjectId } from '../access/admission.js';
+import type { AdmittedProject } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
 import { CurrentCaller, type Caller } from '../access/caller.js';
 import { Owners } from '../access/owners.js';
@@ -45,10 +45,10 @@ export class MembersController {
   @Needs('projects:read', ofProject('viewer'))
   @ApiPage(MemberView)
   @ApiProblems(404)
-  async list(@OfProject() id: ProjectId, @Query() query: PageQuery): Promise<Page<MemberView>> {
-    await this.commands.existing(id);
+  async list(@OfProject() project: AdmittedProject, @Query() query: PageQuery): Promise<Page<MemberView>> {
+    await this.commands.existing(project);
     const rows = this.data.getRepository(MemberRow).createQueryBuilder('member');
-    const page = await pageOf(withinProject(id, rows, 'project_id'), query, 'oldest-first');
+    const page = await pageOf(withinProject(project, rows, 'project_id'), query, 'oldest-first');
     return { ...page, items: page.items.map(({ user_id: userId, role }) => ({ userId, role })) };
   }
 
@@ -62,13 +62,13 @@ export class MembersController {
   @ApiOkResponse({ type: MemberView })
   @ApiProblems(404, 409)
   async set(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @UserId() userId: string,
     @Body() { role }: SetMember,
     @CurrentCaller() caller: Caller,
   ): Promise<MemberView> {
     this.owners.mustKnow(userId, caller);
-    await this.commands.setMember(id, { userId, role, requestedBy: caller.name });
+    await this.commands.setMember(project, { userId, role, requestedBy: caller.name });
     return { userId, role };
   }
 
@@ -78,7 +78,11 @@ export class MembersController {
   @Needs('projects:write', ofProject('owner'))
   @ApiNoContentResponse()
   @ApiProblems(404, 409)
-  async remove(@OfProject() id: ProjectId, @UserId() userId: string, @CurrentCaller() caller: Caller): Promise<void> {
-    await this.commands.removeMember(id, { userId, requestedBy: caller.name });
+  async remove(
+    @OfProject() project: AdmittedProject,
+    @UserId() userId: string,
+    @CurrentCaller() caller: Caller,
+  ): Promise<void> {
+    await this.commands.removeMember(project, { userId, requestedBy: caller.name });
   }
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Progress } from '@buckets/contracts';
 import type { Response } from 'express';
@@ -19,6 +19,8 @@ describe('the stream of an operation', () => {
   let hear: ((progress: Progress) => void) | undefined;
   let listeners: number;
   let failing: boolean;
+  let isAdmitted: boolean;
+  let filler: string;
   let streamEnded: Promise<void>;
   const stopping = new AbortController();
 
@@ -29,12 +31,14 @@ describe('the stream of an operation', () => {
     hear = undefined;
     listeners = 0;
     failing = false;
+    isAdmitted = true;
+    filler = '';
     const operations = {
       changedSince: (known: ReadonlyMap<string, number>) =>
         failing
           ? Promise.reject(new Error('no database'))
           : Promise.resolve(known.get(row.id)! < row.changed_position ? [{ ...row } as OperationRow] : []),
-      view: ({ id, state }: Row) => Promise.resolve({ id, state } as never),
+      view: ({ id, state }: Row) => Promise.resolve({ id, state, ...(filler && { filler }) } as never),
     };
     const board = {
       watch: (_host: string, _id: string, listener: (progress: Progress) => void) => {
@@ -62,6 +66,8 @@ describe('the stream of an operation', () => {
       const lastSeen = request.headers['last-event-id'];
       streamEnded = stream.send({ ...row } as OperationRow, asExpress(response), {
         signal: AbortSignal.any([gone.signal, stopping.signal]),
+        caller: { kind: 'admin', id: 'admin', name: 'admin', scopes: ['admin'], reach: 'fleet' },
+        mayStill: () => (isAdmitted ? Promise.resolve() : Promise.reject(new Error('no more'))),
         ...(lastSeen === undefined ? {} : { lastSeen: Number(lastSeen) }),
       });
       streamEnded.catch(() => response.destroy());
@@ -119,6 +125,37 @@ describe('the stream of an operation', () => {
     await ended();
     expect(heard()).toBe(state('queued', 5) + state('running', 6) + state('succeeded', 8));
     expect(listeners).toBe(0);
+  });
+
+  it('shows nothing more to whoever has lost their role, and ends also where nothing happens', async () => {
+    const { heard, ended } = await listen();
+    await until(() => heard() === state('queued', 5));
+    isAdmitted = false;
+    advance({ state: 'running' });
+    await ended();
+    expect(heard()).toBe(state('queued', 5));
+    isAdmitted = true;
+    const quiet = await listen();
+    await until(() => quiet.heard() === state('running', 6));
+    isAdmitted = false;
+    await quiet.ended();
+    expect(quiet.heard()).toBe(state('running', 6));
+    expect(listeners).toBe(0);
+  });
+
+  it('is cut where its reader takes nothing', async () => {
+    filler = 'x'.repeat(2 ** 20);
+    const deaf = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    try {
+      deaf.pause().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      await until(() => listeners === 1);
+      await until(() => {
+        advance({ state: 'running' });
+        return listeners === 0;
+      });
+    } finally {
+      deaf.destroy();
+    }
   });
 
   it('misses nothing that happens between its first look and its waiting', async () => {

@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import { isEnded } from '@buckets/contracts';
+import type { Caller } from '../access/caller.js';
 import type { OperationRow } from '../tables/entities.js';
 import type { OperationFollower } from './operation-follower.js';
 import type { Operations } from './operations.js';
@@ -7,6 +8,19 @@ import type { ProgressBoard } from './progress-board.js';
 
 /** Proxies cut connections that are silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000;
+/** Bytes of a stream that wait for its reader. */
+const MOST_UNREAD = 256 * 1_024;
+
+/** Who listens, and for how long. */
+export interface Reader {
+  caller: Caller;
+  /** Nobody listens any more. */
+  signal: AbortSignal;
+  /** The id of the last event that a reader who comes back has seen. */
+  lastSeen?: number;
+  /** Asked before each state, and whenever all has been quiet for a while. @throws when it is the reader's no more */
+  mayStill: () => Promise<void>;
+}
 
 /** Streams the life of one operation as server-sent events. */
 export class OperationStream {
@@ -17,16 +31,8 @@ export class OperationStream {
     private readonly keepAliveMs = KEEP_ALIVE_MS,
   ) {}
 
-  /**
-   * Sends until the operation has ended or the signal says that nobody listens any more.
-   *
-   * @param lastSeen the id of the last event that a reader who comes back has seen
-   */
-  async send(
-    row: OperationRow,
-    response: Response,
-    { signal, lastSeen }: { signal: AbortSignal; lastSeen?: number },
-  ): Promise<void> {
+  /** Sends until the operation has ended, or its reader is gone. */
+  async send(row: OperationRow, response: Response, { caller, signal, lastSeen, mayStill }: Reader): Promise<void> {
     if (isEnded(row.state) && lastSeen === row.changed_position) {
       response.status(204).end();
       return;
@@ -39,9 +45,11 @@ export class OperationStream {
     });
     try {
       for await (const changed of changes) {
-        if (changed === null) response.write(': still here\n\n');
+        await mayStill();
+        if (isUnread(response, changed === null)) response.destroy();
+        else if (changed === null) response.write(': still here\n\n');
         else if (changed.changed_position !== lastSeen) {
-          write(response, 'state', await this.operations.view(changed), changed.changed_position);
+          write(response, 'state', await this.operations.view(changed, caller), changed.changed_position);
         }
       }
     } finally {
@@ -49,6 +57,11 @@ export class OperationStream {
       response.end();
     }
   }
+}
+
+/** Whether a reader takes nothing of what is sent, or less than comes: it is cut off, and may come again. */
+function isUnread(response: Response, allWasQuiet: boolean): boolean {
+  return response.writableLength > MOST_UNREAD || (allWasQuiet && response.writableNeedDrain);
 }
 
 function write(response: Response, event: string, data: object, id?: number): void {

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsNumber, IsOptional, Matches } from 'class-validator';
-import type { Request, Response } from 'express';
+import type { Response } from 'express';
 import {
   ID_PATTERN,
   OPERATION_KINDS,
@@ -21,9 +21,11 @@ import {
 import { Stopping } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { Needs, ofOperation, OWN } from '../access/access.js';
-import type { OperationId } from '../access/admission.js';
+import type { AdmittedOperation } from '../access/admission.js';
 import { OfOperation } from '../access/admitted.js';
-import { CurrentCaller, type Caller } from '../access/caller.js';
+import { CurrentCaller, type CalledRequest, type Caller } from '../access/caller.js';
+import { Room, type RoomFor } from '../access/room.js';
+import { StillAdmitted } from '../access/still-admitted.js';
 import { visibleTo } from '../access/visible.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Begins, Does } from '../http/described.js';
@@ -43,6 +45,9 @@ export class OperationsQuery extends PageQuery {
   @ApiPropertyOptional({ enum: OPERATION_KINDS }) @IsOptional() @IsIn(OPERATION_KINDS) kind?: OperationKind;
   @ApiPropertyOptional({ enum: OPERATION_STATES }) @IsOptional() @IsIn(OPERATION_STATES) state?: OperationState;
 }
+
+/** Streams, and waits for the end of an operation: fewer than can follow operations, so that the administrator always can. */
+const FOLLOWING: RoomFor = { user: 20, users: 700, fleetCaller: 700, all: 900 };
 
 /** A minute at most. */
 const WAIT = /^(?:([0-5]?\d(?:\.\d{1,3})?|60)s|(\d{1,4}|[1-5]\d{4}|60000)ms|([01])m)$/;
@@ -85,11 +90,14 @@ const EVENT = {
 @ApiTags('operations')
 @Controller('v1/operations')
 export class OperationsController {
+  private readonly room = new Room('streams and waits', FOLLOWING);
+
   constructor(
     private readonly operations: Operations,
     private readonly commands: ProjectCommands,
     private readonly follower: OperationFollower,
     private readonly stream: OperationStream,
+    private readonly stillAdmitted: StillAdmitted,
     private readonly data: DataSource,
     @Inject(Stopping) private readonly stopping: Stopping,
   ) {}
@@ -106,7 +114,7 @@ export class OperationsController {
       if (value !== undefined) rows.andWhere(`operation.${column} = :${column}`, { [column]: value });
     }
     const page = await pageOf(visibleTo(caller, rows, 'project_id'), query, 'newest-first');
-    return { ...page, items: await this.operations.views(page.items) };
+    return { ...page, items: await this.operations.views(page.items, caller) };
   }
 
   @Get(':id')
@@ -118,14 +126,18 @@ export class OperationsController {
   @ApiOkResponse({ type: OperationView })
   @ApiProblems(404)
   async get(
-    @OfOperation() id: OperationId,
+    @OfOperation() operation: AdmittedOperation,
     @Query() { wait = 0 }: OperationQuery,
+    @CurrentCaller() caller: Caller,
+    @Req() request: CalledRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    const row = await this.operations.row(id);
-    if (wait === 0) return this.operations.view(row);
+    const row = await this.operations.row(operation);
+    if (wait === 0) return this.operations.view(row, caller);
+    this.room.hold(caller, response);
     const ended = await this.follower.ending(row, { withinMs: wait, signal: this.untilGone(response) });
-    return this.operations.view(ended);
+    await this.stillAdmitted.check(request, { id: row.project_id, by: operation.by });
+    return this.operations.view(ended, caller);
   }
 
   @Post(':id/cancel')
@@ -138,13 +150,13 @@ export class OperationsController {
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async cancel(
-    @OfOperation() id: OperationId,
+    @OfOperation() operation: AdmittedOperation,
     @Body(NoFields) _none: unknown,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    await this.commands.cancel(id, repetition);
-    return this.operations.accepted(id, response);
+    await this.commands.cancel(operation, repetition);
+    return this.operations.accepted(operation, response);
   }
 
   @Get(':id/events')
@@ -160,11 +172,19 @@ export class OperationsController {
   @ApiOkResponse({ content: { 'text/event-stream': { schema: EVENT } } })
   @ApiNoContentResponse()
   @ApiProblems(404)
-  async events(@OfOperation() id: OperationId, @Req() request: Request, @Res() response: Response): Promise<void> {
-    const row = await this.operations.row(id);
+  async events(
+    @OfOperation() operation: AdmittedOperation,
+    @CurrentCaller() caller: Caller,
+    @Req() request: CalledRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    const row = await this.operations.row(operation);
+    this.room.hold(caller, response);
     const lastSeen = /^\d{1,15}$/.exec(String(request.headers['last-event-id']))?.[0];
     await this.stream.send(row, response, {
+      caller,
       signal: this.untilGone(response),
+      mayStill: () => this.stillAdmitted.check(request, { id: row.project_id, by: operation.by }),
       ...(lastSeen === undefined ? {} : { lastSeen: Number(lastSeen) }),
     });
   }

@@ -2,6 +2,7 @@ import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/c
 import { Projector } from '@buckets/log';
 import { HealthChecks, LOGGER } from '@buckets/service';
 import { DataSource } from 'typeorm';
+import { AccessModule } from '../access/access.module.js';
 import { PROJECT_KEYS } from '../keys/project-keys.js';
 import { HostSigns } from '../hosts/host-signs.js';
 import { HostsModule } from '../hosts/hosts.module.js';
@@ -16,7 +17,7 @@ import { ProgressBoard } from './progress-board.js';
 
 /** What operations come to, and how far they are. */
 @Module({
-  imports: [HostsModule, ProjectDecisionsModule],
+  imports: [AccessModule, HostsModule, ProjectDecisionsModule],
   controllers: [OperationsController],
   providers: [
     provided(ProgressBoard, NATS, JETSTREAM, LOGGER),

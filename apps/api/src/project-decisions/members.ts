@@ -1,6 +1,6 @@
 import type { NewEvent, ProjectRole } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import type { ProjectState } from '../state/project-state.js';
+import { roleOf, type ProjectState } from '../state/project-state.js';
 import { existing, facts, type Verdict } from './verdict.js';
 
 /** Each decision about a project reads them. */
@@ -56,9 +56,4 @@ function handedOn({ ownerId, members }: ProjectState, userId: string, requestedB
   if (heir !== undefined) return [{ thing: 'project', type: 'updated', data: { ownerId: heir, requestedBy } }];
   const detail = 'That is the only owner of the project. Make somebody else an owner first.';
   throw new Rejection('last-owner', detail, 409);
-}
-
-function roleOf({ ownerId, members = {} }: ProjectState, userId: string): ProjectRole | undefined {
-  if (userId === ownerId) return 'owner';
-  return Object.hasOwn(members, userId) ? members[userId] : undefined;
 }

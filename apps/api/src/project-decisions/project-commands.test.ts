@@ -8,6 +8,7 @@ import {
   InMemoryRows,
   withCode,
 } from '../../../../libs/vault/src/testing/in-memory.js';
+import type { Caller } from '../access/caller.js';
 import type { Decider } from '../decisions/decider.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { BucketRow, HostRow } from '../tables/entities.js';
@@ -21,7 +22,7 @@ const FIXTURES = new Map<unknown, object>([
   [HostRow, { id: 'h1', region_id: 'zrh' }],
   [BucketRow, { id: 'b1', region_id: 'zrh' }],
 ]);
-const data = { getRepository: (of: unknown) => ({ findOneBy: () => Promise.resolve(FIXTURES.get(of)) }) };
+const data = { getRepository: (of: unknown) => ({ findOneBy: () => Promise.resolve(FIXTURES.get(of) ?? null) }) };
 
 /** The log of one project, which may be out of reach. */
 class LogOfOne {
@@ -59,7 +60,9 @@ async function create(requestHash = 'hash'): Promise<string> {
   const limits = { provision: { queueSeconds: 1, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 1 } };
   const commands = new ProjectCommands(log.decider, data as never, keys, limits as never);
   const repetition = { requestedBy: 'admin', requestHash, hasKey: true, idFor: (what: string) => what };
-  return commands.create({ id: 'atlas', hostId: 'h1', bucketId: 'b1' }, repetition);
+  const caller: Caller = { kind: 'admin', id: 'admin', name: 'admin', scopes: ['admin'], reach: 'fleet' };
+  const { id } = await commands.create({ id: 'atlas', hostId: 'h1', bucketId: 'b1' }, repetition, caller);
+  return id;
 }
 
 const created = (): ProjectCreated[] =>

@@ -8,8 +8,9 @@ import {
   type Retention,
 } from '@buckets/contracts';
 import type { DataSource } from 'typeorm';
-import { forItself, operationOf, type OperationId, type ProjectId } from '../access/admission.js';
-import type { Decider } from '../decisions/decider.js';
+import { forItself, madeBy, operationOf, type AdmittedOperation, type AdmittedProject } from '../access/admission.js';
+import type { Caller } from '../access/caller.js';
+import type { DecideOptions, Decider } from '../decisions/decider.js';
 import { operationNotFound, projectNotFound } from '../problems/not-there.js';
 import { Rejection } from '../problems/rejection.js';
 import { sameRequest, type Repeatable } from '../http/idempotency.js';
@@ -26,7 +27,7 @@ import { newGeneration } from './generation.js';
 import { removeMember, setMember, type Membership } from './members.js';
 import { lookForRequest, requestOperation, type OperationRequest, type Requester } from './request-operation.js';
 import { NOTHING, type Verdict } from './verdict.js';
-import { undecided, type Project } from '../state/backups-at-hand.js';
+import { undecided, type BackupLook, type Project } from '../state/backups-at-hand.js';
 import type { ProjectState } from '../state/project-state.js';
 
 /** What is asked for, and how long it may take where the caller has a wish. */
@@ -62,10 +63,10 @@ export class ProjectCommands {
     private readonly limits: Limits,
   ) {}
 
-  async create(project: NewProject, repetition: Repeatable): Promise<ProjectId> {
-    const projectId = forItself(project.id ?? repetition.idFor('project'));
-    const host = await this.host(project.hostId);
-    const bucket = await this.bucketFor(project, host.region_id);
+  async create(wanted: NewProject, repetition: Repeatable, caller: Caller): Promise<AdmittedProject> {
+    const project = madeBy(caller, wanted.id ?? repetition.idFor('project'));
+    const projectId = project.id;
+    const bucket = await this.bucketFor(wanted, caller);
     // Refused before keys are made for it; what still slips through is refused again by the decision.
     const existing = await this.decider.stateOf('project', projectId);
     // An earlier try of this very request counts, too: which of them the keys are of, nobody can say.
@@ -73,15 +74,15 @@ export class ProjectCommands {
     if (existing.state === null) await this.keys.ensure(projectId, bucket.id);
     const { requestedBy, requestHash } = repetition;
     const data: ProjectCreated = {
-      ownerId: project.ownerId ?? requestedBy,
-      ...(await this.sealed(projectId, project)),
+      ownerId: wanted.ownerId ?? requestedBy,
+      ...(await this.sealed(projectId, wanted)),
       regionId: bucket.region_id,
       bucketId: bucket.id,
-      hostId: project.hostId,
+      hostId: wanted.hostId,
       // What a host still has of a project of that name is not the data of this one.
       generation: mayHaveHadData ? newGeneration([]) : 1,
-      backupIntervalMinutes: project.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
-      ...(project.retention === undefined ? {} : { retention: project.retention }),
+      backupIntervalMinutes: wanted.backupIntervalMinutes ?? DEFAULT_INTERVAL_MINUTES,
+      ...(wanted.retention === undefined ? {} : { retention: wanted.retention }),
       requestedBy,
       ...(requestHash === undefined ? {} : { requestHash }),
     };
@@ -90,27 +91,27 @@ export class ProjectCommands {
       projectId,
       data,
       operationId,
-      adopt: project.adopt ?? false,
+      adopt: wanted.adopt ?? false,
       limits: this.limits.provision,
       at: new Date().toISOString(),
     };
-    await this.decider.decide('project', projectId, (state) => createProject(state, command));
-    return projectId;
+    await this.decide(project, (state) => createProject(state, command));
+    return project;
   }
 
   /** Gives a project that was found in its bucket a host: that of its newest backup, unless the caller knows better. */
   async assign(
-    projectId: ProjectId,
+    project: AdmittedProject,
     { hostId, although }: { hostId: string; although?: 'made-elsewhere' | undefined },
     repetition: Repeatable,
   ): Promise<void> {
-    await this.host(hostId);
+    if (!(await this.data.getRepository(HostRow).existsBy({ id: hostId }))) throw hostNotFound(hostId);
     const assignment = { hostId, ...requester(repetition) };
     const decide = async (state: ProjectState | null): Promise<Verdict> => {
-      const madeOn = although === undefined ? await this.hostOfNewestBackup(projectId) : undefined;
-      return assignProject(state, projectId, assignment, { madeOn, although });
+      const madeOn = although === undefined ? await this.hostOfNewestBackup(project.id) : undefined;
+      return assignProject(state, project.id, assignment, { madeOn, although });
     };
-    await this.decider.decide('project', projectId, decide, { readsTables: true });
+    await this.decide(project, decide);
   }
 
   private async hostOfNewestBackup(projectId: string): Promise<string | undefined> {
@@ -122,7 +123,7 @@ export class ProjectCommands {
   }
 
   async update(
-    projectId: ProjectId,
+    project: AdmittedProject,
     change: {
       ownerId?: string;
       title?: string;
@@ -132,28 +133,28 @@ export class ProjectCommands {
     },
     requestedBy: string,
   ): Promise<void> {
-    await this.existing(projectId);
+    await this.existing(project);
     const { ownerId, backupIntervalMinutes, retention } = change;
     const data: ProjectUpdated = {
       ...(ownerId === undefined ? {} : { ownerId }),
-      ...(await this.sealed(projectId, change)),
+      ...(await this.sealed(project.id, change)),
       ...(backupIntervalMinutes === undefined ? {} : { backupIntervalMinutes }),
       ...(retention === undefined ? {} : { retention }),
       requestedBy,
     };
     if (Object.keys(change).length === 0) return;
-    await this.decider.decide('project', projectId, (state) => updateProject(state, projectId, data));
+    await this.decide(project, (state) => updateProject(state, project.id, data));
   }
 
-  /** @returns the operation's id; a repeated request gives the same one */
+  /** @returns the operation; a repeated request gives the same one */
   async request(
-    projectId: ProjectId,
+    project: AdmittedProject,
     kind: OperationRequest['kind'],
     { params = {}, limits, asOf, areDataMissing }: Wanted,
     repetition: Repeatable,
-  ): Promise<OperationId> {
+  ): Promise<AdmittedOperation> {
     const by = requester(repetition);
-    const operationId = operationOf(projectId, repetition.idFor('operation'));
+    const operationId = repetition.idFor('operation');
     const request: OperationRequest = {
       operationId,
       kind,
@@ -161,18 +162,18 @@ export class ProjectCommands {
       limits: limitsFor(this.limits, kind, limits),
       at: new Date().toISOString(),
       by,
-      ...(areDataMissing === undefined ? {} : { dataAreMissing: await this.mayChoose(projectId, areDataMissing) }),
+      ...(areDataMissing === undefined ? {} : { dataAreMissing: await this.mayChoose(project, areDataMissing) }),
     };
     // Without a key the id is a new one: there is nothing to look up.
     const { hasKey } = repetition;
     const decide = async (state: Project | null): Promise<Verdict> => {
       const known = hasKey ? await this.operation(operationId) : null;
-      if (known === null) return requestOperation(state, projectId, request);
+      if (known === null) return requestOperation(state, project.id, request);
       sameRequest(known.request_hash, by.requestHash);
       return NOTHING;
     };
-    await this.decider.decideWithBackups(projectId, lookForRequest(request), decide, { asOf, readsTables: hasKey });
-    return operationId;
+    await this.decideWithBackups(project, lookForRequest(request), decide, { asOf, readsTables: hasKey });
+    return operationOf(project, operationId);
   }
 
   /**
@@ -180,14 +181,14 @@ export class ProjectCommands {
    *
    * @throws {Rejection} `operation-ended`
    */
-  async cancel(operationId: OperationId, repetition: Repeatable): Promise<void> {
+  async cancel({ id: operationId, by: mandate }: AdmittedOperation, repetition: Repeatable): Promise<void> {
     const by = requester(repetition);
     const operation = await this.operation(operationId);
     if (operation === null) {
       throw operationNotFound(operationId);
     }
     const { project_id: projectId } = operation;
-    await this.decider.decide('project', projectId, async (state) => {
+    await this.decide({ id: projectId, by: mandate }, async (state) => {
       const { state: reached, cancel_hash: first } = (await this.operation(operationId)) ?? operation;
       if (!isEnded(reached))
         return cancelOperation(state, projectId, { operationId, at: new Date().toISOString(), by });
@@ -197,36 +198,36 @@ export class ProjectCommands {
     });
   }
 
-  async setMember(projectId: ProjectId, wanted: Membership): Promise<void> {
-    await this.decider.decide('project', projectId, (state) => setMember(state, projectId, wanted));
+  async setMember(project: AdmittedProject, wanted: Membership): Promise<void> {
+    await this.decide(project, (state) => setMember(state, project.id, wanted));
   }
 
-  async removeMember(projectId: ProjectId, wanted: Omit<Membership, 'role'>): Promise<void> {
-    await this.decider.decide('project', projectId, (state) => removeMember(state, projectId, wanted));
+  async removeMember(project: AdmittedProject, wanted: Omit<Membership, 'role'>): Promise<void> {
+    await this.decide(project, (state) => removeMember(state, project.id, wanted));
   }
 
-  async acceptBackup(projectId: ProjectId, backupId: string, requestedBy: string): Promise<void> {
-    await this.decider.decideWithBackups(projectId, { ids: [backupId] }, (project) =>
-      acceptBackup(project, projectId, { backupId, requestedBy }),
+  async acceptBackup(project: AdmittedProject, backupId: string, requestedBy: string): Promise<void> {
+    await this.decideWithBackups(project, { ids: [backupId] }, (state) =>
+      acceptBackup(state, project.id, { backupId, requestedBy }),
     );
   }
 
   /** @returns the position at which it is decided */
   async expire(projectId: string, expiry: Omit<Expiry, 'at' | 'limits'>): Promise<number> {
     const limits = (await this.operation(expiry.operationId))?.limits ?? null;
-    const { position } = await this.decider.decide('project', projectId, (state) =>
+    const { position } = await this.decide(forItself(projectId), (state) =>
       expireOperation(state, projectId, { ...expiry, limits, at: new Date().toISOString() }),
     );
     return position;
   }
 
-  async reportChange(projectId: ProjectId, source: string): Promise<void> {
+  async reportChange(project: AdmittedProject, source: string): Promise<void> {
     const change = { source, at: new Date().toISOString() };
-    await this.decider.decide('project', projectId, (state) => reportChange(state, projectId, change));
+    await this.decide(project, (state) => reportChange(state, project.id, change));
   }
 
   async stateFreshness(projectId: string, generation: number, data: FreshnessChanged): Promise<number> {
-    const { position } = await this.decider.decide('project', projectId, (state) =>
+    const { position } = await this.decide(forItself(projectId), (state) =>
       stateFreshness(state, projectId, generation, data),
     );
     return position;
@@ -240,13 +241,33 @@ export class ProjectCommands {
     { key, ...wanted }: { key: string } & Pick<Wanted, 'params' | 'asOf'>,
   ): Promise<string> {
     const idFor = (purpose: string) => idFromKey(purpose, manager, `${projectId} ${key}`);
-    return this.request(forItself(projectId), kind, wanted, { requestedBy: manager, hasKey: true, idFor });
+    const repetition = { requestedBy: manager, hasKey: true, idFor };
+    return (await this.request(forItself(projectId), kind, wanted, repetition)).id;
   }
 
-  async existing(projectId: ProjectId): Promise<ProjectRow> {
-    const row = await this.data.getRepository(ProjectRow).findOneBy({ id: projectId });
-    if (row === null) throw projectNotFound(projectId);
+  async existing({ id }: AdmittedProject): Promise<ProjectRow> {
+    const row = await this.data.getRepository(ProjectRow).findOneBy({ id });
+    if (row === null) throw projectNotFound(id);
     return row;
+  }
+
+  /** What follows from a command, on whose word it is: whether they still have a say is looked at with all else. */
+  private async decide(
+    { id, by }: Pick<AdmittedProject, 'id' | 'by'>,
+    decide: (state: ProjectState | null) => Verdict | Promise<Verdict>,
+  ): Promise<{ position: number }> {
+    const held = (state: ProjectState | null) => (by?.mustHold(state), decide(state));
+    return this.decider.decide('project', id, held, { by });
+  }
+
+  private async decideWithBackups(
+    { id, by }: AdmittedProject,
+    look: BackupLook,
+    decide: (project: Project | null) => Verdict | Promise<Verdict>,
+    options: DecideOptions = {},
+  ): Promise<void> {
+    const held = (project: Project | null) => (by?.mustHold(project), decide(project));
+    await this.decider.decideWithBackups(id, look, held, { ...options, by });
   }
 
   /**
@@ -254,34 +275,31 @@ export class ProjectCommands {
    * and has the start fail rather than choose.
    */
   private async mayChoose(
-    projectId: ProjectId,
+    admitted: AdmittedProject,
     areDataMissing: NonNullable<Wanted['areDataMissing']>,
   ): Promise<boolean> {
-    const project = await this.decider.projectWithBackups(projectId, { choices: true }, 0);
+    const project = await this.decider.projectWithBackups(admitted.id, { choices: true }, 0);
     if (project === null || undecided(project) === null) return false;
-    return areDataMissing(await this.existing(projectId));
-  }
-
-  private async host(id: string): Promise<HostRow> {
-    const host = await this.data.getRepository(HostRow).findOneBy({ id });
-    if (host === null) throw new Rejection('host-not-found', `There is no host ${id}.`, 404);
-    return host;
+    return areDataMissing(await this.existing(admitted));
   }
 
   private async operation(id: string): Promise<OperationRow | null> {
     return this.data.getRepository(OperationRow).findOneBy({ id });
   }
 
-  private async bucketFor({ bucketId }: NewProject, regionId: string): Promise<BucketRow> {
+  /** Where the backups of a new project go. To whom the fleet is not shown, a host without a bucket is none: they cost and say the same. */
+  private async bucketFor({ hostId, bucketId }: NewProject, caller: Caller): Promise<BucketRow> {
+    const host = await this.data.getRepository(HostRow).findOneBy({ id: hostId });
     const buckets = this.data.getRepository(BucketRow);
-    if (bucketId !== undefined) {
-      const bucket = await buckets.findOneBy({ id: bucketId });
-      if (bucket === null) throw new Rejection('bucket-not-found', `There is no bucket ${bucketId}.`, 404);
-      return bucket;
-    }
-    const [bucket] = await buckets.find({ where: { region_id: regionId }, order: { position: 'ASC' }, take: 1 });
-    if (bucket !== undefined) return bucket;
-    const detail = `The region ${regionId} of the host has no bucket. Name a bucketId, or add a bucket to the region.`;
+    const region_id = host?.region_id ?? '';
+    const bucket =
+      bucketId === undefined
+        ? await buckets.findOne({ where: { region_id }, order: { position: 'ASC' } })
+        : await buckets.findOneBy({ id: bucketId });
+    if (host !== null && bucket !== null) return bucket;
+    if (host === null || caller.reach !== 'fleet') throw hostNotFound(hostId);
+    if (bucketId !== undefined) throw new Rejection('bucket-not-found', `There is no bucket ${bucketId}.`, 404);
+    const detail = `The region ${region_id} of the host has no bucket. Name a bucketId, or add a bucket to the region.`;
     throw new Rejection('no-bucket-in-region', detail, 409);
   }
 
@@ -300,4 +318,8 @@ export class ProjectCommands {
 
 function requester({ requestedBy, requestHash }: Repeatable): Requester {
   return { requestedBy, ...(requestHash === undefined ? {} : { requestHash }) };
+}
+
+function hostNotFound(id: string): Rejection {
+  return new Rejection('host-not-found', `There is no host ${id}.`, 404);
 }

@@ -20,7 +20,7 @@ import type { Response } from 'express';
 import { BACKUP_ID_PATTERN, ID_PATTERN, LONGEST_LIMIT_SECONDS, USER_ID_PATTERN } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
 import { Needs, OWN, ofProject, SERVICES, type Access } from '../access/access.js';
-import { Admission, type ProjectId } from '../access/admission.js';
+import { Admission, type AdmittedProject } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
 import { CurrentCaller, type Caller } from '../access/caller.js';
 import { Owners } from '../access/owners.js';
@@ -212,9 +212,9 @@ export class ProjectsController {
   @Needs('projects:read', ofProject('viewer'))
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
-  async get(@OfProject() id: ProjectId): Promise<ProjectView> {
+  async get(@OfProject() project: AdmittedProject): Promise<ProjectView> {
     const freshnessOf = this.freshnessNow.view();
-    const row = await this.commands.existing(id);
+    const row = await this.commands.existing(project);
     return this.view(row, freshnessOf(row));
   }
 
@@ -222,7 +222,7 @@ export class ProjectsController {
   @Does(
     'Makes a project',
     'Its folders are made on its host by the operation provisionOperationId. An API key of an owner makes projects of that ' +
-      'owner, whose ids are not for it to choose, and which take no data that stand on a host already.',
+      'owner, whose ids and buckets are not for it to choose, and which take no data that stand on a host already.',
   )
   @Needs('projects:write', SERVICES)
   @Creates(ProjectView)
@@ -233,11 +233,11 @@ export class ProjectsController {
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<ProjectView> {
-    const id = await this.commands.create(this.owners.ofNew(body, caller), repetition);
+    const project = await this.commands.create(this.owners.ofNew(body, caller), repetition, caller);
     // A request that comes again may find that the project is somebody else's by now.
-    await this.admission.admit(caller, SEE_WHAT_IS_MADE, id);
-    response.location(`/v1/projects/${id}`);
-    return this.get(id);
+    await this.admission.admit(caller, SEE_WHAT_IS_MADE, project.id);
+    response.location(`/v1/projects/${project.id}`);
+    return this.get(project);
   }
 
   @Patch(':id')
@@ -246,13 +246,13 @@ export class ProjectsController {
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404)
   async update(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() body: UpdateProject,
     @CurrentCaller() caller: Caller,
   ): Promise<ProjectView> {
     if (body.ownerId !== undefined) this.owners.mustKnow(body.ownerId, caller);
-    await this.commands.update(id, { ...body }, caller.name);
-    return this.get(id);
+    await this.commands.update(project, { ...body }, caller.name);
+    return this.get(project);
   }
 
   @Post(':id/assign')
@@ -267,12 +267,12 @@ export class ProjectsController {
   @ApiOkResponse({ type: ProjectView })
   @ApiProblems(404, 409)
   async assign(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() body: AssignProject,
     @Repetition() repetition: Repeatable,
   ): Promise<ProjectView> {
-    await this.commands.assign(id, body, repetition);
-    return this.get(id);
+    await this.commands.assign(project, body, repetition);
+    return this.get(project);
   }
 
   @Post(':id/adopt')
@@ -284,13 +284,13 @@ export class ProjectsController {
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async adopt(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() { limits }: AdoptProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const wanted = { params: { adopt: true }, limits };
-    return this.operations.accepted(await this.commands.request(id, 'provision', wanted, repetition), response);
+    return this.operations.accepted(await this.commands.request(project, 'provision', wanted, repetition), response);
   }
 
   @Post(':id/start')
@@ -305,14 +305,14 @@ export class ProjectsController {
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async start(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() body: StartProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const { limits, ...params } = body;
     const areDataMissing = (project: ProjectRow) => this.files.lacksRoots(project);
-    const operationId = await this.commands.request(id, 'start', { params, limits, areDataMissing }, repetition);
+    const operationId = await this.commands.request(project, 'start', { params, limits, areDataMissing }, repetition);
     return this.operations.accepted(operationId, response);
   }
 
@@ -322,12 +322,12 @@ export class ProjectsController {
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async stop(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() { limits }: StopProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    return this.operations.accepted(await this.commands.request(id, 'stop', { limits }, repetition), response);
+    return this.operations.accepted(await this.commands.request(project, 'stop', { limits }, repetition), response);
   }
 
   @Post(':id/tidy')
@@ -340,13 +340,13 @@ export class ProjectsController {
   @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async tidy(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() { remove = false, graceSeconds = GRACE_SECONDS, limits }: TidyProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const wanted = { params: { remove, graceSeconds }, limits };
-    return this.operations.accepted(await this.commands.request(id, 'tidy', wanted, repetition), response);
+    return this.operations.accepted(await this.commands.request(project, 'tidy', wanted, repetition), response);
   }
 
   @Post(':id/verify')
@@ -359,13 +359,13 @@ export class ProjectsController {
   @Begins(OperationView)
   @ApiProblems(404, 409, 429)
   async verify(
-    @OfProject() id: ProjectId,
+    @OfProject() project: AdmittedProject,
     @Body() { readData = 0, limits }: VerifyProject,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
     const wanted = { params: { readData }, limits };
-    return this.operations.accepted(await this.commands.request(id, 'verify', wanted, repetition), response);
+    return this.operations.accepted(await this.commands.request(project, 'verify', wanted, repetition), response);
   }
 
   @Post(':id/changes')
@@ -374,9 +374,9 @@ export class ProjectsController {
   @Needs('projects:write', ofProject('collaborator'))
   @ApiOkResponse({ type: FreshnessView })
   @ApiProblems(404)
-  async change(@OfProject() id: ProjectId, @Body() { source }: ReportChange): Promise<FreshnessView> {
-    await this.commands.reportChange(id, source);
-    return this.freshness(id);
+  async change(@OfProject() project: AdmittedProject, @Body() { source }: ReportChange): Promise<FreshnessView> {
+    await this.commands.reportChange(project, source);
+    return this.freshness(project);
   }
 
   @Get(':id/freshness')
@@ -384,9 +384,9 @@ export class ProjectsController {
   @Needs('projects:read', ofProject('viewer'))
   @ApiOkResponse({ type: FreshnessView })
   @ApiProblems(404)
-  async freshness(@OfProject() id: ProjectId): Promise<FreshnessView> {
+  async freshness(@OfProject() project: AdmittedProject): Promise<FreshnessView> {
     const freshnessOf = this.freshnessNow.view();
-    return freshnessOf(await this.commands.existing(id));
+    return freshnessOf(await this.commands.existing(project));
   }
 
   private async view(row: ProjectRow, freshness: FreshnessView): Promise<ProjectView> {

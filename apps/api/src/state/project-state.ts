@@ -245,6 +245,12 @@ function recorded(state: ProjectState, backup: BackupRecorded): ProjectState {
   return { ...rest, ...defined({ operations, newest, small: smallRunAfter(state, backup) }) };
 }
 
+/** What somebody is in a project. */
+export function roleOf({ ownerId, members = {} }: ProjectState, userId: string): ProjectRole | undefined {
+  if (userId === ownerId) return 'owner';
+  return Object.hasOwn(members, userId) ? members[userId] : undefined;
+}
+
 /** The operation of that id, while it has not ended. */
 export function openOperation({ operations }: ProjectState, operationId: string): OpenOperation | undefined {
   // Some ids are names of what every object has.

@@ -13,6 +13,7 @@ import { DataSource } from 'typeorm';
 import { RealParts } from '../../../../libs/log/src/testing/real-parts.js';
 import { ApiModule } from '../api.module.js';
 import { claimsServer } from '../claims/claims-server.js';
+import { isRaw } from '../live-files/read-body.js';
 import { problemOf } from '../problems/problem-of.js';
 import { apiSettings } from '../settings.js';
 
@@ -50,7 +51,7 @@ export class RunningApi {
       });
       const log = createLogger('api', { level: 'fatal' });
       const service = await startService({
-        ...{ settings, log, module: ApiModule.with(settings), translate: problemOf },
+        ...{ settings, log, module: ApiModule.with(settings), translate: problemOf, bodies: { isRaw } },
         prepare: async (app) => {
           await mountOpenApi(app, { title: 'Buckets', version: '1', description: 'On trial' });
           app.connectMicroservice<MicroserviceOptions>({ strategy: claimsServer(app) });

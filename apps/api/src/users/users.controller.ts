@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { IsString, Length } from 'class-validator';
 import { SCOPES, type Scope } from '@buckets/contracts';
-import { Needs, OWN, SERVICES } from '../access/access.js';
+import { Needs, OWN } from '../access/access.js';
 import { CurrentCaller, ownerBehind, type Caller } from '../access/caller.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Does } from '../http/described.js';
@@ -65,7 +65,8 @@ export class UsersController {
     'Says by which id a person of the OIDC issuer is known here',
     'Before they were ever here, too. Nothing of it is stored, and nobody can tell from the id whose it is.',
   )
-  @Needs('projects:write', SERVICES)
+  // Whoever could ask for one could find out whose the ids are that they see.
+  @Needs('projects:write')
   @ApiOkResponse({ type: UserIdView })
   @ApiProblems(409)
   userId(@Body() { subject }: NameUser): UserIdView {
