@@ -2,7 +2,7 @@ import tseslint from 'typescript-eslint';
 
 /** How a package imports another one: by its name, or by an entry that it exports; never by a path into it. */
 const deepImport = {
-  regex: '^@buckets/(?!vault/sealing$)[a-z-]+/|^(\\.\\./)+(apps|libs|stack|bench)/',
+  regex: '^@buckets/(?!(?:vault/sealing|log/open-database)$)[a-z-]+/|^(\\.\\./)+(apps|libs|stack|bench)/',
   message: 'Import another package by its name: what it exports is all there is.',
 };
 const appImport = {

@@ -84,8 +84,8 @@ function worker(settings: WorkerSettings): Provider {
 }
 
 /** @throws when root would have to go without */
-async function confine(settings: WorkerSettings, log: Logger): Promise<Confinement | undefined> {
-  const confinement = await Confinement.of(settings.rusticPath);
+async function confine(settings: WorkerSettings, folders: HostFolders, log: Logger): Promise<Confinement | undefined> {
+  const confinement = await Confinement.of(settings.rusticPath, join(folders.own, 'roots'));
   if (typeof confinement !== 'string') return confinement;
   if (process.geteuid?.() === 0 && !settings.unconfined) {
     throw new Error(
@@ -140,7 +140,7 @@ class Worker implements OnApplicationShutdown {
     const stagedRestore = new StagedRestore(records, new Staging(folders, disk), swap, trash, (error) =>
       log.warn({ error }, 'What a restore has left behind is removed later'),
     );
-    const confinement = await confine(settings, log);
+    const confinement = await confine(settings, folders, log);
     const rustic = new Rustic({
       binary: settings.rusticPath,
       ...(confinement === undefined ? {} : { confinement }),

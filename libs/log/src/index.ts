@@ -10,7 +10,6 @@ export { alone, Lead } from './lead.js';
 export { LeftOut } from './left-out.js';
 export * from './nats-settings.js';
 export { News } from './news.js';
-export * from './open-database.js';
 export { hashOf, PositionRow, type StoredPosition } from './position.js';
 export * from './projection.js';
 export { ProjectionHeadway } from './projection-headway.js';

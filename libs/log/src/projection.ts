@@ -20,6 +20,11 @@ export interface Projection {
   readonly name: string;
   /** The Postgres schema that holds its tables and its position. */
   readonly schema: string;
+  /**
+   * How long after a batch what comes in is gathered for the next, in milliseconds, unless it fills one: for tables that
+   * nobody waits for. A batch costs much the same however many messages it has. Default 0.
+   */
+  readonly gatherMs?: number;
   /** Writes what a batch means, in the transaction that also moves the position. */
   apply(batch: ProjectionBatch, rows: EntityManager): Promise<void>;
   /** Empties the tables, for a rebuild; without TRUNCATE, which would keep readers out until the rebuild has ended. */

@@ -121,6 +121,20 @@ describe.each(SERVERS)('a projector on %s', (_on, servers) => {
     expect(messages).toEqual([`buckets.event.api-key.${event.id}.revoked`, 'buckets.intent.h.p.stop']);
   });
 
+  it('gathers after a batch what comes in, where nobody waits for its tables', async () => {
+    const forLong = Object.assign(new SeenProjection(schema), { gatherMs: 3_600_000 });
+    const [projector] = await started('one', forLong);
+    await projector.waitFor((await append()).position, PATIENCE_MS);
+    await appendMany(5);
+    expect(await projector.reaches(2, { deadlineMs: 200 })).toBe(false);
+    await projector.stop();
+
+    const forShort = Object.assign(new SeenProjection(schema), { gatherMs: 1 });
+    const [next] = await started('two', forShort);
+    await next.waitFor(6, PATIENCE_MS);
+    expect([await seen(), forLong.batches]).toEqual([upTo(6), [1]]);
+  });
+
   onOne('moves rows and position together or not at all', async () => {
     const [projector, projection] = await process();
     let failures = 0;

@@ -179,10 +179,13 @@ export class Projector {
       this.log.info({ projection: this.projection.name, position: this.reached }, 'projecting');
       const signal = AbortSignal.any([this.stopping.signal, lead.lost, this.way.signal]);
       const atOnce = () => this.atOnce;
+      const { gatherMs = 0 } = this.projection;
       for await (const batch of readLog(this.js, this.jsm, { from: this.reached + 1, signal, atOnce })) {
+        const isFull = batch.length >= this.atOnce;
         await this.projectOrHalve(batch);
         this.heldUpBy = undefined;
         gotOn();
+        if (gatherMs > 0 && !isFull) await quietPause(gatherMs, signal);
       }
       lead.lost.throwIfAborted();
     } finally {

@@ -6,7 +6,7 @@ import type { OperationRow } from '../tables/entities.js';
 import type { Operations } from './operations.js';
 
 /** Milliseconds between two looks for everybody: the log may be busy all the time. */
-const BETWEEN_LOOKS_MS = 5;
+const BETWEEN_LOOKS_MS = 20;
 /** The wait for the tables to move ends now and then, so that the looking ends when nobody follows any more. */
 const LOOK_AGAIN_MS = 1_000;
 const MAX_FOLLOWED = 1_000;

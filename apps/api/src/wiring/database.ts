@@ -1,4 +1,4 @@
-import { openDatabase as open } from '@buckets/log';
+import { openDatabase as open } from '@buckets/log/open-database';
 import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '@buckets/vault';
 import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';

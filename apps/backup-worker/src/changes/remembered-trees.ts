@@ -69,9 +69,9 @@ export class RememberedTrees {
     const file = this.#file(projectId);
     if (!remembered) return await rm(file, { force: true });
     await ownFolder(this.folder);
-    await synced(`${file}.new`, 'w', JSON.stringify({ version: VERSION, generation, at: Date.now(), ...remembered }));
+    // The name need not be on the disk: after a crash of the machine, the file before does no harm.
+    await writeSynced(`${file}.new`, JSON.stringify({ version: VERSION, generation, at: Date.now(), ...remembered }));
     await rename(`${file}.new`, file);
-    await synced(this.folder, 'r');
   }
 
   #file(projectId: string): string {
@@ -84,9 +84,9 @@ interface Write {
   remembered: Remembered | undefined;
 }
 
-async function synced(path: string, flags: string, content?: string): Promise<void> {
-  await using handle = await open(path, flags, 0o600);
-  if (content !== undefined) await handle.writeFile(content);
+async function writeSynced(path: string, content: string): Promise<void> {
+  await using handle = await open(path, 'w', 0o600);
+  await handle.writeFile(content);
   await handle.sync();
 }
 

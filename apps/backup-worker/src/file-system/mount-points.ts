@@ -1,4 +1,5 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 
 export interface Mount {
   /** Where it is mounted. */
@@ -12,15 +13,20 @@ export interface Mount {
  * would be removed along with it.
  */
 export async function mountPointsWithin(folder: string): Promise<string[]> {
-  const [real, table] = await Promise.all([realpath(folder), readFile('/proc/self/mountinfo', 'latin1')]);
-  return mountsIn(table, real).map(({ point }) => point);
+  const real = await realpath(folder);
+  return mountsIn(mountTable(), real).map(({ point }) => point);
 }
 
 /** All that is mounted at or below a folder, as a text that is another when that is; the folder need not be there. */
 export async function mountsAt(folder: string): Promise<string> {
   const real = await realpath(folder).catch(() => folder);
-  const mounts = mountsIn(await readFile('/proc/self/mountinfo', 'latin1'), real);
+  const mounts = mountsIn(mountTable(), real);
   return mounts.map(({ line }) => line).join('\n');
+}
+
+/** The kernel answers at once: no disk is waited for. */
+function mountTable(): string {
+  return readFileSync('/proc/self/mountinfo', 'latin1');
 }
 
 /** What a mount table names at or below a folder, whose path has no link in it. */

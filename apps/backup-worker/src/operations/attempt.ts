@@ -6,7 +6,7 @@ import { AttemptWatch } from './attempt-watch.js';
 import { asFailure } from './failures.js';
 import type { OpenOperation } from './open-operation.js';
 import { AttemptFailed, type Attempt, type Granted } from './operation.js';
-import { tell, tellWaiting } from './told-progress.js';
+import { tellWaiting, ToldProgress } from './told-progress.js';
 
 export interface MadeAttempt extends Disposable {
   attempt: Attempt;
@@ -25,6 +25,7 @@ export function makeAttempt(
   const { projectId, kind, data } = operation.intent;
   const { operationId, generation } = data;
   const watch = new AttemptWatch(operation.limits);
+  const told = new ToldProgress(controlPlane, operation, grant.attempt);
   const signalOfNoReturn = AbortSignal.any([watch.signal, stopping]);
   const signal = AbortSignal.any([operation.signal, signalOfNoReturn]);
   const attempt: Attempt<OperationKind> = {
@@ -40,17 +41,17 @@ export function makeAttempt(
     alive: () => watch.alive(),
     progress: (progress) => {
       watch.alive();
-      tell(controlPlane, operation, grant.attempt, progress);
+      told.tell(progress);
     },
     wait: () => {
       const goOn = watch.wait();
-      const told = tellWaiting(controlPlane, operation, grant.attempt);
+      const waiting = tellWaiting(told);
       operation.doing = 'waiting-for-room';
       let over = false;
       return () => {
         if (over) return;
         over = true;
-        told[Symbol.dispose]();
+        waiting[Symbol.dispose]();
         goOn();
         operation.doing = 'running';
       };
@@ -75,6 +76,9 @@ export function makeAttempt(
       const { ending } = failure.options;
       return new AttemptFailed(broken.code, broken.message, { ...broken.options, ...(ending && { ending }) });
     },
-    [Symbol.dispose]: () => watch.close(),
+    [Symbol.dispose]: () => {
+      watch.close();
+      told[Symbol.dispose]();
+    },
   };
 }

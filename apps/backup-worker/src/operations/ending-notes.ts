@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
+import { stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '@buckets/contracts';
-import { exists, namesWithin } from '../file-system/paths.js';
+import { isAbsence, namesWithin } from '../file-system/paths.js';
 import type { Disk } from '../host-data/disk.js';
 import { DataRootMissingError } from '../host-data/errors.js';
 import type { Ending } from './operation.js';
@@ -28,10 +28,20 @@ export class EndingNotes {
     return this.unlessAway(async () => (await this.disk.readRecord(this.file(operationId))) as Ending | undefined);
   }
 
-  /** @throws {DataRootMissingError} */
+  /**
+   * Not flushed: should a crash of the machine bring it back, its operation has ended all the same, and nobody reads it.
+   *
+   * @throws {DataRootMissingError}
+   */
   async remove(operationId: string): Promise<void> {
-    const isThere = await this.unlessAway(async () => (await exists(this.file(operationId))) || undefined);
-    if (isThere) await this.disk.removeRecord(this.file(operationId));
+    await this.unlessAway(() =>
+      unlink(this.file(operationId)).then(
+        () => true,
+        (error: unknown) => {
+          if (!isAbsence(error)) throw error;
+        },
+      ),
+    );
   }
 
   /** Removes notes that nobody has come back for, such as those of projects that have moved away. */

@@ -12,7 +12,7 @@ import { asFailure, joined } from './failures.js';
 import { Cancelled, OpenOperation, type Doing, type WorkIntent } from './open-operation.js';
 import type { OperationMetrics } from './operation-metrics.js';
 import { AttemptFailed, cancelled, type CutOff, type Ending, type Granted, type Works } from './operation.js';
-import { tellWaiting } from './told-progress.js';
+import { tellWaiting, ToldProgress } from './told-progress.js';
 import { sealEnding } from './seal-ending.js';
 import { unlessAborted } from './waiting.js';
 
@@ -247,7 +247,8 @@ export class Operations {
 
   private async pauseBeforeRetry(operation: OpenOperation, { grant }: Granted, tries: number): Promise<void> {
     operation.doing = 'waiting-for-retry';
-    using _told = tellWaiting(this.controlPlane, operation, grant.attempt);
+    using told = new ToldProgress(this.controlPlane, operation, grant.attempt);
+    using _waiting = tellWaiting(told);
     const signal = AbortSignal.any([operation.signal, this.options.stopping]);
     await pause(this.betweenAttempts.delayMs(tries), undefined, { signal }).catch((error: unknown) => {
       this.options.stopping.throwIfAborted();

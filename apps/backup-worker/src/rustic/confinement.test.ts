@@ -3,17 +3,18 @@ import { findTool } from '@buckets/real-parts';
 import { FolderStore, openRepository } from '@buckets/repository';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { LocalAccess } from './access.js';
-import { Confinement, INSIDE } from './confinement.js';
+import { Confinement, INSIDE, type View } from './confinement.js';
 import { PATIENT, TestBench } from './testing/bench.js';
 
 jest.setTimeout(120_000);
 
 const SECRET = 'SECRET OF SOMEBODY ELSE';
-const confinement = await Confinement.of(await findTool('rustic'));
+const confinement = await Confinement.of(await findTool('rustic'), join(tmpdir(), 'no roots yet'));
 const isOurs = (await execa(await findTool('rustic'), ['--version'])).stdout.includes('+buckets.');
 const confined = typeof confinement === 'string' ? describe.skip : describe;
 
@@ -25,7 +26,7 @@ confined('a confined run', () => {
     const look = async (program: string, ...args: string[]) => {
       const own = await mkdtemp(bench.path('a run, with a space-'));
       const views = [view, { from: own, at: INSIDE.run }];
-      const confined = (await Confinement.of(program)) as Confinement;
+      const confined = (await Confinement.of(program, bench.path('roots'))) as Confinement;
       const [file, ...launcher] = await confined.launcher(own, views);
       return execa(file!, [...launcher, ...args], { reject: false });
     };
@@ -43,6 +44,30 @@ confined('a confined run', () => {
     expect((await look('/usr/bin/cat', '/etc/shadow')).stderr).toContain('No such file');
     expect((await look('/usr/bin/cat', `${INSIDE.source}/project/file`)).stdout).toBe('content');
     expect((await look('/usr/bin/touch', `${INSIDE.source}/project/file`)).stderr).toContain('Read-only file system');
+  });
+
+  it('finds nothing that another run has left in its root, nor what another has been given', async () => {
+    await using bench = await TestBench.make();
+    const confined = (await Confinement.of('/usr/bin/bash', bench.path('roots'))) as Confinement;
+    const look = async (views: readonly View[], script: string) => {
+      const own = await mkdtemp(bench.path('run-'));
+      const [file, ...launcher] = await confined.launcher(own, [
+        { from: own, at: INSIDE.run, writable: true },
+        ...views,
+      ]);
+      return execa(file!, [...launcher, '-c', script], { reject: false });
+    };
+    const source = { from: bench.root, at: INSIDE.source, tenants: true };
+    const gone = { from: bench.path('gone'), at: INSIDE.source, tenants: true };
+    // The first ones all make their root at once.
+    const first = await Promise.all(
+      [1, 2, 3].map(() => look([source], 'ls /source; echo here > /run/left; echo x > /left')),
+    );
+    for (const { stdout, stderr } of first)
+      expect([stdout, stderr]).toEqual(['persist\nproject', expect.stringContaining('Read-only')]);
+    expect((await look([source], 'ls / /run')).stdout).not.toContain('left');
+    for (const views of [[], [gone]]) expect((await look(views, 'ls /source')).stderr).toContain('No such file');
+    expect(await readdir(bench.path('roots'))).toHaveLength(2);
   });
 
   it.each(['file', 'folder'] as const)('never reads what a link leads to that took the place of a %s', async (kind) => {
@@ -113,7 +138,9 @@ confined('a program that needs more of the machine', () => {
     await using bench = await TestBench.make();
     const script = bench.path('rustic-of-ours');
     await writeFile(script, `#!/bin/sh\nexec '${await findTool('rustic')}' "$@"\n`, { mode: 0o755 });
-    expect(await Confinement.of(script)).toContain('the rustic program does not run where it sees nothing but itself');
+    expect(await Confinement.of(script, bench.path('roots'))).toContain(
+      'the rustic program does not run where it sees nothing but itself',
+    );
   });
 });
 
@@ -124,7 +151,7 @@ describe('where runs cannot be confined', () => {
     const geteuid = process.geteuid!;
     process.geteuid = () => 1000;
     try {
-      expect(await Confinement.of('/rustic')).toBe('the worker does not run as root');
+      expect(await Confinement.of('/rustic', '/roots')).toBe('the worker does not run as root');
     } finally {
       process.geteuid = geteuid;
     }

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { ownFolder } from '../file-system/paths.js';
 
 /** Where a confined run finds what it may see. */
 export const INSIDE = {
@@ -54,7 +56,10 @@ export class Confinement {
   private readonly links: { at: string; target: string }[] = [{ at: '/proc/self/exe', target: INSIDE.program }];
   private readonly machine: View[];
 
-  private constructor(program: string) {
+  private constructor(
+    program: string,
+    private readonly rootsFolder: string,
+  ) {
     this.machine = [{ from: program, at: INSIDE.program }];
     for (const path of MACHINE) {
       const found = lstatSync(path, { throwIfNoEntry: false });
@@ -67,47 +72,73 @@ export class Confinement {
     }
   }
 
-  /** @returns the reason, in words for people, where the machine does not allow it */
-  static async of(program: string): Promise<Confinement | string> {
+  /**
+   * @param rootsFolder where the roots of runs are kept; it is made with the first run
+   * @returns the reason, in words for people, where the machine does not allow it
+   */
+  static async of(program: string, rootsFolder: string): Promise<Confinement | string> {
     if (process.geteuid?.() !== 0) return 'the worker does not run as root';
-    const confinement = new Confinement(program);
-    return (await confinement.whyNot()) ?? confinement;
+    return (await Confinement.whyNot(program)) ?? new Confinement(program, rootsFolder);
   }
 
   /**
    * What comes before rustic's own arguments, the program included.
    *
-   * @param folder of the run: it gets the table of mounts, and the mount points, which stay empty
+   * @param folder of the run: it gets the table of mounts
    */
   async launcher(folder: string, views: readonly View[]): Promise<string[]> {
-    const [table, root] = [join(folder, 'mounts'), join(folder, 'root')];
     // What is not there, rustic does not find either, and says so.
     const mounts = [...this.machine, ...views].filter(({ from }) => existsSync(from));
-    for (const { at, from } of mounts) {
-      // What is mounted below another has its mount point there.
-      if (mounts.some((other) => at.startsWith(`${other.at}/`))) continue;
-      const isFile = statSync(from).isFile();
-      await mkdir(isFile ? dirname(join(root, at)) : join(root, at), { recursive: true });
-      if (isFile) await writeFile(join(root, at), '');
-    }
-    for (const { at, target } of this.links) {
-      await mkdir(dirname(join(root, at)), { recursive: true });
-      await rm(join(root, at), { force: true });
-      await symlink(target, join(root, at));
-    }
-    await writeFile(table, mounts.map((view) => mountLine(view, root)).join(''), { mode: 0o600 });
+    const root = await this.rootFor(mounts);
+    const table = join(folder, 'mounts');
+    const lines = [{ from: root, at: '' }, ...mounts].map((view) => mountLine(view, root));
+    await writeFile(table, lines.join(''), { mode: 0o600 });
     return [...OWN_MOUNTS, table, root, INSIDE.program];
   }
 
+  /**
+   * The folder with the points of these mounts and nothing else, which no run can write to. It is made once for each choice
+   * of mounts, named after it: a folder for each run took more time than to mount it all.
+   */
+  private async rootFor(mounts: readonly View[]): Promise<string> {
+    // What is mounted below another has its mount point there.
+    const points = mounts
+      .filter(({ at }) => !mounts.some((other) => at.startsWith(`${other.at}/`)))
+      .map(({ at, from }) => ({ at, isFile: statSync(from).isFile() }));
+    const choice = createHash('sha256').update(JSON.stringify([points, this.links]));
+    const root = join(this.rootsFolder, choice.digest('hex').slice(0, 32));
+    if (existsSync(root)) return root;
+    await ownFolder(this.rootsFolder);
+    const draft = await mkdtemp(`${root}.`);
+    try {
+      for (const { at, isFile } of points) {
+        await mkdir(isFile ? dirname(join(draft, at)) : join(draft, at), { recursive: true });
+        if (isFile) await writeFile(join(draft, at), '');
+      }
+      for (const { at, target } of this.links) {
+        await mkdir(dirname(join(draft, at)), { recursive: true });
+        await symlink(target, join(draft, at));
+      }
+      await rename(draft, root).catch((error: unknown) => {
+        // Another run was faster.
+        if (!existsSync(root)) throw error;
+      });
+    } finally {
+      await rm(draft, { recursive: true, force: true });
+    }
+    return root;
+  }
+
   /** Tries it: a program runs, and a link in what belongs to a tenant is not followed, even by root. */
-  private async whyNot(): Promise<string | undefined> {
+  private static async whyNot(program: string): Promise<string | undefined> {
     const folder = await mkdtemp(join(tmpdir(), 'buckets-confinement-'));
     try {
       const source = join(folder, 'source');
       await mkdir(source);
       await writeFile(join(source, 'secret'), '');
       await symlink('secret', join(source, 'link'));
-      const launcher = await this.launcher(folder, [{ from: source, at: INSIDE.source, tenants: true }]);
+      const confinement = new Confinement(program, join(folder, 'roots'));
+      const launcher = await confinement.launcher(folder, [{ from: source, at: INSIDE.source, tenants: true }]);
       const [file, ...args] = launcher.slice(0, -1);
       const run = (...command: string[]) =>
         execa(file!, [...args, ...command], { reject: false, timeout: 10_000, stdin: 'ignore' });
@@ -137,7 +168,7 @@ const OWN_MOUNTS = [
   '--',
   'sh',
   '-euc',
-  'mount --all --fstab="$1"; root=$2; shift 2; exec chroot "$root" "$@"',
+  'mount --all --no-canonicalize --fstab="$1"; root=$2; shift 2; exec chroot "$root" "$@"',
   'sh',
 ];
 

@@ -19,7 +19,7 @@ describe('the environment of a run', () => {
       HOME: '/run/of/this',
       TMPDIR: '/run/of/this',
       TZ: 'UTC',
-      LANG: 'C.UTF-8',
+      LANG: 'C',
       RUST_BACKTRACE: '0',
       RUSTIC_USE_PROFILE: '/run/of/this/profile.toml',
       RAYON_NUM_THREADS: '2',

@@ -30,7 +30,8 @@ export function environmentOf(
     HOME: home.path,
     TMPDIR: home.path,
     TZ: 'UTC',
-    LANG: 'C.UTF-8',
+    // rustic takes no heed of it; each of the programs that set up a run would read a dozen files for another one.
+    LANG: 'C',
     // Any value makes a panic say its reason on the error stream, in place of writing it to a file.
     RUST_BACKTRACE: '0',
     RUSTIC_USE_PROFILE: home.profile,

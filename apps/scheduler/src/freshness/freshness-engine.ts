@@ -29,7 +29,9 @@ export interface FreshnessEngineParts {
 const BATCH = 50;
 const PAGE = 500;
 /** What happens to a project within so long is looked at once. */
-const COALESCE_MS = 20;
+const COALESCE_MS = 100;
+/** Between two looks at something that is about to be. */
+const SOON_MS = 20;
 const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 15_000 });
 const LOOK_AGAIN_MS = 1_000;
 /** Between two pages of the round that looks at every project, whatever has happened. */
@@ -126,7 +128,7 @@ export class FreshnessEngine implements ActivityListener {
     const deadline = performance.now() + FOLLOW_LIMIT_MS;
     await this.parts.projector.reaches(position, { deadlineMs: FOLLOW_LIMIT_MS, signal });
     while (this.followed < position && performance.now() < deadline && !signal.aborted) {
-      await pause(COALESCE_MS, undefined, { signal }).catch(() => undefined);
+      await pause(SOON_MS, undefined, { signal }).catch(() => undefined);
     }
     if (this.followed < position) return false;
     this.readAt = at;
@@ -246,7 +248,7 @@ export class FreshnessEngine implements ActivityListener {
         first &&= after !== '';
         this.isSwept ||= !first;
       }
-      await pause(first ? COALESCE_MS : SWEEP_PAUSE_MS, undefined, { signal });
+      await pause(first ? SOON_MS : SWEEP_PAUSE_MS, undefined, { signal });
     });
   }
 

@@ -1,4 +1,4 @@
-import { openDatabase, type DatabaseOptions } from '@buckets/log';
+import { openDatabase, type DatabaseOptions } from '@buckets/log/open-database';
 import type { DataSource } from 'typeorm';
 import { AddDamage1795700230000 } from './add-damage.migration.js';
 import { AddHeldUntil1795950000000 } from './add-held-until.migration.js';

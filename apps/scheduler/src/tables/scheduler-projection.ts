@@ -9,6 +9,7 @@ import { BackupRow, OperationRow, ProjectRow, SCHEDULER_ENTITIES } from './rows.
 export class SchedulerProjection implements Projection {
   readonly name = 'projects';
   readonly schema = 'scheduler';
+  readonly gatherMs = 100;
 
   async apply({ events }: ProjectionBatch, manager: EntityManager): Promise<void> {
     const ofProjects = events.filter((event): event is LoggedEvent<'project'> => event.thing === 'project');

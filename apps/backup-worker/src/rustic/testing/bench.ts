@@ -30,7 +30,7 @@ export class TestBench implements AsyncDisposable {
   static async make(): Promise<TestBench> {
     const folder = await mkdtemp(join(tmpdir(), 'buckets-rustic-'));
     const binary = await findTool('rustic');
-    const confinement = await Confinement.of(binary);
+    const confinement = await Confinement.of(binary, join(folder, 'roots'));
     const bench = new TestBench(folder, binary, typeof confinement === 'string' ? undefined : confinement);
     await mkdir(join(bench.root, 'project'), { recursive: true });
     await mkdir(join(bench.root, 'persist'));
