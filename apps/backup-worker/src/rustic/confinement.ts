@@ -73,11 +73,13 @@ export class Confinement {
   }
 
   /**
-   * @param rootsFolder where the roots of runs are kept; it is made with the first run
+   * @param rootsFolder where the roots of runs are kept, which no run is using; it is made anew with the first run
    * @returns the reason, in words for people, where the machine does not allow it
    */
   static async of(program: string, rootsFolder: string): Promise<Confinement | string> {
     if (process.geteuid?.() !== 0) return 'the worker does not run as root';
+    // One that somebody has touched would fail each run: a start makes them anew.
+    await rm(rootsFolder, { recursive: true, force: true });
     return (await Confinement.whyNot(program)) ?? new Confinement(program, rootsFolder);
   }
 
