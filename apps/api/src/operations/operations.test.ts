@@ -13,6 +13,7 @@ import {
   type NewEvent,
   type OperationKind,
 } from '@buckets/contracts';
+import { until } from '@buckets/patience';
 import { beganEvent, event, HERE, READY, recordedEvent, requestedEvent, snapshot } from '../state/testing/given.js';
 import { RunningApi } from '../testing/running-api.js';
 
@@ -48,9 +49,15 @@ describe('operations', () => {
     await append(id, ...own, ...events);
     return id;
   };
-  const newOperation = async (kind: OperationKind, began = false): Promise<{ project: string; id: string }> => {
+  const newOperation = async (
+    kind: OperationKind,
+    began = false,
+    more: object = {},
+  ): Promise<{ project: string; id: string }> => {
     const id = `op-${++names}`;
-    const project = await newProject(requestedEvent(id, kind), ...(began ? [beganEvent(id, kind, 'at-1')] : []));
+    const { data, ...asked } = requestedEvent(id, kind);
+    const requested = { ...asked, data: { ...data, ...more } } as NewEvent<'project'>;
+    const project = await newProject(requested, ...(began ? [beganEvent(id, kind, 'at-1')] : []));
     return { project, id };
   };
   const post = (path: string, body?: unknown, { key, token }: { key?: string; token?: string } = {}) =>
@@ -298,14 +305,20 @@ describe('operations', () => {
   });
 
   describe('that a process manager cares for', () => {
-    it('expire', async () => {
-      const { project, id } = await newOperation('restore', true);
+    it('expire, once their time is up', async () => {
       const detail = 'Its host has been silent since noon.';
-      const answer = await command('expire-operation', {
-        projectId: project,
-        operationId: id,
-        code: 'whole-limit',
-        detail,
+      const expire = (of: { project: string; id: string }) =>
+        command('expire-operation', { projectId: of.project, operationId: of.id, code: 'whole-limit', detail });
+      const long = await newOperation('restore', true);
+      expect(await expire(long)).toMatchObject({ refused: { code: 'time-not-up', retry: true } });
+      expect(await get(long.id)).not.toHaveProperty('endedAt');
+
+      const limits = { queueSeconds: 1, stallSeconds: 1, attemptSeconds: 1, wholeSeconds: 1 };
+      const short = await newOperation('restore', true, { limits });
+      const { project, id } = short;
+      const answer = await until(async () => {
+        const each = await expire(short);
+        return 'ok' in each ? each : undefined;
       });
       expect(answer).toEqual({ ok: { position: expect.any(Number) } });
       const ended = await get(id);

@@ -158,4 +158,6 @@ async function count(
          ON CONFLICT (freshness) DO UPDATE SET projects = freshness_count.projects + excluded.projects`,
     [changed.map(([freshness]) => freshness), changed.map(([, change]) => change)],
   );
+  // As in tables that are made anew.
+  await manager.query('DELETE FROM scheduler.freshness_count WHERE projects = 0');
 }
