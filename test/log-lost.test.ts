@@ -6,7 +6,7 @@ import { STREAM, subjects } from '@buckets/contracts';
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
 import { PartFailed, startStack, until, type Stack, type Unready } from '../stack/src/index.js';
 import type { Operation, Problem } from './running/api.js';
-import { rowsIn } from './running/database.js';
+import { rowsIn, stopSchedulerOnceStill } from './running/database.js';
 import { connectAsAdmin, lastSequences, logPosition, messagesOf, withStreams } from './running/log.js';
 import { operator } from './running/operator.js';
 import { Product } from './running/product.js';
@@ -91,6 +91,7 @@ describe('when the folder of NATS is lost', () => {
     await projectWithBackup('kept');
     await closeGate();
     open = await startUnderWay('kept');
+    await stopSchedulerOnceStill(product);
     await stopServices();
     before = { position: await logPosition(product), tables: await tables() };
     await withoutNats(() => rm(natsFolder(), { recursive: true }));

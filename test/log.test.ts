@@ -10,7 +10,7 @@ import { ProvisionedRecords } from '../apps/backup-worker/src/host-data/provisio
 import { until } from '../stack/src/index.js';
 import { Api, type Operation, type Project } from './running/api.js';
 import { runOf, startCopy, type Copy } from './running/copy.js';
-import { loseDatabase, positionIn, rowsIn } from './running/database.js';
+import { loseDatabase, rowsIn, stopSchedulerOnceStill } from './running/database.js';
 import { connectAsAdmin, lastSequences, messagesOf, withStreams } from './running/log.js';
 import { operator, operatorOfApi } from './running/operator.js';
 import { hasRestic, restic } from './running/plain-tools.js';
@@ -268,24 +268,8 @@ describe('the tables', () => {
   beforeAll(async () => {
     await projectWithFile('kept', TEXTS);
     await product.backUp('kept');
-    await stillScheduler();
+    await stopSchedulerOnceStill(product);
   });
-
-  /** Stops the scheduler, as what it states by itself would move what is compared, in a moment in which it has read all. */
-  async function stillScheduler(): Promise<void> {
-    const hasReadAll = async () =>
-      (await positionIn(product, 'scheduler')) === (await lastSequences(product))[STREAM.log];
-    await until(
-      async () => {
-        if (!(await hasReadAll())) return false;
-        await product.stack.kill('scheduler', 'SIGTERM');
-        const isStill = await hasReadAll();
-        if (!isStill) await product.stack.restart('scheduler');
-        return isStill;
-      },
-      { what: 'a scheduler that has read all', withinMs: 60_000 },
-    );
-  }
 
   it('made anew from the log equal those that were there, and nothing is sent again', async () => {
     const [before, sequences, intents] = await Promise.all([rows(), lastSequences(product), delivered()]);

@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { until } from '@buckets/patience';
+import { logPosition } from './log.js';
 import type { Product } from './product.js';
 
 /** Every row of the tables in some schemas, by table, in an order of their own. */
@@ -24,6 +26,31 @@ export async function positionIn(product: Product, schema: 'api' | 'scheduler'):
     const { rows } = await database.query<{ position: string }>(`SELECT position FROM ${schema}.projection_position`);
     return Number(rows[0]?.position);
   });
+}
+
+/**
+ * Stops the scheduler, as what it states by itself would move what is compared, in a moment in which all tables have all of
+ * the log.
+ */
+export async function stopSchedulerOnceStill(product: Product): Promise<void> {
+  const isStill = async () => {
+    const [end, ...positions] = await Promise.all([
+      logPosition(product),
+      positionIn(product, 'api'),
+      positionIn(product, 'scheduler'),
+    ]);
+    return positions.every((position) => position === end);
+  };
+  await until(
+    async () => {
+      if (!(await isStill())) return false;
+      await product.stack.kill('scheduler', 'SIGTERM');
+      if (await isStill()) return true;
+      await product.stack.restart('scheduler');
+      return false;
+    },
+    { what: 'tables that have all of the log', withinMs: 60_000 },
+  );
 }
 
 /** Loses the database with all that is in it; an empty one takes its place. */
