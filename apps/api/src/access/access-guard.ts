@@ -19,7 +19,8 @@ export class AccessGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<CalledRequest>();
     request.caller = await this.tokens.callerOf(request.headers.authorization);
     const access = accessIn(context);
-    await this.admission.admit(request.caller, access === 'open' ? undefined : access, request.params['id']);
+    const { params } = request;
+    await this.admission.admit(request.caller, access === 'open' ? undefined : access, params['id'], params);
     return true;
   }
 }

@@ -32,16 +32,24 @@ export class Admission {
   /**
    * Lets a caller take a route, with what `:id` names where the route is about a project or an operation.
    *
+   * @param names what the path names beside it
    * @throws {Problem} `forbidden`, `invalid-id`, `project-not-found`, `operation-not-found`
    */
-  async admit(caller: Caller, access: Access | undefined, id: unknown): Promise<void> {
+  async admit(
+    caller: Caller,
+    access: Access | undefined,
+    id: unknown,
+    names: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
     const of = access?.within.of;
     // Without the scope it is forbidden, whatever there is.
     if (sayTo(caller, access, null) === 'forbidden') throw forbidden(access);
     if (of !== 'project' && of !== 'operation') return;
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) throw invalidId(of, ID_PATTERN);
     if (caller.reach === 'fleet') return;
-    const say = sayTo(caller, access, await this.roleIn(caller.reach, of, id));
+    const self = access !== undefined && 'self' in access.within ? access.within.self : undefined;
+    const isSelf = self !== undefined && names[self] === caller.reach.userId;
+    const say = sayTo(caller, access, await this.roleIn(caller.reach, of, id), isSelf);
     if (say === 'not-there') throw of === 'project' ? projectNotFound(id) : operationNotFound(id);
     if (say === 'forbidden') throw forbidden(access);
   }
