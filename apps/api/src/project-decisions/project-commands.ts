@@ -35,6 +35,8 @@ export interface Wanted {
   limits?: Partial<OperationLimits> | undefined;
   /** See {@link DecideOptions.asOf}. */
   asOf?: number | undefined;
+  /** See {@link OperationRequest.although}. */
+  although?: OperationRequest['although'];
   /** For a start: whether the host of the project says that data are missing. Asked only where somebody has to choose. */
   areDataMissing?: (project: ProjectRow) => Promise<boolean>;
 }
@@ -149,7 +151,7 @@ export class ProjectCommands {
   async request(
     projectId: ProjectId,
     kind: OperationRequest['kind'],
-    { params = {}, limits, asOf, areDataMissing }: Wanted,
+    { params = {}, limits, asOf, although, areDataMissing }: Wanted,
     repetition: Repeatable,
   ): Promise<OperationId> {
     const by = requester(repetition);
@@ -161,6 +163,7 @@ export class ProjectCommands {
       limits: limitsFor(this.limits, kind, limits),
       at: new Date().toISOString(),
       by,
+      although,
       ...(areDataMissing === undefined ? {} : { dataAreMissing: await this.mayChoose(projectId, areDataMissing) }),
     };
     // Without a key the id is a new one: there is nothing to look up.
