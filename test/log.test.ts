@@ -146,6 +146,8 @@ describe("people's texts", () => {
     await product.backUp('sealed');
     await product.api.call('PATCH', '/v1/projects/sealed', { body: { title: 'Io, in other words' } });
     expect(await product.api.project('sealed')).toMatchObject({ ...TEXTS, title: 'Io, in other words' });
+    await product.api.call('PATCH', '/v1/projects/sealed', { body: { description: null } });
+    expect(await product.api.project('sealed')).not.toHaveProperty('description');
 
     const streams = await Promise.all(Object.values(STREAM).map((stream) => messagesOf(product, stream)));
     const stored = streams.flat().map(({ text }) => text);
