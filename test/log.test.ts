@@ -12,7 +12,7 @@ import { Api, type Operation, type Project } from './running/api.js';
 import { runOf, startCopy, type Copy } from './running/copy.js';
 import { loseDatabase, rowsIn, stopSchedulerOnceStill } from './running/database.js';
 import { connectAsAdmin, lastSequences, messagesOf, withStreams } from './running/log.js';
-import { operator, operatorOfApi } from './running/operator.js';
+import { operator, operatorOfApi, operatorWith } from './running/operator.js';
 import { hasRestic, restic } from './running/plain-tools.js';
 import { Product } from './running/product.js';
 import { inRepository, keysOf, snapshotsOf } from './running/repositories.js';
@@ -146,6 +146,8 @@ describe("people's texts", () => {
     await product.backUp('sealed');
     await product.api.call('PATCH', '/v1/projects/sealed', { body: { title: 'Io, in other words' } });
     expect(await product.api.project('sealed')).toMatchObject({ ...TEXTS, title: 'Io, in other words' });
+    await product.api.call('PATCH', '/v1/projects/sealed', { body: { description: null } });
+    expect(await product.api.project('sealed')).not.toHaveProperty('description');
 
     const streams = await Promise.all(Object.values(STREAM).map((stream) => messagesOf(product, stream)));
     const stored = streams.flat().map(({ text }) => text);
@@ -284,6 +286,11 @@ describe('the tables', () => {
 
   it('and the keys come back when the whole database is lost, and with them the data', async () => {
     const picture = await describeTree(product.folder('kept'));
+    // One that the stack does not know; by another name of its server, as it is there by its own.
+    const { endpoint, region, buckets, accessKeyId, secretAccessKey } = product.stack.access.s3;
+    const credentials = { accessKeyId, secretAccessKey };
+    const place = { endpoint: endpoint.replace('127.0.0.1', 'localhost'), s3Region: region, bucket: buckets[0] };
+    await product.api.post('/v1/buckets', { id: 'added', regionId: 'eu-west', ...place, ...credentials });
     const ofApi = () => rowsIn(product, ['api']);
     const [before, keys] = await Promise.all([ofApi(), keysOf(product, 'kept')]);
     await product.stack.kill('api', 'SIGTERM');
@@ -296,7 +303,9 @@ describe('the tables', () => {
     const { running } = await operatorOfApi(product, 'restore-vault', { BUCKETS_BUCKET_CREDENTIALS_FILE: file });
     await expect(running).rejects.toThrow(/refused access to buckets-eu-west/);
     expect((await rowsIn(product, ['vault']))['vault.bucket_credentials']).toEqual([]);
-    await operator(product, 'restore-vault');
+    await expect(operator(product, 'restore-vault')).rejects.toThrow(/no credentials of added yet/);
+    await writeFile(file, JSON.stringify({ added: credentials }));
+    await operatorWith(product, { BUCKETS_BUCKET_CREDENTIALS_FILE: file }, 'restore-vault');
     expect(derived(await ofApi())).toEqual(derived(before));
     await Promise.all([product.stack.restart('api'), product.stack.restart('scheduler')]);
 

@@ -7,6 +7,7 @@ import { accessFileIn, type Access } from './access.js';
 import { failureInWords } from '@buckets/service';
 import { CLONE } from './clone.js';
 import { bucketBody } from './fleet.js';
+import { BUCKET_CREDENTIALS_FILE, givenFile, RECOVERY_FILE, withGiven } from './given-files.js';
 import { REGIONS } from './places.js';
 import { writePrivately } from './private-files.js';
 import { secretsIn } from './secrets.js';
@@ -51,26 +52,42 @@ export class LocalOperator {
     return code ?? 1;
   }
 
-  /** The credentials of the local buckets, in the form that a restore of the vault takes. @returns the file's path */
+  /**
+   * The credentials of the local buckets and those in the operator's own file, whose word counts, in the form that a restore
+   * of the vault takes.
+   *
+   * @returns the file's path
+   */
   async writeBucketCredentials(): Promise<string> {
     const folder = join(this.dataDir, 'secrets');
     const { s3 } = await secretsIn(folder);
     const file = join(folder, 'bucket-credentials.json');
-    const credentials = s3.buckets.map(({ regionId, accessKeyId, secretAccessKey }) => [
+    const local = s3.buckets.map(({ regionId, accessKeyId, secretAccessKey }): [string, object] => [
       regionId,
       { accessKeyId, secretAccessKey },
     ]);
-    await writePrivately(file, JSON.stringify(Object.fromEntries(credentials)));
+    const all = { ...Object.fromEntries(local), ...(await givenFile(BUCKET_CREDENTIALS_FILE)) };
+    await writePrivately(file, JSON.stringify(all));
     return file;
   }
 
-  /** The local regions and buckets, with credentials, in the form that a recovery takes. @returns the file's path */
+  /**
+   * The local regions and buckets, with credentials, and those in the operator's own file, in the form that a recovery takes.
+   *
+   * @returns the file's path
+   */
   async writeBuckets(): Promise<string> {
     const folder = join(this.dataDir, 'secrets');
     const { s3 } = await secretsIn(folder);
     const file = join(folder, 'buckets.json');
     const buckets = s3.buckets.map((bucket) => bucketBody(this.s3Endpoint, bucket));
-    await writePrivately(file, JSON.stringify({ regions: REGIONS, buckets }));
+    const given = await givenFile(RECOVERY_FILE);
+    const all = {
+      ...given,
+      regions: withGiven(REGIONS, given['regions']),
+      buckets: withGiven(buckets, given['buckets']),
+    };
+    await writePrivately(file, JSON.stringify(all));
     return file;
   }
 }

@@ -70,6 +70,7 @@ const EXPECTED_REFUSALS = new Set([
   'newer-backups-are-flagged',
   'backup-being-deleted',
   'backup-in-use',
+  'last-good-backup',
   'backup-not-found',
   'operation-ended',
   'no-repository',

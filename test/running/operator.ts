@@ -19,8 +19,18 @@ export async function operatorOfApi({ dataDir, stack }: Product, command: string
 
 /** Runs what `npm run <command>` runs, on this product. @returns what it printed, but for the log */
 export async function operator(product: Product, command: string, ...args: string[]): Promise<string> {
+  return operatorWith(product, {}, command, ...args);
+}
+
+/** The same, with settings of the operator's. */
+export async function operatorWith(
+  product: Product,
+  settings: Record<string, string>,
+  command: string,
+  ...args: string[]
+): Promise<string> {
   const program = join(CLONE, 'stack', 'dist', `${command}.js`);
-  const env = { BUCKETS_DATA_DIR: product.dataDir };
+  const env = { BUCKETS_DATA_DIR: product.dataDir, ...settings };
   const { stdout } = await execa(NODE, [program, ...args], { env, timeout: 90_000 });
   return stdout;
 }

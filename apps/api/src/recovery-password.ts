@@ -28,6 +28,9 @@ function instructions(projectId: string, { endpoint, s3_region, bucket }: Bucket
 
 Whoever has it and may read the bucket can read all backups of the project.
 
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are credentials of the storage that may read this bucket; Buckets tells nobody
+those that it was given. On a local stack they stand in .data/access.json, as s3.accessKeyId and s3.secretAccessKey.
+
 With restic 0.14 or newer, which asks for the password:
 
   export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… AWS_DEFAULT_REGION=${s3_region}

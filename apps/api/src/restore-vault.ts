@@ -1,4 +1,4 @@
-import { countText } from '@buckets/contracts';
+import { countText, someNames } from '@buckets/contracts';
 import { reasonOf } from '@buckets/service';
 import { defineSettings, filePath, readSettings } from '@buckets/settings';
 import { BucketCredentialsMissing } from '@buckets/vault';
@@ -52,7 +52,9 @@ await operatorCommand('restore-vault', async ({ data, platformKeys, log }) => {
   if (refused.length > 0)
     throw new Error(`The keys of ${countText(refused.length, 'project')} could not be restored: see above.`);
   if (without.length > 0) {
-    throw new Error(`The vault has no credentials of ${without.join(', ')} yet: give them, too. All else is done.`);
+    throw new Error(
+      `The vault has no credentials of ${someNames(without)} yet: give them, too, in the file that ${VARIABLE} names. All else is done.`,
+    );
   }
 });
 

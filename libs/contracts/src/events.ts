@@ -339,6 +339,8 @@ export class OperationResult {
   /** The command after a backup, where it has failed: that changes nothing of the backup. */
   @Optional() @Nested(HookResult) afterCommand?: HookResult;
   @Optional() @List(ROOTS.length) @IsIn(ROOTS, { each: true }) createdRoots?: Root[];
+  /** Of a start that named a backup and restored none, as nothing was missing. */
+  @Optional() @IsBoolean() dataWereThere?: boolean;
   @Optional() @Nested(Orphans) orphans?: Orphans;
   @Optional() @Nested(BackupsLookedFor) lookedFor?: BackupsLookedFor;
   @Optional() @Nested(RepositoryFindings) repository?: RepositoryFindings;

@@ -16,7 +16,7 @@ export type { Checked } from './check-data.js';
 export * from './claims.js';
 export * from './commands.js';
 export * from './confirmation.js';
-export { countText } from './count-text.js';
+export { countText, someNames } from './count-text.js';
 export * from './counter.js';
 export * from './damage.js';
 export * from './envelope.js';

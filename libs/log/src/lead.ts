@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { Projection } from './projection.js';
 
@@ -59,11 +60,20 @@ export class Lead {
  * Does what two at once would be in each other's way with.
  *
  * @param name of it, the same wherever it is done
- * @param taken the error when another process, or this one, is at it
+ * @param taken the error when another is at it, and so for `waitMs` milliseconds
  */
-export async function alone<R>(data: DataSource, name: string, taken: () => Error, work: () => Promise<R>): Promise<R> {
-  const lead = await Lead.take(data, `buckets ${name}`);
-  if (lead === null) throw taken();
+export async function alone<R>(
+  data: DataSource,
+  name: string,
+  { taken, waitMs = 0 }: { taken: () => Error; waitMs?: number },
+  work: () => Promise<R>,
+): Promise<R> {
+  const deadline = performance.now() + waitMs;
+  let lead: Lead | null;
+  while ((lead = await Lead.take(data, `buckets ${name}`)) === null) {
+    if (performance.now() >= deadline) throw taken();
+    await pause(LOOK_AGAIN_MS);
+  }
   try {
     return await work();
   } finally {
@@ -71,6 +81,8 @@ export async function alone<R>(data: DataSource, name: string, taken: () => Erro
     await lead.giveUp().catch(() => undefined);
   }
 }
+
+const LOOK_AGAIN_MS = 50;
 
 /** Who leads, for people. */
 export async function leaderOf(data: DataSource, projection: Pick<Projection, 'schema' | 'name'>): Promise<string> {

@@ -18,7 +18,7 @@ export { ProblemFilter } from './problems/problem-filter.js';
 export { toProblem } from './problems/to-problem.js';
 export type { Translate } from './problems/to-problem.js';
 export { unreachableDependency } from './problems/unreachable.js';
-export { validationPipe } from './problems/validation-pipe.js';
+export { Removable, validationPipe } from './problems/validation-pipe.js';
 export { runService } from './run-service.js';
 export type { RunOptions } from './run-service.js';
 export { LOGGER } from './service.module.js';

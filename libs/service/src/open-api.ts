@@ -63,6 +63,11 @@ function close(name: string, schemas: Record<string, Schema | undefined>): void 
   if (schema?.properties === undefined || schema.additionalProperties === false) return;
   schema.additionalProperties = false;
   for (const field of Object.values(schema.properties)) {
+    if (field.nullable === true && field.type !== undefined) {
+      // As OpenAPI 3.1 has it.
+      field.type = [field.type, 'null'].flat();
+      delete field.nullable;
+    }
     for (const each of [field, field.items, ...(field.allOf ?? [])]) {
       const inner = nameIn(each);
       if (inner !== undefined) close(inner, schemas);
@@ -81,6 +86,8 @@ interface Body {
 }
 interface Schema {
   $ref?: string;
+  type?: string | string[];
+  nullable?: boolean;
   required?: string[];
   properties?: Record<string, Schema>;
   additionalProperties?: boolean;
@@ -118,6 +125,7 @@ const OF_EVERY_SERVICE = {
   '/health/live': {
     get: {
       operationId: 'live',
+      summary: 'Says whether the process lives',
       tags: ['health'],
       security: [],
       responses: { 200: { description: 'The process lives', content: { 'application/json': health('up') } } },
@@ -126,6 +134,7 @@ const OF_EVERY_SERVICE = {
   '/health/ready': {
     get: {
       operationId: 'ready',
+      summary: 'Says whether it can do its work, part by part',
       tags: ['health'],
       security: [],
       responses: {
@@ -137,6 +146,7 @@ const OF_EVERY_SERVICE = {
   '/metrics': {
     get: {
       operationId: 'metrics',
+      summary: 'Tells the metrics of the process, for Prometheus',
       tags: ['health'],
       security: [],
       responses: {

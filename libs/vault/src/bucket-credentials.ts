@@ -31,7 +31,7 @@ export class BucketCredentials {
   /** @throws {BucketCredentialsMissing} {PlatformKeyUnknown} {VaultUnreadable} */
   async read(bucketId: string): Promise<Credentials> {
     const wrapped = await this.rows.read(bucketId);
-    if (wrapped === undefined) throw new BucketCredentialsMissing(bucketId);
+    if (wrapped === undefined) throw new BucketCredentialsMissing([bucketId]);
     return JSON.parse(this.platformKeys.unwrap(wrapped, contextOf(bucketId)).toString('utf8')) as Credentials;
   }
 }

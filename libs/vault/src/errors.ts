@@ -101,15 +101,17 @@ export class VaultBusy extends VaultError {
   }
 }
 
-/** Nobody has given the vault credentials for the bucket, or its database was lost. */
+/** Nobody has given the vault credentials for these buckets, or its database was lost. */
 export class BucketCredentialsMissing extends VaultError {
   readonly code = 'bucket-credentials-missing';
   readonly needsOperator = true;
 
-  constructor(readonly bucketId: string) {
+  /** @param bucketIds a few: the message names them all */
+  constructor(readonly bucketIds: readonly string[]) {
     super(
-      `The vault has no credentials of bucket ${bucketId}, as after its database was lost. Give them again: run ` +
-        '`npm run restore-vault`, which brings the keys of its projects back, too.',
+      `The vault has no credentials of bucket ${bucketIds.join(', ')}, as after its database was lost. Give them again, in ` +
+        'the file that BUCKETS_BUCKET_CREDENTIALS_FILE names: run `npm run restore-vault`, which brings the keys of their ' +
+        'projects back, too, and needs no file for the buckets of a local stack.',
     );
   }
 }

@@ -28,7 +28,7 @@ export class AccessGuard implements CanActivate {
     this.room.hold(request.caller, http.getResponse<Response>());
     const access = accessIn(context);
     const { caller, params } = request;
-    request.admitted = await this.admission.admit(caller, access === 'open' ? undefined : access, params['id']);
+    request.admitted = await this.admission.admit(caller, access === 'open' ? undefined : access, params['id'], params);
     return true;
   }
 }

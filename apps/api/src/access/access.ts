@@ -11,7 +11,7 @@ import { isAtLeast } from './roles.js';
  * `:id` is of.
  */
 export type Within =
-  { of: 'fleet' | 'services' | 'own' } | { of: 'project' | 'operation'; least: ProjectRole | 'fleet' };
+  { of: 'fleet' | 'services' | 'own' } | { of: 'project' | 'operation'; least: ProjectRole | 'fleet'; self?: string };
 
 export interface Access {
   scope: Scope;
@@ -23,6 +23,12 @@ export const SERVICES: Within = { of: 'services' };
 export const OWN: Within = { of: 'own' };
 /** @param least what one has to be of the project, for such callers as do not reach the fleet */
 export const ofProject = (least: ProjectRole | 'fleet'): Within => ({ of: 'project', least });
+/**
+ * The same, and for whoever has any role there where it is about themselves.
+ *
+ * @param self the parameter of the path that names the user whom it is about
+ */
+export const ofProjectOrSelf = (least: ProjectRole, self: string): Within => ({ of: 'project', least, self });
 export const ofOperation = (least: ProjectRole | 'fleet'): Within => ({ of: 'operation', least });
 
 const ACCESS = Symbol('who may take a route');
@@ -52,8 +58,9 @@ export type Say = 'yes' | 'forbidden' | 'not-there';
  * Whether a caller may take a route.
  *
  * @param role the caller's role in the project that the route is about; null where they have none, or it does not exist
+ * @param isSelf whether it is about the caller, who needs no more than a role then
  */
-export function sayTo(caller: Caller, access: Access | undefined, role: ProjectRole | null): Say {
+export function sayTo(caller: Caller, access: Access | undefined, role: ProjectRole | null, isSelf = false): Say {
   if (access === undefined || !holds(caller, access.scope)) return 'forbidden';
   if (caller.reach === 'fleet') return 'yes';
   const { within } = access;
@@ -67,6 +74,6 @@ export function sayTo(caller: Caller, access: Access | undefined, role: ProjectR
     case 'project':
     case 'operation':
       if (role === null) return 'not-there';
-      return within.least !== 'fleet' && isAtLeast(role, within.least) ? 'yes' : 'forbidden';
+      return isSelf || (within.least !== 'fleet' && isAtLeast(role, within.least)) ? 'yes' : 'forbidden';
   }
 }

@@ -51,16 +51,25 @@ export class Admission {
   /**
    * Lets a caller take a route, with what `:id` names where the route is about a project or an operation.
    *
+   * @param names what the path names beside it
    * @throws {Problem} `forbidden`, `invalid-id`, `project-not-found`, `operation-not-found`
    */
-  async admit(caller: Caller, access: Access | undefined, id: unknown): Promise<Admitted | undefined> {
+  async admit(
+    caller: Caller,
+    access: Access | undefined,
+    id: unknown,
+    names: Readonly<Record<string, unknown>> = {},
+  ): Promise<Admitted | undefined> {
     const of = access?.within.of;
     // Without the scope it is forbidden, whatever there is.
     if (access === undefined || sayTo(caller, access, null) === 'forbidden') throw forbidden(access);
     if (of !== 'project' && of !== 'operation') return undefined;
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) throw invalidId(of, ID_PATTERN);
-    const about = { of, id };
-    const role = caller.reach === 'fleet' ? null : await this.roleIn(caller.reach, about);
+    const { reach } = caller;
+    const self = 'self' in access.within ? access.within.self : undefined;
+    const isSelf = self !== undefined && reach !== 'fleet' && names[self] === reach.userId;
+    const about = { of, id, isSelf };
+    const role = reach === 'fleet' ? null : await this.roleIn(reach, about);
     mustLetIn(caller, access, role, about);
     return { id, by: new Mandate(caller, role, { access, about }) } as Admitted;
   }

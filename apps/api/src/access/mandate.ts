@@ -10,6 +10,8 @@ import type { Caller } from './caller.js';
 export interface About {
   of: 'project' | 'operation';
   id: string;
+  /** Whether it is about the caller. */
+  isSelf: boolean;
 }
 
 /**
@@ -50,8 +52,9 @@ export class Mandate implements Asker {
 }
 
 /** @throws {Problem} `forbidden`, `project-not-found`, `operation-not-found` */
-export function mustLetIn(caller: Caller, access: Access, role: ProjectRole | null, { of, id }: About): void {
-  const say = sayTo(caller, access, role);
+export function mustLetIn(caller: Caller, access: Access, role: ProjectRole | null, about: About): void {
+  const { of, id, isSelf } = about;
+  const say = sayTo(caller, access, role, isSelf);
   if (say === 'not-there') throw of === 'project' ? projectNotFound(id) : operationNotFound(id);
   if (say === 'forbidden') throw forbidden(access);
 }

@@ -9,6 +9,7 @@ import { ApiModule } from '../api.module.js';
 import { controllersOf } from '../wiring/controllers.js';
 import { ASKERS, matrixOf, withMatrix } from './matrix.js';
 import { routesOf } from './routes.js';
+import { tokenHash } from './tokens.js';
 
 jest.setTimeout(120_000);
 
@@ -340,13 +341,57 @@ describe('members', () => {
       );
     }
     expect(await position()).toBe(before);
-    expect(await put('/v1/projects/own/members/key/1', { role: 'viewer' })).toMatchObject({ status: 404 });
-    expect(await put(`/v1/projects/own/members/${encodeURIComponent('key/1')}`, { role: 'viewer' })).toMatchObject({
+    expect(await put('/v1/projects/own/members/key/1', { role: 'owner' })).toMatchObject({ status: 404 });
+    expect(await put(`/v1/projects/own/members/${encodeURIComponent('key/1')}`, { role: 'owner' })).toMatchObject({
       status: 200,
     });
     expect(await call('DELETE', `/v1/projects/own/members/${encodeURIComponent('key/1')}`)).toMatchObject({
       status: 204,
     });
+  });
+
+  it('may go by themselves, whatever their role, and send nobody else away', async () => {
+    await newProject('left', ids.owner);
+    const leave = async (userId: string, token: string) =>
+      call('DELETE', `/v1/projects/left/members/${userId}`, { token });
+    for (const role of ['viewer', 'collaborator'] as const) {
+      await put(`/v1/projects/left/members/${ids[role]}`, { role });
+      const token = await person(role);
+      expect(await leave(ids.owner, token)).toMatchObject(refused(403, 'forbidden'));
+      expect(await leave('nobody', token)).toMatchObject(refused(403, 'forbidden'));
+      expect(await put(`/v1/projects/left/members/${ids[role]}`, { role: 'owner' }, token)).toMatchObject({
+        status: 403,
+      });
+      expect(await leave(ids[role], token)).toMatchObject({ status: 204 });
+      expect(await call('GET', '/v1/projects/left', { token })).toMatchObject({ status: 404 });
+      expect(await leave(ids[role], token)).toMatchObject(refused(404, 'project-not-found'));
+    }
+    expect(await leave(ids.owner, await person('owner'))).toMatchObject(refused(409, 'last-owner'));
+  });
+
+  it('by a name of the platform’s own are owners, whose keys come in, or nothing', async () => {
+    await newProject('joint', ids.owner);
+    const { token } = await newApiKey({ scopes: ['projects:read'], ownerId: 'o-2000' });
+    const before = await position();
+    for (const role of ['viewer', 'collaborator']) {
+      const answer = await put('/v1/projects/joint/members/o-2000', { role });
+      expect(answer).toMatchObject(refused(409, 'role-without-effect'));
+      expect(answer.body['detail']).toMatch(/u-.*POST \/v1\/user-ids/);
+    }
+    expect(await position()).toBe(before);
+    expect(await call('GET', '/v1/projects/joint', { token })).toMatchObject({ status: 404 });
+    expect(await put('/v1/projects/joint/members/o-2000', { role: 'owner' })).toMatchObject({ status: 200 });
+    expect(await call('GET', '/v1/projects/joint', { token })).toMatchObject({ status: 200 });
+  });
+
+  it('that are not known are asked for as their caller can', async () => {
+    const madeUp = `u-${'0'.repeat(40)}`;
+    const said = async (userId: string, token?: string) =>
+      String((await put(`/v1/projects/own/members/${userId}`, { role: 'viewer' }, token)).body['detail']);
+    const owner = await person('owner');
+    expect(await said(madeUp, owner)).toMatch(/GET \/v1\/me shows to them, asked with a JWT of their own\.$/);
+    expect(await said(madeUp)).toMatch(/ or that POST \/v1\/user-ids tells\.$/);
+    expect(await said('ada', owner)).toContain('only by those whose say reaches the fleet');
   });
 
   it('that are none cannot be removed, and the last owner cannot go', async () => {
@@ -491,6 +536,43 @@ describe('an API key', () => {
     }
   });
 
+  it('is listed with who made it, and once it is refused with since when and why', async () => {
+    const ends = async () => {
+      const { body } = await call('GET', '/v1/api-keys?limit=500');
+      const items = body['items'] as { id: string; madeBy: string; endedAt?: string; endedBecause?: string }[];
+      return new Map(items.map(({ id, madeBy, endedAt, endedBecause }) => [id, [madeBy, endedBecause, endedAt]]));
+    };
+    const maker = await newApiKey({ scopes });
+    const made = await newApiKey({ scopes }, maker.token);
+    const grandchild = await newApiKey({ scopes, ownerId: 'ada' }, made.token);
+    const before = await ends();
+    expect([maker, made, grandchild].map(({ id }) => before.get(id))).toEqual([
+      ['admin', undefined, undefined],
+      [`key/${maker.id}`, undefined, undefined],
+      [`key/${made.id}`, undefined, undefined],
+    ]);
+    await call('DELETE', `/v1/api-keys/${maker.id}`);
+    const after = await ends();
+    const at = after.get(maker.id)![2];
+    expect([maker, made, grandchild].map(({ id }) => after.get(id))).toEqual([
+      ['admin', 'revoked', expect.any(String)],
+      [`key/${maker.id}`, 'maker-revoked', at],
+      [`key/${made.id}`, 'maker-revoked', at],
+    ]);
+    const past = {
+      name: 'k',
+      scopes: ['admin' as const],
+      expiresAt: '2020-01-01T00:00:00.000Z',
+      requestedBy: 'user/u-1',
+    };
+    await api.given('of-2019', [
+      { thing: 'api-key', type: 'created', data: { ...past, tokenHash: tokenHash('bkt_2019') } },
+    ]);
+    expect((await ends()).get('of-2019')).toEqual(['user/u-1', 'expired', past.expiresAt]);
+    await call('DELETE', `/v1/api-keys/${grandchild.id}`);
+    expect((await ends()).get(grandchild.id)).toEqual([`key/${made.id}`, 'maker-revoked', at]);
+  });
+
   it('of a person ends with the person’s token', async () => {
     const chief = await person('stranger', { roles: ['chief'] });
     expect(await post('/v1/api-keys', { name: 'k', scopes }, chief)).toMatchObject(refused(403, 'outlives-maker'));
@@ -542,7 +624,11 @@ describe('what is refused', () => {
     const now = Math.floor(Date.now() / 1000);
     const revoked = await newApiKey({ scopes: ['admin'] });
     await call('DELETE', `/v1/api-keys/${revoked.id}`);
-    const ended = await newApiKey({ scopes: ['admin'], expiresAt: '2020-01-01T00:00:00Z' });
+    const ended = { id: 'ended', token: 'bkt_ended' };
+    const past = { name: 'k', scopes: ['admin' as const], expiresAt: '2020-01-01T00:00:00.000Z', requestedBy: 'admin' };
+    await api.given(ended.id, [
+      { thing: 'api-key', type: 'created', data: { ...past, tokenHash: tokenHash(ended.token) } },
+    ]);
     const [, body] = owner.split('.');
     const none = Buffer.from('{"alg":"none"}').toString('base64url');
     const bad: [string, string][] = [
@@ -581,10 +667,10 @@ describe('what is refused', () => {
 
 it('the events of members are facts for others, too', async () => {
   await newProject('told', 'someone');
-  await put('/v1/projects/told/members/ada', { role: 'viewer' });
+  await put('/v1/projects/told/members/ada', { role: 'owner' });
   const last = await api.jsm.streams.getMessage('BUCKETS', { last_by_subj: 'buckets.event.project.told.member-set' });
   expect(JSON.parse(Buffer.from(last!.data).toString())).toMatchObject({
     type: 'buckets.project.member-set.v1',
-    data: event('member-set', { userId: 'ada', role: 'viewer', requestedBy: 'admin' }).data,
+    data: event('member-set', { userId: 'ada', role: 'owner', requestedBy: 'admin' }).data,
   });
 });

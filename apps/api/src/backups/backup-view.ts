@@ -15,7 +15,7 @@ import { FileProblemsView, openProblems } from '../operations/operation-view.js'
 import type { BackupRow } from '../tables/entities.js';
 
 export class CounterView {
-  @Whole() generation!: number;
+  @Whole({ description: 'Of the project when it was made' }) generation!: number;
   @ApiProperty() epoch!: string;
   @Whole() n!: number;
 }

@@ -33,6 +33,16 @@ export class CreateBackup extends WithLimits {
   consistency?: ConsistencyMode;
 }
 
+export class DeleteBackupQuery {
+  @ApiPropertyOptional({
+    enum: ['last-good-backup'],
+    description: 'That the backup is to be deleted although nothing else could bring the data of the project back',
+  })
+  @IsOptional()
+  @IsIn(['last-good-backup'])
+  although?: 'last-good-backup';
+}
+
 export class RestoreBackup extends WithLimits {}
 
 @ApiTags('backups')
@@ -109,17 +119,22 @@ export class BackupsController {
   }
 
   @Delete(':backupId')
-  @Does('Deletes a backup', 'What other backups also hold stays; the rest is removed by a later clean-up.')
+  @Does(
+    'Deletes a backup',
+    'What other backups also hold stays; the rest is removed by a later clean-up. The last good backup is kept (409 ' +
+      '`last-good-backup`), unless the request says so.',
+  )
   @Needs('backups:write', ofProject('owner'))
   @Begins(OperationView)
   @ApiProblems(404, 409)
   async delete(
     @OfProject() project: AdmittedProject,
     @BackupId() backupId: string,
+    @Query() { although }: DeleteBackupQuery,
     @Repetition() repetition: Repeatable,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OperationView> {
-    const wanted = { params: { backupId } };
+    const wanted = { params: { backupId }, although };
     return this.operations.accepted(await this.commands.request(project, 'forget', wanted, repetition), response);
   }
 

@@ -17,7 +17,11 @@ import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
 import { BucketRow, ProjectRow, RegionRow } from '../tables/entities.js';
 import { checkBucket } from './check-bucket.js';
+import { isSameBucket, type BucketPlace } from './same-bucket.js';
 import { mustHoldNone, unknownProjectsIn, type UnknownProjects } from './unknown-projects.js';
+
+/** How long one waits for others that are being added. */
+const OTHERS_ADD_MS = 5_000;
 
 /** An address without a secret in it: it is shown. */
 const ENDPOINT =
@@ -27,11 +31,18 @@ export class CreateBucket {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
   @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
   @ApiProperty({ example: 'https://s3.eu-west-1.amazonaws.com' })
-  @Matches(ENDPOINT)
+  @Matches(ENDPOINT, {
+    message: 'endpoint must be an address such as https://s3.example.com:9000, without user, password, ? and #',
+  })
   @MaxLength(2000)
   endpoint!: string;
   @ApiProperty({ example: 'eu-west-1' }) @IsString() @Length(1, 100) s3Region!: string;
-  @ApiProperty() @IsString() @Matches(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/) bucket!: string;
+  @ApiProperty()
+  @IsString()
+  @Matches(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, {
+    message: 'bucket must be 3 to 63 of a-z, 0-9, "." and "-", with a letter or digit at both ends',
+  })
+  bucket!: string;
   @ApiProperty() @IsString() @Length(1, 200) accessKeyId!: string;
   @ApiProperty({ writeOnly: true }) @IsString() @Length(1, 500) secretAccessKey!: string;
   @ApiPropertyOptional({
@@ -81,7 +92,7 @@ export class BucketsController {
     'Adds a bucket',
     'Its credentials are tried, kept in the vault, and never shown again. One that holds keys or repositories of projects ' +
       'that the log does not know is refused (409 `bucket-holds-unknown-projects`, with what was found): the log may be ' +
-      'lost.',
+      'lost. The same bucket under another id is refused (409 `bucket-exists-as`, with the id that it has).',
   )
   @Needs('regions:write')
   @ApiCreatedResponse({ type: BucketView })
@@ -96,6 +107,7 @@ export class BucketsController {
     const access = { endpoint, region: s3Region, bucket, accessKeyId, secretAccessKey };
     const isNew = async () => (await this.decider.currentStateOf('bucket', id)) === null;
     if (await isNew()) {
+      await this.mustBeNew(access);
       await checkBucket(access, async (store) => {
         if (holdsForeignData !== 'accept') mustHoldNone(bucket, await this.unknownProjectsIn(store));
       });
@@ -109,15 +121,26 @@ export class BucketsController {
       requestedBy,
       ...(requestHash === undefined ? {} : { requestHash }),
     };
-    const taken = () =>
-      new Rejection('bucket-being-added', `Another request is adding the bucket ${id}. Try again.`, 409);
+    const taken = () => new Rejection('bucket-being-added', 'Another bucket is being added. Try again.', 409);
     // Nobody else's credentials get between these and their fact.
-    await alone(this.data, `adds the bucket ${id}`, taken, async () => {
+    await alone(this.data, 'adds a bucket', { taken, waitMs: OTHERS_ADD_MS }, async () => {
       // The credentials of a bucket that exists stay as they are, whatever becomes of this request.
-      if (await isNew()) await this.keys.storeBucketAccess(id, access);
+      if (await isNew()) {
+        await this.mustBeNew(access);
+        await this.keys.storeBucketAccess(id, access);
+      }
       await createFixture(this.decider, id, { thing: 'bucket', type: 'created', data }, repetition);
     });
     return viewOf(await this.data.getRepository(BucketRow).findOneByOrFail({ id }));
+  }
+
+  /** @throws {Rejection} `bucket-exists-as` where another id is that of the same bucket */
+  private async mustBeNew(place: BucketPlace): Promise<void> {
+    const ofThatName = await this.data.getRepository(BucketRow).findBy({ bucket: place.bucket });
+    const same = ofThatName.find((row) => isSameBucket(row, place));
+    if (same === undefined) return;
+    const detail = `The bucket ${place.bucket} at ${place.endpoint} is there already, as ${same.id}. Use that id.`;
+    throw new Rejection('bucket-exists-as', detail, 409, { bucketId: same.id });
   }
 
   private async unknownProjectsIn(store: ObjectStore): Promise<UnknownProjects> {

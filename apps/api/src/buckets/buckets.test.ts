@@ -59,3 +59,17 @@ it('a bucket that is refused as it exists leaves the credentials of the one that
   const keys = api.part<ProjectKeys>(PROJECT_KEYS);
   expect(await keys.bucketAccess('raced')).toMatchObject({ endpoint, accessKeyId, secretAccessKey });
 });
+
+it('a bucket is added once, however many ask for it at once', async () => {
+  const { region, ...access } = s3.access('given');
+  const store = new S3ObjectStore(s3.access('wanted'));
+  await store.createBucket();
+  store.destroy();
+  const body = { ...access, s3Region: region, bucket: 'wanted', regionId: 'eu' };
+  const answers = await Promise.all(Array.from({ length: 5 }, () => add('/v1/buckets', body)));
+  const [made, ...others] = answers.toSorted((a, b) => a.status - b.status);
+  expect(made).toMatchObject({ status: 201 });
+  for (const other of others) {
+    expect(other).toMatchObject({ status: 409, body: { code: 'bucket-exists-as', bucketId: made!.body['id'] } });
+  }
+});

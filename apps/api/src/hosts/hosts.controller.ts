@@ -16,7 +16,7 @@ import { Rejection } from '../problems/rejection.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
 import { Id } from '../http/identifiers.js';
-import { Creates, Does, OptionalWhole } from '../http/described.js';
+import { Creates, Does, NotBlank, OptionalWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { HostRow, RegionRow } from '../tables/entities.js';
@@ -28,13 +28,18 @@ import { dataRootInWords, HostSigns, type HostSign } from './host-signs.js';
 const HOST_ID_PATTERN = /^(?!.*-cancel$)[a-z0-9][a-z0-9-]{0,62}$/;
 
 export class CreateHost {
-  @ApiPropertyOptional({ pattern: HOST_ID_PATTERN.source }) @IsOptional() @Matches(HOST_ID_PATTERN) id?: string;
-  @ApiProperty() @IsString() @Length(1, 200) name!: string;
+  @ApiPropertyOptional({ pattern: HOST_ID_PATTERN.source })
+  @IsOptional()
+  @Matches(HOST_ID_PATTERN, {
+    message: 'id must be 1 to 63 of a-z, 0-9 and "-", the first no "-", and must not end in "-cancel"',
+  })
+  id?: string;
+  @ApiProperty() @IsString() @Length(1, 200) @NotBlank() name!: string;
   @ApiProperty() @Matches(ID_PATTERN) regionId!: string;
 }
 
 export class UpdateHost {
-  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) name?: string;
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 200) @NotBlank() name?: string;
 }
 
 export class HostView {

@@ -7,7 +7,7 @@ import {
   type ApiPropertyOptions,
 } from '@nestjs/swagger';
 import type { Type } from '@nestjs/common';
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 
 /** What a route does, in a sentence; further ones go into the description. */
 export const Does = (summary: string, description?: string) =>
@@ -18,6 +18,9 @@ export const Whole = (options: ApiPropertyOptions = {}) =>
   ApiProperty({ ...options, type: 'integer' } as ApiPropertyOptions);
 export const OptionalWhole = (options: ApiPropertyOptions = {}) =>
   Whole({ ...options, required: false } as ApiPropertyOptions);
+
+/** Of a text for people: not of blanks alone, which shows as nothing. */
+export const NotBlank = () => Matches(/\S/, { message: '$property has blanks only: give it a text' });
 
 /** A whole number within bounds that a caller may send, described and checked. */
 export const WantedWhole = ({ minimum, maximum, ...described }: WholeWanted) =>

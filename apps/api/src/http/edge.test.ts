@@ -124,9 +124,16 @@ describe('the edge of the API', () => {
 
     it('gives no two tokens away', async () => {
       expect(await post('/v1/api-keys', { name: 'k', scopes: ['admin'] }, 'key-8')).toMatchObject({ status: 201 });
-      expect(await post('/v1/api-keys', { name: 'k', scopes: ['admin'] }, 'key-8')).toMatchObject(
-        refused(409, 'api-key-exists'),
-      );
+      const again = await post('/v1/api-keys', { name: 'k', scopes: ['admin'] }, 'key-8');
+      expect(again).toMatchObject(refused(409, 'api-key-exists'));
+      expect(again.body['detail']).toMatch(/^The API key \S+ was made .* shown then, once.* revoke .* make another/);
+      const described = (await api.call('GET', '/openapi.json')).body as unknown as {
+        paths: Record<string, { post: { parameters: { name: string; description: string }[] } }>;
+      };
+      const promised = (path: string) =>
+        described.paths[path]!.post.parameters.find(({ name }) => name === 'Idempotency-Key')!.description;
+      expect(promised('/v1/regions')).toContain('answered alike');
+      expect(promised('/v1/api-keys')).not.toContain('answered alike');
     });
   });
 
@@ -212,9 +219,77 @@ describe('the edge of the API', () => {
     for (const text of ['2031-02-03t04:05:06z', '2031-02-03T05:05:06.000001+01:00']) {
       expect(await key(text)).toMatchObject({ status: 201, body: { expiresAt: '2031-02-03T04:05:06.000Z' } });
     }
+    for (const text of ['2020-01-01T00:00:00Z', '0000-01-01T00:00:00Z', new Date().toISOString()]) {
+      expect(await key(text)).toMatchObject(refused(400, 'expires-in-the-past'));
+    }
     for (const text of ['2031', '2031-02-03', '20310203T040506Z', '2031-W05', '2031-02-30T00:00:00Z', 'never', '']) {
       expect([text, await key(text)]).toEqual([text, expect.objectContaining(refused(400, 'invalid-request'))]);
     }
+  });
+
+  it('says what is meant of a request that is not understood', async () => {
+    const said = async (method: string, path: string, body?: unknown) =>
+      String((await api.call(method, path, body === undefined ? {} : { body })).body['detail']);
+    expect(await said('GET', '/v1/operations?limit=1&limit=2')).toContain('limit is given 2 times: give it once');
+    expect(await said('GET', '/v1/operations/x?wait=30')).toContain('with its unit');
+    expect(await said('DELETE', '/v1/projects/atlas/files?path=project/a&recursive=yes')).toContain('true or false');
+    expect(await said('POST', '/v1/projects/atlas/verify', { readData: '0.1' })).toContain('without quotes');
+    expect(await said('POST', '/v1/regions', null)).toContain('is JSON, but no object');
+    expect(await said('POST', '/v1/regions', { nmae: 'x', latitude: 1, longitude: 2 })).toContain('name is missing');
+    expect(await said('PATCH', '/v1/projects/atlas', { ownerId: 'Ada Lovelace' })).toContain('no names or addresses');
+  });
+
+  it('says of each route that it has what it does', async () => {
+    const { body } = await api.call('GET', '/openapi.json');
+    const routes = Object.entries(body['paths'] as Record<string, Record<string, { summary?: string }>>).flatMap(
+      ([path, methods]) => Object.entries(methods).map(([method, { summary }]) => [method, path, summary]),
+    );
+    expect(routes.length).toBeGreaterThan(45);
+    for (const route of routes) expect(route).toEqual([route[0], route[1], expect.stringMatching(/^[A-Z].{5,}/)]);
+  });
+
+  it('takes nothing away by null but a title and a description', async () => {
+    const change = (fields: object) => api.call('PATCH', '/v1/projects/atlas', { body: fields });
+    for (const fields of [{ ownerId: null }, { backupIntervalMinutes: null }, { retention: null }]) {
+      expect(await change(fields)).toMatchObject(refused(400, 'invalid-request'));
+    }
+    expect(await post('/v1/projects', { hostId: 'h1', title: null })).toMatchObject(refused(400, 'invalid-request'));
+  });
+
+  it('takes no text for people that would show as nothing', async () => {
+    const refusal = refused(400, 'invalid-request');
+    expect(await api.call('PATCH', '/v1/projects/atlas', { body: { title: ' \u00a0\n' } })).toMatchObject(refusal);
+    expect(await post('/v1/regions', region('blank', '  '))).toMatchObject(refusal);
+    expect(await post('/v1/api-keys', { name: ' ', scopes: ['admin'] })).toMatchObject(refusal);
+  });
+
+  it('takes a latitude and a longitude, or neither', async () => {
+    for (const query of ['latitude=1', 'longitude=1']) {
+      expect(await api.call('GET', `/v1/regions?${query}`)).toMatchObject(refused(400, 'half-a-place'));
+    }
+    expect(await api.call('GET', '/v1/regions?latitude=1&longitude=1')).toMatchObject({ status: 200 });
+  });
+
+  it('takes a bucket once, however its address is written', async () => {
+    await post('/v1/regions', region('of-buckets'));
+    const place = { regionId: 'of-buckets', endpoint: 'http://127.0.0.1:1', s3Region: 'r', bucket: 'known-bucket' };
+    await api.given('known', [{ thing: 'bucket', type: 'created', data: { ...place, requestedBy: 'admin' } }]);
+    const another = (endpoint: string) =>
+      post('/v1/buckets', { ...place, endpoint, accessKeyId: 'a', secretAccessKey: 'b' });
+    const exists = { ...refused(409, 'bucket-exists-as'), body: expect.objectContaining({ bucketId: 'known' }) };
+    expect(await another('http://127.0.0.1:1/')).toMatchObject(exists);
+    expect(await another('https://127.0.0.1:1')).toMatchObject(exists);
+    expect((await another('http://127.0.0.1:2')).body['code']).toBe('bucket-unusable');
+  });
+
+  it('says in its health of which buckets it has no credentials, of all of them', async () => {
+    for (const id of ['lacking-1', 'lacking-2']) {
+      const data = { regionId: 'r', endpoint: 'http://127.0.0.1:1', s3Region: 'r', bucket: id, requestedBy: 'admin' };
+      await api.given(id, [{ thing: 'bucket', type: 'created', data }]);
+    }
+    const { s3 } = (await api.call('GET', '/health/ready')).body['checks'] as { s3: { reason: string } };
+    expect(s3).toMatchObject({ status: 'down', needsOperator: true });
+    expect(s3.reason).toMatch(/lacking-1, lacking-2.*BUCKETS_BUCKET_CREDENTIALS_FILE.*npm run restore-vault/);
   });
 
   it('takes a request without a body for one that asks for nothing special', async () => {

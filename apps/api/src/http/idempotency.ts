@@ -46,18 +46,27 @@ export function repeatable(request: CalledRequest): Repeatable & { key?: string 
 }
 
 /** Hands a route its optional Idempotency-Key. */
-export const Repetition = createParamDecorator(
-  (_: unknown, context: ExecutionContext): Repeatable => repeatable(context.switchToHttp().getRequest<CalledRequest>()),
-  [
-    (target, method) =>
-      ApiHeader({
-        name: HEADER,
-        required: false,
-        description: 'The same request again under the same key is done once, and answered alike',
-        schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
-      })(target, method!, Object.getOwnPropertyDescriptor(target, method!)!),
-  ],
-);
+export const Repetition = repetition('answered alike');
+/** The same, where the answer holds what is told once. */
+export const RepetitionOfSecret = repetition('refused after that: what the first answer told is told once');
+
+/** @param again what becomes of a repetition, for the description */
+function repetition(again: string): () => ParameterDecorator {
+  const description = `The same request again under the same key is done once, and ${again}`;
+  const schema = { type: 'string' as const, pattern: '^[\\x21-\\x7e]{1,255}$' };
+  return createParamDecorator(
+    (_: unknown, context: ExecutionContext): Repeatable =>
+      repeatable(context.switchToHttp().getRequest<CalledRequest>()),
+    [
+      (target, method) =>
+        ApiHeader({ name: HEADER, required: false, description, schema })(
+          target,
+          method!,
+          Object.getOwnPropertyDescriptor(target, method!)!,
+        ),
+    ],
+  );
+}
 
 /** @throws {Rejection} when a key comes again with another request */
 export function sameRequest(first: string | null | undefined, again: string | undefined): void {

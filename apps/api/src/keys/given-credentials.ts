@@ -1,3 +1,4 @@
+import { someNames } from '@buckets/contracts';
 import { jsonIn } from './given-file.js';
 
 export interface GivenCredentials {
@@ -20,8 +21,8 @@ export function credentialsIn(text: string, known: readonly string[]): Map<strin
   const unknown = [...given.keys()].filter((id) => !known.includes(id));
   if (unknown.length > 0) {
     const there =
-      known.length === 0 ? 'there is none; rebuild the tables from the log first' : `there are ${known.join(', ')}`;
-    throw new Error(`The file has credentials of buckets that there are not: ${unknown.join(', ')} (${there}).`);
+      known.length === 0 ? 'there is none; rebuild the tables from the log first' : `there are ${someNames(known)}`;
+    throw new Error(`The file has credentials of buckets that there are not: ${someNames(unknown)} (${there}).`);
   }
   if (given.size === 0) throw new Error(`The file has no credentials of any bucket: ${SHAPE}.`);
   for (const [id, entry] of given) {

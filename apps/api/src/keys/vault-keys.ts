@@ -2,6 +2,7 @@ import { S3ObjectStore, type S3Limits } from '@buckets/object-storage';
 import type { BucketAccess, RepositoryAccess } from '@buckets/contracts';
 import {
   BucketCredentials,
+  BucketCredentialsMissing,
   PostgresCredentialRows,
   PostgresKeyRows,
   isSealed,
@@ -93,9 +94,11 @@ export class VaultKeys implements ProjectKeys {
   async checkBuckets(signal: AbortSignal): Promise<void> {
     const rows = await this.data.getRepository(BucketRow).find({ order: { position: 'ASC' }, take: MAX_CHECKED });
     const looks = await Promise.allSettled(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+    const failures = looks.flatMap((look) => (look.status === 'rejected' ? [look.reason as unknown] : []));
+    const missing = failures.flatMap((error) => (error instanceof BucketCredentialsMissing ? error.bucketIds : []));
+    if (missing.length > 0) throw new BucketCredentialsMissing(missing);
     // Always the same one of several: who hears it over and over hears no news.
-    const failed = looks.find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') throw failed.reason;
+    if (failures.length > 0) throw failures[0];
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { ApiNoContentResponse, ApiOkResponse, ApiProperty, ApiTags } from '@nest
 import { IsIn } from 'class-validator';
 import { PROJECT_ROLES, type ProjectRole } from '@buckets/contracts';
 import { DataSource } from 'typeorm';
-import { Needs, ofProject } from '../access/access.js';
+import { Needs, ofProject, ofProjectOrSelf } from '../access/access.js';
 import type { AdmittedProject } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
 import { CurrentCaller, type Caller } from '../access/caller.js';
@@ -27,7 +27,7 @@ export class SetMember {
 }
 
 export class MemberView {
-  @ApiProperty({ description: 'Opaque: the id that GET /v1/me shows to them' }) userId!: string;
+  @ApiProperty({ description: 'Opaque: of a person, the id that GET /v1/me shows to them' }) userId!: string;
   @ApiProperty({ enum: PROJECT_ROLES }) role!: ProjectRole;
 }
 
@@ -56,7 +56,8 @@ export class MembersController {
   @Does(
     'Gives somebody a role in a project, in place of the one that they had',
     'Where it is no longer an owner whose the project was, the project is given to another owner; the only one cannot go ' +
-      '(409 `last-owner`).',
+      '(409 `last-owner`). A name of the platform’s own can be an owner, whose API keys come in; as less it would let ' +
+      'nobody in (409 `role-without-effect`).',
   )
   @Needs('projects:write', ofProject('owner'))
   @ApiOkResponse({ type: MemberView })
@@ -68,14 +69,18 @@ export class MembersController {
     @CurrentCaller() caller: Caller,
   ): Promise<MemberView> {
     this.owners.mustKnow(userId, caller);
+    this.owners.mustComeIn(userId, role);
     await this.commands.setMember(project, { userId, role, requestedBy: caller.name });
     return { userId, role };
   }
 
   @Delete(':userId')
-  @Does('Takes the role that somebody has in a project away', 'The only owner cannot go (409 `last-owner`).')
+  @Does(
+    'Takes the role that somebody has in a project away',
+    'Whoever has a role may give up their own. The only owner cannot go (409 `last-owner`).',
+  )
   @HttpCode(204)
-  @Needs('projects:write', ofProject('owner'))
+  @Needs('projects:write', ofProjectOrSelf('owner', 'userId'))
   @ApiNoContentResponse()
   @ApiProblems(404, 409)
   async remove(

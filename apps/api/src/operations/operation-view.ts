@@ -119,6 +119,10 @@ export class OperationResultView {
   })
   afterCommand?: HookResultView;
   @ApiPropertyOptional({ enum: ROOTS, isArray: true, description: 'Made empty' }) createdRoots?: Root[];
+  @ApiPropertyOptional({
+    description: 'True of a start that named a backup and restored none, as the data of the project were there',
+  })
+  dataWereThere?: boolean;
   @ApiPropertyOptional({ type: OrphansView, description: 'Snapshots that are no backups' }) orphans?: OrphansView;
   @ApiPropertyOptional({ type: BackupsLookedForView, description: 'Backups that a deletion may have removed' })
   lookedFor?: BackupsLookedForView;
@@ -160,8 +164,10 @@ export class OperationView {
   cancelTooLate?: boolean;
   @ApiProperty({ type: 'object', additionalProperties: true }) params!: Record<string, unknown>;
   @ApiPropertyOptional({ type: OperationResultView }) result?: OperationResultView;
-  @ApiPropertyOptional({ description: 'Why it did not succeed: stable, for programs' }) code?: string;
-  @ApiPropertyOptional({ description: 'Why it did not succeed, and what to do next' }) reason?: string;
+  @ApiPropertyOptional({ description: 'Why it did not succeed: stable, for programs. Absent where it did' })
+  code?: string;
+  @ApiPropertyOptional({ description: 'Why it did not succeed, and what to do next. Absent where it did' })
+  reason?: string;
   @ApiPropertyOptional({ type: String, isArray: true, description: 'What it has left behind, a sentence each' })
   left?: string[];
   @ApiPropertyOptional({
@@ -193,11 +199,17 @@ export async function operationView(row: OperationRow, keys: ProjectKeys, progre
     ...(cameTooLate(row) ? { cancelTooLate: true } : {}),
     params: row.params,
     ...(row.result === null ? {} : { result: await opened(row.result, projectId, keys) }),
-    ...(row.code === null ? {} : { code: row.code }),
+    ...codeOf(row),
     ...(row.reason === null ? {} : { reason: await keys.open({ projectId, field: 'reason' }, row.reason) }),
     ...(row.left_behind === null ? {} : { left: row.left_behind }),
     ...(progress === undefined ? {} : { progress }),
   };
+}
+
+/** A host need not say why it has ended what it was told to end. */
+function codeOf({ code, state }: OperationRow): { code?: string } {
+  if (code !== null) return { code };
+  return state === 'cancelled' ? { code: 'cancelled' } : {};
 }
 
 function cameTooLate({ cancel_requested_at, state }: OperationRow): boolean {

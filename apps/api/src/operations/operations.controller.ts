@@ -68,7 +68,7 @@ export class OperationQuery {
   })
   @IsOptional()
   @Transform(({ value }) => (typeof value === 'string' ? waitMs(value) : (value as unknown)))
-  @IsNumber({}, { message: 'wait must be a time of a minute at most, such as 30s' })
+  @IsNumber({}, { message: 'wait must be a time with its unit, a minute at most, such as 30s' })
   wait?: number;
 }
 

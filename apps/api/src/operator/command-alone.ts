@@ -7,5 +7,6 @@ import type { DataSource } from 'typeorm';
  * @param name of the command, the same wherever it runs
  */
 export function commandAlone(data: DataSource, name: string, work: () => Promise<void>): Promise<void> {
-  return alone(data, name, () => new Error(`Another ${name} is at work already: wait for its end.`), work);
+  const taken = () => new Error(`Another ${name} is at work already: wait for its end.`);
+  return alone(data, name, { taken }, work);
 }

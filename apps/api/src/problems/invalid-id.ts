@@ -6,8 +6,18 @@ export function invalidId(what: string, pattern: RegExp): Problem {
   return new Problem({
     code: 'invalid-id',
     status: 400,
-    detail: `That is no id of a ${what}: ${HOW.get(pattern) ?? `it has to match ${pattern.source}`}.`,
+    detail: `That is no id of ${withArticle(what)}: ${HOW.get(pattern) ?? `it has to match ${pattern.source}`}.`,
   });
+}
+
+/** Their names, not their sounds: of users one says "a user". */
+function withArticle(what: string): string {
+  return `${/^[aeio]/i.test(what) ? 'an' : 'a'} ${what}`;
+}
+
+/** What a field that is to match a pattern has to look like: for people, who do not read patterns. */
+export function mustLookLike(pattern: RegExp): { message: string } {
+  return { message: `$property is not valid: ${HOW.get(pattern)!}` };
 }
 
 const HOW = new Map([

@@ -36,6 +36,8 @@ export interface Wanted {
   limits?: Partial<OperationLimits> | undefined;
   /** See {@link DecideOptions.asOf}. */
   asOf?: number | undefined;
+  /** See {@link OperationRequest.although}. */
+  although?: OperationRequest['although'];
   /** For a start: whether the host of the project says that data are missing. Asked only where somebody has to choose. */
   areDataMissing?: (project: ProjectRow) => Promise<boolean>;
 }
@@ -150,7 +152,7 @@ export class ProjectCommands {
   async request(
     project: AdmittedProject,
     kind: OperationRequest['kind'],
-    { params = {}, limits, asOf, areDataMissing }: Wanted,
+    { params = {}, limits, asOf, although, areDataMissing }: Wanted,
     repetition: Repeatable,
   ): Promise<AdmittedOperation> {
     const by = requester(repetition);
@@ -162,6 +164,7 @@ export class ProjectCommands {
       limits: limitsFor(this.limits, kind, limits),
       at: new Date().toISOString(),
       by,
+      although,
       ...(areDataMissing === undefined ? {} : { dataAreMissing: await this.mayChoose(project, areDataMissing) }),
     };
     // Without a key the id is a new one: there is nothing to look up.

@@ -119,7 +119,7 @@ describe('an operation that is asked for', () => {
   });
 
   it('is one that its host can read, whatever its kind', () => {
-    const state = given(...READY, initialised, recordedEvent(1));
+    const state = given(...READY, initialised, recordedEvent(1), recordedEvent(2));
     const params = {
       restore: { backupId: snapshot(1) },
       forget: { backupId: snapshot(1) },
@@ -168,6 +168,47 @@ describe('a backup', () => {
       'backup-requested',
       '→ backup',
     ]);
+  });
+});
+
+describe('a backup of a stopped project', () => {
+  const stopped = { consistency: 'stopped' };
+  const running = event('start-succeeded', { operationId: 'op-x', running: true });
+  const backUp = (...events: typeof READY) => ask(given(...READY, ...events), 'backup', stopped);
+
+  it('is refused while it runs, or is being started', () => {
+    expectRejection(() => backUp(running), 'project-is-running', 409);
+    expectRejection(() => backUp(requestedEvent('op-2', 'start')), 'project-is-running', 409);
+    expect(said(ask(given(...READY, running), 'backup', { consistency: 'live' }))).toContain('backup-requested');
+  });
+
+  it('may be asked for once it is stopped, or is being stopped', () => {
+    expect(said(backUp())).toContain('backup-requested');
+    expect(said(backUp(running, requestedEvent('op-2', 'stop')))).toContain('backup-requested');
+  });
+});
+
+describe('the deletion of the last good backup', () => {
+  const flagged = recordedEvent(2, 'op-c', { partialBecause: ['empty'] });
+  const forget = (events: typeof READY, digit: number, although?: 'last-good-backup') =>
+    requestOperation(given(...READY, ...events), 'p1', {
+      ...request('forget', { backupId: snapshot(digit) }),
+      although,
+    });
+
+  it('is refused, and done for whoever says so', () => {
+    for (const all of [[recordedEvent(1)], [recordedEvent(1), flagged]]) {
+      expectRejection(() => forget(all, 1), 'last-good-backup', 409);
+      expect(said(forget(all, 1, 'last-good-backup'))).toContain('forget-requested');
+    }
+    const others = requestedEvent('op-2', 'forget', { backupId: snapshot(2) });
+    expectRejection(() => forget([recordedEvent(1), recordedEvent(2), others], 1), 'last-good-backup', 409);
+  });
+
+  it('is that of no other', () => {
+    expect(said(forget([recordedEvent(1), recordedEvent(3)], 3))).toContain('forget-requested');
+    expect(said(forget([recordedEvent(1), recordedEvent(3)], 1))).toContain('forget-requested');
+    expect(said(forget([recordedEvent(1), flagged], 2))).toContain('forget-requested');
   });
 });
 

@@ -6,7 +6,7 @@ import {
   type OperationLimits,
 } from '@buckets/contracts';
 import { Rejection } from '../problems/rejection.js';
-import { keptFromTheSchedule, undecided, type BackupLook, type Project } from '../state/backups-at-hand.js';
+import { isLastGood, keptFromTheSchedule, undecided, type BackupLook, type Project } from '../state/backups-at-hand.js';
 import { isBeingForgotten, openOperation, type ProjectState } from '../state/project-state.js';
 import { existing, knownBackup, NOTHING, openOfKind, type Verdict } from './verdict.js';
 
@@ -24,6 +24,8 @@ export interface OperationRequest {
   by: Requester;
   /** Of a start: its host has just said that the data of the project are not there. */
   dataAreMissing?: boolean;
+  /** Of a deletion: somebody knows what it takes away, and wants it all the same. */
+  although?: 'last-good-backup' | undefined;
 }
 
 /** The process manager: it asks on behalf of no person. */
@@ -33,7 +35,7 @@ export const SCHEDULER = 'scheduler';
 export const MAX_OPEN_OPERATIONS = 50;
 
 /** What {@link requestOperation} goes by. */
-export function lookForRequest({ kind, params, by }: Pick<OperationRequest, 'kind' | 'params' | 'by'>): BackupLook {
+export function lookForRequest({ kind, params }: Pick<OperationRequest, 'kind' | 'params'>): BackupLook {
   const named = params['backupId'];
   const ids = typeof named === 'string' ? { ids: [named] } : {};
   switch (kind) {
@@ -42,7 +44,7 @@ export function lookForRequest({ kind, params, by }: Pick<OperationRequest, 'kin
     case 'start':
       return named === undefined ? { choices: true } : ids;
     case 'forget':
-      return { ...ids, choices: by.requestedBy === SCHEDULER };
+      return { ...ids, choices: true };
     default:
       return {};
   }
@@ -97,8 +99,9 @@ const ALLOWED: Record<OperationKind, Check> = {
     );
   },
 
-  backup: ({ provisioned }) => {
-    if (provisioned) return;
+  backup: (project, { params }) => {
+    if (params['consistency'] === 'stopped') mustStandStill(project);
+    if (project.provisioned) return;
     throw refused(
       'project-has-no-data',
       'The data of the project are not on its host, so there is nothing to back up. Start or restore it first.',
@@ -144,7 +147,7 @@ const ALLOWED: Record<OperationKind, Check> = {
 
   stop: () => undefined,
 
-  forget: (project, { params, by: { requestedBy } }) => {
+  forget: (project, { params, by: { requestedBy }, although }) => {
     const backupId = idOfKnown(project, params['backupId']);
     if (isBeingForgotten(project, backupId)) {
       throw refused('backup-being-deleted', 'This backup is being deleted already.');
@@ -154,6 +157,13 @@ const ALLOWED: Record<OperationKind, Check> = {
       throw refused(
         'last-good-backup',
         'A start may restore this backup, or there is nothing better: only a person may delete it.',
+      );
+    }
+    if (requestedBy !== SCHEDULER && although === undefined && isLastGood(project, backupId)) {
+      throw refused(
+        'last-good-backup',
+        'This is the last good backup of the project: without it nothing brings its data back as they were. Make another one ' +
+          'first; or delete it all the same, with ?although=last-good-backup.',
       );
     }
     // A start may bring any backup back: which one is known only when it is granted.
@@ -167,6 +177,17 @@ const ALLOWED: Record<OperationKind, Check> = {
   tidy: mustHaveRepository,
   verify: mustHaveRepository,
 };
+
+/** A stop that is under way comes first: the backup may find it stopped. */
+function mustStandStill(project: ProjectState): void {
+  const starting = openOfKind(project, 'start') !== undefined;
+  if ((!project.running && !starting) || openOfKind(project, 'stop') !== undefined) return;
+  throw refused(
+    'project-is-running',
+    `The project is ${starting ? 'being started' : 'running'}, and the backup is to be of a stopped one. Stop it first, or ` +
+      'ask for a live backup.',
+  );
+}
 
 function mustHaveRepository({ repositoryConfigId }: ProjectState): void {
   if (repositoryConfigId !== undefined) return;

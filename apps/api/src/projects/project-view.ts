@@ -54,7 +54,12 @@ export class ProjectView {
   @ApiProperty() bucketId!: string;
   @ApiPropertyOptional({ description: 'Left out while a project that was found in its bucket is assigned to none' })
   hostId?: string;
-  @Whole({ description: 'Grows by one each time the project gets another host' }) generation!: number;
+  @Whole({
+    description:
+      'Names its assignment to its host, and is one higher with the next. Of a project that may have had data before, as one ' +
+      'that was found in its bucket, the first is large and random: it is no count',
+  })
+  generation!: number;
   @Whole() backupIntervalMinutes!: number;
   @ApiPropertyOptional({ type: RetentionView, description: 'Which backups are kept; all where it is left out' })
   retention?: RetentionView;

@@ -18,6 +18,7 @@ import {
 } from 'class-validator';
 import type { Response } from 'express';
 import { BACKUP_ID_PATTERN, ID_PATTERN, LONGEST_LIMIT_SECONDS, USER_ID_PATTERN } from '@buckets/contracts';
+import { Removable } from '@buckets/service';
 import { DataSource } from 'typeorm';
 import { Needs, OWN, ofProject, SERVICES, type Access } from '../access/access.js';
 import { Admission, type AdmittedProject } from '../access/admission.js';
@@ -26,7 +27,7 @@ import { CurrentCaller, type Caller } from '../access/caller.js';
 import { Owners } from '../access/owners.js';
 import { visibleTo } from '../access/visible.js';
 import { ApiProblems } from '../http/api-problem.js';
-import { Begins, Creates, Does, WantedWhole } from '../http/described.js';
+import { Begins, Creates, Does, NotBlank, WantedWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { HostFiles } from '../live-files/host-files.js';
@@ -34,6 +35,7 @@ import { PROJECT_KEYS, type ProjectKeys } from '../keys/project-keys.js';
 import { WithLimits } from '../project-decisions/limits.js';
 import { OperationView } from '../operations/operation-view.js';
 import { Operations } from '../operations/operations.js';
+import { mustLookLike } from '../problems/invalid-id.js';
 import { ProjectRow } from '../tables/entities.js';
 import { ConfirmedFreshness } from './confirmed-freshness.js';
 import { ProjectCommands } from '../project-decisions/project-commands.js';
@@ -53,11 +55,18 @@ const RetentionWanted = (description: string) =>
     Type(() => RetentionView),
   );
 
+const RemovableText = () =>
+  applyDecorators(
+    ApiPropertyOptional({ type: String, nullable: true, description: 'Null takes it away' }),
+    IsOptional(),
+    Removable(),
+  );
+
 const OwnerId = (description: string) =>
   applyDecorators(
     ApiPropertyOptional({ pattern: USER_ID_PATTERN.source, description }),
     IsOptional(),
-    Matches(USER_ID_PATTERN),
+    Matches(USER_ID_PATTERN, mustLookLike(USER_ID_PATTERN)),
   );
 
 export class CreateProject {
@@ -74,7 +83,7 @@ export class CreateProject {
   bucketId?: string;
 
   @OwnerId('Whose it is: an opaque id, no name and no address. Without it, whoever asks') ownerId?: string;
-  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
+  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) @NotBlank() title?: string;
   @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
 
   @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES, default: 60 })
@@ -90,8 +99,8 @@ export class CreateProject {
 
 export class UpdateProject {
   @OwnerId('Whose it is from now on. Who was its owner by this alone has no role in it any more') ownerId?: string;
-  @ApiPropertyOptional() @IsOptional() @IsString() @Length(1, 500) title?: string;
-  @ApiPropertyOptional() @IsOptional() @IsString() @MaxLength(10_000) description?: string;
+  @RemovableText() @IsString() @Length(1, 500) @NotBlank() title?: string | null;
+  @RemovableText() @IsString() @MaxLength(10_000) description?: string | null;
   @WantedWhole({ minimum: 1, maximum: MAX_INTERVAL_MINUTES })
   backupIntervalMinutes?: number;
 
@@ -108,10 +117,12 @@ export class StartProject extends WithLimits {
 
   @ApiPropertyOptional({
     pattern: BACKUP_ID_PATTERN.source,
-    description: 'The backup to restore where the data are missing; without it the newest good one',
+    description:
+      'The backup to restore where the data are missing; without it the newest good one. Where they are there, nothing is ' +
+      'restored, and the result says so by `dataWereThere`: to replace them, restore the backup',
   })
   @IsOptional()
-  @Matches(BACKUP_ID_PATTERN)
+  @Matches(BACKUP_ID_PATTERN, mustLookLike(BACKUP_ID_PATTERN))
   backupId?: string;
 }
 
@@ -167,7 +178,7 @@ export class VerifyProject extends WithLimits {
 export class ReportChange {
   @ApiProperty({ example: 'agent-edit', description: 'What made the change' })
   @IsString()
-  @Matches(/^[a-z0-9][a-z0-9-]{0,62}$/)
+  @Matches(ID_PATTERN)
   source!: string;
 }
 
@@ -251,7 +262,9 @@ export class ProjectsController {
     @CurrentCaller() caller: Caller,
   ): Promise<ProjectView> {
     if (body.ownerId !== undefined) this.owners.mustKnow(body.ownerId, caller);
-    await this.commands.update(project, { ...body }, caller.name);
+    const { title, description, ...others } = body;
+    const texts = { ...textIn('title', title), ...textIn('description', description) };
+    await this.commands.update(project, { ...others, ...texts }, caller.name);
     return this.get(project);
   }
 
@@ -392,4 +405,12 @@ export class ProjectsController {
   private async view(row: ProjectRow, freshness: FreshnessView): Promise<ProjectView> {
     return projectView(row, freshness, await openTexts(this.keys, row));
   }
+}
+
+/** In the log an empty text stands for none. */
+function textIn(
+  field: 'title' | 'description',
+  text: string | null | undefined,
+): { title?: string; description?: string } {
+  return text === undefined ? {} : { [field]: text ?? '' };
 }

@@ -3,6 +3,7 @@ import { ApiCreatedResponse, ApiHeader, ApiProperty, ApiPropertyOptional, ApiTag
 import { Transform } from 'class-transformer';
 import { IsNumber, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
 import { ID_PATTERN } from '@buckets/contracts';
+import { Problem } from '@buckets/service';
 import type { Request } from 'express';
 import { DataSource } from 'typeorm';
 import { Needs, OWN } from '../access/access.js';
@@ -10,7 +11,7 @@ import { visibleToAll } from '../access/visible.js';
 import { Decider } from '../decisions/decider.js';
 import { createFixture } from '../fixtures/create-fixture.js';
 import { ApiProblems } from '../http/api-problem.js';
-import { Does, OptionalWhole } from '../http/described.js';
+import { Does, NotBlank, OptionalWhole } from '../http/described.js';
 import { Repetition, type Repeatable } from '../http/idempotency.js';
 import { ApiPage, cursorAt, PageQuery, pageOf, positionsOf, type Page } from '../http/page.js';
 import { RegionRow } from '../tables/entities.js';
@@ -22,7 +23,7 @@ const OFFSET = 360_000_000;
 
 export class CreateRegion {
   @ApiPropertyOptional({ pattern: ID_PATTERN.source }) @IsOptional() @Matches(ID_PATTERN) id?: string;
-  @ApiProperty() @IsString() @Length(1, 200) name!: string;
+  @ApiProperty() @IsString() @Length(1, 200) @NotBlank() name!: string;
   @ApiProperty() @IsNumber() @Min(-90) @Max(90) latitude!: number;
   @ApiProperty() @IsNumber() @Min(-180) @Max(180) longitude!: number;
 }
@@ -39,7 +40,7 @@ const toNumber = ({ value }: { value: unknown }): unknown =>
   typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
 
 export class RegionsQuery extends PageQuery {
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'Together with longitude' })
   @IsOptional()
   @Transform(toNumber)
   @IsNumber()
@@ -47,7 +48,7 @@ export class RegionsQuery extends PageQuery {
   @Max(90)
   latitude?: number;
 
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'Together with latitude' })
   @IsOptional()
   @Transform(toNumber)
   @IsNumber()
@@ -76,6 +77,7 @@ export class RegionsController {
   @ApiProblems()
   async list(@Query() query: RegionsQuery, @Req() request: Request): Promise<Page<RegionView>> {
     const { latitude, longitude, limit = MOST, cursor } = query;
+    if ((latitude === undefined) !== (longitude === undefined)) throw halfAPlace();
     const caller =
       latitude !== undefined && longitude !== undefined
         ? placeAt({ latitude, longitude })
@@ -120,6 +122,11 @@ export class RegionsController {
     await createFixture(this.decider, id, { thing: 'region', type: 'created', data }, repetition);
     return viewOf(await this.data.getRepository(RegionRow).findOneByOrFail({ id }));
   }
+}
+
+function halfAPlace(): Problem {
+  const detail = 'latitude and longitude say together where the caller is: give both, or neither.';
+  return new Problem({ code: 'half-a-place', status: 400, detail });
 }
 
 function viewOf({ id, name, latitude, longitude }: RegionRow): RegionView {

@@ -8,7 +8,7 @@ export interface BackupLook {
   ids?: readonly string[];
   /** The one that this operation is to delete, or may have deleted. */
   deletion?: string;
-  /** The newest of each sort that the product chooses from: {@link ChoiceSort}. */
+  /** The newest of each sort that the product chooses from: {@link ChoiceSort}; of those to restore the next one, too. */
   choices?: boolean;
   /** The first so many, by their ids, that a deletion may have removed. */
   inDoubt?: number;
@@ -75,6 +75,11 @@ export class BackupsAtHand {
     return this.found[sort]?.at(0);
   }
 
+  /** Whether it is the only one of a sort. */
+  isOnly(sort: 'restorable' | 'good', id: string): boolean {
+    return this.newest(sort)?.id === id && this.found[sort]?.length === 1;
+  }
+
   /** As many as were looked for, or all that there are. */
   some(which: 'inDoubt' | 'damaged' | 'whole' | 'page'): readonly KnownBackup[] {
     if (this.look[which] === undefined) throw new NotLookedFor(which);
@@ -130,6 +135,14 @@ export function keptFromTheSchedule(project: Project): string[] {
   const [chosen, choices] = [backupToRestore(project) ?? backupToCompareWith(project), undecided(project)];
   const rival = choices !== null && choices.newer.damaged !== true && isRestorable(choices.newer.partialBecause);
   return [...(chosen === null ? [] : [chosen]), ...(rival ? [choices.newer.backupId] : [])];
+}
+
+/**
+ * Whether without this backup there would be none that the product restores by itself; where there is no such one, none that
+ * lacks no more than some files.
+ */
+export function isLastGood({ backups }: Project, backupId: string): boolean {
+  return backups.isOnly(backups.newest('good') === undefined ? 'restorable' : 'good', backupId);
 }
 
 function choicesOf(older: KnownBackup, { id, partialBecause, damagedPosition }: KnownBackup): RestoreChoices {

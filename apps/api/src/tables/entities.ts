@@ -80,6 +80,8 @@ export class ApiKeyRow {
   @Column({ type: 'text', nullable: true }) owner_id!: string | null;
   /** The keys that it ends with. */
   @Column({ type: 'jsonb' }) makers!: string[];
+  /** As the log names them; null where the journal did not say it of an earlier key. */
+  @Column({ type: 'text', nullable: true }) made_by!: string | null;
   @Column({ type: 'text' }) created_at!: string;
   @Column(position) position!: number;
 }

@@ -102,8 +102,8 @@ function partsOf(look: BackupLook, parameters: Parameters): [keyof FoundBackups,
     ...(choices === true
       ? {
           newest: { where: CERTAIN, order: NEWEST_FIRST, most: 1 },
-          restorable: { where: RESTORABLE, order: NEWEST_FIRST, most: 1 },
-          good: { where: GOOD, order: NEWEST_FIRST, most: 1 },
+          restorable: { where: RESTORABLE, order: NEWEST_FIRST, most: 2 },
+          good: { where: GOOD, order: NEWEST_FIRST, most: 2 },
           unplaced: { where: `unplaced AND ${GOOD}`, order: NEWEST_FIRST, most: 1 },
         }
       : {}),

@@ -130,11 +130,11 @@ const BY_THING: { [T in EventThing]: (views: Views, event: LoggedEvent<T>, state
       views.apiKeys.patch([event.id], { revoked_at: event.time });
       return;
     }
-    const { name, tokenHash, scopes, expiresAt, makers = [] } = event.data;
+    const { name, tokenHash, scopes, expiresAt, makers = [], requestedBy: made_by } = event.data;
     const owner_id = event.type === 'created-for-owner' ? event.data.ownerId : null;
     const { id, time, position } = event;
     const row = { id, name, scopes, position, token_hash: tokenHash, expires_at: expiresAt ?? null, owner_id, makers };
-    views.apiKeys.put({ ...row, revoked_at: null, created_at: time });
+    views.apiKeys.put({ ...row, made_by, revoked_at: null, created_at: time });
   },
   project: applyProjectEvent,
 };

@@ -15,7 +15,10 @@ const CALLER_KINDS = ['admin', 'service', 'user'] as const;
 export class CallerView {
   @ApiProperty({ enum: CALLER_KINDS, description: "The administrator's token, an API key, or a person" })
   kind!: Caller['kind'];
-  @ApiProperty({ description: 'Opaque. Of a person, what others give a role to' }) id!: string;
+  @ApiProperty({
+    description: 'Opaque. Of a person, what others give a role to; of an API key, the key’s own, which names no user',
+  })
+  id!: string;
   @ApiProperty({ enum: SCOPES, isArray: true }) scopes!: Scope[];
   @ApiPropertyOptional({
     description: 'Whose projects these scopes are for; left out where they are for the whole fleet',

@@ -3,6 +3,7 @@ import { BucketCredentialsRow, CreateVault1760000000000, ProjectKeysRow } from '
 import type { DataSource } from 'typeorm';
 import { API_ENTITIES, RequestKeyRow } from '../tables/entities.js';
 import { AddDamage1764300230000 } from '../tables/add-damage.migration.js';
+import { AddKeyMakers1764800000000 } from '../tables/add-key-makers.migration.js';
 import { AddLimitsAndCancel1764000000000 } from '../tables/add-limits-and-cancel.migration.js';
 import { AddOwners1764600000000 } from '../tables/add-owners.migration.js';
 import { AddRetention1764100000000 } from '../tables/add-retention.migration.js';
@@ -41,6 +42,7 @@ export async function openDatabase(
       AddOwners1764600000000,
       BoundedStates1764650000000,
       ListsByIndex1764700000000,
+      AddKeyMakers1764800000000,
     ],
     migrationsTableName: 'buckets_api_migrations',
     migrationLock: 7_240_113,

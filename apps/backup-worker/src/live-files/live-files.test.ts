@@ -563,6 +563,7 @@ describe('removing', () => {
     await chmod(`${home}/folder/closed/inner`, 0);
     await chmod(`${home}/folder/closed`, 0o500);
     expect(await refused(files.remove('p1', 'project/folder'))).toBe('is-a-folder');
+    await expect(files.remove('p1', 'project/folder')).rejects.toThrow('recursive=true');
     expect(changes).toEqual([]);
     await files.remove('p1', 'project/folder', { recursive: true });
     expect(await readdir(home)).toEqual([]);

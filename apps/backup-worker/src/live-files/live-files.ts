@@ -4,7 +4,7 @@ import { ROOTS } from '@buckets/contracts';
 import { ownFolder } from '../file-system/paths.js';
 import { folderPage, liveEntry, type LiveEntry, type LivePage } from './folder-page.js';
 import { CALLS_AT_ONCE, FOLDERS_AT_ONCE, LIVE_FILE_BYTES, PAGE_LIMIT, PART_BYTES } from './limits.js';
-import { asLiveFilesError, LiveFilesError } from './live-files-error.js';
+import { asLiveFilesError, badPath, folderToRemove, LiveFilesError } from './live-files-error.js';
 import { parseLivePath, type LivePath } from './live-path.js';
 import { itself, pinWithin, requireProc, syncFolder, within } from './pinned.js';
 import { mustBeFile, placeFile, placeFolder, replaceableFile, statsWithin } from './placing.js';
@@ -159,7 +159,7 @@ export class LiveFiles {
       this.#projects.inParent(projectId, parseLivePath(path), async ({ pinned: parent }, name) => {
         const stats = await statsWithin(parent, name);
         if (!stats) throw new LiveFilesError('file-not-found');
-        if (stats.isDirectory() && !recursive) throw new LiveFilesError('is-a-folder');
+        if (stats.isDirectory() && !recursive) throw folderToRemove();
         const taken = await this.#changing(projectId, async () => {
           const removed = stats.isDirectory() ? await this.#takeAway(parent, name) : await unlink(within(parent, name));
           await syncFolder(parent);
@@ -204,7 +204,7 @@ export class LiveFiles {
       const parent = at;
       if (!parent.stats.isDirectory()) throw new LiveFilesError('not-a-folder');
       if (!(await statsWithin(above, name))) {
-        if (++made > FOLDERS_AT_ONCE) throw new LiveFilesError('bad-path');
+        if (++made > FOLDERS_AT_ONCE) throw badPath('too-deep');
         await this.#removals.inPlace((place) =>
           this.#changing(projectId, () => placeFolder(`${place}/new`, parent, name)),
         );

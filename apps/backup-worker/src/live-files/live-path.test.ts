@@ -58,6 +58,20 @@ describe('a path of the API', () => {
     expect(() => parseLivePath(path)).toThrow(expect.objectContaining({ code: 'bad-path' }));
   });
 
+  it.each([
+    ['/project/a', 'begins with project/ or persist/'],
+    ['etc/passwd', 'begins with project/ or persist/'],
+    ['project//a', 'no empty name'],
+    ['project/a/', 'no / at its end'],
+    ['project/../a', 'no name "." or ".."'],
+    ['project/a\\b', 'two digits'],
+    [`project/${'x'.repeat(256)}`, '255 bytes'],
+    [`project${'/a'.repeat(2045)}`, '4096 bytes'],
+    ['project/a\0b', 'NUL'],
+  ])('%j is refused with the rule that it breaks', (path, rule) => {
+    expect(() => parseLivePath(path)).toThrow(rule);
+  });
+
   it('never names anything but entries below project/ or persist/, whatever the text', () => {
     const piece = fc.constantFrom(
       '..',

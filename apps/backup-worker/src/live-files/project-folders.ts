@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { isId } from '@buckets/contracts';
 import { isAbsence } from '../file-system/paths.js';
-import { LiveFilesError } from './live-files-error.js';
+import { badPath, LiveFilesError } from './live-files-error.js';
 import type { LivePath } from './live-path.js';
 import { pinWithin } from './pinned.js';
 
@@ -41,7 +41,7 @@ export class ProjectFolders {
     use: (parent: PinnedEntry, name: Buffer) => Promise<Result>,
   ): Promise<Result> {
     const name = names.at(-1);
-    if (!name || names.length < 2) throw new LiveFilesError('bad-path');
+    if (!name || names.length < 2) throw badPath('below-root');
     await using parent = await this.pin(projectId, names.slice(0, -1));
     if (!parent.stats.isDirectory()) throw new LiveFilesError('not-a-folder');
     return await use(parent, name);

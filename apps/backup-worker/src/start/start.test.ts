@@ -75,6 +75,16 @@ describe('a start with the data of an earlier assignment in place', () => {
 });
 
 it('a start with the data of its own assignment restores nothing', async () => {
-  expect(await start(1, { grant: { restore: { backupId: 'older' } } })).toMatchObject({ outcome: 'succeeded' });
+  const unnamed = await start(1, { grant: { restore: { backupId: 'older' } } });
+  expect(unnamed).toEqual({ outcome: 'succeeded', running: true });
   expect([restores, started]).toEqual([[], true]);
 });
+
+it.each([false, true])(
+  'and says so where its caller has named a backup, also of one that runs: %s',
+  async (running) => {
+    const named = { intent: { backupId: 'older' }, grant: { running, restore: { backupId: 'older' } } };
+    expect(await start(1, named)).toMatchObject({ outcome: 'succeeded', result: { dataWereThere: true } });
+    expect(restores).toEqual([]);
+  },
+);

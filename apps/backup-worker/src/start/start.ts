@@ -51,7 +51,7 @@ export class StartWork implements Work<'start'> {
     const { projectId, grant } = attempt;
     const data = await this.bringData(attempt);
     const about = aboutData(attempt, data);
-    if (grant.running && data.here === 'already') return { outcome: 'succeeded', running: true };
+    if (grant.running && data.here === 'already') return { outcome: 'succeeded', ...about, running: true };
     const { result, provisioned, left } = about;
     const facts = { ...(result && { result }), ...(provisioned && { provisioned }), ...(left && { left }) };
     const hook = await this.runHook(attempt).catch((error: unknown) => {
@@ -140,7 +140,7 @@ export class StartWork implements Work<'start'> {
 }
 
 function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
-  const { operationId, generation } = intent;
+  const { operationId, generation, backupId: named } = intent;
   const provisioned = (by: ProjectProvisioned['by'], roots: Root[], backupId?: string): ProjectProvisioned => ({
     operationId,
     generation,
@@ -148,7 +148,7 @@ function aboutData({ intent }: Attempt<'start'>, data: Data): Partial<Ending> {
     roots,
     ...(backupId === undefined ? {} : { backupId }),
   });
-  if (data.here === 'already') return {};
+  if (data.here === 'already') return named === undefined ? {} : { result: { dataWereThere: true } };
   if (data.here === 'empty') {
     return { result: { createdRoots: data.created }, provisioned: provisioned('created', data.created) };
   }

@@ -1,4 +1,4 @@
-import { clockSkewOfHost, WARNED_SKEW_MS, type HostReport } from '@buckets/contracts';
+import { clockSkewOfHost, someNames, WARNED_SKEW_MS, type HostReport } from '@buckets/contracts';
 import { skewInWords } from '@buckets/object-storage';
 import type { Logger } from '@buckets/service';
 
@@ -27,9 +27,8 @@ export class ClockSkews {
   warning(): string | null {
     const hosts = this.warnedOf();
     if (hosts.length === 0) return null;
-    const named = hosts.slice(0, MOST_NAMED).map(([hostId, { ms }]) => `${hostId} (${skewInWords(ms)})`);
-    const others = hosts.length > MOST_NAMED ? ` and ${hosts.length - MOST_NAMED} more` : '';
-    return `Set the clocks of these hosts, or object storage refuses their work: ${named.join(', ')}${others}.`;
+    const names = hosts.map(([hostId, { ms }]) => `${hostId} (${skewInWords(ms)})`);
+    return `Set the clocks of these hosts, or object storage refuses their work: ${someNames(names, MOST_NAMED)}.`;
   }
 
   hear(hostId: string, report: HostReport, keptAt: Date): void {

@@ -48,7 +48,9 @@ const BODY_PROBLEMS: Record<string, (error: Error) => { code: string; status: nu
   'entity.parse.failed': (error) => ({
     code: 'invalid-json',
     status: 400,
-    detail: `The body is not valid JSON (${error.message.slice(0, 200)}). Send one JSON object.`,
+    detail: isJson((error.cause as { body?: unknown }).body)
+      ? 'The body is JSON, but no object. Send one JSON object, such as {}.'
+      : `The body is not valid JSON (${error.message.slice(0, 200)}). Send one JSON object.`,
   }),
   'entity.too.large': () => ({
     code: 'body-too-large',
@@ -64,6 +66,16 @@ const BODY_PROBLEMS: Record<string, (error: Error) => { code: string; status: nu
   'charset.unsupported': unsupportedMediaType,
   'encoding.unsupported': unsupportedMediaType,
 };
+
+/** The parser takes objects and lists alone, and says of all else what it would of no JSON. */
+function isJson(text: unknown): boolean {
+  try {
+    JSON.parse(String(text));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function unsupportedMediaType(error: Error): { code: string; status: number; detail: string } {
   return { code: 'unsupported-media-type', status: 415, detail: `${error.message}. Send JSON in UTF-8.` };

@@ -31,7 +31,9 @@ class RequestValidationPipe extends ValidationPipe {
     if (Array.isArray(value) && this.toValidate(metadata)) {
       throw new InvalidRequest([{ pointer: '', in: part, detail: 'an object is expected here, not an array' }]);
     }
-    const nulls = part === 'body' ? [...fieldsThatAreNull(value)] : [];
+    const removable = removableFieldsOf(metadata).map((field) => `/${field}`);
+    const isMistake = ({ pointer }: InvalidPart): boolean => !removable.includes(pointer);
+    const nulls = part === 'body' ? [...fieldsThatAreNull(value)].filter(isMistake) : [];
     if (nulls.length > 0) throw new InvalidRequest(nulls.slice(0, MAX_ERRORS));
     try {
       const taken = (await super.transform(value, metadata)) as unknown;
@@ -40,12 +42,26 @@ class RequestValidationPipe extends ValidationPipe {
       return taken;
     } catch (error) {
       if (!(error instanceof InvalidFields)) throw error;
-      throw new InvalidRequest([...invalidParts(error.errors, part)].slice(0, MAX_ERRORS));
+      const found = [...invalidParts(error.errors, part)].toSorted((a, b) => a.rank - b.rank);
+      throw new InvalidRequest(found.slice(0, MAX_ERRORS).map(({ rank: _, ...wrong }) => wrong));
     }
   }
 }
 
 const MAX_ERRORS = 50;
+
+const REMOVABLE = Symbol('fields that null takes away');
+
+/** A field of a change that null takes away. In all others null is a mistake. */
+export const Removable = (): PropertyDecorator => (type, field) => {
+  const others = (Reflect.getMetadata(REMOVABLE, type) ?? []) as string[];
+  Reflect.defineMetadata(REMOVABLE, [...others, String(field)], type);
+};
+
+function removableFieldsOf({ metatype }: ArgumentMetadata): readonly string[] {
+  if (metatype?.prototype === undefined) return [];
+  return (Reflect.getMetadata(REMOVABLE, metatype.prototype as object) ?? []) as string[];
+}
 
 /** Its depth is bounded. */
 function holdsUnstorable(value: unknown): boolean {
@@ -67,27 +83,37 @@ function* fieldsThatAreNull(value: unknown, parent = ''): Generator<InvalidPart>
   }
 }
 
+/** What is told first: what is missing, as a field of a wrong name may be meant by what is too much. */
+const [MISSING, WRONG, UNKNOWN] = [0, 1, 2];
+
 function* invalidParts(
   errors: readonly ValidationError[],
   part: InvalidPart['in'],
   parent = '',
-): Generator<InvalidPart> {
+): Generator<InvalidPart & { rank: number }> {
   for (const { property = '', value, constraints = {}, children = [] } of errors) {
     const name = shortened(property);
     const pointer = `${parent}/${escapedPointer(name)}`;
     const { whitelistValidation, ...others } = constraints;
     if (whitelistValidation !== undefined) {
-      yield { pointer, in: part, detail: `there is no field ${JSON.stringify(name)} here: remove it` };
+      yield {
+        ...{ rank: UNKNOWN, pointer, in: part },
+        detail: `there is no field ${JSON.stringify(name)} here: remove it`,
+      };
     } else if (Object.keys(others).length > 0) {
-      yield { pointer, in: part, detail: value === undefined ? `${name} is missing` : inWords(name, others) };
+      if (value === undefined) yield { rank: MISSING, pointer, in: part, detail: `${name} is missing` };
+      else yield { rank: WRONG, pointer, in: part, detail: inWords(name, others, value, part) };
     }
     yield* invalidParts(children, part, pointer);
   }
 }
 
 /** One sentence: of what has the wrong type, nothing else can be said that makes sense. */
-function inWords(name: string, constraints: Record<string, string>): string {
+function inWords(name: string, constraints: Record<string, string>, value: unknown, part: InvalidPart['in']): string {
+  if (part === 'query' && Array.isArray(value)) return `${name} is given ${value.length} times: give it once`;
   const ofType = Object.keys(constraints).find((rule) => TYPES.has(rule));
+  // In an address all is text.
+  const quoted = part === 'body' && typeof value === 'string' ? ', and is a text: write it without quotes' : '';
   const said = ofType === undefined ? Object.values(constraints) : [constraints[ofType]!];
   return [...new Set(said)]
     .join('; ')
@@ -95,7 +121,10 @@ function inWords(name: string, constraints: Record<string, string>): string {
       `${name} must match ${NAME} regular expression`,
       `${name} must be 1 to 63 of a-z, 0-9 and "-", the first no "-"`,
     )
-    .replace(/must contain at least 1 elements$/, 'must not be empty');
+    .replace(/must contain at least 1 elements$/, 'must not be empty')
+    .replace(/must be a number conforming to the specified constraints$/, `must be a number${quoted}`)
+    .replace(/must be an integer number$/, `must be a whole number${quoted}`)
+    .replace(/must be a boolean value$/, `must be true or false${quoted}`);
 }
 
 const TYPES = new Set(['isString', 'isNumber', 'isInt', 'isBoolean', 'isArray', 'isObject', 'nestedValidation']);

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 export interface Schema {
   $ref?: string;
   allOf?: Schema[];
-  type?: string;
+  /** With null where that is allowed, too. */
+  type?: string | [string, 'null'];
   enum?: unknown[];
   format?: string;
   pattern?: string;
@@ -25,6 +26,7 @@ export class SchemaValues {
 
   allowed(given: Schema): fc.Arbitrary<unknown> {
     const schema = this.resolved(given);
+    if (isNullable(schema)) return fc.option(this.allowed({ ...schema, type: schema.type[0] }));
     if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
     const { minimum = -1e9, maximum = 1e9, minItems = 0, maxItems = 5 } = schema;
     switch (schema.type) {
@@ -54,6 +56,9 @@ export class SchemaValues {
   /** Each with what is wrong about it. */
   forbidden(given: Schema): [what: string, value: unknown][] {
     const schema = this.resolved(given);
+    if (isNullable(schema)) {
+      return this.forbidden({ ...schema, type: schema.type[0] }).filter(([, value]) => value !== null);
+    }
     const some = (): unknown => fc.sample(this.allowed(schema), { numRuns: 1, seed: 7 })[0];
     const { minLength, maxLength, minimum, maximum, minItems, maxItems } = schema;
     const wrong: [string, unknown][] = [['null', null]];
@@ -80,7 +85,9 @@ export class SchemaValues {
     if (schema.type === 'string') {
       if (minLength !== undefined && minLength > 0) wrong.push(['too short', 'x'.repeat(minLength - 1)]);
       if (maxLength !== undefined) wrong.push(['too long', 'x'.repeat(maxLength + 1)]);
-      if (schema.pattern !== undefined) wrong.push(['of another pattern', '!! Ü !!']);
+      if (schema.pattern !== undefined) {
+        wrong.push(['of another pattern', new RegExp(schema.pattern).test('!! Ü !!') ? '   ' : '!! Ü !!']);
+      }
       if (schema.format === 'date-time') wrong.push(['no moment', '2031-W05-1'], ['a day', '2031-02-03']);
       wrong.push(['a NUL character', 'a\0b'], ['half of a surrogate pair', 'a\ud800']);
       return [...wrong, ['a number', 7], ['an object', {}], ['a list', [some()]]];
@@ -105,9 +112,10 @@ export class SchemaValues {
       const { length } = [...text];
       return length >= minLength && length <= maxLength && !text.includes('\0') && text.isWellFormed();
     };
+    // One that has passed may be refused for what it is.
     if (format === 'date-time')
       return fc
-        .date({ min: new Date(0), noInvalidDate: true, max: new Date('9999-12-31') })
+        .date({ min: new Date('2100-01-01'), noInvalidDate: true, max: new Date('9999-12-31') })
         .map((date) => date.toISOString());
     if (pattern !== undefined) return matching(pattern).filter(fits);
     const any = fc.string({ unit: 'binary', minLength, maxLength: Math.min(maxLength, minLength + 30) }).filter(fits);
@@ -124,6 +132,10 @@ export class SchemaValues {
     if (schema === undefined) throw new Error(`The description has no ${reference}.`);
     return schema;
   }
+}
+
+function isNullable(schema: Schema): schema is Schema & { type: [string, 'null'] } {
+  return Array.isArray(schema.type);
 }
 
 /** Texts for a pattern; what may not follow is left to the filter. */

@@ -94,8 +94,8 @@ export class WholeProject implements ProjectBackups {
       ...(page && { page: byId.filter(({ id }) => id > page.after).slice(0, page.most) }),
       ...(choices && {
         newest: there.slice(0, 1),
-        restorable: there.filter(({ partialBecause }) => isRestorable(partialBecause)).slice(0, 1),
-        good: good.slice(0, 1),
+        restorable: there.filter(({ partialBecause }) => isRestorable(partialBecause)).slice(0, 2),
+        good: good.slice(0, 2),
         unplaced: good.filter(({ unplaced }) => unplaced).slice(0, 1),
       }),
     };
