@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { readSettings, SettingsError } from '@buckets/settings';
+import { readSettings, type SettingsError } from '@buckets/settings';
 import { apiSettings } from './settings.js';
 
 it('an issuer that is only half set is told with all else that needs attention, before anything starts', () => {

@@ -88,7 +88,9 @@ describe('reading settings', () => {
     } catch (thrown) {
       error = thrown;
     }
-    expect((error as SettingsError).stack).toMatch(/^SettingsError: One setting needs attention:\n {2}NAME is not set\..*$/);
+    expect((error as SettingsError).stack).toMatch(
+      /^SettingsError: One setting needs attention:\n {2}NAME is not set\..*$/,
+    );
   });
 
   it('refuses two settings that read the same variable, and a default that is not one', () => {

@@ -23,7 +23,15 @@ describe('why nothing is done on a host', () => {
 });
 
 /** The stream of what hosts tell, on a server whose clock is off by so much. */
-function stream({ keptAgoMs, madeAgoMs = 3_600_000, offMs = 0 }: { keptAgoMs?: number; madeAgoMs?: number; offMs?: number }) {
+function stream({
+  keptAgoMs,
+  madeAgoMs = 3_600_000,
+  offMs = 0,
+}: {
+  keptAgoMs?: number;
+  madeAgoMs?: number;
+  offMs?: number;
+}) {
   const at = (agoMs: number): Date => new Date(Date.now() + offMs - agoMs);
   const report = { at: 0, version: '1', incarnation: 'i', projects: 0, runningOperations: 0, freeBytes: 0 };
   const { subject, bytes: data } = writeActivity({ name: 'host', hostId: 'eu-1', data: report }, 'test');
