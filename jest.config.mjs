@@ -12,6 +12,8 @@ const common = {
 };
 
 export default {
+  // Milliseconds, on an idle machine: many tests start programs.
+  testTimeout: 20_000,
   projects: [
     {
       ...common,

@@ -71,7 +71,10 @@ const inTheList = async (id: string) =>
     .freshness;
 
 it('is shown with when it was last confirmed, over and over, without a word in the log', async () => {
-  const { confirmedAt: first, statedAt } = await product.api.freshness('steady');
+  const { confirmedAt: first, statedAt } = await until(async () => {
+    const seen = await product.api.freshness('steady');
+    return seen.confirmedAt === undefined ? undefined : seen;
+  });
   await until(
     async () => Date.parse((await product.api.freshness('steady')).confirmedAt!) > Date.parse(first!) + 1_000,
   );
@@ -89,6 +92,7 @@ it.each([
     await product.backUp('atlas');
     await becomes('atlas', 'fresh');
     const { statedAt } = await becomes('steady', 'fresh');
+    await until(async () => (await product.api.freshness('atlas')).confirmedAt !== undefined);
     parts.forEach(pause);
     await writeFile(file('atlas'), `changed while nobody listened: ${parts.join()}`);
     for (const id of ['atlas', 'steady']) {
@@ -128,6 +132,8 @@ it('is fresh as of the last look where there are more folders than can be watche
     await mkdir(join(product.folder('wide'), 'project', `${folder}`));
   await writeFile(file('wide'), 'first');
   await product.backUp('wide');
+  await becomes('wide', 'fresh');
+  await until(async () => (await product.api.freshness('wide')).confirmedAt !== undefined);
   const first = await becomes('wide', 'fresh');
   expect(first).toMatchObject({ watched: false, reason: expect.stringMatching('when it last looked') });
   expect(Date.parse(first.asOf!)).toBeLessThanOrEqual(Date.parse(first.confirmedAt!));

@@ -257,6 +257,32 @@ describe('how fresh a project is', () => {
     expect((await readFile(file('stores')))[0]).toBe(2);
   });
 
+  it('a restore says what was lost with the data that it has replaced, and raises no alarm of its own', async () => {
+    await freshProject('returned');
+    const { coveredBy } = await becomes('returned', 'fresh');
+    const reasons = new Set<string>();
+    const watching = new AbortController();
+    const watch = (async () => {
+      while (!watching.signal.aborted) reasons.add((await product.api.freshness('returned')).reason);
+    })();
+    const whole = await product.restore('returned', coveredBy!);
+    await becomes('returned', 'stale', ({ reason }) => reason.startsWith('Restored'));
+    watching.abort();
+    await watch;
+    expect(whole).toMatchObject({ state: 'succeeded', result: { restore: { backupId: coveredBy } } });
+    expect(whole.result!.restore).not.toHaveProperty('changesLostSince');
+    expect([...reasons].filter((reason) => /^What stands|cannot read|newest backup began\.$/.test(reason))).toEqual([]);
+
+    await product.backUp('returned');
+    const again = await becomes('returned', 'fresh');
+    const changedAt = Date.now();
+    await writeFile(file('returned'), 'changed after its newest backup');
+    const { result } = await product.restore('returned', again.coveredBy!);
+    const lostSince = Date.parse((result!.restore as { changesLostSince?: string }).changesLostSince!);
+    expect(lostSince).toBeGreaterThanOrEqual(changedAt - 1_000);
+    expect(await readFile(file('returned'), 'utf8')).not.toContain('changed after');
+  });
+
   it('is backed up by the schedule when it has been stale for longer than its interval', async () => {
     await until(async () => (await product.api.backups('scheduled')).length === 2, {
       what: 'a second backup by the schedule',

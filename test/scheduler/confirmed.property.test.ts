@@ -28,7 +28,8 @@ class World {
   private readonly waiting = new Map<ProjectId, number>();
   private readonly reported = new Map<ProjectId, Value>();
   private readonly unstated = new Map<ProjectId, { value: Value; since: number }>();
-  private readonly log: { projectId: ProjectId; value: Value }[] = [];
+  private readonly madeAt = new Date().toISOString();
+  private readonly log: { projectId: ProjectId; value: Value; at: string }[] = [];
   private readonly tables = { position: 0 };
   private readonly api = new ConfirmedFreshness({
     projector: this.tables,
@@ -83,28 +84,37 @@ class World {
     }
   }
 
-  /** What is shown was so at some moment since it was confirmed, and that was not long ago. */
+  /**
+   * What is shown was so when it was confirmed, which was not long ago, nor before it was stated or the project was made.
+   * What was not confirmed since it was stated was so within the limit.
+   */
   check(): void {
     for (const id of PROJECTS) {
-      const { freshness, confirmedAt } = this.shown(id);
+      const { freshness, confirmedAt, statedAt = this.madeAt } = this.shown(id);
+      if (confirmedAt !== undefined) expect(Date.parse(confirmedAt)).toBeGreaterThanOrEqual(Date.parse(statedAt));
       if (freshness !== 'fresh' && freshness !== 'stale') continue;
-      const ageMs = Date.now() - Date.parse(confirmedAt!);
       // Moments are told in whole milliseconds.
-      expect(ageMs).toBeLessThanOrEqual(LIMIT_MS + 1);
-      expect(this.valuesSince(id, performance.now() - ageMs - 1)).toContain(freshness);
+      if (confirmedAt === undefined) {
+        expect(this.valuesWithin(id, LIMIT_MS + 1, 0)).toContain(freshness);
+      } else {
+        const ageMs = Date.now() - Date.parse(confirmedAt);
+        expect(ageMs).toBeLessThanOrEqual(LIMIT_MS + 1);
+        expect(this.valuesWithin(id, ageMs + 1, ageMs - 1)).toContain(freshness);
+      }
     }
   }
 
   shown(id: ProjectId): FreshnessView {
-    const stated = this.log.slice(0, this.tables.position).findLast(({ projectId }) => projectId === id)?.value;
+    const stated = this.log.slice(0, this.tables.position).findLast(({ projectId }) => projectId === id);
     return this.api.view()({
       id,
       host_id: HOST,
-      freshness: stated ?? 'never',
+      freshness: stated?.value ?? 'never',
       freshness_reason: '',
       stale_since: null,
       covered_by: null,
-      freshness_at: null,
+      freshness_at: stated?.at ?? null,
+      created_at: this.madeAt,
       unwatched: false,
       cover_lost: null,
     });
@@ -114,10 +124,15 @@ class World {
     return this.truth.get(id)!.at(-1)!.value;
   }
 
-  private valuesSince(id: ProjectId, since: number): Value[] {
+  /** What it was between two moments, so many milliseconds ago. */
+  private valuesWithin(id: ProjectId, sinceMs: number, untilMs: number): Value[] {
+    const [since, until] = [performance.now() - sinceMs, performance.now() - untilMs];
     const all = this.truth.get(id)!;
     const held = all.findLastIndex(({ at }) => at <= since);
-    return all.slice(Math.max(0, held)).map(({ value }) => value);
+    return all
+      .slice(Math.max(0, held))
+      .filter(({ at }) => at <= until)
+      .map(({ value }) => value);
   }
 
   private tell(id: ProjectId, arrives: boolean): void {
@@ -166,7 +181,7 @@ class World {
   private state(id: ProjectId): void {
     const statement = this.unstated.get(id);
     if (statement === undefined) return;
-    this.log.push({ projectId: id, value: statement.value });
+    this.log.push({ projectId: id, value: statement.value, at: new Date().toISOString() });
     this.unstated.delete(id);
   }
 
@@ -248,6 +263,8 @@ it('what rests on the host is confirmed by its word alone, whatever was shown by
   happen('confirm', 5_000);
   expect(world.shown(PROJECTS[0]).freshness).toBe('never');
   (['state', 'project', 'hear', 'confirm'] as const).forEach((what) => happen(what));
-  const { freshness, confirmedAt } = world.shown(PROJECTS[0]);
-  expect({ freshness, confirmedAt: Date.parse(confirmedAt!) }).toEqual({ freshness: 'fresh', confirmedAt: toldMs });
+  // It was last certain before it was stated, which is no moment to tell.
+  expect(world.shown(PROJECTS[0])).toMatchObject({ freshness: 'fresh' });
+  expect(world.shown(PROJECTS[0])).not.toHaveProperty('confirmedAt');
+  expect(Date.now()).toBeGreaterThan(toldMs);
 });

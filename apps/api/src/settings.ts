@@ -7,6 +7,7 @@ import {
   duration,
   durations,
   integer,
+  requiredWith,
   secret,
   secretUrl,
   string,
@@ -15,6 +16,8 @@ import {
 } from '@buckets/settings';
 import { JWT_ALGORITHMS } from './oidc/issuer.js';
 import { LIMIT_NAMES } from './project-decisions/limits.js';
+
+const ISSUER = 'BUCKETS_OIDC_ISSUER';
 
 export const apiSettings = defineSettings({
   ...serviceSettings,
@@ -43,6 +46,11 @@ export const apiSettings = defineSettings({
     max: 5,
     describe: 'Copies of each stream: 3 in a cluster',
   }),
+  hostSilenceLimitMs: duration('BUCKETS_HOST_SILENCE_LIMIT', {
+    default: '30s',
+    min: '1s',
+    describe: 'How long a host may say nothing before it is told that it is silent: as the scheduler has it',
+  }),
   freshnessLimitMs: duration('BUCKETS_FRESHNESS_LIMIT', {
     default: '1m',
     min: '1s',
@@ -55,26 +63,35 @@ export const apiSettings = defineSettings({
     min: '64MiB',
     describe: 'What the log may take on disk; new facts are refused beyond',
   }),
-  oidcIssuer: url('BUCKETS_OIDC_ISSUER', {
+  oidcIssuer: url(ISSUER, {
     optional: true,
     describe: 'The OIDC issuer whose people may come in with its JWTs, word for word as their claim iss has it',
   }),
-  oidcAudience: string('BUCKETS_OIDC_AUDIENCE', {
-    optional: true,
-    describe: 'What the claim aud has to name. Required with an issuer',
-    example: 'buckets',
-  }),
-  oidcKeysUrl: url('BUCKETS_OIDC_KEYS_URL', {
-    optional: true,
-    describe: 'Where the issuer tells its keys (jwks_uri): https, unless on this machine. Required with an issuer',
-    example: 'https://id.example/jwks.json',
-  }),
-  oidcIdsKey: secret('BUCKETS_OIDC_IDS_KEY', {
-    optional: true,
-    describe:
-      'The key that the ids of people are made with: 32 random bytes in base64. Required with an issuer. With another one ' +
-      'everybody is a stranger',
-  }),
+  oidcAudience: requiredWith(
+    ISSUER,
+    string('BUCKETS_OIDC_AUDIENCE', {
+      optional: true,
+      describe: 'What the claim aud has to name. Required with an issuer',
+      example: 'buckets',
+    }),
+  ),
+  oidcKeysUrl: requiredWith(
+    ISSUER,
+    url('BUCKETS_OIDC_KEYS_URL', {
+      optional: true,
+      describe: 'Where the issuer tells its keys (jwks_uri): https, unless on this machine. Required with an issuer',
+      example: 'https://id.example/jwks.json',
+    }),
+  ),
+  oidcIdsKey: requiredWith(
+    ISSUER,
+    secret('BUCKETS_OIDC_IDS_KEY', {
+      optional: true,
+      describe:
+        'The key that the ids of people are made with: 32 random bytes in base64. Required with an issuer. With another one ' +
+        'everybody is a stranger',
+    }),
+  ),
   oidcAlgorithms: choices('BUCKETS_OIDC_ALGORITHMS', JWT_ALGORITHMS, {
     default: 'RS256,ES256,EdDSA',
     describe: 'What the issuer may sign with',

@@ -176,7 +176,7 @@ class Worker implements OnApplicationShutdown {
     const projects = new LocalProjects(controlPlane, folders, records, changes, log, report, () => numbers.beginAnew());
     const budget = new Budget({ cpus, memoryBytes });
     const damage = new DamageWatch(rustic, controlPlane);
-    const backupRestore = new BackupRestore(stagedRestore, rustic, budget, damage);
+    const backupRestore = new BackupRestore(stagedRestore, rustic, budget, damage, projects);
     const hooks = new Hooks(new RunFolders(join(folders.own, 'hooks')));
     const isOpen = (operationId: string) => operations.isOpen(operationId);
     const works = {

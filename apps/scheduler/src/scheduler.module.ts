@@ -90,6 +90,7 @@ class Lifecycle implements OnApplicationShutdown {
     health.register({ name: 'projection', check: () => headway.check() });
     health.register({ name: 'work', check: async () => scheduler.check() });
     health.warn({ name: 'activity', look: async () => scheduler.warning() });
+    health.warn({ name: 'hosts', look: async () => scheduler.hostsWarning() });
     health.warn({ name: 'clocks', look: () => Promise.resolve(scheduler.clocks.warning()) });
     return new Lifecycle(nats, data, projector, scheduler);
   }

@@ -1,8 +1,8 @@
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { STREAM, subjects, writeConfirmation, type Commands } from '@buckets/contracts';
-import { ask, type Projector } from '@buckets/log';
-import { Backoff } from '@buckets/patience';
+import { ask, News, type Projector } from '@buckets/log';
+import { Backoff, quietPause } from '@buckets/patience';
 import type { Logger } from '@buckets/service';
 import type { Counter } from 'prom-client';
 import type { DataSource } from 'typeorm';
@@ -10,6 +10,7 @@ import { ActivityBoard } from './activity/activity-board.js';
 import { ActivityReader } from './activity/activity-reader.js';
 import { ClockSkews } from './activity/clock-skews.js';
 import { steadyClock } from './activity/clock.js';
+import { SilentHosts } from './activity/silent-hosts.js';
 import { DueTables } from './due/due-tables.js';
 import { DueWork, type WorkOfKind } from './due/due-work.js';
 import { Confirmations } from './freshness/confirmations.js';
@@ -51,6 +52,7 @@ export interface SchedulerParts {
 }
 
 const LOOK_AGAIN_MS = 5_000;
+const LOOK_FOR_SILENCE_MS = 5_000;
 const STATEMENTS_AT_ONCE = 8;
 const BETWEEN_STATEMENTS_MS = 1_000;
 const BETWEEN_TRIES = new Backoff({ firstMs: 500, maxMs: 30_000 });
@@ -63,7 +65,7 @@ export class Scheduler {
   private readonly leadership: Leadership;
   private running: Promise<void> | undefined;
   /** While this copy leads. */
-  private leading: { reader: ActivityReader; engine: FreshnessEngine } | undefined;
+  private leading: { reader: ActivityReader; engine: FreshnessEngine; silent: SilentHosts } | undefined;
 
   constructor(private readonly parts: SchedulerParts) {
     this.clocks = new ClockSkews(parts.log);
@@ -88,6 +90,11 @@ export class Scheduler {
   /** What people should see to of what hosts tell; null when there is nothing. */
   warning(): string | null {
     return this.leading?.reader.warning() ?? null;
+  }
+
+  /** The same of hosts of which nothing is heard. */
+  hostsWarning(): string | null {
+    return this.leading?.silent.warning() ?? null;
   }
 
   private async lead(signal: AbortSignal): Promise<void> {
@@ -159,11 +166,16 @@ export class Scheduler {
     });
     try {
       const reader = new ActivityReader(jetstream(nats), jsm, clock, this.clocks, log);
-      this.leading = { reader, engine };
+      const seenAt = (hostId: string): number | undefined => board.seenAt(hostId);
+      const silent = new SilentHosts({ seenAt, log, silenceLimitMs });
+      const lookForSilence = async (): Promise<void> =>
+        silent.look(await tables.hosts(), { now: clock.now(), listeningSince: engine.listensSince });
+      this.leading = { reader, engine, silent };
       await allOrNone(signal, [
         (ends) => reader.run(engine, ends),
         (ends) => engine.run(ends),
         (ends) => confirmations.run(ends),
+        (ends) => overAndOver(lookForSilence, ends, log),
         ...dueWork.map((work) => (ends: AbortSignal) => work.run(ends)),
       ]);
     } finally {
@@ -221,6 +233,20 @@ async function overdueMs(tables: DueTables, due: readonly WorkOfKind[]): Promise
     return [kind, earliest === null ? 0 : until - earliest] as const;
   });
   return new Map(await Promise.all(each));
+}
+
+/** Looks for silent hosts until the signal. */
+async function overAndOver(look: () => Promise<void>, signal: AbortSignal, log: Pick<Logger, 'warn'>): Promise<void> {
+  const news = new News();
+  while (!signal.aborted) {
+    try {
+      await look();
+      news.over();
+    } catch (error) {
+      if (news.is(error) && !signal.aborted) log.warn({ error }, 'Silent hosts could not be looked for; trying again');
+    }
+    await quietPause(LOOK_FOR_SILENCE_MS, signal);
+  }
 }
 
 /** Runs them side by side until the signal; when one fails, the others are ended too, and its error is thrown. */

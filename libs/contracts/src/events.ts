@@ -14,13 +14,25 @@ import {
   Min,
 } from 'class-validator';
 import { BackupRecord, FileProblems } from './backup.js';
-import { ChangeCounter } from './counter.js';
+import { ChangeCounter, FirstChange } from './counter.js';
 import { DamagedObjects, MAX_BACKUPS_FOUND, MAX_DAMAGED_BACKUPS, RepositoryFindings } from './damage.js';
 import { MAX_LISTED } from './envelope.js';
 import { ID_PATTERN } from './ids.js';
 import { OperationLimits } from './limits.js';
 import { Retention } from './retention.js';
-import { BackupId, BackupIds, Count, Generation, Id, List, Moment, Nested, NestedList, Optional } from './shape.js';
+import {
+  BackupId,
+  BackupIds,
+  Count,
+  Generation,
+  Id,
+  List,
+  Moment,
+  Nested,
+  NestedList,
+  Optional,
+  UnixMs,
+} from './shape.js';
 import {
   ACCEPTANCES,
   FRESHNESS_STATES,
@@ -284,6 +296,15 @@ export class OperationBegan {
   @Optional() @IsString() @Length(1, 100) previousFailure?: string;
 }
 
+/** What a host knew of the changes of the data that a restore has put others in place of, right before it did so. */
+export class ReplacedData {
+  @Nested(ChangeCounter) counter!: ChangeCounter;
+  /** As in its reports: counters of the same content, and the first change after each of the most recent backups. */
+  @NestedList(ChangeCounter, MAX_LISTED) sameAs!: ChangeCounter[];
+  @NestedList(FirstChange, MAX_LISTED) firstChanges!: FirstChange[];
+  @UnixMs() at!: number;
+}
+
 /** What a restore did, and what it could not. */
 export class RestoreResult {
   @BackupId() backupId!: string;
@@ -296,6 +317,8 @@ export class RestoreResult {
   @Count() bytes!: number;
   /** Since when there were changes that no backup held: they are lost. Stated by the control plane. */
   @Optional() @Moment() changesLostSince?: string;
+  /** In the claim alone; absent where the data were missing, or were not looked after. */
+  @Optional() @Nested(ReplacedData) replaced?: ReplacedData;
   @Nested(FileProblems) problems!: FileProblems;
   /** What the backup itself lacks. */
   @Nested(FileProblems) lacks!: FileProblems;

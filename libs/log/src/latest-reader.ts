@@ -32,8 +32,8 @@ export interface HeardMessage {
 export interface LatestListener {
   /** From now on everything is heard; before, it may have been missed. */
   listening(): void;
-  /** From now on something may be missed. */
-  deaf(): void;
+  /** From now on something may be missed. @param why what has ended the listening */
+  deaf(why: unknown): void;
   /** What this throws for is left out: it would be no other the next time. */
   hear(message: HeardMessage): void;
 }
@@ -81,7 +81,7 @@ export class LatestReader {
           news.over();
         });
       } catch (error) {
-        listener.deaf();
+        listener.deaf(error);
         if (signal.aborted) return;
         this.headway.failed();
         const { subject } = this.from;

@@ -17,7 +17,7 @@ export type { InvalidPart, ProblemDetails, ProblemInit } from './problems/proble
 export { ProblemFilter } from './problems/problem-filter.js';
 export { toProblem } from './problems/to-problem.js';
 export type { Translate } from './problems/to-problem.js';
-export { unreachableDependency } from './problems/unreachable.js';
+export { unreachableDependency } from './unreachable.js';
 export { Removable, validationPipe } from './problems/validation-pipe.js';
 export { runService } from './run-service.js';
 export type { RunOptions } from './run-service.js';

@@ -100,6 +100,11 @@ class ThingsController {
     throw new DependencyUnavailable('oracle');
   }
 
+  @Get('of/:id')
+  unreachableById(): never {
+    throw new DependencyUnavailable('oracle');
+  }
+
   @Get('translated')
   translated(): never {
     throw new OutOfOrder();
@@ -300,6 +305,13 @@ describe('an error is answered', () => {
       code: 'dependency-unavailable',
       dependency: 'oracle',
     });
+  });
+
+  it('and tells in its log which route that was, with no word of the address', async () => {
+    await get('/things/of/unreachable-7?token=hunter2');
+    const line = logLines.findLast((logged) => logged.includes('Answered 503'))!;
+    expect(JSON.parse(line)).toMatchObject({ method: 'GET', route: '/things/of/:id', code: 'dependency-unavailable' });
+    expect(line).not.toMatch(/unreachable-7|hunter2/);
   });
 
   it('with nothing but an id when nobody foresaw it; the log has the rest', async () => {

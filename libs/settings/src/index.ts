@@ -16,6 +16,6 @@ export {
 export { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.js';
 export { Secret } from './secret.js';
 export { secret, secretUrl } from './secret-kinds.js';
-export type { Environment, Setting } from './setting.js';
+export { requiredWith, type Environment, type Setting } from './setting.js';
 export { defineSettings, readSettings, SettingsError } from './settings.js';
 export type { SettingProblem, Settings, SettingsOf } from './settings.js';

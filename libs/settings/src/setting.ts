@@ -58,6 +58,18 @@ export function setting<T, O extends Options<unknown>>(
   };
 }
 
+/** An optional setting that has to be given where another variable is. */
+export function requiredWith<T>(other: string, optional: Setting<T>): Setting<T> {
+  return {
+    ...optional,
+    read: (environment) => {
+      const value = optional.read(environment);
+      if (value === undefined && environment[other]) throw new InvalidValue(`is not set, and ${other} needs it`);
+      return value;
+    },
+  };
+}
+
 function toText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -17,6 +17,7 @@ import {
   integer,
   port,
   readSettings,
+  requiredWith,
   secret,
   secretUrl,
   Secret,
@@ -65,6 +66,30 @@ describe('reading settings', () => {
         '  INTERVAL is "15", expected a duration: a number and one of ms, s, m, h or d. Between two rounds. Example: 15m',
         '  LEVEL is "loud", expected one of info, debug. How much it says. Example: info',
       ].join('\n'),
+    );
+  });
+
+  it('asks for what another variable needs, and only then', () => {
+    const of = defineSettings({
+      issuer: string('ISSUER', { optional: true, describe: 'Who' }),
+      key: requiredWith('ISSUER', secret('KEY', { optional: true, describe: 'The key' })),
+    });
+    expect(readSettings(of, {})).toEqual({ issuer: undefined, key: undefined });
+    expect(readSettings(of, { ISSUER: 'a', KEY: 'b' }).key?.reveal()).toBe('b');
+    expect(problemsOf(() => readSettings(of, { ISSUER: 'a' }))).toMatch(
+      /^One setting needs attention:\n {2}KEY is not set, and ISSUER needs it\. The key\./,
+    );
+  });
+
+  it('names no place in the code, however it is printed', () => {
+    let error: unknown;
+    try {
+      readSettings(settings, {});
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect((error as SettingsError).stack).toMatch(
+      /^SettingsError: One setting needs attention:\n {2}NAME is not set\..*$/,
     );
   });
 

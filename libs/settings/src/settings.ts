@@ -58,6 +58,8 @@ export class SettingsError extends Error {
       ),
     );
     this.name = 'SettingsError';
+    // Where it was thrown helps nobody.
+    this.stack = String(this);
   }
 }
 

@@ -411,7 +411,9 @@ describe('why an operation waits', () => {
   it('is told in full to those who see hosts, and to others without what concerns the host', async () => {
     await newProject('waits', ids.owner);
     await api.given('waits', [requestedEvent('op-waiting', 'stop')], await positionOf('waits'));
-    jest.spyOn(api.part(HostSigns), 'of').mockResolvedValue({ seenAt: new Date(), clockSkewMs: 0, dataRoot: 'in-use' });
+    jest
+      .spyOn(api.part(HostSigns), 'of')
+      .mockResolvedValue({ seenAt: new Date(), clockSkewMs: 0, isSilent: false, dataRoot: 'in-use' });
     const why = async (path: string, token?: string) => {
       const { body } = await call('GET', path, token === undefined ? {} : { token });
       const shown = (body['items'] as Record<string, unknown>[] | undefined)?.[0] ?? body;

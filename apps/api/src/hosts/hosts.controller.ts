@@ -22,7 +22,7 @@ import { ApiPage, PageQuery, pageOf, type Page } from '../http/page.js';
 import { HostRow, RegionRow } from '../tables/entities.js';
 import { NATS } from '../wiring/tokens.js';
 import { HostCredentials } from './host-credentials.js';
-import { dataRootInWords, HostSigns, type HostSign } from './host-signs.js';
+import { HostSigns, idlenessInWords, UNHEARD, type HostSign } from './host-signs.js';
 
 /** As any id, but the name of a host's queue of cancels must never be that of another host's queue of work. */
 const HOST_ID_PATTERN = /^(?!.*-cancel$)[a-z0-9][a-z0-9-]{0,62}$/;
@@ -163,11 +163,15 @@ function notFound(id: string): Rejection {
 }
 
 /** @param sign the host's latest sign of life */
-export function hostView({ id, name, region_id, created_at }: HostRow, sign: HostSign | undefined): HostView {
+export function hostView(
+  { id, name, region_id, created_at }: HostRow,
+  sign: HostSign | typeof UNHEARD | undefined,
+): HostView {
   const view = { id, name, regionId: region_id, createdAt: created_at };
-  if (sign === undefined) return { ...view, warnings: [] };
+  const idleness = idlenessInWords(sign);
+  if (sign === undefined || sign === UNHEARD) return { ...view, warnings: idleness === null ? [] : [idleness] };
   const { seenAt, clockSkewMs, dataRoot } = sign;
-  const warnings = [dataRootInWords(sign), clockInWords(clockSkewMs)].filter((each) => each !== null);
+  const warnings = [idleness, clockInWords(clockSkewMs)].filter((each) => each !== null);
   return { ...view, seenAt: seenAt.toISOString(), clockSkewMs, ...(dataRoot && { dataRoot }), warnings };
 }
 

@@ -1,8 +1,8 @@
 import { Module } from '@nestjs/common';
-import { LOGGER } from '@buckets/service';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { LOGGER, type Logger } from '@buckets/service';
 import { DecisionsModule } from '../decisions/decisions.module.js';
 import type { ApiSettings } from '../settings.js';
-import { provided } from '../wiring/provided.js';
 import { API_SETTINGS, JETSTREAM } from '../wiring/tokens.js';
 import { HostCredentials } from './host-credentials.js';
 import { HostSigns } from './host-signs.js';
@@ -12,7 +12,12 @@ import { HostsController } from './hosts.controller.js';
   imports: [DecisionsModule],
   controllers: [HostsController],
   providers: [
-    provided(HostSigns, JETSTREAM, LOGGER),
+    {
+      provide: HostSigns,
+      useFactory: (jsm: JetStreamManager, log: Logger, { hostSilenceLimitMs }: ApiSettings) =>
+        new HostSigns(jsm, log, hostSilenceLimitMs),
+      inject: [JETSTREAM, LOGGER, API_SETTINGS],
+    },
     {
       provide: HostCredentials,
       useFactory: ({ hostsSigningKey, hostsAccount }: ApiSettings) =>

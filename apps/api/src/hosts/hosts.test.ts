@@ -40,7 +40,7 @@ async function seen(id: string): Promise<Record<string, unknown>> {
 }
 
 describe('a host', () => {
-  it('that was never heard is shown without a clock', async () => {
+  it('that was not heard is shown without a clock, and not warned of while nobody can have heard it yet', async () => {
     await newHost('silent');
     const { body } = await api.call('GET', '/v1/hosts/silent');
     expect(body).toEqual({

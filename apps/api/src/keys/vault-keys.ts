@@ -12,10 +12,20 @@ import {
   type RestoredVault,
 } from '@buckets/vault';
 import { createRepositoryKey } from '@buckets/repository';
+import { reasonOf, withDeadline } from '@buckets/service';
 import type { DataSource } from 'typeorm';
 import { Rejection } from '../problems/rejection.js';
 import { BucketRow } from '../tables/entities.js';
 import type { ProjectKeys, ProjectKeySet, TextPlace } from './project-keys.js';
+
+/** Whether the storage is well is not known, as Postgres does not say which buckets there are. */
+export class BucketsUnknown extends Error {
+  readonly code = 'buckets-unknown';
+  constructor(cause: unknown) {
+    super(`Not known: which buckets there are stands in Postgres. ${reasonOf(cause)}`, { cause });
+    this.name = 'BucketsUnknown';
+  }
+}
 
 /** The vault, with the buckets that hold its second copies. */
 export class VaultKeys implements ProjectKeys {
@@ -90,10 +100,15 @@ export class VaultKeys implements ProjectKeys {
     }
   }
 
-  /** Is every bucket there is within reach? For the health of the service. */
+  /**
+   * Is every bucket there is within reach? For the health of the service. Which ones there are stands in Postgres: while
+   * that does not answer, those are asked that are in use here.
+   *
+   * @throws {BucketsUnknown} where there are none: nothing is known of the storage then
+   */
   async checkBuckets(signal: AbortSignal): Promise<void> {
-    const rows = await this.data.getRepository(BucketRow).find({ order: { position: 'ASC' }, take: MAX_CHECKED });
-    const looks = await Promise.allSettled(rows.map(async ({ id }) => (await this.store(id)).check({ signal })));
+    const stores = await this.storesToCheck();
+    const looks = await Promise.allSettled(stores.map(async (store) => (await store).check({ signal })));
     const failures = looks.flatMap((look) => (look.status === 'rejected' ? [look.reason as unknown] : []));
     const missing = failures.flatMap((error) => (error instanceof BucketCredentialsMissing ? error.bucketIds : []));
     if (missing.length > 0) throw new BucketCredentialsMissing(missing);
@@ -103,6 +118,20 @@ export class VaultKeys implements ProjectKeys {
 
   close(): void {
     for (const store of this.stores.values()) store.destroy();
+  }
+
+  private async storesToCheck(): Promise<Promise<S3ObjectStore>[]> {
+    try {
+      const buckets = this.data.getRepository(BucketRow).find({ order: { position: 'ASC' }, take: MAX_CHECKED });
+      const rows = await withDeadline(buckets, READ_WITHIN_MS, 'Reading from Postgres which buckets there are');
+      // What was not in use yet needs Postgres once more.
+      return rows.map(({ id }) =>
+        withDeadline(this.store(id), READ_WITHIN_MS, `Reading from Postgres how bucket ${id} is reached`),
+      );
+    } catch (error) {
+      if (this.stores.size === 0) throw new BucketsUnknown(error);
+      return [...this.stores.values()].slice(0, MAX_CHECKED).map((store) => Promise.resolve(store));
+    }
   }
 
   private async bucketRow(bucketId: string): Promise<BucketRow> {
@@ -133,4 +162,6 @@ const PATIENCE: S3Limits = { connectMs: 1_500, answerMs: 3_000, attempts: 2 };
 /** Of a command, which reads much, and whose operator would have to begin again: a storage may say no for some seconds. */
 export const COMMANDS_PATIENCE: S3Limits = { attempts: 8 };
 const MAX_CHECKED = 20;
+/** Of a check of health, which has two seconds: the storage is to have most of them. */
+const READ_WITHIN_MS = 600;
 const UNREADABLE = '[unreadable]';

@@ -171,7 +171,8 @@ export class OperationView {
   @ApiPropertyOptional({ type: String, isArray: true, description: 'What it has left behind, a sentence each' })
   left?: string[];
   @ApiPropertyOptional({
-    description: 'Why its host does not begin with it, where that is known to be the host’s trouble',
+    description:
+      'Why its host does not begin with it, where that is known to be the host’s trouble: it is silent, or its data root is away',
   })
   waitsFor?: string;
   @ApiPropertyOptional({ type: ProgressView, description: 'The latest that is known while it runs' })

@@ -24,7 +24,7 @@ describe('operations', () => {
   let names = 0;
 
   beforeAll(async () => {
-    api = await RunningApi.start();
+    api = await RunningApi.start({ BUCKETS_HOST_SILENCE_LIMIT: '1s' });
   });
   afterAll(async () => {
     await api.stop();
@@ -85,6 +85,15 @@ describe('operations', () => {
     message<Asks[N]['answer']>(subjects.ask(HERE.hostId, name), body);
   const command = <N extends CommandName>(name: N, body: Commands[N]['command']) =>
     message<Commands[N]['result']>(subjects.command(name), body);
+
+  it('that are queued for a host of which nothing is heard say so, without its name', async () => {
+    const { id } = await newOperation('backup');
+    const waitsFor = await until(async () => (await get(id))['waitsFor'] as string | undefined);
+    expect(waitsFor).toMatch(/^Its host does nothing\. It has never been heard: start its worker/);
+    expect(waitsFor).not.toContain(HERE.hostId);
+    const { body } = await api.call('GET', '/v1/operations?state=queued');
+    expect(body['items']).toContainEqual(expect.objectContaining({ id, waitsFor }));
+  });
 
   describe('that are cancelled', () => {
     it('end at once while nothing of them has begun', async () => {

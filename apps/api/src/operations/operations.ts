@@ -4,7 +4,7 @@ import type { AdmittedOperation } from '../access/admission.js';
 import { holds, type Caller } from '../access/caller.js';
 import { operationNotFound } from '../problems/not-there.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
-import { dataRootInWords, type HostSigns } from '../hosts/host-signs.js';
+import type { HostSigns } from '../hosts/host-signs.js';
 import { OperationRow } from '../tables/entities.js';
 import { operationView, type OperationView } from './operation-view.js';
 import type { ProgressBoard } from './progress-board.js';
@@ -59,11 +59,10 @@ export class Operations {
     return Promise.all(rows.map((row) => this.view(row, caller, whyQueued)));
   }
 
-  /** As far as the host has said so: what is queued may as well wait for its turn. */
+  /** What is queued may as well wait for its turn. Hosts are no business of everybody who may see the operation. */
   private readonly whyQueued = async (hostId: string): Promise<string | undefined> => {
-    const sign = await this.signs.of(hostId);
-    const why = sign === undefined ? null : dataRootInWords(sign);
-    return why === null ? undefined : `Host ${hostId}: ${why}`;
+    const why = await this.signs.whyIdle(hostId);
+    return why === null ? undefined : `Its host does nothing. ${why}`;
   };
 
   /** The body and headers of a 202. */

@@ -1,5 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackupRecord, NewEvent, OperationEndedClaim, OperationKind } from '@buckets/contracts';
+import type {
+  BackupRecord,
+  NewEvent,
+  OperationEndedClaim,
+  OperationKind,
+  ReplacedData,
+  RestoreResult,
+} from '@buckets/contracts';
 import { backupToRestore } from '../state/backups-at-hand.js';
 import {
   backedUp,
@@ -284,7 +291,8 @@ describe('a restore', () => {
   const fresh = event('freshness-changed', { freshness: 'fresh', reason: 'A backup holds everything.' });
   const lost = (...before: NewEvent<'project'>[]): unknown => {
     const said = { restore: { ...restore, changesLostSince: '2030-01-01T00:00:00.000Z' } };
-    const { events } = decide([...open('start'), ...before], claim({ kind: 'start', provisioned, result: said }));
+    const asked = [requestedEvent('op-1', 'start'), beganEvent('op-1', 'start', 'at-1')];
+    const { events } = decide([...READY, ...before, ...asked], claim({ kind: 'start', provisioned, result: said }));
     return (events.at(-1)!.data as { result: { restore: object } }).result.restore;
   };
 
@@ -294,6 +302,63 @@ describe('a restore', () => {
     expect(lost(stale, fresh, unknown)).toEqual(restore);
     const other = event('provisioned', { ...provisioned, operationId: 'op-0' });
     expect(lost(stale, other)).toEqual(restore);
+  });
+
+  describe('of data that its host has looked after until it replaced them', () => {
+    const counter = (n: number, epoch = 'dawn') => ({ generation: HERE.generation, epoch, n });
+    const freshAt = (n: number) =>
+      event('freshness-changed', { freshness: 'fresh', reason: 'All.', counter: counter(n) });
+    /** Stated of the renames of the swap, or of what stands there since, before the end of the operation is decided. */
+    const alarm = event('freshness-changed', {
+      ...{ freshness: 'stale', reason: 'Changed.', staleSince: '2031-05-06T14:00:00.000Z', counter: counter(8) },
+    });
+    const outside = event('changed', { source: 'agent', at: '2031-05-06T13:30:00.000Z' });
+    const known = { sameAs: [], firstChanges: [], at: Date.parse('2031-05-06T13:59:00.000Z') };
+    const lostSince = (
+      story: { before?: NewEvent<'project'>[]; meanwhile?: NewEvent<'project'>[] },
+      replaced?: Partial<ReplacedData>,
+    ): string | undefined => {
+      const events = [
+        ...[
+          ...READY,
+          ...(story.before ?? []),
+          requestedEvent('op-1', 'restore'),
+          beganEvent('op-1', 'restore', 'at-1'),
+        ],
+        ...[...(story.meanwhile ?? []), alarm],
+      ];
+      const told = replaced && { replaced: { ...known, counter: counter(7), ...replaced } };
+      const ended = decide(
+        events,
+        claim({ kind: 'restore', provisioned, result: { restore: { ...restore, ...told } } }),
+      );
+      const result = (ended.events.at(-1)!.data as { result: { restore: RestoreResult } }).result.restore;
+      expect(result).not.toHaveProperty('replaced');
+      return result.changesLostSince;
+    };
+
+    it('nothing is lost where a backup held all of it right before the switch, whatever is stated of the switch', () => {
+      expect(lostSince({ before: [freshAt(7)] }, {})).toBeUndefined();
+      expect(lostSince({ before: [freshAt(7), unknown] }, {})).toBeUndefined();
+      const again = { counter: counter(0, 'noon'), sameAs: [counter(7)] };
+      expect(lostSince({ before: [freshAt(7)] }, again)).toBeUndefined();
+      expect(lostSince({ before: [freshAt(7), stale] }, {})).toBe(since);
+    });
+
+    it('what has changed since it was asked for is lost', () => {
+      const firstChanges = [{ epoch: 'dawn', n: 7, at: Date.parse('2031-05-06T13:45:00.000Z') }];
+      expect(lostSince({ before: [freshAt(7)] }, { counter: counter(8), firstChanges })).toBe(
+        '2031-05-06T13:45:00.000Z',
+      );
+      expect(lostSince({ before: [freshAt(7)], meanwhile: [outside] }, {})).toBe('2031-05-06T13:30:00.000Z');
+      // Nobody knows what happened before its worker began anew.
+      expect(lostSince({ before: [freshAt(7)] }, { counter: counter(0, 'noon') })).toBe('2031-05-06T14:00:00.000Z');
+    });
+
+    it('that were missing, what was known before counts, and no word on those that stand there now', () => {
+      expect(lostSince({ before: [freshAt(7), unknown] })).toBeUndefined();
+      expect(lostSince({ before: [freshAt(7), stale, unknown] })).toBe(since);
+    });
   });
 });
 

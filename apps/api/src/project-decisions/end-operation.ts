@@ -1,4 +1,13 @@
-import type { BackupRecorded, NewEvent, OperationEnded, OperationEndedClaim, Outcome } from '@buckets/contracts';
+import {
+  momentAt,
+  type BackupRecorded,
+  type NewEvent,
+  type OperationEnded,
+  type OperationEndedClaim,
+  type Outcome,
+  type ReplacedData,
+} from '@buckets/contracts';
+import { covers } from '@buckets/freshness';
 import type { BackupLook, Project } from '../state/backups-at-hand.js';
 import { openOperation, smallRunAfter, type OpenOperation, type ProjectState } from '../state/project-state.js';
 import { findingsOf, lookForFindings } from './repository-findings.js';
@@ -46,7 +55,7 @@ export function endOperation(state: Project | null, hostId: string, claim: Opera
   if (open === undefined) return facts(...recorded, ...lateFacts(state, claim));
   if (!hasTheSay) return facts(...recorded);
   const { code, reason, running, left } = claim;
-  const result = withWhatIsLost(claim, state);
+  const result = withWhatIsLost(claim, state, open);
   return facts(
     ...recorded,
     ...newData(claim),
@@ -96,11 +105,31 @@ function newData({ provisioned }: OperationEndedClaim): NewEvent<'project'>[] {
 /** Of changes that no backup held only the control plane knows: no host says so. */
 function withWhatIsLost(
   { result }: OperationEndedClaim,
-  { changedSince }: ProjectState,
+  state: ProjectState,
+  open: OpenOperation,
 ): OperationEndedClaim['result'] {
   if (result?.restore === undefined) return result;
-  const { changesLostSince: _said, ...restore } = result.restore;
-  return { ...result, restore: { ...restore, ...(changedSince && { changesLostSince: changedSince }) } };
+  const { changesLostSince: _said, replaced, ...restore } = result.restore;
+  const changesLostSince = lostSince(replaced, state, open);
+  return { ...result, restore: { ...restore, ...(changesLostSince && { changesLostSince }) } };
+}
+
+/**
+ * Since when the data that were replaced had changes that no backup held. It is what was known before the restore began,
+ * and what its host knew right before the switch: what is stated later speaks of the swap itself, and of the data that
+ * stand there now.
+ */
+function lostSince(replaced: ReplacedData | undefined, state: ProjectState, open: OpenOperation): string | undefined {
+  // What began under an earlier version has noted nothing.
+  const { before = state } = open;
+  if (replaced === undefined) return before.changedSince;
+  const isChangedOutside = state.lastOutsideChange > state.lastBackupBegan;
+  const held = [before.heldAt, state.heldAt].filter((each) => each !== undefined);
+  if (held.some((counter) => covers(counter, replaced))) return isChangedOutside ? state.outsideChangeAt : undefined;
+  if (before.changedSince !== undefined) return before.changedSince;
+  const first = replaced.firstChanges.find(({ epoch, n }) => held.some((at) => at.epoch === epoch && at.n === n));
+  if (first !== undefined) return momentAt(first.at);
+  return (isChangedOutside ? state.outsideChangeAt : undefined) ?? state.changedSince ?? momentAt(replaced.at);
 }
 
 function lostBackup(

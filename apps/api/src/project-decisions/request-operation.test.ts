@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { readIntent, encode, envelope, intentTypeName } from '@buckets/contracts';
+import { readIntent, encode, envelope, intentTypeName, type NewEvent } from '@buckets/contracts';
 import {
   AT,
   backedUp,
+  beganEvent,
   created,
   doubted,
   event,
@@ -161,6 +162,47 @@ describe('an operation that is asked for', () => {
 describe('a backup', () => {
   it('is refused where there are no data', () => {
     expectRejection(() => ask(given(event('created', created)), 'backup'), 'project-has-no-data', 409);
+  });
+
+  describe('where there are no data says what helps', () => {
+    const refusedAfter = (...events: NewEvent<'project'>[]): unknown => {
+      try {
+        return ask(given(event('created', created), ...events), 'backup');
+      } catch (error) {
+        return error;
+      }
+    };
+    const asked = requestedEvent('op-0', 'provision', { adopt: false });
+    const began = beganEvent('op-0', 'provision', 'at-0');
+
+    it.each([
+      ['waits', [asked]],
+      ['is under way', [asked, began]],
+    ])('to wait for its provision, which %s', (_, events) => {
+      expect(refusedAfter(...events)).toMatchObject({
+        code: 'project-has-no-data',
+        message: expect.stringContaining('Wait for the operation provisionOperationId'),
+        extra: { provisionOperationId: 'op-0' },
+      });
+    });
+
+    it.each(['cancelled', 'failed', 'expired'] as const)('to start it after its provision has %s', (outcome) => {
+      const ended = event(`provision-${outcome}`, { operationId: 'op-0', attempt: 1 });
+      const refusal = refusedAfter(asked, began, ended);
+      expect(refusal).toMatchObject({ message: expect.stringContaining('Start it, which makes them') });
+      expect(refusal).not.toMatchObject({ message: expect.stringContaining('restore') });
+    });
+
+    it('to wait for what may bring them back', () => {
+      const moved = event('assigned', { hostId: 'h1', generation: 3, requestedBy: 'admin' });
+      expect(refusedAfter(...READY.slice(1), moved)).toMatchObject({
+        message: expect.stringContaining('Start or restore it first'),
+      });
+      expect(refusedAfter(...READY.slice(1), moved, requestedEvent('op-2', 'start'))).toMatchObject({
+        message: expect.stringContaining('a start may bring them'),
+        extra: { operationId: 'op-2' },
+      });
+    });
   });
 
   it.each(['start', 'stop', 'restore', 'backup', 'forget'] as const)('may be asked for during a %s', (kind) => {

@@ -101,11 +101,7 @@ const ALLOWED: Record<OperationKind, Check> = {
 
   backup: (project, { params }) => {
     if (params['consistency'] === 'stopped') mustStandStill(project);
-    if (project.provisioned) return;
-    throw refused(
-      'project-has-no-data',
-      'The data of the project are not on its host, so there is nothing to back up. Start or restore it first.',
-    );
+    if (!project.provisioned) throw nothingToBackUp(project);
   },
 
   restore: (project, { params }) => {
@@ -186,6 +182,29 @@ function mustStandStill(project: ProjectState): void {
     'project-is-running',
     `The project is ${starting ? 'being started' : 'running'}, and the backup is to be of a stopped one. Stop it first, or ` +
       'ask for a live backup.',
+  );
+}
+
+/** What brings the data, if anything does, is to be waited for; what else helps depends on whether there ever were any. */
+function nothingToBackUp({ operations, hadData }: ProjectState): Rejection {
+  const [bringing] = Object.entries(operations).filter(([, { kind }]) => BRINGS_DATA.includes(kind));
+  if (bringing === undefined) {
+    return refused(
+      'project-has-no-data',
+      'The data of the project are not on its host, so there is nothing to back up. ' +
+        (hadData
+          ? 'Start or restore it first.'
+          : 'Its folders were never made: what was to make them was cancelled or has failed. Start it, which makes them.'),
+    );
+  }
+  const [operationId, { kind }] = bringing;
+  return new Rejection(
+    'project-has-no-data',
+    kind === 'provision'
+      ? 'The folders of the project are not made yet. Wait for the operation provisionOperationId to end, then ask again.'
+      : `The data of the project are not on its host, and a ${kind} may bring them. Wait for the operation operationId to end, then ask again.`,
+    409,
+    kind === 'provision' ? { provisionOperationId: operationId } : { operationId },
   );
 }
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { NO_HOST, UnreadableMessage, writeConfirmation, type FreshnessConfirmation } from '@buckets/contracts';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { ConfirmedFreshness, type FreshnessColumns } from './confirmed-freshness.js';
 
 const LIMIT_MS = 60_000;
@@ -11,6 +12,7 @@ const row: FreshnessColumns = {
   stale_since: null,
   covered_by: 'b1',
   freshness_at: '2021-05-06T12:00:00.000Z',
+  created_at: '2021-05-06T11:00:00.000Z',
   unwatched: false,
   cover_lost: null,
 };
@@ -61,6 +63,36 @@ describe('the freshness of a project', () => {
     expect(shown().confirmedAt).toBe(first);
   });
 
+  it.each<[string, Partial<FreshnessColumns>]>([
+    ['it was stated', { freshness_at: new Date(Date.now() - 10_000).toISOString() }],
+    [
+      'its project was made',
+      { freshness: 'never', freshness_at: null, created_at: new Date(Date.now() - 10_000).toISOString() },
+    ],
+  ])('is not said to be confirmed before %s, but is once it was', (_, more) => {
+    hearAll({ agoMs: 20_000 });
+    expect(shown(more)).toMatchObject({ freshness: more.freshness ?? 'fresh' });
+    expect(shown(more)).not.toHaveProperty('confirmedAt');
+    hearAll();
+    expect(shown(more).confirmedAt).toBeDefined();
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['does not answer', Object.assign(new Error('timeout'), { name: 'TimeoutError' }), /NATS is away/],
+    [
+      'is there, and the stream is not',
+      new JetStreamApiError({ code: 404, err_code: 10059, description: 'stream not found' }),
+      /lost the stream/,
+    ],
+    ['is there, and reading fails', new Error('A message was lost.'), /cannot be read from NATS/],
+  ])('when nobody is heard says so without blaming NATS where it %s', (_, why, reason) => {
+    hearAll({}, LIMIT_MS + 1);
+    freshness.deaf(why);
+    const { reason: shownReason } = shown();
+    expect(shownReason).toMatch(reason);
+    expect(/NATS is away/.test(shownReason)).toBe(reason.source === 'NATS is away');
+  });
+
   it.each([
     ['damaged', { cover_lost: 'damaged' }, /held everything is damaged/],
     ['deleted, perhaps', { cover_lost: 'in-doubt' }, /deletion may have removed/],
@@ -77,7 +109,11 @@ describe('the freshness of a project', () => {
     ['the scheduler is silent', () => hearAll({ agoMs: 0 }, LIMIT_MS + 1), /scheduler is silent/],
     ['its host is', () => (hear(NO_HOST), hear('eu-1', { agoMs: LIMIT_MS + 1 })), /host is silent/],
     ['another host is heard only', () => (hear(NO_HOST), hear('us-1')), /host is silent/],
-    ['the API hears nobody', () => (hearAll({}, LIMIT_MS + 1), freshness.deaf()), /does not hear the scheduler/],
+    [
+      'the API hears nobody',
+      () => (hearAll({}, LIMIT_MS + 1), freshness.deaf(new Error('lost'))),
+      /does not hear the scheduler/,
+    ],
     ['the tables lag behind', () => hearAll({ position: 101 }), /not caught up/],
     [
       'it could not be stated',

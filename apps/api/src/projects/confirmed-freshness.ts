@@ -7,8 +7,8 @@ import {
   type Confirmed,
   type StatedFreshness,
 } from '@buckets/freshness';
-import { LatestReader, type HeardMessage, type LatestListener, type Projector } from '@buckets/log';
-import type { Logger } from '@buckets/service';
+import { isStreamMissing, LatestReader, type HeardMessage, type LatestListener, type Projector } from '@buckets/log';
+import { unreachableDependency, type Logger } from '@buckets/service';
 import type { ProjectRow } from '../tables/entities.js';
 import type { FreshnessView } from './project-view.js';
 
@@ -54,6 +54,7 @@ export type FreshnessColumns = Pick<
   | 'stale_since'
   | 'covered_by'
   | 'freshness_at'
+  | 'created_at'
   | 'unwatched'
   | 'cover_lost'
 >;
@@ -65,6 +66,8 @@ export type FreshnessColumns = Pick<
 export class ConfirmedFreshness implements LatestListener {
   private readonly hosts = new Map<string, Kept>();
   private hears = false;
+  /** Why the listening has ended; undefined before it has begun. */
+  private deafness: unknown;
   private hearsSince = Number.NEGATIVE_INFINITY;
   private readonly shownOf = new Map<string, Shown>();
   private reader: LatestReader | undefined;
@@ -76,8 +79,9 @@ export class ConfirmedFreshness implements LatestListener {
     this.hears = true;
   }
 
-  deaf(): void {
+  deaf(why: unknown): void {
     this.hears = false;
+    this.deafness = why;
   }
 
   /**
@@ -143,15 +147,17 @@ export class ConfirmedFreshness implements LatestListener {
     const now = performance.now();
     const stated = statedIn(row);
     const shown = shownFreshness(stated, confirmed, { now, limitMs: this.parts.limitMs });
-    const { confirmedAt, asOf, ...rest } = shown;
+    const { confirmedAt: at, asOf, ...rest } = shown;
     const of = restsOnHost(stated) ? (row.host_id ?? NO_HOST) : NO_HOST;
     const dateOf = (moment: number): string => new Date(Math.max(0, Date.now() - (now - moment))).toISOString();
+    const confirmedAt = at === undefined ? undefined : this.neverBack(row, { of, confirmedAt: at, date: dateOf(at) });
     return {
       ...rest,
       ...(row.freshness_at === null ? {} : { statedAt: row.freshness_at }),
-      ...(confirmedAt === undefined
-        ? {}
-        : { confirmedAt: this.neverBack(row, { of, confirmedAt, date: dateOf(confirmedAt) }) }),
+      // What was certain earlier is no word on what was stated since, nor on a project that was not there yet.
+      ...(confirmedAt !== undefined && Date.parse(confirmedAt) >= Date.parse(row.freshness_at ?? row.created_at)
+        ? { confirmedAt }
+        : {}),
       ...(asOf === undefined ? {} : { asOf: dateOf(asOf) }),
     };
   }
@@ -189,13 +195,22 @@ export class ConfirmedFreshness implements LatestListener {
   }
 
   private silence(): string {
-    if (!this.hears) return 'The API does not hear the scheduler: NATS is away.';
+    if (!this.hears) return whyDeaf(this.deafness);
     const kept = this.hosts.get(NO_HOST);
     const heardForMs = performance.now() - this.hearsSince;
     if (kept === undefined && heardForMs <= this.parts.limitMs) return 'The API has begun to listen a moment ago.';
     const isBehind = kept !== undefined && kept.at(-1)!.position > this.parts.projector.position;
     return isBehind ? 'The API has not caught up with the log.' : SCHEDULER_IS_SILENT;
   }
+}
+
+function whyDeaf(why: unknown): string {
+  if (why === undefined) return 'The API does not listen to the scheduler yet.';
+  if (isStreamMissing(why)) {
+    return 'The API does not hear the scheduler: NATS has lost the stream that it speaks on. The API’s health says what to do.';
+  }
+  if (unreachableDependency(why) === 'nats') return 'The API does not hear the scheduler: NATS is away.';
+  return 'The API does not hear the scheduler: what it tells cannot be read from NATS at the moment.';
 }
 
 /** What is known of the backup that holds everything counts at once, before anybody has stated what follows from it. */

@@ -15,7 +15,8 @@ export class FreshnessView {
     format: 'date-time',
     description:
       'When it was last certain, by the word of the scheduler and, for what is fresh or stale, of the host. What was not ' +
-      'confirmed for longer than `BUCKETS_FRESHNESS_LIMIT` (a minute, unless set otherwise) is `unknown`, whatever was stated',
+      'confirmed for longer than `BUCKETS_FRESHNESS_LIMIT` (a minute, unless set otherwise) is `unknown`, whatever was stated. ' +
+      'Left out while nothing was confirmed since it was stated, or since the project was made',
   })
   confirmedAt?: string;
   @ApiPropertyOptional({

@@ -2,6 +2,7 @@ import {
   operationEvent,
   type BackupRecord,
   type BackupRecorded,
+  type ChangeCounter,
   type DamagedObjects,
   type FreshnessState,
   type LoggedEvent,
@@ -57,6 +58,10 @@ export interface ProjectState {
   lastOutsideChange: number;
   /** Since when its data have had changes that no backup holds, as was stated last; absent when none are known. */
   changedSince?: string;
+  /** How far the changes had come when a backup was stated last to hold all of it; absent when none does by now. */
+  heldAt?: ChangeCounter;
+  /** When the latest change from outside was, by its own word. */
+  outsideChangeAt?: string;
   freshness?: { freshness: FreshnessState; staleSince?: string; coveredBy?: string; reason: string; watched?: boolean };
 }
 
@@ -74,6 +79,8 @@ export interface OpenOperation {
   beganPosition?: number;
   /** When somebody first asked for its end. */
   cancelRequestedAt?: string;
+  /** Of what may replace the data: what was known of their changes when it was first allowed to begin. */
+  before?: Pick<ProjectState, 'changedSince' | 'heldAt'>;
   /** A backup of it is recorded. */
   hasMade?: true;
 }
@@ -115,20 +122,23 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
       return withoutMember(state, event.data.userId);
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
-      const { dataAttemptId: _there, changedSince: _others, ...rest } = state;
+      const { dataAttemptId: _there, changedSince: _others, heldAt: _before, ...rest } = state;
       return { ...rest, provisioned: true, hadData: true };
     }
     case 'runtime-changed':
       return { ...state, running: event.data.running };
     case 'changed':
-      return { ...state, lastOutsideChange: event.position };
+      return { ...state, lastOutsideChange: event.position, outsideChangeAt: event.data.at };
     case 'freshness-changed': {
-      const { freshness, staleSince, coveredBy, reason, watched } = event.data;
-      const { changedSince: before, ...rest } = state;
-      // That nobody knows how it is now takes nothing back.
-      const changedSince = freshness === 'unknown' ? before : staleSince;
+      const { freshness, staleSince, coveredBy, reason, watched, counter } = event.data;
+      const { changedSince, heldAt, ...rest } = state;
       const stated = { freshness, reason, ...defined({ staleSince, coveredBy, watched }) };
-      return { ...rest, ...defined({ changedSince }), freshness: stated };
+      // That nobody knows how it is now takes nothing back.
+      const known =
+        freshness === 'unknown'
+          ? { changedSince, heldAt }
+          : { changedSince: staleSince, heldAt: freshness === 'fresh' ? counter : undefined };
+      return { ...rest, ...defined(known), freshness: stated };
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };
@@ -196,7 +206,10 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
       if (open === undefined) return state;
       const { attempt, attemptId } = event.data as OperationBegan;
       const beganPosition = open.beganPosition ?? event.position;
-      operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition };
+      const { changedSince, heldAt } = state;
+      const isFirst = open.beganPosition === undefined && (kind === 'restore' || kind === 'start');
+      const before = isFirst ? { before: defined({ changedSince, heldAt }) } : {};
+      operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition, ...before };
       return { ...state, operations, ...began(kind, attemptId, event.position) };
     }
     case 'cancel-requested':

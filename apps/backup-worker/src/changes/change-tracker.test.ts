@@ -1,12 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { appendFileSync, existsSync, linkSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChangeTracker, type ChangeTrackerOptions } from './change-tracker.js';
 import { ClockWatch } from './clock-watch.js';
 import { Flushes } from './flushes.js';
 import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
-import { covers, freshnessOf, type ExistingBackup } from '@buckets/freshness';
+import { covers, equalCounters, freshnessOf, type ExistingBackup } from '@buckets/freshness';
 import { until } from '@buckets/patience';
 import { itWhereMountable, mountOn } from '../file-system/testing/mounts.js';
 import { ScanFailed, scanTree } from './scan-tree.js';
@@ -378,6 +388,54 @@ describe('a new epoch', () => {
     const after = await backup();
     expect(covered(after)).toBe(true);
     expect(tracker.reportOf('p1').sameAs).toEqual([]);
+  });
+});
+
+describe('a swap by the worker itself', () => {
+  const swapRoots = () => {
+    renameSync(trial.roots[0]!, trial.outside('old'));
+    mkdirSync(trial.roots[0]!);
+  };
+
+  it('tells how it stood right before, and its own renames are no changes', async () => {
+    await start();
+    const counter = await backup();
+    const told = reports.length;
+    const before = await tracker.whileSwapping('p1', async (lastWord) => {
+      const last = await lastWord();
+      swapRoots();
+      await until(() => !equalCounters(tracker.reportOf('p1').counter, counter));
+      tracker.reportAll();
+      expect(reports).toHaveLength(told);
+      return last;
+    });
+    expect(before).toMatchObject({ counter, sameAs: [] });
+    expect(new Set(reports.slice(told).map((report) => report.counter.epoch))).not.toContain(counter.epoch);
+    expect(reports.length).toBeGreaterThan(told);
+  });
+
+  it('tells what was changed until the last word on what stood there', async () => {
+    await start();
+    const counter = await backup();
+    const before = await tracker.whileSwapping('p1', async (lastWord) => {
+      trial.write(trial.path('late'));
+      return lastWord();
+    });
+    expect(before!.counter).not.toEqual(counter);
+    expect(before!.firstChanges).toEqual([{ epoch: counter.epoch, n: counter.n, at: expect.any(Number) }]);
+  });
+
+  it('that fails leaves the project as changed as it is, which is told at once', async () => {
+    await start();
+    const counter = await backup();
+    const failing = tracker.whileSwapping('p1', async (lastWord) => {
+      await lastWord();
+      swapRoots();
+      await until(() => !equalCounters(tracker.reportOf('p1').counter, counter));
+      throw new Error('stuck');
+    });
+    await expect(failing).rejects.toThrow('stuck');
+    expect(covers(counter, lastReport())).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChangeCounter, ChangeReport } from '@buckets/contracts';
+import type { ChangeCounter, ChangeReport, ReplacedData } from '@buckets/contracts';
 import { equalCounters } from '@buckets/freshness';
 import { ChangeLedger } from './change-ledger.js';
 import { type Flushed, Flushes } from './flushes.js';
@@ -162,6 +162,38 @@ export class ChangeTracker {
     this.#beginEpoch(this.#project(projectId));
   }
 
+  /**
+   * The worker itself puts other data in place: from the last word on the old ones until it is done nothing is reported, as
+   * what a watcher tells then is the swap. When it is done, an epoch begins.
+   *
+   * @param swap gets what tells what is known right before the first rename; nothing of a project that is not tracked
+   */
+  async whileSwapping<T>(
+    projectId: string,
+    swap: (lastWord: () => Promise<ReplacedData | undefined>) => Promise<T>,
+  ): Promise<T> {
+    const project = this.#projects.get(projectId);
+    if (project === undefined) return swap(() => Promise.resolve(undefined));
+    try {
+      const result = await swap(async () => {
+        await project.watch.settled();
+        project.swapping = true;
+        const { counter, sameAs, firstChanges, at } = this.#reports.of(project);
+        return { counter, sameAs, firstChanges, at };
+      });
+      // What the renames have raised is of the epoch before.
+      await project.watch.settled();
+      project.swapping = false;
+      if (this.#isOpen(project)) this.#beginEpoch(project);
+      return result;
+    } finally {
+      if (project.swapping) {
+        project.swapping = false;
+        if (this.#isOpen(project)) this.#reports.report(project);
+      }
+    }
+  }
+
   /** Something was mounted in the project, or is mounted there no longer: other files stand there, and no watcher tells. */
   remounted(projectId: string): void {
     const project = this.#project(projectId);
@@ -238,6 +270,7 @@ export class ChangeTracker {
       reports: new ReportSchedule(now),
       running: false,
       remounts: 0,
+      swapping: false,
       raisedUnwatchedAt: now,
     };
     this.#projects.set(projectId, project);
@@ -255,7 +288,7 @@ export class ChangeTracker {
   #onWatch(project: TrackedProject, source: WatchSource): void {
     const isOfRoots = source === 'watcher-root';
     this.#raise(project, isOfRoots ? 'watcher' : source);
-    if (isOfRoots || source === 'watcher-ended') this.#options.rootsMoved(project.projectId);
+    if ((isOfRoots || source === 'watcher-ended') && !project.swapping) this.#options.rootsMoved(project.projectId);
     if (isOfRoots || source === 'watcher' || source === 'watcher-renewed') return;
     project.schedule.soon(performance.now());
     if (project.watch.problem) this.#options.problem(project.projectId, project.watch.problem);

@@ -29,6 +29,7 @@ export class ProjectReports {
   }
 
   report(project: TrackedProject): void {
+    if (project.swapping) return;
     project.reports.reported(performance.now());
     this.options.report(project.projectId, this.of(project));
   }

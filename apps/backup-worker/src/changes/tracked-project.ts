@@ -16,6 +16,8 @@ export interface TrackedProject {
   running: boolean;
   /** How often something was mounted in it, or taken away. */
   remounts: number;
+  /** The worker puts other data in its place: nothing is reported meanwhile. */
+  swapping: boolean;
   raisedUnwatchedAt: number;
   scannedAt?: number;
   /** When the last look at all of it began. */

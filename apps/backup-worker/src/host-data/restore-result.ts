@@ -1,3 +1,4 @@
+import type { ReplacedData } from '@buckets/contracts';
 import type { RootName } from './host-folders.js';
 
 /** What a restore did, in a form that goes into records and messages. */
@@ -15,6 +16,8 @@ export interface RestoreResult {
   /** What could not be made or checked and did not stop the restore: the first of them, and how many there are. */
   problems: Finding[];
   problemCount: number;
+  /** What was known of the changes of the data that it took the place of; absent where nothing was. */
+  replaced?: ReplacedData;
 }
 
 /** What can differ between a snapshot's entry and the one on disk. */

@@ -31,6 +31,8 @@ export interface SwapRequest {
   result: RestoreResult;
   /** Asks the control plane once more whether this may be done. Awaited right before the point of no return. */
   confirm: (signal: AbortSignal) => Promise<boolean>;
+  /** What is known of the changes of the data that are replaced. Asked right before the point of no return. */
+  lastWord?: () => Promise<RestoreResult['replaced']>;
 }
 
 export interface FinishedSwap {
@@ -79,6 +81,8 @@ export class Swap {
       if (await this.hasPendingSwitch(projectId)) throw new SwitchPendingError(projectId);
       const record = await this.#prepare(request);
       await this.#confirm(request);
+      const replaced = await request.lastWord?.();
+      if (replaced !== undefined) record.provisioned.restore.result = { ...request.result, replaced };
       await this.disk.writeRecord(this.folders.switchRecord(projectId), record);
       return (await this.#finish(record)).result;
     } finally {

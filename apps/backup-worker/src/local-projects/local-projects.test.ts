@@ -131,6 +131,47 @@ describe('one project that cannot be read', () => {
   });
 });
 
+describe('a swap by the worker itself', () => {
+  const replace = async (what: 'all' | 'the data only') => {
+    await rename(project('bad'), `${folders.project('bad')}-old`);
+    let hasLooked = false;
+    void projects.lookAgain('bad').then(() => (hasLooked = true));
+    // A look does this once.
+    for (let inspected = 0; inspected < 20; inspected++) await records.inspect('bad', 1);
+    expect(hasLooked).toBe(false);
+    await mkdir(project('bad'));
+    if (what === 'all') await records.adopt('bad', 1);
+  };
+
+  it('is no trouble of its project, whoever looks in the middle of it', async () => {
+    await learn();
+    const counter = await backup('bad');
+    const last = await projects.whileSwapping('bad', async (lastWord) => {
+      const word = await lastWord();
+      await replace('all');
+      return word;
+    });
+    await projects.lookAtAll(never);
+    expect(last).toMatchObject({ counter });
+    expect([warnings, projects.inTrouble]).toEqual([[], []]);
+    expect(reports.get('bad')!.counter.epoch).not.toBe(counter.epoch);
+    expect(tracked()).toContain('bad');
+  });
+
+  it.each(['done', 'failed'])('that leaves what is not the project’s is told at once (%s)', async (how) => {
+    await learn();
+    const swapping = projects.whileSwapping('bad', async (lastWord) => {
+      await lastWord();
+      await replace('the data only');
+      if (how === 'failed') throw new Error('stuck');
+    });
+    if (how === 'failed') await expect(swapping).rejects.toThrow('stuck');
+    else await swapping;
+    await until(() => reports.get('bad')?.trouble !== undefined);
+    expect(projects.inTrouble).toEqual(['bad']);
+  });
+});
+
 describe('data that were away', () => {
   const away = () => `${folders.project('bad')}-away`;
 

@@ -2,7 +2,7 @@ import { countText } from '@buckets/contracts';
 import { randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Assignment, ChangeReport, ProjectTrouble } from '@buckets/contracts';
+import type { Assignment, ChangeReport, ProjectTrouble, ReplacedData } from '@buckets/contracts';
 import { Backoff, quietPause } from '@buckets/patience';
 import type { Logger } from '@buckets/service';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -201,6 +201,33 @@ export class LocalProjects {
   async watch(projectId: string, generation: number, { running }: { running: boolean }): Promise<void> {
     this.expect(projectId, { generation, running, provisioned: true });
     await this.look(projectId);
+  }
+
+  /**
+   * Has this worker put other data in the place of a project's. Nobody looks meanwhile: what stands there in the middle of a
+   * swap is no trouble, and its own renames are no changes. How it stands afterwards is looked at at once.
+   *
+   * @param swap gets what tells, right before the first rename, what was known of the data until then
+   */
+  async whileSwapping<T>(
+    projectId: string,
+    swap: (lastWord: () => Promise<ReplacedData | undefined>) => Promise<T>,
+  ): Promise<T> {
+    const { promise: isOver, resolve: over } = Promise.withResolvers<void>();
+    const inTurn = async (): Promise<void> => {
+      const before = this.looks.get(projectId) ?? Promise.resolve();
+      this.looks.set(
+        projectId,
+        before.then(() => isOver),
+      );
+      await before;
+    };
+    try {
+      return await this.changes.whileSwapping(projectId, (lastWord) => swap(() => inTurn().then(lastWord)));
+    } finally {
+      over();
+      void this.lookAgain(projectId);
+    }
   }
 
   /** The project's data are others now: nothing that was known of them holds. */

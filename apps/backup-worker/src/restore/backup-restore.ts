@@ -1,5 +1,6 @@
 import type { BackupRecord, Phase, RestoreResult } from '@buckets/contracts';
 import type { ReadablePart } from '@buckets/repository';
+import type { LocalProjects } from '../local-projects/local-projects.js';
 import { asFailure } from '../operations/failures.js';
 import type { Attempt, CutOff } from '../operations/operation.js';
 import { whenThereIsRoom } from '../operations/waiting.js';
@@ -27,6 +28,7 @@ export class BackupRestore {
     private readonly rustic: Rustic,
     private readonly budget: Budget,
     private readonly damage: Pick<DamageWatch, 'mend'>,
+    private readonly projects: Pick<LocalProjects, 'whileSwapping'>,
   ) {}
 
   async restore(attempt: Attempt, record: BackupRecord, what: RestoreOrder['what']): Promise<RestoreResult> {
@@ -59,6 +61,7 @@ export class BackupRestore {
         await attempt.confirm();
         return true;
       },
+      whileSwapping: (swap) => this.projects.whileSwapping(projectId, swap),
       onPhase: (phase) => attempt.progress({ phase: PHASES[phase], bytesDone: 0, bytesTotal }),
       signal,
     };

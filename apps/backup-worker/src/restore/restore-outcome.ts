@@ -15,6 +15,7 @@ export function resultOf(result: RecordedResult, record: BackupRecord | undefine
     files: result.entries - (result.folders ?? 0),
     ...(result.folders === undefined ? {} : { folders: result.folders }),
     bytes: result.bytes,
+    ...(result.replaced && { replaced: result.replaced }),
     problems,
     // Sealed when the backup was recorded; the list is found at the backup.
     lacks: { total: record?.unreadable.total ?? 0, first: [] },

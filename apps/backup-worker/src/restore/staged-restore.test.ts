@@ -72,6 +72,7 @@ function order(changes: Partial<RestoreOrder> = {}): RestoreOrder {
     backup,
     what: 'missing',
     confirm: async () => true,
+    whileSwapping: (swap) => swap(() => Promise.resolve(undefined)),
     signal: AbortSignal.timeout(30_000),
     ...changes,
   };

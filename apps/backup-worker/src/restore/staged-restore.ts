@@ -52,6 +52,8 @@ export interface RestoreOrder {
   /** `missing`: the roots that are not here; `everything`: both, and what stands there goes to trash. */
   what: 'missing' | 'everything';
   confirm: SwapRequest['confirm'];
+  /** Does the swap while nobody else looks at the project, and tells it what was known of the data until then. */
+  whileSwapping: <T>(swap: (lastWord: NonNullable<SwapRequest['lastWord']>) => Promise<T>) => Promise<T>;
   onPhase?: (phase: RestorePhase) => void;
   /** Cancels; once the swap has begun it has no effect. */
   signal: AbortSignal;
@@ -93,7 +95,7 @@ export class StagedRestore {
       const result = await this.#stage(order, roots);
       signal.throwIfAborted();
       order.onPhase?.('swapping');
-      return await this.swap.swap({ ...order, result });
+      return await order.whileSwapping((lastWord) => this.swap.swap({ ...order, result, lastWord }));
     } finally {
       await this.#discardStaging(projectId, operationId);
     }

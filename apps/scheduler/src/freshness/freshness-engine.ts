@@ -90,6 +90,11 @@ export class FreshnessEngine implements ActivityListener {
     });
   }
 
+  /** Since when all is heard that hosts say, by the clock; Infinity while it is not. */
+  get listensSince(): number {
+    return this.listeningSince;
+  }
+
   /** Projects that are still to be looked at. */
   get waiting(): number {
     return this.projects.size;

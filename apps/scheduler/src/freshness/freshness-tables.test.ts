@@ -2,7 +2,7 @@ import { expect, it, jest } from '@jest/globals';
 import type { FreshnessState, LoggedEvent } from '@buckets/contracts';
 import fc from 'fast-check';
 import { SchedulerProjection } from '../tables/scheduler-projection.js';
-import { created, NOON, trialTables } from '../tables/testing/trial-tables.js';
+import { created, insert, NOON, rowsAfter, trialTables } from '../tables/testing/trial-tables.js';
 import { FreshnessTables } from './freshness-tables.js';
 
 jest.setTimeout(60_000);
@@ -22,6 +22,20 @@ function logged({ id, freshness }: Told, index: number): LoggedEvent<'project'> 
   const time = new Date(NOON).toISOString();
   return { thing: 'project', id, type, data: body, position: index + 1, messageId: '', time } as LoggedEvent<'project'>;
 }
+
+it('hosts are those of projects, each once', async () => {
+  const tables = new FreshnessTables(data());
+  expect(await tables.hosts()).toEqual([]);
+  for (const [id, host] of [
+    ['atlas', 'us-1'],
+    ['borea', 'eu-1'],
+    ['ceres', 'us-1'],
+  ] as const) {
+    await insert(data(), rowsAfter(id, [created(host)]));
+  }
+  await data().query(`UPDATE scheduler.project SET host_id = NULL WHERE id = 'ceres'`);
+  expect(await tables.hosts()).toEqual(['eu-1', 'us-1']);
+});
 
 it('how many projects are how fresh is what was stated of each last, however the events were cut into batches', async () => {
   const told = fc.record({

@@ -67,6 +67,19 @@ export class FreshnessTables {
     return projects.map(({ id }) => id);
   }
 
+  /** The hosts of projects, by their ids: found one after the other by the index, whatever the number of projects. */
+  async hosts(): Promise<string[]> {
+    const hosts = await this.data.query<{ host_id: string }[]>(
+      `WITH RECURSIVE host AS (
+         SELECT min(host_id) AS host_id FROM scheduler.project
+         UNION ALL
+         SELECT (SELECT min(host_id) FROM scheduler.project WHERE project.host_id > host.host_id)
+           FROM host WHERE host_id IS NOT NULL)
+       SELECT host_id FROM host WHERE host_id IS NOT NULL`,
+    );
+    return hosts.map(({ host_id }) => host_id);
+  }
+
   /** How many projects were stated to be what. */
   async count(): Promise<Map<FreshnessState, number>> {
     const counts = await this.data.query<{ freshness: FreshnessState; projects: string }[]>(

@@ -40,6 +40,7 @@ const result = {
     roots: ['project' as const, 'persist' as const],
     files: 9,
     bytes: 99,
+    replaced: { counter, sameAs: [counter], firstChanges: [{ epoch: 'e', n: 1, at: 5 }], at: 6 },
     problems,
     lacks: { total: 0, first: [] },
   },

@@ -65,6 +65,18 @@ describe('the log', () => {
     expect(JSON.stringify(line).length).toBeLessThan(10_000);
   });
 
+  it('tells of an outage what is away, and not where that was noticed; of all else both', () => {
+    const away = new Error('Query read timeout');
+    const unanswered = Object.assign(new Error('Nobody answered.', { cause: away }), { code: 'unanswered' });
+    const lines = logged((log) => [away, unanswered, new Error('odd')].forEach((error) => log.warn({ error }, 'No')));
+    const stacks = lines.map(({ error }) => [/ at /.test(JSON.stringify(error)), (error as Error).message]);
+    expect(stacks).toEqual([
+      [false, 'Query read timeout'],
+      [false, 'Nobody answered.'],
+      [true, 'odd'],
+    ]);
+  });
+
   it('takes what the framework says, its wiring as debugging only', () => {
     const lines = logged((log) => {
       const nest = new NestLog(log);
@@ -82,10 +94,34 @@ describe('the log', () => {
   it('is readable on a terminal', () => {
     const record = { time: '2025-01-02T03:04:05.678Z', level: 'warn', service: 'api', pid: 1, n: 1, message: 'Hello' };
     expect(readableLine(JSON.stringify(record))).toBe('03:04:05.678 WARN  api: Hello n=1\n');
-    expect(readableLine(JSON.stringify({ ...record, error: { stack: 'Error: x\n at y' } }))).toBe(
-      '03:04:05.678 WARN  api: Hello n=1\n  Error: x\n   at y\n',
+    const error = { name: 'Error', message: 'x', stack: 'Error: x\n at y' };
+    const withStack = '\n  Error: x\n   at y\n';
+    expect(readableLine(JSON.stringify({ ...record, level: 'error', error }))).toBe(
+      `03:04:05.678 ERROR api: Hello n=1${withStack}`,
+    );
+    expect(readableLine(JSON.stringify({ ...record, error: { ...error, name: 'TypeError' } }))).toBe(
+      `03:04:05.678 WARN  api: Hello n=1${withStack}`,
     );
     expect(readableLine('not JSON\n')).toBe('not JSON\n');
+  });
+
+  it('tells on a terminal in one line of what to wait for, with why, and where nothing came from', () => {
+    const refused = Object.assign(new AggregateError([new Error('no at ::1'), new Error('no at 127.0.0.1')]), {
+      message: '',
+    });
+    const errors = [
+      new Error('Query read timeout'),
+      refused,
+      new Error('The log cannot be reached.', { cause: new Error('timeout\n  of NATS') }),
+    ];
+    const lines: string[] = [];
+    const log = createLogger('api', { destination: { write: (line) => void lines.push(readableLine(line)) } });
+    for (const error of errors) log.warn({ error }, 'Trying again');
+    expect(lines.map((line) => line.replace(/^\S+ /, ''))).toEqual([
+      expect.stringMatching(/^WARN {2}api: Trying again \(Query read timeout\)\n$/),
+      expect.stringMatching(/^WARN {2}api: Trying again \(no at ::1; no at 127\.0\.0\.1\)\n$/),
+      expect.stringMatching(/^WARN {2}api: Trying again \(The log cannot be reached\. because: timeout of NATS\)\n$/),
+    ]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types';
+import { unreachableDependency } from '../unreachable.js';
 
 /**
  * The value as it may be logged: fields whose names say that they are secret and texts that look like a secret are
@@ -42,11 +43,23 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
     ...redactFields(error, depth),
     name,
     message: maskText(message),
-    stack: maskText(stack ?? ''),
+    ...(isOutage(error) ? {} : { stack: maskText(stack ?? '') }),
     ...(errors === undefined ? {} : { errors: redact(errors, depth + 1) }),
     ...(cause === undefined ? {} : { cause: redact(cause, depth + 1) }),
   };
 }
+
+/** A part that is away, or late, as is foreseen: where that was noticed says nothing more, over and over. */
+function isOutage(error: Error): boolean {
+  return unreachableDependency(error) !== undefined || OUTAGES.has((error as { code?: unknown }).code);
+}
+
+const OUTAGES: ReadonlySet<unknown> = new Set([
+  'deadline-exceeded',
+  'dependency-unavailable',
+  'projection-behind',
+  'unanswered',
+]);
 
 /** Not every `key` is a secret: those of objects in a bucket and the ids of access keys are not. */
 const SECRET_NAME =

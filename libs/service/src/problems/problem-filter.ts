@@ -39,7 +39,9 @@ export class ProblemFilter implements ExceptionFilter {
     const problem =
       routeProblem(error, request) ?? toProblem(error, this.translate) ?? this.internalError(error, request);
     this.refused.inc({ code: this.codes.of(problem.code) });
-    if (problem.status === 503) this.log.warn({ error, code: problem.code }, 'Answered 503');
+    // The pattern, and no address: that has ids, and a query what people wrote.
+    const route = { method: request.method, route: routeOf(request) };
+    if (problem.status === 503) this.log.warn({ error, code: problem.code, ...route }, 'Answered 503');
     if (response.headersSent) {
       // Half an answer must not look like a whole one.
       response.destroy();
@@ -63,6 +65,12 @@ export class ProblemFilter implements ExceptionFilter {
       extra: { errorId },
     });
   }
+}
+
+/** `/v1/projects/:id`; absent where none has taken the request. */
+function routeOf({ route }: Request): string | undefined {
+  const path = (route as { path?: unknown } | undefined)?.path;
+  return typeof path === 'string' ? path : undefined;
 }
 
 class MethodNotAllowed extends Problem {

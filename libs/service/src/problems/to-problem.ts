@@ -2,7 +2,7 @@ import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
 import { DeadlineExceeded } from '../deadline.js';
 import { DependencyUnavailable, InvalidRequest, Problem } from './problem.js';
-import { unreachableDependency } from './unreachable.js';
+import { unreachableDependency } from '../unreachable.js';
 
 /** Says which problem an error of the service's own is; undefined for one it does not know. */
 export type Translate = (error: unknown) => Problem | undefined;
