@@ -7,7 +7,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'no
 import { basename, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { compareTrees, describeTree, differenceText, growTree, type TreeDescription } from '@buckets/trees';
-import type { Backup } from './running/api.js';
+import type { Backup, Problem } from './running/api.js';
 import { runOf, startCopy } from './running/copy.js';
 import { OperatorsCommand } from './running/operators-command.js';
 import { Product } from './running/product.js';
@@ -421,10 +421,9 @@ describe('the consistency of a backup', () => {
   });
 
   it('is refused where it cannot be had', async () => {
-    expect(await product.backUp('consistent', { consistency: 'stopped' })).toMatchObject({
-      state: 'failed',
-      code: 'project-is-running',
-    });
+    const body = { consistency: 'stopped' };
+    const refused = await product.api.call<Problem>('POST', '/v1/projects/consistent/backups', { body });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'project-is-running' } });
   });
 });
 
