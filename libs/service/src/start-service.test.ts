@@ -206,7 +206,11 @@ describe('a request that is not valid is answered with what is wrong with it', (
       instance: '/things',
       errors: expect.arrayContaining([
         { pointer: '/name', in: 'body', detail: 'name is missing' },
-        { pointer: '/count', in: 'body', detail: 'count must be a whole number, and is a text: write it without quotes' },
+        {
+          pointer: '/count',
+          in: 'body',
+          detail: 'count must be a whole number, and is a text: write it without quotes',
+        },
         { pointer: '/a~1b', in: 'body', detail: 'there is no field "a/b" here: remove it' },
         { pointer: '/places/0/path', in: 'body', detail: 'path must begin with a slash' },
       ]),
