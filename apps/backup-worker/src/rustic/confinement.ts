@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -73,13 +73,11 @@ export class Confinement {
   }
 
   /**
-   * @param rootsFolder where the roots of runs are kept, which no run is using; it is made anew with the first run
+   * @param rootsFolder where the roots of runs are kept; it is made with the first run
    * @returns the reason, in words for people, where the machine does not allow it
    */
   static async of(program: string, rootsFolder: string): Promise<Confinement | string> {
     if (process.geteuid?.() !== 0) return 'the worker does not run as root';
-    // One that somebody has touched would fail each run: a start makes them anew.
-    await rm(rootsFolder, { recursive: true, force: true });
     return (await Confinement.whyNot(program)) ?? new Confinement(program, rootsFolder);
   }
 
@@ -99,8 +97,9 @@ export class Confinement {
   }
 
   /**
-   * The folder with the points of these mounts and nothing else, which no run can write to. It is made once for each choice
-   * of mounts, named after it: a folder for each run took more time than to mount it all.
+   * The folder with the points of these mounts and nothing else, which no run can write to. There is one for each choice of
+   * mounts, named after it: a folder for each run took more time than to mount it all. What it lacks is made, whoever took
+   * it away; it is never removed, as that would take the mounts of a run that is under way.
    */
   private async rootFor(mounts: readonly View[]): Promise<string> {
     // What is mounted below another has its mount point there.
@@ -109,24 +108,21 @@ export class Confinement {
       .map(({ at, from }) => ({ at, isFile: statSync(from).isFile() }));
     const choice = createHash('sha256').update(JSON.stringify([points, this.links]));
     const root = join(this.rootsFolder, choice.digest('hex').slice(0, 32));
-    if (existsSync(root)) return root;
-    await ownFolder(this.rootsFolder);
-    const draft = await mkdtemp(`${root}.`);
-    try {
-      for (const { at, isFile } of points) {
-        await mkdir(isFile ? dirname(join(draft, at)) : join(draft, at), { recursive: true });
-        if (isFile) await writeFile(join(draft, at), '');
-      }
-      for (const { at, target } of this.links) {
-        await mkdir(dirname(join(draft, at)), { recursive: true });
-        await symlink(target, join(draft, at));
-      }
-      await rename(draft, root).catch((error: unknown) => {
+    if (!existsSync(root)) await ownFolder(this.rootsFolder);
+    for (const { at, isFile } of points) {
+      const point = join(root, at);
+      if (existsSync(point)) continue;
+      await mkdir(isFile ? dirname(point) : point, { recursive: true });
+      if (isFile) await writeFile(point, '', { flag: 'a' });
+    }
+    for (const { at, target } of this.links) {
+      const link = join(root, at);
+      if (lstatSync(link, { throwIfNoEntry: false }) !== undefined) continue;
+      await mkdir(dirname(link), { recursive: true });
+      await symlink(target, link).catch((error: unknown) => {
         // Another run was faster.
-        if (!existsSync(root)) throw error;
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       });
-    } finally {
-      await rm(draft, { recursive: true, force: true });
     }
     return root;
   }
