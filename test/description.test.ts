@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { patience } from '@buckets/patience';
+import { patient } from '@buckets/patience';
 import { TrialIssuer } from '../apps/api/src/oidc/testing/trial-issuer.js';
 import { Product } from './running/product.js';
 import { ROLES } from './running/roles.js';
@@ -96,7 +96,7 @@ withProgram('schemathesis, which makes requests of the description, finds no ans
     const options = {
       cwd: folder,
       env: { PATH: process.env['PATH'], HOME: folder, ...environment },
-      timeout: SECONDS_AT_MOST * 1_000 * patience(),
+      timeout: patient(SECONDS_AT_MOST * 1_000),
       maxBuffer: 64 * 1024 ** 2,
     };
     return new Promise((resolve) => {

@@ -11,3 +11,8 @@ export function patience(environment: NodeJS.ProcessEnv = process.env): number {
   if (times >= 1 && times <= 100) return times;
   throw new RangeError(`BUCKETS_PATIENCE is "${said}": it takes a number from 1 to 100.`);
 }
+
+/** So many milliseconds of an idle machine of ours, here: whole ones, as timers of programs take no others. */
+export function patient(milliseconds: number): number {
+  return Math.ceil(milliseconds * patience());
+}

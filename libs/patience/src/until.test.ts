@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { NotInTime, patience, until } from './index.js';
+import { NotInTime, patience, patient, until } from './index.js';
 
 describe('waiting until something is so', () => {
   let said: string | undefined;
@@ -29,6 +29,11 @@ describe('waiting until something is so', () => {
     const later = new AbortController();
     const waiting = until(() => later.abort(reason), { withinMs: 60_000, signal: later.signal });
     await expect(waiting).rejects.toMatchObject({ cause: reason });
+  });
+
+  it('knows what takes longer here in whole milliseconds', () => {
+    process.env['BUCKETS_PATIENCE'] = '2.2';
+    expect(patient(180_000)).toBe(396_001);
   });
 
   it('waits as many times longer as the machine needs', async () => {

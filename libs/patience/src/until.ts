@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { patience } from './patience.js';
+import { patient } from './patience.js';
 
 /** Something was not so in time. */
 export class NotInTime extends Error {
@@ -34,7 +34,7 @@ export async function until<T>(
   look: () => T | Promise<T>,
   { what = 'what was waited for', withinMs = 10_000, everyMs = 50, signal }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
-  const limitMs = withinMs * patience();
+  const limitMs = patient(withinMs);
   const deadline = performance.now() + limitMs;
   let cause: unknown;
   for (;;) {
