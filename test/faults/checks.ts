@@ -103,7 +103,9 @@ async function journalDiffers(
   await database.connect();
   try {
     const { rows } = await database.query<{ position: string; subject: string; body: string }>(
-      `SELECT position, subject, convert_from(bytes, 'UTF8') AS body FROM api.journal ORDER BY position`,
+      // What was appended since the log was read is no difference.
+      `SELECT position, subject, convert_from(bytes, 'UTF8') AS body FROM api.journal WHERE position <= $1 ORDER BY position`,
+      [messages.at(-1)?.sequence ?? 0],
     );
     const journal = new Map(rows.map((row) => [Number(row.position), row]));
     const differs = messages.filter(({ sequence, subject, text }) => {
