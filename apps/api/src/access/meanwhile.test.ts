@@ -301,3 +301,43 @@ describe('a file that comes in slowly', () => {
     expect(steps).toEqual(['begin-write', 'write-chunk', 'commit-write']);
   });
 });
+
+describe('a host that is slow with a read', () => {
+  const entry = { name: 'a', size: 4, mtime: '2031-02-03T04:05:06.789Z', mode: '0644' };
+  const answers = (type: string): Record<string, object> => ({
+    stat: { ...entry, type },
+    list: { entries: [{ ...entry, type: 'file' }] },
+    read: { bytes: Buffer.from('seen').toString('base64'), size: 4, token: 't', eof: true },
+  });
+
+  it.each([
+    ['file', 'read'],
+    ['folder', 'list'],
+  ])('shows no %s to whoever has lost their role meanwhile', async (type, last) => {
+    let beforeLast: () => Promise<unknown> = () => Promise.resolve();
+    const subscription = host.subscribe(subjects.request(HERE.hostId, 'files'), {
+      callback: (_, message) => {
+        const { do: step } = message.json<{ do: string }>();
+        void (step === last ? beforeLast() : Promise.resolve()).then(() =>
+          message.respond(JSON.stringify({ ok: answers(type)[step] })),
+        );
+      },
+    });
+    try {
+      await host.flush();
+      await be('viewer');
+      const get = async () => {
+        const headers = { authorization: `Bearer ${bob.token}` };
+        const response = await fetch(`${api.url}${atlas}/files?path=project/a`, { headers });
+        return { status: response.status, text: await response.text() };
+      };
+      expect(await get()).toMatchObject({ status: 200 });
+      beforeLast = () => api.call('DELETE', `${atlas}/members/${bob.id}`);
+      const answer = await get();
+      expect(answer.status).toBe(404);
+      expect(JSON.parse(answer.text)).toMatchObject({ code: 'project-not-found' });
+    } finally {
+      subscription.unsubscribe();
+    }
+  });
+});
