@@ -3,7 +3,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { text } from 'node:stream/consumers';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { subjects, type ProjectRole } from '@buckets/contracts';
+import { subjects, type ProjectRole, type Refusal } from '@buckets/contracts';
 import { until } from '@buckets/patience';
 import { Decider } from '../decisions/decider.js';
 import { TrialIssuer } from '../oidc/testing/trial-issuer.js';
@@ -163,6 +163,34 @@ it('one who asks for much of a project does not keep its owner from taking their
     ...Array<number>(10).fill(404),
     ...Array<number>(20).fill(429),
   ]);
+});
+
+it('a host that asks for much of another’s project keeps neither its people nor its own host from it', async () => {
+  await be('owner');
+  const grant = async (hostId: string, n: number) => {
+    const attempt = { operationId: `op-${n}`, attemptId: `at-${n}`, kind: 'backup', generation: HERE.generation };
+    const ask = { ...attempt, projectId: 'atlas', workerId: 'w', position: 1 };
+    const answer = await api.nats.request(subjects.ask(hostId, 'grant'), JSON.stringify(ask), { timeout: 10_000 });
+    return answer.json<{ refused?: Refusal }>().refused;
+  };
+  const letGo = await hold();
+  const asked = jest.spyOn(api.part(Decider), 'decide');
+  const refusals: (Refusal | undefined)[] = [];
+  const foreign = Array.from({ length: 150 }, async (_, n) => refusals.push(await grant('h9', n)));
+  await until(() => refusals.length === 140, { what: 'all but ten are refused' });
+  expect(new Set(refusals.map((each) => `${each?.code} ${each?.retry}`))).toEqual(new Set(['too-many-waiting true']));
+  const own = grant(HERE.hostId, 1_000);
+  const change = api.call('POST', `${atlas}/changes`, { token: bob.token, body: { source: 'x' } });
+  const removal = api.call('DELETE', `${atlas}/members/${bob.id}`);
+  await until(() => asked.mock.calls.length === 153, { what: 'all of them wait, too' });
+  asked.mockRestore();
+  await letGo();
+  expect(await removal).toMatchObject({ status: 204 });
+  // The administrator's turn came before theirs.
+  expect(await change).toMatchObject({ status: 404 });
+  expect(await own).not.toMatchObject({ code: expect.stringMatching(/^too-/) });
+  await Promise.all(foreign);
+  expect(refusals.slice(140).map((each) => each?.code)).toEqual(Array<string>(10).fill('overtaken'));
 });
 
 describe('a stream of an operation', () => {
