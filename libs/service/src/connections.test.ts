@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { Body, Controller, Get, Module, Post, Res } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { Body, Controller, Get, Module, Post, Req, Res } from '@nestjs/common';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { until } from '@buckets/patience';
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import type { ConnectionBounds } from './connections.js';
-import { createLogger, startService, type RunningService } from './index.js';
+import { createLogger, keepConnectionOf, startService, type RunningService } from './index.js';
 
 const MANY_BYTES = 32 * 2 ** 20;
 
@@ -17,6 +18,25 @@ class Things {
   much(@Res() response: Response): void {
     response.once('close', () => (this.isOver = true));
     response.send(Buffer.alloc(MANY_BYTES));
+  }
+
+  /** As files are sent: the rest is read once there is room. */
+  begun = 0;
+  over = 0;
+  @Get('in-parts')
+  inParts(@Res() response: Response): void {
+    this.begun++;
+    response.once('close', () => this.over++);
+    const part = Buffer.alloc(2 ** 16);
+    Readable.from(Array.from({ length: MANY_BYTES / part.length }, () => part)).pipe(response);
+  }
+
+  held: PromiseWithResolvers<string> | undefined;
+  @Get('held')
+  hold(@Req() request: Request): Promise<string> {
+    keepConnectionOf(request);
+    this.held = Promise.withResolvers();
+    return this.held.promise;
   }
 
   @Post()
@@ -64,6 +84,39 @@ describe('connections', () => {
     for (let n = 0; n < 10; n++) expect(await isWell()).toBe(200);
     // Those that came last are still there.
     expect(sockets.at(-1)!.destroyed).toBe(false);
+  });
+
+  const IN_PARTS = 'GET /things/in-parts HTTP/1.1\r\nHost: x\r\n\r\n';
+
+  it('whose answers nobody takes make room for others, the oldest first', async () => {
+    await start({ connections: 5 });
+    const things = service.app.get(Things);
+    for (let n = 1; n <= 10; n++) {
+      await open(IN_PARTS);
+      await until(() => things.begun === n, { what: 'the answer has begun' });
+    }
+    await until(() => things.over === 5, { what: 'five of them are over' });
+    for (let n = 0; n < 10; n++) expect(await isWell()).toBe(200);
+    const all = await fetch(`${service.url}/things/in-parts`, { headers: { connection: 'close' } });
+    expect((await all.arrayBuffer()).byteLength).toBe(MANY_BYTES);
+  });
+
+  it('of requests that were admitted are kept, whoever else comes', async () => {
+    await start({ connections: 3 });
+    const things = service.app.get(Things);
+    const answer = fetch(`${service.url}/things/held`, { headers: { connection: 'close' } });
+    await until(() => things.held !== undefined, { what: 'it is admitted' });
+    for (let n = 0; n < 10; n++) (await open()).resume();
+    expect(await isWell()).toBe(200);
+    things.held!.resolve('kept');
+    expect(await (await answer).text()).toBe('kept');
+  });
+
+  it('over which nothing goes are cut, although there is more of the answer', async () => {
+    await start({ silentMs: 300 });
+    await open(IN_PARTS);
+    const things = service.app.get(Things);
+    await until(() => things.begun === 1 && things.over === 1, { what: 'the answer is over' });
   });
 
   it('on which a request comes too slowly are told so, and closed', async () => {

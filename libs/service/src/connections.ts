@@ -10,9 +10,15 @@ export interface ConnectionBounds {
   readonly requestMs: number;
   /** Milliseconds within which a whole answer has to be taken once it is there. */
   readonly answerTakenMs: number;
+  /** Milliseconds in which something has to go either way while a request is under way. */
+  readonly silentMs: number;
 }
 
-export const CONNECTION_BOUNDS: ConnectionBounds = { connections: 2_000, requestMs: 60_000, answerTakenMs: 60_000 };
+export const CONNECTION_BOUNDS: ConnectionBounds = {
+  ...{ connections: 2_000, requestMs: 60_000, answerTakenMs: 60_000 },
+  // Longer than a wait for the end of an operation.
+  silentMs: 90_000,
+};
 const HEADERS_MS = 15_000;
 /** Node looks every half minute, unless told so. */
 const LOOK_EVERY_MS = 5_000;
@@ -27,11 +33,24 @@ export function boundRequests(server: Server, withinMs: number): void {
   server.maxHeadersCount = 100;
 }
 
+const admitted = new WeakSet<object>();
+
 /**
- * Holds the connections of a server to a number. One that comes then takes the place of the one that has been waiting the
- * longest without a whole request; so that whoever opens many and says nothing, or says it slowly, keeps nobody out.
+ * Keeps the connection of a request until its answer is over. For whoever knows the caller, and bounds how many of theirs are
+ * under way: what is admitted without a bound keeps all others out.
  */
-export function boundConnections(server: Server, most: number): void {
+export function keepConnectionOf(request: object): void {
+  admitted.add(request);
+}
+
+/**
+ * Holds the connections of a server to a number. One that comes then takes the place of the one that has been at the same
+ * the longest, but for those whose request was admitted: so that whoever opens many, says nothing or says it slowly, or asks
+ * for what is open to anybody and does not take it, keeps nobody out.
+ */
+export function boundConnections(server: Server, { connections, silentMs }: ConnectionBounds): void {
+  // Sees those, too, who take a part of an answer and no more of it.
+  server.timeout = silentMs;
   /** With what each is at work on; the one that has changed last comes last. */
   const open = new Map<Socket, IncomingMessage | null>();
   const isNow = (socket: Socket, request: IncomingMessage | null): void => {
@@ -39,8 +58,8 @@ export function boundConnections(server: Server, most: number): void {
     open.set(socket, request);
   };
   server.on('connection', (socket: Socket) => {
-    if (open.size >= most) {
-      const [given] = [...open].find(([, request]) => request === null || !request.complete) ?? [socket];
+    if (open.size >= connections) {
+      const [given] = [...open].find(([, request]) => request === null || !admitted.has(request)) ?? [socket];
       given.destroy();
       open.delete(given);
       if (given === socket) return;

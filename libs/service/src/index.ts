@@ -1,3 +1,4 @@
+export { keepConnectionOf } from './connections.js';
 export { DeadlineExceeded, withDeadline } from './deadline.js';
 export { HealthChecks } from './health/health-checks.js';
 export type { HealthCheck, HealthReport } from './health/health-checks.js';

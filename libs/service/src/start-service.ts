@@ -33,7 +33,7 @@ export interface ServiceOptions {
   readonly log: Logger;
   /** JSON bodies up to 1 MiB and no raw ones, unless said otherwise. */
   readonly bodies?: Partial<BodyOptions>;
-  /** 2,000 connections, a minute for a request to come and one for its answer to be taken, unless said otherwise. */
+  /** `CONNECTION_BOUNDS`, unless said otherwise. */
   readonly bounds?: Partial<ConnectionBounds>;
   /** The problems that errors of the service's libraries are. */
   readonly translate?: Translate;
@@ -69,7 +69,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await prepare?.(app);
     const server = app.getHttpServer() as Server;
     boundRequests(server, bounds.requestMs);
-    boundConnections(server, bounds.connections);
+    boundConnections(server, bounds);
     answerClientErrors(server);
     const silent = connectionsWithoutRequest(server);
     await app.startAllMicroservices();

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Delete, Get, Module, Post } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { until } from '@buckets/patience';
 import { createLogger, serviceSettings, startService, type RunningService } from '@buckets/service';
 import { readSettings, Secret } from '@buckets/settings';
 import { Registry } from 'prom-client';
@@ -16,6 +19,7 @@ import { CurrentCaller, type Caller } from './caller.js';
 import { AdminToken, ApiKeys, IssuerTokens, Tokens } from './tokens.js';
 
 const ADMIN = 'admin-token-admin-token';
+const CONNECTIONS = 10;
 
 @Controller('things')
 class Things {
@@ -34,6 +38,22 @@ class Things {
   @Delete()
   forgotten(): string {
     return 'nobody said who may do this';
+  }
+
+  held: PromiseWithResolvers<string>[] = [];
+
+  @Get('slow')
+  @Needs('projects:read', OWN)
+  slow(): Promise<string> {
+    const held = Promise.withResolvers<string>();
+    this.held.push(held);
+    return held.promise;
+  }
+
+  @Get('slow-and-open')
+  @Open()
+  slowAndOpen(): Promise<string> {
+    return this.slow();
   }
 
   @Get('open')
@@ -72,7 +92,8 @@ describe('a token', () => {
     class Guarded {}
     Module({ controllers: [Things], providers: [{ provide: APP_GUARD, useValue: guard }] })(Guarded);
     const settings = readSettings(serviceSettings, {});
-    service = await startService({ module: Guarded, settings, log: createLogger('test', { level: 'fatal' }) });
+    const log = createLogger('test', { level: 'fatal' });
+    service = await startService({ module: Guarded, settings, log, bounds: { connections: CONNECTIONS } });
   });
   afterAll(async () => {
     await service.stop();
@@ -233,6 +254,29 @@ describe('a token', () => {
       expect(await call('DELETE', `Bearer ${token}`)).toMatchObject({ status: 403, code: 'forbidden' });
     }
     expect(await call('DELETE')).toMatchObject({ status: 401 });
+  });
+
+  it('keeps its request’s connection, whoever else comes; without one it makes room', async () => {
+    const { held } = service.app.get(Things);
+    const slow = call('GET', 'Bearer good', '/slow');
+    await until(() => held.length === 1, { what: 'it is let in' });
+    const open = call('GET', undefined, '/slow-and-open').catch(() => 'cut');
+    await until(() => held.length === 2, { what: 'the other one, too' });
+    const sockets = [];
+    try {
+      for (let n = 0; n < 2 * CONNECTIONS; n++) {
+        const socket = connect(Number(new URL(service.url).port), '127.0.0.1').on('error', () => undefined);
+        sockets.push(socket.resume());
+        await once(socket, 'connect');
+      }
+      expect(await open).toBe('cut');
+      held[0]!.resolve('done');
+      expect(await slow).toMatchObject({ status: 200 });
+      expect(await call('POST', `Bearer ${ADMIN}`)).toMatchObject({ status: 201 });
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      for (const each of held) each.resolve('over');
+    }
   });
 
   it('is not needed where it was said so', async () => {

@@ -1,4 +1,5 @@
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import { keepConnectionOf } from '@buckets/service';
 import type { Response } from 'express';
 import { accessIn } from './access.js';
 import type { AdmittedRequest, Admission } from './admission.js';
@@ -26,6 +27,7 @@ export class AccessGuard implements CanActivate {
     const request = http.getRequest<AdmittedRequest>();
     request.caller = await this.tokens.callerOf(request.headers.authorization);
     this.room.hold(request.caller, http.getResponse<Response>());
+    keepConnectionOf(request);
     const access = accessIn(context);
     const { caller, params } = request;
     request.admitted = await this.admission.admit(caller, access === 'open' ? undefined : access, params['id'], params);

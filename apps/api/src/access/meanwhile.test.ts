@@ -3,7 +3,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { text } from 'node:stream/consumers';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { subjects, type ProjectRole } from '@buckets/contracts';
+import { subjects, type ProjectRole, type Refusal } from '@buckets/contracts';
 import { until } from '@buckets/patience';
 import { Decider } from '../decisions/decider.js';
 import { TrialIssuer } from '../oidc/testing/trial-issuer.js';
@@ -165,6 +165,34 @@ it('one who asks for much of a project does not keep its owner from taking their
   ]);
 });
 
+it('a host that asks for much of another’s project keeps neither its people nor its own host from it', async () => {
+  await be('owner');
+  const grant = async (hostId: string, n: number) => {
+    const attempt = { operationId: `op-${n}`, attemptId: `at-${n}`, kind: 'backup', generation: HERE.generation };
+    const ask = { ...attempt, projectId: 'atlas', workerId: 'w', position: 1 };
+    const answer = await api.nats.request(subjects.ask(hostId, 'grant'), JSON.stringify(ask), { timeout: 10_000 });
+    return answer.json<{ refused?: Refusal }>().refused;
+  };
+  const letGo = await hold();
+  const asked = jest.spyOn(api.part(Decider), 'decide');
+  const refusals: (Refusal | undefined)[] = [];
+  const foreign = Array.from({ length: 150 }, async (_, n) => refusals.push(await grant('h9', n)));
+  await until(() => refusals.length === 140, { what: 'all but ten are refused' });
+  expect(new Set(refusals.map((each) => `${each?.code} ${each?.retry}`))).toEqual(new Set(['too-many-waiting true']));
+  const own = grant(HERE.hostId, 1_000);
+  const change = api.call('POST', `${atlas}/changes`, { token: bob.token, body: { source: 'x' } });
+  const removal = api.call('DELETE', `${atlas}/members/${bob.id}`);
+  await until(() => asked.mock.calls.length === 153, { what: 'all of them wait, too' });
+  asked.mockRestore();
+  await letGo();
+  expect(await removal).toMatchObject({ status: 204 });
+  // The administrator's turn came before theirs.
+  expect(await change).toMatchObject({ status: 404 });
+  expect(await own).not.toMatchObject({ code: expect.stringMatching(/^too-/) });
+  await Promise.all(foreign);
+  expect(refusals.slice(140).map((each) => each?.code)).toEqual(Array<string>(10).fill('overtaken'));
+});
+
 describe('a stream of an operation', () => {
   it.each(['role', 'key'] as const)('shows nothing more once its reader’s %s is gone', async (what) => {
     const { body: made } = await api.call('POST', '/v1/api-keys', { body: { name: 'k', scopes: ['operations:read'] } });
@@ -299,5 +327,45 @@ describe('a file that comes in slowly', () => {
     sending.end('half');
     expect(await answered).toEqual({ status: 204 });
     expect(steps).toEqual(['begin-write', 'write-chunk', 'commit-write']);
+  });
+});
+
+describe('a host that is slow with a read', () => {
+  const entry = { name: 'a', size: 4, mtime: '2031-02-03T04:05:06.789Z', mode: '0644' };
+  const answers = (type: string): Record<string, object> => ({
+    stat: { ...entry, type },
+    list: { entries: [{ ...entry, type: 'file' }] },
+    read: { bytes: Buffer.from('seen').toString('base64'), size: 4, token: 't', eof: true },
+  });
+
+  it.each([
+    ['file', 'read'],
+    ['folder', 'list'],
+  ])('shows no %s to whoever has lost their role meanwhile', async (type, last) => {
+    let beforeLast: () => Promise<unknown> = () => Promise.resolve();
+    const subscription = host.subscribe(subjects.request(HERE.hostId, 'files'), {
+      callback: (_, message) => {
+        const { do: step } = message.json<{ do: string }>();
+        void (step === last ? beforeLast() : Promise.resolve()).then(() =>
+          message.respond(JSON.stringify({ ok: answers(type)[step] })),
+        );
+      },
+    });
+    try {
+      await host.flush();
+      await be('viewer');
+      const get = async () => {
+        const headers = { authorization: `Bearer ${bob.token}` };
+        const response = await fetch(`${api.url}${atlas}/files?path=project/a`, { headers });
+        return { status: response.status, text: await response.text() };
+      };
+      expect(await get()).toMatchObject({ status: 200 });
+      beforeLast = () => api.call('DELETE', `${atlas}/members/${bob.id}`);
+      const answer = await get();
+      expect(answer.status).toBe(404);
+      expect(JSON.parse(answer.text)).toMatchObject({ code: 'project-not-found' });
+    } finally {
+      subscription.unsubscribe();
+    }
   });
 });

@@ -17,6 +17,8 @@ import { answer, type Answering, LogRefused, LogUnreachable, ProjectionBehind } 
 import { toProblem, unreachableDependency, type Logger } from '@buckets/service';
 import { In, type DataSource } from 'typeorm';
 import type { Decider } from '../decisions/decider.js';
+import { byHost } from '../decisions/turns.js';
+import { statusMayPass } from '../problems/may-pass.js';
 import { Rejection } from '../problems/rejection.js';
 import type { ProjectKeys } from '../keys/project-keys.js';
 import { operationKnown, TELLING_OF_END } from '../operations/operation-known.js';
@@ -104,7 +106,7 @@ export class AskDesk {
         before = state;
         return beginAttempt(state, projectId, attempt);
       },
-      { after: ask.position, readsTables: false, readable: false },
+      { by: byHost(hostId), after: ask.position, readsTables: false, readable: false },
     );
     const state = before as ProjectState | null;
     const open = state === null ? undefined : openOperation(state, operationId);
@@ -156,8 +158,11 @@ export class AskDesk {
     hostId: string,
     ask: Asks['repository-initialised']['ask'],
   ): Promise<RepositoryInitialisedAnswer> {
-    const { verdict } = await this.decider.decide('project', ask.projectId, (state) =>
-      initialiseRepository(state, ask.projectId, attemptOf(hostId, ask), ask.configId),
+    const { verdict } = await this.decider.decide(
+      'project',
+      ask.projectId,
+      (state) => initialiseRepository(state, ask.projectId, attemptOf(hostId, ask), ask.configId),
+      { by: byHost(hostId) },
     );
     return { configId: verdict.configId };
   }
@@ -208,8 +213,8 @@ export class AskDesk {
 
   private refusal(error: unknown): Refusal {
     if (error instanceof Rejection) {
-      const { code, detail } = error;
-      return { code, detail, retry: error.status >= 500, ...(code === 'operation-ended' ? { ended: true } : {}) };
+      const { code, detail, status } = error;
+      return { code, detail, retry: statusMayPass(status), ...(code === 'operation-ended' ? { ended: true } : {}) };
     }
     const passing = error instanceof ProjectionBehind || error instanceof LogUnreachable || error instanceof LogRefused;
     const problem = toProblem(error);
@@ -217,7 +222,8 @@ export class AskDesk {
     return {
       code: problem?.code ?? 'internal-error',
       detail: 'The control plane cannot answer at the moment.',
-      retry: passing || problem === undefined || problem.status >= 500 || unreachableDependency(error) !== undefined,
+      retry:
+        passing || problem === undefined || statusMayPass(problem.status) || unreachableDependency(error) !== undefined,
     };
   }
 }

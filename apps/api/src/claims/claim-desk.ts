@@ -11,6 +11,7 @@ import {
 import { keepDeadLetter } from '@buckets/log';
 import type { Logger } from '@buckets/service';
 import type { Decider } from '../decisions/decider.js';
+import { byHost } from '../decisions/turns.js';
 import { endOperation, lookForClaim } from '../project-decisions/end-operation.js';
 
 /** Of what is damaged, in a line of the log; the operation's result and the project tell more. */
@@ -32,7 +33,7 @@ export class ClaimDesk {
       projectId,
       lookForClaim(data),
       (project) => endOperation(project, hostId, data satisfies OperationEndedClaim),
-      { causationId: messageId, readsTables: false, readable: false },
+      { by: byHost(hostId), causationId: messageId, readsTables: false, readable: false },
     );
     const rejected = logged.find(({ type }) => type === 'claim-rejected');
     if (rejected !== undefined) this.log.warn({ hostId, projectId, rejected: rejected.data }, 'A claim was rejected');

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { readCommand, subjects, type CommandName, type Commands, type Refusal } from '@buckets/contracts';
 import { answer, type Answering } from '@buckets/log';
 import { toProblem, type Logger } from '@buckets/service';
+import { statusMayPass } from '../problems/may-pass.js';
 import { Rejection } from '../problems/rejection.js';
 import { SCHEDULER } from '../project-decisions/request-operation.js';
 import type { ProjectCommands } from '../project-decisions/project-commands.js';
@@ -69,8 +70,7 @@ export class CommandDesk {
   private refusal(error: unknown): Refusal {
     const problem = toProblem(error);
     if (!(error instanceof Rejection)) this.log.warn({ error }, 'A command could not be carried out');
-    // Too many at once passes by itself.
-    const retry = problem === undefined || problem.status >= 500 || problem.status === 429;
+    const retry = problem === undefined || statusMayPass(problem.status);
     return {
       code: problem?.code ?? 'internal-error',
       detail: problem?.detail ?? 'It could not be carried out.',

@@ -10,6 +10,8 @@ type Event = NewEvent<'api-key'>;
 const KEY = { requestedBy: 'admin', name: 'CI', tokenHash: 'a'.repeat(64), scopes: [] };
 const created: Event = { thing: 'api-key', type: 'created', data: KEY };
 const revoked: Event = { thing: 'api-key', type: 'revoked', data: { requestedBy: 'admin' } };
+/** A position that a host has made up. */
+const NEVER = 2 ** 50;
 const HOSTS = { readsTables: false, readable: false };
 
 /** The log of one API key, to which two copies of the API append; the tables show all of it, when they are waited for. */
@@ -19,6 +21,7 @@ describe('a decision', () => {
   let here: Decider;
   let elsewhere: Decider;
   let waits: number;
+  let never: PromiseWithResolvers<void>;
   /** What a crash of Postgres does between the wait and the read. */
   let crash: () => void;
 
@@ -26,6 +29,7 @@ describe('a decision', () => {
     log = [];
     tables = { state: null, position: 0 };
     waits = 0;
+    never = Promise.withResolvers();
     crash = () => undefined;
     [here, elsewhere] = [copy(), copy()];
   });
@@ -37,8 +41,9 @@ describe('a decision', () => {
       log.push(...(logged as LoggedEvent[]));
       return Promise.resolve(logged);
     };
-    const waitFor = () => {
+    const waitFor = (position: number) => {
       waits++;
+      if (position === NEVER) return never.promise;
       tables = { state: log.reduce(evolveThing, null as object | null), position: log.length };
       crash();
       return Promise.resolve();
@@ -63,6 +68,15 @@ describe('a decision', () => {
     expect(await decide(here, revokeOnce)).toMatchObject({ logged: [], position: 2 });
     expect(types()).toEqual(['created', 'revoked']);
     expect(waits).toBe(before);
+  });
+
+  it('that is to wait for a position which never comes keeps no other waiting', async () => {
+    const waiting = here.decide('api-key', 'k1', () => ({ events: [revoked] }), { ...HOSTS, after: NEVER });
+    await decide(here, () => [created]);
+    expect(types()).toEqual(['created']);
+    never.reject(new ProjectionBehind('tables', NEVER, 1));
+    await expect(waiting).rejects.toThrow(ProjectionBehind);
+    expect(types()).toEqual(['created']);
   });
 
   it('is not made on what has moved on since whoever asks has seen it', async () => {

@@ -119,7 +119,10 @@ export class Decider {
     decide: (state: State | null) => V | Promise<V>,
     options: DecideOptions,
   ): Promise<Outcome<V>> {
-    const { by = CONTROL_PLANE } = options;
+    const { by = CONTROL_PLANE, after, readsTables = true } = options;
+    // Out of turn: it is the word of whoever asks, and may never come.
+    const needsTables = readsTables || this.rememberedOf(thing, id) === undefined;
+    if (after !== undefined && needsTables) await this.projector.waitFor(after);
     const outcome = await this.turns.take(`${thing}/${id}`, by, () => this.decideNow(thing, id, read, decide, options));
     // Out of turn: a host's ask about what was decided need not wait for the tables.
     if (options.readable ?? true) await this.projector.waitFor(outcome.position);
@@ -197,7 +200,7 @@ export class Decider {
     look: BackupLook,
     { last, after = 0 }: { last: number; after?: number | undefined },
   ): Promise<At<Project>> {
-    await this.projector.waitFor(Math.max(after, last));
+    await this.haveReached(last, after);
     return this.notBehind(await lookUp(this.data, projectId, look), last);
   }
 
@@ -221,8 +224,14 @@ export class Decider {
 
   private async tabledOf<T extends EventThing>(thing: T, id: string, after = 0): Promise<StateAt<T>> {
     const last = await this.lastPositionOf(thing, id);
-    await this.projector.waitFor(Math.max(after, last));
+    await this.haveReached(last, after);
     return this.notBehind(await this.stateOf(thing, id), last);
+  }
+
+  /** Waits for what is in the log, and not for what is only said to be. */
+  private async haveReached(last: number, after: number): Promise<void> {
+    await this.projector.waitFor(last);
+    await this.projector.waitFor(after, 0);
   }
 
   /** A crash of Postgres may have come in between. Nothing is decided on what it has left. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { CONTROL_PLANE, Turns, type Asker } from './turns.js';
+import { byHost, CONTROL_PLANE, Turns, type Asker } from './turns.js';
 
 const member = (share: string): Asker => ({ rank: 'member', share });
 const owner: Asker = { rank: 'owner', share: 'ada' };
@@ -67,6 +67,38 @@ describe('turns', () => {
     await all();
     expect(done.slice(0, 3)).toEqual(['first', 'fleet', 'owner']);
     expect(done).toHaveLength(103);
+  });
+
+  it('of hosts and of people come by turns, so that neither keep the other waiting', async () => {
+    for (let n = 0; n < 3; n++) void ask(`host ${n}`, byHost('h1'));
+    void ask('member', member('bob'));
+    void ask('owner', owner);
+    void ask('fleet', CONTROL_PLANE);
+    void ask('another host', byHost('h2'));
+    await all();
+    expect(done).toEqual(['first', 'fleet', 'host 0', 'owner', 'host 1', 'member', 'host 2', 'another host']);
+  });
+
+  it('of hosts do not begin anew with a host after one of the fleet', async () => {
+    void ask('host 0', byHost('h1'), async () => void ask('fleet', CONTROL_PLANE));
+    void ask('host 1', byHost('h1'));
+    void ask('member', member('bob'));
+    await all();
+    await Promise.all(asked);
+    expect(done).toEqual(['first', 'host 0', 'fleet', 'member', 'host 1']);
+  });
+
+  it('of one host are so many at most, and of all hosts, and keep nobody else out', async () => {
+    for (let n = 0; n < 10; n++) void ask('h0', byHost('h0'));
+    await expect(ask('h0', byHost('h0'))).rejects.toMatchObject({ code: 'too-many-waiting', status: 429 });
+    for (let n = 10; n < 100; n++) void ask('hosts', byHost(`h${n % 9}x`));
+    await expect(ask('h10', byHost('h10'))).rejects.toMatchObject({ code: 'too-busy' });
+    void ask('administrator', CONTROL_PLANE);
+    void ask('owner', owner);
+    void ask('member', member('bob'));
+    await all();
+    expect(done.slice(0, 6)).toEqual(['first', 'administrator', 'h0', 'owner', 'h0', 'member']);
+    expect(done).toHaveLength(104);
   });
 
   it('that do not come in time are given up, and leave their place', async () => {

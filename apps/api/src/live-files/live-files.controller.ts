@@ -27,7 +27,7 @@ import {
 import { Needs, ofProject } from '../access/access.js';
 import type { AdmittedProject } from '../access/admission.js';
 import { OfProject } from '../access/admitted.js';
-import { CurrentCaller, type CalledRequest, type Caller } from '../access/caller.js';
+import type { CalledRequest } from '../access/caller.js';
 import { Room, type RoomFor } from '../access/room.js';
 import { StillAdmitted } from '../access/still-admitted.js';
 import { Rejection } from '../problems/rejection.js';
@@ -117,18 +117,21 @@ export class LiveFilesController {
   async read(
     @OfProject() admitted: AdmittedProject,
     @Query() query: ReadQuery,
-    @CurrentCaller() caller: Caller,
+    @Req() request: CalledRequest,
     @Res() response: Response,
   ): Promise<void> {
-    this.room.hold(caller, response);
+    this.room.hold(request.caller, response);
     const project = await this.commands.existing(admitted);
     const { path = '', limit = 500, cursor } = query;
     const stat = path === '' ? null : await this.files.step(project, { do: 'stat', path }, LiveEntry);
     if (stat === null || stat.type === 'folder') {
-      response.json(await this.folder(project, path, limit, cursor));
+      const folder = await this.folder(project, path, limit, cursor);
+      await this.stillAdmitted.check(request, admitted);
+      response.json(folder);
       return;
     }
     const bytes = await this.content(project, path);
+    await this.stillAdmitted.check(request, admitted);
     // A file of a user is never shown as a page of this origin.
     response.set({ 'Content-Type': 'application/octet-stream', 'X-Content-Type-Options': 'nosniff' });
     response.set({ 'Content-Disposition': 'attachment', 'Last-Modified': new Date(stat.mtime).toUTCString() });

@@ -13,6 +13,7 @@ describe('a failure', () => {
     new LogRefused('the log is full'),
     new ProjectionBehind('api', 2, 1),
     new Rejection('too-busy', 'Others keep changing it.', 503),
+    new Rejection('too-many-waiting', 'Ten of yours wait for it.', 429),
     Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
     new TypeError('fetch failed', { cause: Object.assign(new Error('x'), { code: 'ECONNREFUSED' }) }),
     ...['40P01', '53100', '57P01', '57014', '55P03', '08006'].map(query),
