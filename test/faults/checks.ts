@@ -4,8 +4,8 @@ import pg from 'pg';
 import { isEnded, OUTCOMES, STREAM } from '@buckets/contracts';
 import { until } from '../../stack/src/index.js';
 import type { Backup, Operation } from '../running/api.js';
-import { positionIn, rowsIn } from '../running/database.js';
-import { lastSequences, messagesOf } from '../running/log.js';
+import { rowsIn } from '../running/database.js';
+import { messagesOf } from '../running/log.js';
 import { operator } from '../running/operator.js';
 import { hasRestic, restic } from '../running/plain-tools.js';
 import { EU, US, type Product } from '../running/product.js';
@@ -284,18 +284,8 @@ export async function checkDeadLetters(product: Product): Promise<Looked> {
   return { findings: letters.map(({ text }) => `There is a dead letter: ${text.slice(0, 300)}`) };
 }
 
-/** The tables made anew from the log are those that were there. One API may run, and the scheduler is stopped by this. */
+/** The tables made anew from the log are those that were there, while one API runs and the scheduler is still. */
 export async function checkTables(product: Product): Promise<Looked> {
-  await until(
-    async () => {
-      if (!(await schedulerHasReadAll(product))) return false;
-      await product.stack.kill('scheduler', 'SIGTERM');
-      const isStill = await schedulerHasReadAll(product);
-      if (!isStill) await product.stack.restart('scheduler');
-      return isStill;
-    },
-    { what: 'a scheduler that has read all', withinMs: 90_000 },
-  );
   const before = await rowsIn(product, ['api', 'scheduler']);
   await operator(product, 'rebuild-projections');
   const after = await rowsIn(product, ['api', 'scheduler']);
@@ -312,8 +302,4 @@ export async function checkTables(product: Product): Promise<Looked> {
     }
   }
   return { findings };
-}
-
-async function schedulerHasReadAll(product: Product): Promise<boolean> {
-  return (await positionIn(product, 'scheduler')) === (await lastSequences(product))[STREAM.log];
 }

@@ -15,6 +15,7 @@ import {
   checkUploads,
   type Looked,
 } from './checks.js';
+import { stopSchedulerOnceStill } from '../running/database.js';
 import { bytesOf, differences, lookAt } from './contents.js';
 import { Driver, isWhole } from './driver.js';
 import { inflict } from './inflict.js';
@@ -197,6 +198,7 @@ async function look(
   await checked('the hosts', checkHosts(product));
   await checked('dead letters', checkDeadLetters(product));
   await under.endSecondApi();
+  await stopSchedulerOnceStill(product);
   const { messages } = await checked('the log', checkLog(product, all));
   await checked('the tables', checkTables(product));
   for (const stray of under.strays) ledger.found(`In the place of a data root that was away stood ${stray}`);
