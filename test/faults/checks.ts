@@ -214,7 +214,10 @@ export async function checkRestless(
       }
       const backup = backups.find(({ id }) => id === snapshot.id);
       if (backup === undefined || backup.partialBecause.includes('unwitnessed')) continue;
-      const named = (backup.changedWhileRead?.first ?? []).map(({ path }) => path);
+      // What was changed elsewhere meanwhile is named as well.
+      const named = (backup.changedWhileRead?.first ?? [])
+        .map(({ path }) => path)
+        .filter((path) => path.startsWith(`/${RESTLESS}/`));
       if (named.toSorted().join() !== changed.toSorted().join()) {
         findings.push(`${told} names as changed while they were read: ${named.join()}; these were: ${changed.join()}.`);
       }
