@@ -25,7 +25,7 @@ it('tables in which late backups had lost their place become what a fresh databa
     migrationsTableName: 'buckets_api_migrations',
   });
   await project(before, logged([...READY, ...backedUp(1), ...backedUp(2), ...backedUp(3)]));
-  const look = () => before.query(`SELECT id, began_position, unplaced FROM api.backup ORDER BY id`);
+  const look = () => before.query<object[]>(`SELECT id, began_position, unplaced FROM api.backup ORDER BY id`);
   const placed = await look();
   // As they were written: one lost its place, one is guessed at though it has one. One that the log knows no beginning of has none.
   await before.query(`UPDATE api.backup SET began_position = 0, unplaced = true WHERE id = $1`, [snapshot(1)]);
