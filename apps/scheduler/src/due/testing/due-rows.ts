@@ -49,9 +49,9 @@ export async function insertFleet(
 ): Promise<void> {
   const { projects, hosts, dueAt } = fleet;
   await data.query(
-    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, plausible_from)
+    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, plausible_from, attempts)
      SELECT 'p' || n, kind, '', 'h' || n % $2::int, 'p' || n || '/1', $3::timestamptz + n % 3600 * interval '1 second',
-            $3::timestamptz - interval '1 day'
+            $3::timestamptz - interval '1 day', 0
        FROM generate_series(1, $1::int) AS n, unnest('{backup,retention,verification}'::text[]) AS kind`,
     [projects, hosts, new Date(dueAt)],
   );
