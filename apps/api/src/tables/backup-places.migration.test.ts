@@ -46,7 +46,13 @@ it('tables in which late backups had lost their place become what a fresh databa
     };
     expect(await look()).toEqual([...placed.slice(0, 2), { id: snapshot(3), began_position: '0', unplaced: true }]);
     await isFresh();
+    const { indexes } = await schemaOf(after, 'api');
+    for (const indexname of ['backup_certain', 'backup_deletion']) {
+      expect(indexes).toContainEqual(expect.objectContaining({ indexname }));
+    }
     await after.undoLastMigration();
+    // Some versions had it under the name of an earlier migration.
+    await after.query('CREATE INDEX backup_certain ON api.backup (id)');
     await after.runMigrations();
     await isFresh();
   } finally {

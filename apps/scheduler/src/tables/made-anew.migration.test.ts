@@ -57,6 +57,8 @@ describe('tables from before', () => {
       await expect(after.query(DUE)).rejects.toThrow('"attempts"');
       await after.undoLastMigration();
       await after.query(DUE);
+      // Some versions had parts of it already.
+      await after.query('ALTER TABLE scheduler.backup ADD sort text; CREATE TABLE scheduler.freshness_count ()');
       await after.runMigrations();
       expect(await schemaOf(after, 'scheduler')).toEqual(await schemaOf(fresh, 'scheduler'));
     } finally {
