@@ -5,6 +5,7 @@ import { actions, clocks, storyOf } from '../../apps/api/src/project-decisions/t
 import { WholeProject } from '../../apps/api/src/state/testing/all-backups.js';
 import { backedUp, doubted, event, logged, READY, snapshot } from '../../apps/api/src/state/testing/given.js';
 import { BoundedLists1796100000000 } from '../../apps/scheduler/src/tables/bounded-lists.migration.js';
+import { DueWorkAnew1796300000000 } from '../../apps/scheduler/src/tables/due-work-anew.migration.js';
 import { DueWork1796200000000 } from '../../apps/scheduler/src/tables/due-work.migration.js';
 import { BackupRow, ProjectRow } from '../../apps/scheduler/src/tables/rows.js';
 import { SchedulerProjection } from '../../apps/scheduler/src/tables/scheduler-projection.js';
@@ -81,14 +82,13 @@ describe("the scheduler's rows of backups", () => {
   it('are carried back to tables with lists in them, and made anew from these', async () => {
     await project(logged(story), [1_000]);
     const runner = data().createQueryRunner();
+    const migrations = [new BoundedLists1796100000000(), new DueWork1796200000000(), new DueWorkAnew1796300000000()];
     try {
-      await new DueWork1796200000000().down(runner);
-      await new BoundedLists1796100000000().down(runner);
+      for (const migration of migrations.toReversed()) await migration.down(runner);
       expect(await runner.query('SELECT in_doubt, damaged FROM scheduler.project')).toEqual([
         { in_doubt: [snapshot(3)], damaged: expect.arrayContaining([1, 2, 4].map(snapshot)) },
       ]);
-      await new BoundedLists1796100000000().up(runner);
-      await new DueWork1796200000000().up(runner);
+      for (const migration of migrations) await migration.up(runner);
     } finally {
       await runner.release();
     }

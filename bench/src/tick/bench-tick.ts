@@ -53,9 +53,9 @@ export async function benchTick(): Promise<void> {
 /** Of each project what a project in use has: a backup, a look at what it keeps, and a verification; all due some other day. */
 async function fill(data: DataSource, projects: number): Promise<void> {
   await data.query(
-    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, plausible_from)
+    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, plausible_from, attempts)
      SELECT 'p' || n, kind, '', 'h' || n % 1000, 'p' || n || '/1', now() + interval '1 day' + n % 3600 * interval '1 second',
-            now()
+            now(), 0
        FROM generate_series(1, $1::int) AS n, unnest('{backup,retention,verification}'::text[]) AS kind`,
     [projects],
   );

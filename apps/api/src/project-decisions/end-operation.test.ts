@@ -8,7 +8,10 @@ import type {
   RestoreResult,
 } from '@buckets/contracts';
 import { backupToRestore } from '../state/backups-at-hand.js';
+import type { ProjectState } from '../state/project-state.js';
+import { WholeProject } from '../state/testing/all-backups.js';
 import {
+  AT,
   backedUp,
   backupsAfter,
   backupsInDoubt,
@@ -20,6 +23,7 @@ import {
   event,
   given,
   HERE,
+  logged,
   READY,
   record,
   recordedEvent,
@@ -36,6 +40,14 @@ const open = (kind: OperationKind, params: Record<string, unknown> = {}): NewEve
 ];
 const decide = (events: readonly NewEvent<'project'>[], about: OperationEndedClaim, hostId = HERE.hostId) =>
   endOperation(given(...events), hostId, about);
+/** A project after these events, folded by a version that did not note what held its data, and how far. */
+const projectOfEarlierVersion = (events: readonly NewEvent<'project'>[]): WholeProject => {
+  const project = WholeProject.after(logged(events));
+  const { held: _held, ...state } = project.state!;
+  const operations = Object.entries(state.operations).map(([id, { before: _before, ...open }]) => [id, open]);
+  project.state = { ...state, operations: Object.fromEntries(operations) as ProjectState['operations'] };
+  return project;
+};
 const backup = claim({ kind: 'backup', backup: record(1, 'op-1') });
 const provisioned = { operationId: 'op-1', generation: 2, by: 'restored' as const, roots: ['project' as const] };
 
@@ -315,23 +327,17 @@ describe('a restore', () => {
     const outside = event('changed', { source: 'agent', at: '2031-05-06T13:30:00.000Z' });
     const known = { sameAs: [], firstChanges: [], at: Date.parse('2031-05-06T13:59:00.000Z') };
     const lostSince = (
-      story: { before?: NewEvent<'project'>[]; meanwhile?: NewEvent<'project'>[] },
+      story: Partial<Record<'before' | 'upgraded' | 'meanwhile', NewEvent<'project'>[]>>,
       replaced?: Partial<ReplacedData>,
     ): string | undefined => {
-      const events = [
-        ...[
-          ...READY,
-          ...(story.before ?? []),
-          requestedEvent('op-1', 'restore'),
-          beganEvent('op-1', 'restore', 'at-1'),
-        ],
-        ...[...(story.meanwhile ?? []), alarm],
-      ];
+      const { before = [], upgraded, meanwhile = [] } = story;
+      const restoring = [requestedEvent('op-1', 'restore'), beganEvent('op-1', 'restore', 'at-1'), ...meanwhile, alarm];
+      const first = [...READY, ...before];
+      const project = upgraded === undefined ? WholeProject.after(logged(first)) : projectOfEarlierVersion(first);
+      for (const each of logged([...(upgraded ?? []), ...restoring], first.length)) project.hear(each);
       const told = replaced && { replaced: { ...known, counter: counter(7), ...replaced } };
-      const ended = decide(
-        events,
-        claim({ kind: 'restore', provisioned, result: { restore: { ...restore, ...told } } }),
-      );
+      const claimed = { restore: { ...restore, ...told } };
+      const ended = endOperation(project.whole, HERE.hostId, claim({ kind: 'restore', provisioned, result: claimed }));
       const result = (ended.events.at(-1)!.data as { result: { restore: RestoreResult } }).result.restore;
       expect(result).not.toHaveProperty('replaced');
       return result.changesLostSince;
@@ -353,6 +359,66 @@ describe('a restore', () => {
       expect(lostSince({ before: [freshAt(7)], meanwhile: [outside] }, {})).toBe('2031-05-06T13:30:00.000Z');
       // Nobody knows what happened before its worker began anew.
       expect(lostSince({ before: [freshAt(7)] }, { counter: counter(0, 'noon') })).toBe('2031-05-06T14:00:00.000Z');
+    });
+
+    describe('a backup that held all of it', () => {
+      const freshBy = (digit: number) =>
+        event('freshness-changed', {
+          ...{ freshness: 'fresh', reason: 'All.', counter: counter(7), coveredBy: snapshot(digit) },
+        });
+      const said = { operationId: 'op-v' };
+      const losses: [string, (lost: number, kept: number) => NewEvent<'project'>[]][] = [
+        ['is deleted', (lost) => [event('backup-deleted', { backupId: snapshot(lost), ...said })]],
+        ['may be deleted', (lost) => doubted(lost)],
+        ['is damaged', (lost) => [event('backups-damaged', { backupIds: [snapshot(lost)], ...said })]],
+        [
+          'is damaged as almost all are',
+          (_, kept) => [event('backups-damaged', { backupIds: [], othersBut: [snapshot(kept)], ...said })],
+        ],
+      ];
+
+      it.each(losses)('and %s before the restore, or while it runs, holds nothing any more', (_, losing) => {
+        const [backups, lost, kept] = [[...backedUp(1), ...backedUp(2)], losing(2, 1), losing(1, 2)];
+        const before = [...backups, freshBy(2)];
+        expect(lostSince({ before: [...before, ...lost] }, {})).toBe(AT);
+        expect(lostSince({ before, meanwhile: lost }, {})).toBe(AT);
+        expect(lostSince({ before: [...before, ...lost] })).toBe(AT);
+        // Another one does, or all of it is known better.
+        expect(lostSince({ before: [...before, ...kept], meanwhile: kept }, {})).toBeUndefined();
+        expect(lostSince({ before: [...before, ...lost, freshBy(1)] }, {})).toBeUndefined();
+        expect(lostSince({ before: [...before, ...lost, stale] }, {})).toBe(since);
+      });
+
+      it.each(losses)('by the word of an earlier version, and %s, holds nothing any more', (_, losing) => {
+        const before = [...backedUp(1), ...backedUp(2), freshBy(2)];
+        expect(lostSince({ before, upgraded: losing(2, 1) }, {})).toBe(AT);
+        expect(lostSince({ before, upgraded: losing(1, 2) }, {})).toBeUndefined();
+      });
+    });
+
+    it('that were fresh by the word of an earlier version, nothing is lost that is known of', () => {
+      expect(lostSince({ before: [freshAt(7)], upgraded: [] }, {})).toBeUndefined();
+      expect(lostSince({ before: [freshAt(7)], upgraded: [unknown] }, {})).toBeUndefined();
+      expect(lostSince({ before: [freshAt(7)], upgraded: [stale] }, {})).toBe(since);
+      expect(lostSince({ before: [stale], upgraded: [] }, {})).toBe(since);
+      expect(lostSince({ before: [freshAt(7)], upgraded: [], meanwhile: [outside] }, {})).toBe(
+        '2031-05-06T13:30:00.000Z',
+      );
+      // What other data were says nothing of these.
+      const other = event('provisioned', { ...provisioned, operationId: 'op-0' });
+      expect(lostSince({ before: [freshAt(7)], upgraded: [other] }, {})).toBe('2031-05-06T14:00:00.000Z');
+      expect(lostSince({ before: [unknown], upgraded: [] }, {})).toBe('2031-05-06T14:00:00.000Z');
+      // Asked for and begun under the earlier version.
+      const begun = [requestedEvent('op-1', 'restore'), beganEvent('op-1', 'restore', 'at-1')];
+      const early = projectOfEarlierVersion([...READY, freshAt(7), ...begun]);
+      const restored = { restore: { ...restore, replaced: { ...known, counter: counter(7) } } };
+      const { events } = endOperation(
+        early.whole,
+        HERE.hostId,
+        claim({ kind: 'restore', provisioned, result: restored }),
+      );
+      expect(events.at(-1)!.data).toMatchObject({ result: { restore } });
+      expect(events.at(-1)!.data).not.toHaveProperty('result.restore.changesLostSince');
     });
 
     it('that were missing, what was known before counts, and no word on those that stand there now', () => {

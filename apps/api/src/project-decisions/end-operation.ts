@@ -9,7 +9,7 @@ import {
 } from '@buckets/contracts';
 import { covers } from '@buckets/freshness';
 import type { BackupLook, Project } from '../state/backups-at-hand.js';
-import { openOperation, smallRunAfter, type OpenOperation, type ProjectState } from '../state/project-state.js';
+import { heldOf, openOperation, smallRunAfter, type OpenOperation, type ProjectState } from '../state/project-state.js';
 import { findingsOf, lookForFindings } from './repository-findings.js';
 import { facts, NOTHING, type Verdict } from './verdict.js';
 
@@ -124,8 +124,11 @@ function lostSince(replaced: ReplacedData | undefined, state: ProjectState, open
   const { before = state } = open;
   if (replaced === undefined) return before.changedSince;
   const isChangedOutside = state.lastOutsideChange > state.lastBackupBegan;
-  const held = [before.heldAt, state.heldAt].filter((each) => each !== undefined);
-  if (held.some((counter) => covers(counter, replaced))) return isChangedOutside ? state.outsideChangeAt : undefined;
+  const [heldBefore, heldNow] = [before.held === undefined ? heldOf(state) : before.held, state.held];
+  const held = [heldBefore?.at, heldNow?.at].filter((each) => each !== undefined);
+  // Of what was fresh before it was noted how far the changes had come, it is not known better.
+  const isHeld = held.length === 0 ? heldBefore !== null : held.some((counter) => covers(counter, replaced));
+  if (isHeld) return isChangedOutside ? state.outsideChangeAt : undefined;
   if (before.changedSince !== undefined) return before.changedSince;
   const first = replaced.firstChanges.find(({ epoch, n }) => held.some((at) => at.epoch === epoch && at.n === n));
   if (first !== undefined) return momentAt(first.at);

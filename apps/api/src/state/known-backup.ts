@@ -1,15 +1,12 @@
 import {
   isRestorable,
-  leavesInDoubt,
   onceAccepted,
-  operationEvent,
   type BackupRecorded,
   type LoggedEvent,
-  type OperationEnded,
   type PartialReason,
   type Placed,
 } from '@buckets/contracts';
-import { openOperation, type ProjectState } from './project-state.js';
+import { maybeDeleted, type ProjectState } from './project-state.js';
 
 /** What decisions need to know of a backup that was not deleted. One row each, found by index. */
 export interface KnownBackup extends Placed {
@@ -108,19 +105,4 @@ function recorded(
     ...{ id: backupId, operationId, partialBecause, beganPosition, recordedPosition: position },
     ...(isUnplaced ? { unplaced: true } : {}),
   };
-}
-
-/** A deletion that began and did not succeed may have deleted its backup all the same. */
-function maybeDeleted(
-  before: ProjectState,
-  event: LoggedEvent<'project'>,
-): { backupId: string; by: string } | undefined {
-  const operation = operationEvent(event.type);
-  if (operation?.kind !== 'forget') return undefined;
-  const { step } = operation;
-  if (step === 'requested' || step === 'began' || step === 'cancel-requested') return undefined;
-  const { operationId: by, code } = event.data as OperationEnded;
-  const open = openOperation(before, by);
-  if (open?.kind !== 'forget' || open.attempts === 0 || !leavesInDoubt(step, code)) return undefined;
-  return { backupId: String(open.params['backupId']), by };
 }

@@ -1,4 +1,5 @@
 import {
+  leavesInDoubt,
   operationEvent,
   type BackupRecord,
   type BackupRecorded,
@@ -56,13 +57,23 @@ export interface ProjectState {
   lastBackupBegan: number;
   /** The latest change from outside, if any. */
   lastOutsideChange: number;
-  /** Since when its data have had changes that no backup holds, as was stated last; absent when none are known. */
+  /**
+   * Since when its data have had changes that no backup holds, as was stated last, or since the backup is lost that held
+   * them; absent when none are known.
+   */
   changedSince?: string;
-  /** How far the changes had come when a backup was stated last to hold all of it; absent when none does by now. */
-  heldAt?: ChangeCounter;
+  /** What was stated last to hold all of it; null when nothing does by now. Absent in states from before this was noted. */
+  held?: Held | null;
   /** When the latest change from outside was, by its own word. */
   outsideChangeAt?: string;
   freshness?: { freshness: FreshnessState; staleSince?: string; coveredBy?: string; reason: string; watched?: boolean };
+}
+
+export interface Held {
+  /** How far the changes had come then; absent of what was stated before this was noted. */
+  at?: ChangeCounter;
+  /** The backup. */
+  by?: string;
 }
 
 export interface OpenOperation {
@@ -80,7 +91,7 @@ export interface OpenOperation {
   /** When somebody first asked for its end. */
   cancelRequestedAt?: string;
   /** Of what may replace the data: what was known of their changes when it was first allowed to begin. */
-  before?: Pick<ProjectState, 'changedSince' | 'heldAt'>;
+  before?: Pick<ProjectState, 'changedSince' | 'held'>;
   /** A backup of it is recorded. */
   hasMade?: true;
 }
@@ -103,6 +114,12 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
   if (event.type === 'created') return state ?? created(event.data, event.time);
   if (event.type === 'recovered') return state ?? recovered(event.data, event.time);
   if (state === null) return null;
+  const isLost = lostIn(state, event);
+  const next = evolveExisting(state, event);
+  return isLost === undefined ? next : withoutCover(next, isLost, event.time);
+}
+
+function evolveExisting(state: ProjectState, event: ProjectEvent): ProjectState {
   const operation = operationEvent(event.type);
   if (operation !== null) return evolveOperation(state, event, operation);
   switch (event.type) {
@@ -122,8 +139,8 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
       return withoutMember(state, event.data.userId);
     case 'provisioned': {
       if (event.data.generation !== state.generation) return state;
-      const { dataAttemptId: _there, changedSince: _others, heldAt: _before, ...rest } = state;
-      return { ...rest, provisioned: true, hadData: true };
+      const { dataAttemptId: _there, changedSince: _others, ...rest } = state;
+      return { ...rest, held: null, provisioned: true, hadData: true };
     }
     case 'runtime-changed':
       return { ...state, running: event.data.running };
@@ -131,14 +148,13 @@ export function evolve(state: ProjectState | null, event: ProjectEvent): Project
       return { ...state, lastOutsideChange: event.position, outsideChangeAt: event.data.at };
     case 'freshness-changed': {
       const { freshness, staleSince, coveredBy, reason, watched, counter } = event.data;
-      const { changedSince, heldAt, ...rest } = state;
+      const { changedSince: before, ...rest } = state;
       const stated = { freshness, reason, ...defined({ staleSince, coveredBy, watched }) };
       // That nobody knows how it is now takes nothing back.
-      const known =
-        freshness === 'unknown'
-          ? { changedSince, heldAt }
-          : { changedSince: staleSince, heldAt: freshness === 'fresh' ? counter : undefined };
-      return { ...rest, ...defined(known), freshness: stated };
+      const changedSince = freshness === 'unknown' ? before : staleSince;
+      const fresh = freshness === 'fresh' ? defined({ at: counter, by: coveredBy }) : null;
+      const held = freshness === 'unknown' ? heldOf(state) : fresh;
+      return { ...rest, ...defined({ changedSince }), held, freshness: stated };
     }
     case 'repository-initialised':
       return { ...state, repositoryConfigId: event.data.configId };
@@ -206,9 +222,9 @@ function evolveOperation(state: ProjectState, event: ProjectEvent, { kind, step 
       if (open === undefined) return state;
       const { attempt, attemptId } = event.data as OperationBegan;
       const beganPosition = open.beganPosition ?? event.position;
-      const { changedSince, heldAt } = state;
+      const { changedSince } = state;
       const isFirst = open.beganPosition === undefined && (kind === 'restore' || kind === 'start');
-      const before = isFirst ? { before: defined({ changedSince, heldAt }) } : {};
+      const before = isFirst ? { before: { ...defined({ changedSince }), held: heldOf(state) } } : {};
       operations[operationId] = { ...open, attempts: attempt, attemptId, beganPosition, ...before };
       return { ...state, operations, ...began(kind, attemptId, event.position) };
     }
@@ -256,6 +272,50 @@ function recorded(state: ProjectState, backup: BackupRecorded): ProjectState {
   const operations = open && { ...state.operations, [operationId]: { ...open, hasMade: true as const } };
   const newest = beganPosition > (state.newest?.beganPosition ?? 0) ? { operationId, beganPosition } : undefined;
   return { ...rest, ...defined({ operations, newest, small: smallRunAfter(state, backup) }) };
+}
+
+/** What holds all of its data, as was stated last; null when nothing does by now. */
+export function heldOf({ held, freshness }: ProjectState): Held | null {
+  if (held !== undefined) return held;
+  return freshness?.freshness === 'fresh' ? defined({ by: freshness.coveredBy }) : null;
+}
+
+/** Which backups an event takes away, or may have; undefined where it takes none. */
+function lostIn(before: ProjectState, event: ProjectEvent): ((backupId: string) => boolean) | undefined {
+  if (event.type === 'backup-deleted') return (id) => id === event.data.backupId;
+  if (event.type === 'backups-damaged') {
+    const { backupIds, othersBut } = event.data;
+    return (id) => backupIds.includes(id) || othersBut?.includes(id) === false;
+  }
+  const inDoubt = maybeDeleted(before, event);
+  return inDoubt && ((id) => id === inDoubt.backupId);
+}
+
+/** Nothing is held any more by a backup that is lost: not now, and not before what is under way. */
+function withoutCover(state: ProjectState, isLost: (backupId: string) => boolean, time: string): ProjectState {
+  const lose = <T extends Pick<ProjectState, 'changedSince' | 'held'>>(known: T): T =>
+    known.held?.by !== undefined && isLost(known.held.by) ? { ...known, held: null, changedSince: time } : known;
+  const operations = Object.entries(state.operations).map(([id, { before, ...open }]) => [
+    id,
+    before === undefined ? open : { ...open, before: lose(before) },
+  ]);
+  return lose({
+    ...state,
+    held: heldOf(state),
+    operations: Object.fromEntries(operations) as ProjectState['operations'],
+  });
+}
+
+/** A deletion that began and did not succeed may have deleted its backup all the same. */
+export function maybeDeleted(before: ProjectState, event: ProjectEvent): { backupId: string; by: string } | undefined {
+  const operation = operationEvent(event.type);
+  if (operation?.kind !== 'forget') return undefined;
+  const { step } = operation;
+  if (step === 'requested' || step === 'began' || step === 'cancel-requested') return undefined;
+  const { operationId: by, code } = event.data as OperationEnded;
+  const open = openOperation(before, by);
+  if (open?.kind !== 'forget' || open.attempts === 0 || !leavesInDoubt(step, code)) return undefined;
+  return { backupId: String(open.params['backupId']), by };
 }
 
 /** What somebody is in a project. */

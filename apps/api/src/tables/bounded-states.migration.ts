@@ -85,22 +85,14 @@ const UP = [
      WHERE restorable AND maybe_deleted_by IS NULL`,
   `CREATE INDEX backup_good ON api.backup (project_id, began_position, position)
      WHERE restorable AND maybe_deleted_by IS NULL AND damaged_position IS NULL`,
-  `CREATE INDEX backup_unplaced ON api.backup (project_id, began_position, position)
-     WHERE unplaced AND restorable AND maybe_deleted_by IS NULL AND damaged_position IS NULL`,
-  `CREATE INDEX backup_certain ON api.backup (project_id, began_position, position) WHERE maybe_deleted_by IS NULL`,
+  'CREATE INDEX backup_unplaced ON api.backup (project_id, began_position, position) WHERE unplaced',
   'CREATE INDEX backup_doubt ON api.backup (project_id, id) WHERE maybe_deleted_by IS NOT NULL',
-  'CREATE INDEX backup_deletion ON api.backup (project_id, maybe_deleted_by) WHERE maybe_deleted_by IS NOT NULL',
   `CREATE INDEX backup_damaged ON api.backup (project_id, began_position, position)
      WHERE damaged_position IS NOT NULL`,
   `CREATE INDEX backup_whole ON api.backup (project_id, began_position, position) WHERE damaged_position IS NULL`,
 
   `UPDATE api.operation SET began_position = began.position FROM told_began AS began
     WHERE operation.id = began.id AND operation.project_id = began.project_id`,
-  // What was recorded late had lost its place, and what has one needs no guess.
-  `UPDATE api.backup SET began_position = operation.began_position FROM api.operation
-    WHERE backup.began_position = 0 AND operation.id = operation_id AND operation.project_id = backup.project_id
-      AND operation.kind = 'backup' AND operation.began_position IS NOT NULL`,
-  'UPDATE api.backup SET unplaced = false WHERE unplaced AND began_position > 0',
 
   'DROP INDEX api.project_damaged',
   `ALTER TABLE api.project DROP in_doubt, DROP damaged_backups, ADD backups int NOT NULL DEFAULT 0,
@@ -161,8 +153,8 @@ const DOWN = [
              FROM api.backup GROUP BY 1) AS lists WHERE project.id = lists.project_id`,
   'ALTER TABLE api.project ALTER in_doubt DROP DEFAULT, ALTER damaged_backups DROP DEFAULT',
   `CREATE INDEX project_damaged ON api.project (id) WHERE damage IS NOT NULL OR damaged_backups <> '[]'`,
-  `DROP INDEX api.backup_restorable, api.backup_good, api.backup_unplaced, api.backup_certain, api.backup_doubt,
-     api.backup_deletion, api.backup_damaged, api.backup_whole`,
+  `DROP INDEX api.backup_restorable, api.backup_good, api.backup_unplaced, api.backup_doubt, api.backup_damaged,
+     api.backup_whole`,
   'ALTER TABLE api.operation DROP began_position',
   `ALTER TABLE api.backup DROP operation_id, DROP partial_because, DROP restorable, DROP maybe_deleted_by,
      DROP unplaced, DROP damaged_position`,

@@ -12,6 +12,7 @@ import {
   requestedEvent,
   snapshot,
 } from '../state/testing/given.js';
+import { BackupPlaces1764900000000 } from './backup-places.migration.js';
 import { BoundedStates1764650000000 } from './bounded-states.migration.js';
 import { ChoicesByTheLog1764200000000 } from './choices-by-the-log.migration.js';
 import { migrate, of, project, trialTables } from './testing/trial-tables.js';
@@ -26,7 +27,7 @@ function ofAnother<Event extends NewEvent<'project'>>(each: Event): Event {
   return { ...each, data: { ...each.data, ...(operationId && { operationId: `${operationId}-other` }) } };
 }
 
-const STATES = [new ChoicesByTheLog1764200000000(), new BoundedStates1764650000000()];
+const STATES = [new ChoicesByTheLog1764200000000(), new BoundedStates1764650000000(), new BackupPlaces1764900000000()];
 
 it('tables from before get from the journal what a rebuild would give them', async () => {
   const begun = [1, 2].map((attempt) => beganEvent('op-2', 'backup', `at-${attempt}`, attempt));

@@ -17,8 +17,8 @@ it('what was done while a transaction has been open costs a look now and then, a
   try {
     await long.query('SELECT count(*) FROM scheduler.due');
     await data().query(
-      `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at)
-       SELECT 'done-' || n, 'backup', '', 'h' || n % 50, n::text, $2::timestamptz + n * interval '1 millisecond'
+      `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, attempts)
+       SELECT 'done-' || n, 'backup', '', 'h' || n % 50, n::text, $2::timestamptz + n * interval '1 millisecond', 0
          FROM generate_series(1, $1::int) AS n`,
       [DONE, new Date(NOON - HOUR)],
     );

@@ -8,6 +8,7 @@ import { AddRetention1795500000000 } from './add-retention.migration.js';
 import { AddUnwatched1795700000000 } from './add-unwatched.migration.js';
 import { BoundedLists1796100000000 } from './bounded-lists.migration.js';
 import { ChoicesByTheLog1795600000000 } from './choices-by-the-log.migration.js';
+import { DueWorkAnew1796300000000 } from './due-work-anew.migration.js';
 import { DueWork1796200000000 } from './due-work.migration.js';
 import { ProjectsWithoutHost1795800000000 } from './projects-without-host.migration.js';
 import { LimitsAndOrphans1795400000000 } from './limits-and-orphans.migration.js';
@@ -25,6 +26,7 @@ export const SCHEDULER_MIGRATIONS = [
   AddHeldUntil1795950000000,
   BoundedLists1796100000000,
   DueWork1796200000000,
+  DueWorkAnew1796300000000,
 ] as const;
 
 /** Connects, and brings the schema `scheduler` up to date. */

@@ -76,8 +76,8 @@ const WRITE = `
   gone AS (
     DELETE FROM scheduler.due USING unwanted WHERE NOT noted AND due.thing_id = unwanted.thing_id
        AND due.kind = unwanted.kind AND due.subject = unwanted.subject)
-  INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, held_until, plausible_from)
-  SELECT * FROM wanted
+  INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, held_until, plausible_from, attempts)
+  SELECT *, 0 FROM wanted
       ON CONFLICT (thing_id, kind, subject) DO UPDATE
      SET lane = excluded.lane, key = excluded.key, due_at = excluded.due_at, held_until = excluded.held_until,
          plausible_from = excluded.plausible_from,

@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What falls due, and when, has a table of its own, and so has how many projects are how fresh. The rows of before lack what it is made from: they go, and the
+ * What falls due, and when, has a table of its own. The rows of before lack what it is made from: they go, and the
  * projection reads the log from its beginning. A copy of the scheduler from before cannot write such rows, and does not
  * get on.
  */
@@ -27,31 +27,16 @@ const STATEMENTS = [
   'DELETE FROM scheduler.operation',
   `ALTER TABLE scheduler.project ADD COLUMN kept_position bigint NOT NULL, ADD COLUMN kept_at timestamptz NOT NULL,
      ADD COLUMN in_vain jsonb NOT NULL`,
-  // What a retention goes by: see work/retention-tables.ts.
-  `ALTER TABLE scheduler.backup
-     ADD COLUMN sort text NOT NULL GENERATED ALWAYS AS (
-       CASE WHEN damaged THEN 'damaged' WHEN partial_because ?| '{empty,shrunken}' THEN 'flagged' ELSE 'good' END) STORED,
-     ADD COLUMN day int NOT NULL GENERATED ALWAYS AS (
-       floor(extract(epoch FROM began_at AT TIME ZONE 'UTC') / 86400)) STORED`,
-  `CREATE INDEX backup_sort ON scheduler.backup (project_id, sort, began_position, recorded_position) WHERE NOT in_doubt`,
-  `CREATE INDEX backup_day ON scheduler.backup (project_id, sort, day, began_position, recorded_position)
-     WHERE NOT in_doubt`,
   // Lanes are sorted as the code sorts them.
   `CREATE TABLE scheduler.due (
      thing_id text NOT NULL, kind text NOT NULL, subject text NOT NULL, lane text COLLATE "C" NOT NULL CHECK (lane <> ''),
      key text NOT NULL, due_at timestamptz NOT NULL, held_until timestamptz, plausible_from timestamptz,
-     not_before timestamptz, attempts int NOT NULL DEFAULT 0, counted_from timestamptz,
-     ready_at timestamptz NOT NULL GENERATED ALWAYS AS (greatest(not_before, coalesce(
-       (counted_from AT TIME ZONE 'UTC' + (due_at - plausible_from) / 2) AT TIME ZONE 'UTC', due_at))) STORED,
+     not_before timestamptz, attempts int NOT NULL DEFAULT 0,
+     ready_at timestamptz NOT NULL GENERATED ALWAYS AS (greatest(due_at, not_before)) STORED,
      PRIMARY KEY (thing_id, kind, subject))`,
   'CREATE INDEX due_ready ON scheduler.due (kind, ready_at, lane)',
   'CREATE INDEX due_lane ON scheduler.due (kind, lane, ready_at)',
-  // What a leader's clock may show to be wrong: see due/due-tables.ts.
-  `CREATE INDEX due_plausible ON scheduler.due (kind, (coalesce(counted_from, plausible_from)))
-     WHERE plausible_from IS NOT NULL`,
-  'CREATE INDEX due_counted ON scheduler.due (kind, plausible_from) WHERE counted_from IS NOT NULL',
-  `CREATE INDEX due_put_off ON scheduler.due (kind, not_before) WHERE not_before < 'infinity'`,
-  'CREATE TABLE scheduler.freshness_count (freshness text PRIMARY KEY, projects bigint NOT NULL)',
+  'CREATE INDEX due_plausible ON scheduler.due (kind, plausible_from) WHERE plausible_from IS NOT NULL',
   `DROP INDEX scheduler.project_unprotected, scheduler.project_retention, scheduler.project_orphans,
      scheduler.project_doubts, scheduler.project_verified, scheduler.operation_queue, scheduler.operation_whole,
      scheduler.operation_cancel, scheduler.operation_open`,
@@ -59,8 +44,7 @@ const STATEMENTS = [
 ];
 
 const BACK = [
-  'DROP TABLE scheduler.due, scheduler.freshness_count',
-  'ALTER TABLE scheduler.backup DROP COLUMN sort, DROP COLUMN day',
+  'DROP TABLE scheduler.due',
   'ALTER TABLE scheduler.project DROP COLUMN kept_position, DROP COLUMN kept_at, DROP COLUMN in_vain',
   'DROP INDEX scheduler.operation_open',
   'CREATE INDEX operation_open ON scheduler.operation (host_id) WHERE NOT ended',

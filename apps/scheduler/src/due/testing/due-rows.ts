@@ -25,8 +25,8 @@ export async function insertDue(data: DataSource, rows: readonly DueRow[]): Prom
     ...{ due_at: moment(row.due_at), held_until: moment(row.held_until), plausible_from: moment(row.plausible_from) },
   }));
   await data.query(
-    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, held_until, plausible_from)
-     SELECT * FROM jsonb_to_recordset($1::jsonb) AS due (thing_id text, kind text, subject text, lane text, key text,
+    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, held_until, plausible_from, attempts)
+     SELECT *, 0 FROM jsonb_to_recordset($1::jsonb) AS due (thing_id text, kind text, subject text, lane text, key text,
        due_at timestamptz, held_until timestamptz, plausible_from timestamptz)`,
     [JSON.stringify(stored)],
   );
@@ -49,9 +49,9 @@ export async function insertFleet(
 ): Promise<void> {
   const { projects, hosts, dueAt } = fleet;
   await data.query(
-    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, plausible_from)
+    `INSERT INTO scheduler.due (thing_id, kind, subject, lane, key, due_at, plausible_from, attempts)
      SELECT 'p' || n, kind, '', 'h' || n % $2::int, 'p' || n || '/1', $3::timestamptz + n % 3600 * interval '1 second',
-            $3::timestamptz - interval '1 day'
+            $3::timestamptz - interval '1 day', 0
        FROM generate_series(1, $1::int) AS n, unnest('{backup,retention,verification}'::text[]) AS kind`,
     [projects, hosts, new Date(dueAt)],
   );
