@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { HeldPorts } from '@buckets/real-parts';
 
 export interface PortWish {
   /** This one or none. */
@@ -28,43 +27,16 @@ export class PortTaken extends Error {
 export async function choosePorts<Name extends string>(
   wishes: Readonly<Record<Name, PortWish>>,
 ): Promise<Record<Name, number>> {
-  const held: Server[] = [];
-  const hold = async (port: number): Promise<boolean> => {
-    const server = createServer();
-    try {
-      await once(server.listen(port, '127.0.0.1'), 'listening');
-      held.push(server);
-      return true;
-    } catch (error) {
-      if (['EADDRINUSE', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
-      throw error;
-    }
-  };
+  await using held = new HeldPorts();
   const choose = async (what: string, { fixed, rather = [] }: PortWish): Promise<number> => {
     if (fixed !== undefined) {
-      if (await hold(fixed)) return fixed;
+      if (await held.hold(fixed)) return fixed;
       throw new PortTaken(what, fixed);
     }
-    for (const port of rather) if (await hold(port)) return port;
-    for (let attempt = 0; attempt < 100; attempt++) {
-      const port = randomPort();
-      if (await hold(port)) return port;
-    }
-    throw new PortTaken(what, FIRST);
+    for (const port of rather) if (await held.hold(port)) return port;
+    return held.holdAny();
   };
   const chosen: [string, number][] = [];
-  try {
-    for (const [what, wish] of Object.entries<PortWish>(wishes)) chosen.push([what, await choose(what, wish)]);
-  } finally {
-    await Promise.all(held.map((server) => once(server.close(), 'close')));
-  }
+  for (const [what, wish] of Object.entries<PortWish>(wishes)) chosen.push([what, await choose(what, wish)]);
   return Object.fromEntries(chosen) as Record<Name, number>;
-}
-
-/** Below the range from which the system takes ports for outgoing connections, so that it stays free until it is used. */
-const FIRST = 20_000;
-const LAST = 32_000;
-
-function randomPort(): number {
-  return FIRST + Math.floor(Math.random() * (LAST - FIRST));
 }

@@ -1,5 +1,5 @@
 export { findTool, ToolMissing } from './find-tool.js';
-export { freePorts } from './free-ports.js';
+export { freePorts, HeldPorts } from './free-ports.js';
 export { managerOf } from './manager-of.js';
 export { startNatsCluster } from './nats-cluster.js';
 export type { NatsCluster } from './nats-cluster.js';
