@@ -62,16 +62,22 @@ export class DueTables {
     return { work: rows.map(itemOf), lanes, first };
   }
 
-  /** Notes it of what is still the same work, and nobody else has noted or is changing. @returns of which it was noted */
-  async note(kind: DueKind, notes: readonly Note[]): Promise<DueItem[]> {
-    if (notes.length === 0) return [];
+  /**
+   * Notes it of what is still the same work, of which nobody else has noted anything.
+   *
+   * @returns of which it was noted, and of which it was not, as somebody is changing them
+   */
+  async note(kind: DueKind, notes: readonly Note[]): Promise<{ noted: Set<DueItem>; locked: Set<DueItem> }> {
+    if (notes.length === 0) return { noted: new Set(), locked: new Set() };
     const wanted = notes.map(({ item, after, notBefore, attempts }) => ({
       ...{ thing_id: item.thingId, subject: item.subject, key: item.key, after, attempts },
       not_before: notBefore === Infinity ? 'infinity' : notBefore === null ? null : new Date(notBefore).toISOString(),
     }));
-    const noted = await this.data.query<{ thing_id: string; subject: string }[]>(NOTE, [kind, JSON.stringify(wanted)]);
-    const keys = new Set(noted.map(({ thing_id, subject }) => `${thing_id}/${subject}`));
-    return notes.map(({ item }) => item).filter(({ thingId, subject }) => keys.has(`${thingId}/${subject}`));
+    const found = await this.data.query<Found[]>(NOTE, [kind, JSON.stringify(wanted)]);
+    const items = new Map(notes.map(({ item }) => [`${item.thingId}/${item.subject}/${item.key}`, item]));
+    const of = (rows: Found[]) =>
+      new Set(rows.map(({ thing_id, subject, key }) => items.get(`${thing_id}/${subject}/${key}`)!));
+    return { noted: of(found.filter(({ noted }) => noted)), locked: of(found.filter(({ noted }) => !noted)) };
   }
 
   /**
@@ -125,6 +131,13 @@ interface Row {
   attempts: number;
 }
 
+interface Found {
+  thing_id: string;
+  subject: string;
+  key: string;
+  noted: boolean;
+}
+
 function itemOf({ thing_id, subject, lane, key, ready_at, held_until, attempts }: Row): DueItem {
   const readyAt = ready_at.getTime();
   return { thingId: thing_id, subject, lane, key, readyAt, heldUntil: held_until?.getTime() ?? null, attempts };
@@ -162,6 +175,9 @@ const NOTE = `
   WITH wanted AS (
     SELECT * FROM jsonb_to_recordset($2::jsonb) AS note (
       thing_id text, subject text, key text, after int, attempts int, not_before timestamptz)),
+  same AS MATERIALIZED (
+    SELECT thing_id, subject, key FROM wanted JOIN scheduler.due USING (thing_id, subject, key)
+     WHERE due.kind = $1 AND due.attempts = wanted.after),
   mine AS (
     SELECT thing_id, subject, wanted.attempts, wanted.not_before
       FROM wanted JOIN scheduler.due USING (thing_id, subject, key)
@@ -170,7 +186,7 @@ const NOTE = `
     UPDATE scheduler.due SET not_before = mine.not_before, attempts = mine.attempts
       FROM mine WHERE due.kind = $1 AND due.thing_id = mine.thing_id AND due.subject = mine.subject
     RETURNING due.thing_id, due.subject)
-  SELECT thing_id, subject FROM noted`;
+  SELECT thing_id, subject, key, noted.thing_id IS NOT NULL AS noted FROM same LEFT JOIN noted USING (thing_id, subject)`;
 
 const CORRECTED_AT_ONCE = 1_000;
 

@@ -90,6 +90,24 @@ describe('work', () => {
     expect(await tick(NOON + 2 * HOUR)).toEqual(['in-vain']);
   });
 
+  it('that was not to be is asked for again as soon as otherwise, though somebody was changing it just then', async () => {
+    await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
+    const other = data().createQueryRunner();
+    const { tick } = asking(async () => {
+      if (!other.isTransactionActive) await other.startTransaction();
+      await other.query('SELECT FROM scheduler.due FOR UPDATE');
+      return unanswered();
+    });
+    try {
+      expect(await tick(NOON)).toEqual(['atlas']);
+      await other.rollbackTransaction();
+      expect(await tick(NOON + 1_000)).toEqual([]);
+      expect(await tick(NOON + 5_000)).toEqual(['atlas']);
+    } finally {
+      await other.release();
+    }
+  });
+
   it('that was accepted is not asked for again before the tables can show it', async () => {
     await insertDue(data(), [dueRow('atlas', 'h1', NOON)]);
     const { tick } = asking(undefined, { stays: true });
@@ -216,8 +234,8 @@ describe('whoever asks may die, or be two', () => {
     const [one, other] = [await read(), await read()];
     const notes = (items: DueItem[]) =>
       items.map((item) => ({ item, after: item.attempts, notBefore: NOON + MINUTE, attempts: item.attempts + 1 }));
-    expect(await tables.note('backup', notes(one))).toEqual(one);
-    expect(await tables.note('backup', notes(other))).toEqual([]);
+    expect(await tables.note('backup', notes(one))).toEqual({ noted: new Set(one), locked: new Set() });
+    expect(await tables.note('backup', notes(other))).toEqual({ noted: new Set(), locked: new Set() });
   });
 
   it('and asks for nothing by tables that are behind what it asked for', async () => {

@@ -54,6 +54,9 @@ export interface DueWorkParts {
 /** Requests under way at once; as many that fail one after the other are everybody's failure. */
 export const AT_ONCE = 128;
 
+/** So many notes of what became of work are kept until they can be made. */
+const OWED_AT_MOST = 1_000;
+
 /**
  * Has work of one kind done when it is due. Lanes take turns, a few pieces of work each; what is refused or fails is put
  * off by itself, longer each time, and keeps nobody waiting.
@@ -67,6 +70,8 @@ export class DueWork {
   private readonly front = new Front();
   /** Where the log ended after the last request, and how far the tables were: those from before would ask for what is done. */
   private mustReach = 0;
+  /** What became of work that somebody was changing: it would be held as asked for. */
+  private owed: readonly Note[] = [];
 
   constructor(
     private readonly work: WorkOfKind,
@@ -103,18 +108,20 @@ export class DueWork {
     this.mustReach = Math.max(this.mustReach, position());
     const wanted = { kind, until: now - afterMs };
     if (await tables.correct(wanted, now)) return true;
+    await this.settle(this.owed);
     const { work, lanes } = await this.look(wanted, { after: this.after, atMost, perLane, counts });
     this.after = lanes.at(-1) ?? this.after;
     const [held, due] = partition(work, ({ heldUntil }) => isHeld(heldUntil, now));
     const chosen = shareOut(due, atMost);
-    const noted = await this.note([
+    const { noted } = await tables.note(kind, [
       ...held.map((item) => ({ ...unchanged(item, item.attempts), notBefore: item.heldUntil! - afterMs })),
       ...chosen.map((item) => ({ ...this.pausing(item, 'requested', now), after: item.attempts })),
     ]);
     const mine = chosen.filter((item) => noted.has(item));
     const came = await this.carryOutAll(mine, now, signal);
     const left = mine.filter((item) => !came.has(item));
-    await this.note([
+    await this.settle([
+      ...this.owed,
       ...left.map((item) => unchanged(item, item.attempts + 1)),
       ...[...came.values()].filter((note) => note !== null),
     ]);
@@ -192,8 +199,11 @@ export class DueWork {
     return { item, after: attempts, notBefore: now - this.work.afterMs + PAUSES[outcome].delayMs(attempts), attempts };
   }
 
-  private async note(notes: readonly Note[]): Promise<ReadonlySet<DueItem>> {
-    return new Set(await this.parts.tables.note(this.work.kind, notes));
+  /** Notes what became of work, now or in the next round: who changes a row meanwhile may leave it the same work. */
+  private async settle(notes: readonly Note[]): Promise<void> {
+    this.owed = notes.slice(-OWED_AT_MOST);
+    const { locked } = await this.parts.tables.note(this.work.kind, notes);
+    this.owed = this.owed.filter(({ item }) => locked.has(item));
   }
 }
 
