@@ -425,6 +425,16 @@ describe('a swap by the worker itself', () => {
     expect(before!.firstChanges).toEqual([{ epoch: counter.epoch, n: counter.n, at: expect.any(Number) }]);
   });
 
+  it('tells of what is looked after by then, whatever was closed since it was begun', async () => {
+    await start();
+    await backup();
+    await tracker.whileSwapping('p1', async (lastWord) => {
+      tracker.close('p1');
+      await tracker.open('p1', trial.roots, 1);
+      expect(await lastWord()).toMatchObject({ counter: tracker.reportOf('p1').counter });
+    });
+  });
+
   it('that fails leaves the project as changed as it is, which is told at once', async () => {
     await start();
     const counter = await backup();

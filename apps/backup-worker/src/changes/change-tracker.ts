@@ -172,24 +172,27 @@ export class ChangeTracker {
     projectId: string,
     swap: (lastWord: () => Promise<ReplacedData | undefined>) => Promise<T>,
   ): Promise<T> {
-    const project = this.#projects.get(projectId);
-    if (project === undefined) return swap(() => Promise.resolve(undefined));
+    let told: TrackedProject | undefined;
     try {
       const result = await swap(async () => {
+        const project = this.#projects.get(projectId);
+        if (project === undefined) return undefined;
         await project.watch.settled();
+        told = project;
         project.swapping = true;
         const { counter, sameAs, firstChanges, at } = this.#reports.of(project);
         return { counter, sameAs, firstChanges, at };
       });
       // What the renames have raised is of the epoch before.
-      await project.watch.settled();
-      project.swapping = false;
-      if (this.#isOpen(project)) this.#beginEpoch(project);
+      await told?.watch.settled();
+      if (told !== undefined) told.swapping = false;
+      const project = this.#projects.get(projectId);
+      if (project !== undefined) this.#beginEpoch(project);
       return result;
     } finally {
-      if (project.swapping) {
-        project.swapping = false;
-        if (this.#isOpen(project)) this.#reports.report(project);
+      if (told?.swapping === true) {
+        told.swapping = false;
+        if (this.#isOpen(told)) this.#reports.report(told);
       }
     }
   }

@@ -158,6 +158,14 @@ describe('a swap by the worker itself', () => {
     expect(tracked()).toContain('bad');
   });
 
+  it('waits for the look that is under way, so that none comes between its permission and the last word', async () => {
+    await learn();
+    tracker.close('bad');
+    void projects.watch('bad', 1, { running: false });
+    await projects.whileSwapping('bad', async () => expect(tracked()).toContain('bad'));
+    await projects.lookAtAll(never);
+  });
+
   it.each(['done', 'failed'])('that leaves what is not the project’s is told at once (%s)', async (how) => {
     await learn();
     const swapping = projects.whileSwapping('bad', async (lastWord) => {

@@ -214,16 +214,14 @@ export class LocalProjects {
     swap: (lastWord: () => Promise<ReplacedData | undefined>) => Promise<T>,
   ): Promise<T> {
     const { promise: isOver, resolve: over } = Promise.withResolvers<void>();
-    const inTurn = async (): Promise<void> => {
-      const before = this.looks.get(projectId) ?? Promise.resolve();
-      this.looks.set(
-        projectId,
-        before.then(() => isOver),
-      );
-      await before;
-    };
+    const before = this.looks.get(projectId) ?? Promise.resolve();
+    this.looks.set(
+      projectId,
+      before.then(() => isOver),
+    );
     try {
-      return await this.changes.whileSwapping(projectId, (lastWord) => swap(() => inTurn().then(lastWord)));
+      await before;
+      return await this.changes.whileSwapping(projectId, swap);
     } finally {
       over();
       void this.lookAgain(projectId);
