@@ -6,6 +6,7 @@ import { IsInt, IsOptional, IsString, Matches, Max, ValidateNested } from 'class
 import type { Request } from 'express';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { until } from '@buckets/patience';
 import { Counter, Registry } from 'prom-client';
 import { NEVER, Subject, takeUntil } from 'rxjs';
@@ -234,6 +235,7 @@ describe('a request that is not valid is answered with what is wrong with it', (
     ['null', 'null', 400, 'invalid-json'],
     ['invalid UTF-16', '{"name":"\\ud800","\\udc00":1}', 400, 'invalid-request'],
     ['the prototype', '{"name":"a","__proto__":{"count":1},"constructor":1}', 400, 'invalid-request'],
+    ['what every object has', '{"name":"a","toString":1}', 400, 'invalid-request'],
     ['a nest of 500,000 arrays', '['.repeat(500_000) + ']'.repeat(500_000), 400, 'invalid-request'],
     ['deep objects in a known field', `{"name":${'{"a":'.repeat(1_000)}1${'}'.repeat(1_000)}}`, 400, 'invalid-request'],
     ['2 MiB', JSON.stringify({ name: 'a'.repeat(2 ** 21) }), 413, 'body-too-large'],
@@ -261,6 +263,12 @@ describe('a request that is not valid is answered with what is wrong with it', (
       const response = await post('name=a', type);
       expect([response.status, (await problemOf(response))['code']]).toEqual([415, 'unsupported-media-type']);
     }
+    const zipped = await get('/things', {
+      method: 'POST',
+      body: gzipSync('{"name":"a"}'),
+      headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+    });
+    expect([zipped.status, (await problemOf(zipped))['code']]).toEqual([415, 'unsupported-media-type']);
     const charset = await post('{}', 'application/json; charset=latin1');
     expect((await problemOf(charset))['code']).toBe('unsupported-media-type');
   });
@@ -270,6 +278,12 @@ describe('a request that is not valid is answered with what is wrong with it', (
       await (await get('/things/raw', { method: 'PUT', body: '{"a":', headers: { 'content-type': type } })).json();
     expect(await put('text/plain')).toEqual({ bytes: 5 });
     expect(await put('application/json')).toEqual({ bytes: 5 });
+  });
+
+  it('a query for what every object has', async () => {
+    for (const name of ['constructor', '__proto__', 'hasOwnProperty', '%74oString']) {
+      expect((await problemOf(await get(`/things?limit=1&${name}=1`)))['code']).toBe('invalid-request');
+    }
   });
 
   it('an address that cannot be decoded, does not exist or takes another method', async () => {

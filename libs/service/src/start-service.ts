@@ -16,7 +16,7 @@ import {
 import { withDeadline } from './deadline.js';
 import type { Logger } from './logs/logger.js';
 import { NestLog } from './logs/nest-log.js';
-import { readJsonBodies } from './problems/bodies.js';
+import { JsonBodies, refuseUnreadableQueries } from './problems/bodies.js';
 import { PatchBody } from './problems/patch-body.js';
 import type { BodyOptions } from './problems/bodies.js';
 import { answerClientErrors } from './problems/client-errors.js';
@@ -56,7 +56,6 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const app = await NestFactory.create<NestExpressApplication>(ServiceModule.around(module, log), {
     logger: new NestLog(log),
     bodyParser: false,
-    rawBody: true,
     abortOnError: false,
   });
   try {
@@ -65,7 +64,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     app.useGlobalFilters(new ProblemFilter(log, app.get(Registry), translate));
     app.useGlobalInterceptors(new PatchBody());
     boundAnswers(app, bounds.answerTakenMs);
-    readJsonBodies(app, { maxBytes: 2 ** 20, isRaw: () => false, ...bodies });
+    app.use(refuseUnreadableQueries);
+    // After the guards of the modules.
+    app.useGlobalGuards(new JsonBodies({ maxBytes: 2 ** 20, isRaw: () => false, ...bodies }));
     await prepare?.(app);
     const server = app.getHttpServer() as Server;
     boundRequests(server, bounds.requestMs);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Delete, Get, Module, Post } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { until } from '@buckets/patience';
 import { createLogger, serviceSettings, startService, type RunningService } from '@buckets/service';
 import { readSettings, Secret } from '@buckets/settings';
@@ -16,6 +16,7 @@ import { AccessGuard } from './access-guard.js';
 import { Needs, Open, OWN } from './access.js';
 import { Admission } from './admission.js';
 import { CurrentCaller, type Caller } from './caller.js';
+import { LateBodies } from './late-bodies.js';
 import { AdminToken, ApiKeys, IssuerTokens, Tokens } from './tokens.js';
 
 const ADMIN = 'admin-token-admin-token';
@@ -70,6 +71,8 @@ describe('a token', () => {
   let registry: Registry;
   let asked: string[];
   let now: number;
+  /** Whether a body counts as late. */
+  let isLate = false;
 
   beforeAll(async () => {
     const data = {
@@ -88,9 +91,18 @@ describe('a token', () => {
       new IssuerTokens({ person: (token) => person(token) }, { admin: 'chief', operator: undefined }),
       new ApiKeys(data, revocations, () => now),
     ];
-    const guard = new AccessGuard(new Tokens(kinds, registry), new Admission(data));
+    const tokens = new Tokens(kinds, registry);
+    const guard = new AccessGuard(tokens, new Admission(data));
+    const lateBodies = new LateBodies(
+      { callerOf: (header) => tokens.callerOf(isLate ? header : `Bearer ${ADMIN}`) },
+      0,
+    );
     class Guarded {}
-    Module({ controllers: [Things], providers: [{ provide: APP_GUARD, useValue: guard }] })(Guarded);
+    const providers = [
+      { provide: APP_GUARD, useValue: guard },
+      { provide: APP_INTERCEPTOR, useValue: lateBodies },
+    ];
+    Module({ controllers: [Things], providers })(Guarded);
     const settings = readSettings(serviceSettings, {});
     const log = createLogger('test', { level: 'fatal' });
     service = await startService({ module: Guarded, settings, log, bounds: { connections: CONNECTIONS } });
@@ -254,6 +266,33 @@ describe('a token', () => {
       expect(await call('DELETE', `Bearer ${token}`)).toMatchObject({ status: 403, code: 'forbidden' });
     }
     expect(await call('DELETE')).toMatchObject({ status: 401 });
+  });
+
+  it('is looked at before anything of a body is read, and once more when that has come in slowly', async () => {
+    key = { ...key, scopes: ['admin'] };
+    isLate = true;
+    const sockets: Socket[] = [];
+    const begin = (...headers: string[]) => {
+      const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+      sockets.push(socket);
+      const length = ['content-type: application/json', 'content-length: 2'];
+      socket.write(['POST /things HTTP/1.1', 'host: here', ...length, ...headers, '', ''].join('\r\n'));
+      return { socket, answer: once(socket, 'data').then(([data]) => String(data)) };
+    };
+    try {
+      expect(await begin().answer).toMatch(/^HTTP\/1\.1 401 /);
+      const twice = begin(`authorization: Bearer ${ADMIN}`, 'authorization: Bearer good');
+      expect(await twice.answer).toMatch(/^HTTP\/1\.1 401 [^]*\nWWW-Authenticate: Bearer\r/);
+      const late = begin('authorization: Bearer good');
+      await until(() => asked.length > 0, { what: 'it is let in' });
+      key = { ...key, revoked_at: '2030-01-01T00:00:00Z' };
+      late.socket.write('{}');
+      expect(await late.answer).toMatch(/^HTTP\/1\.1 401 /);
+      expect(await refusals()).toEqual({ 'no-token': 2, revoked: 1 });
+    } finally {
+      isLate = false;
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it('keeps its request’s connection, whoever else comes; without one it makes room', async () => {

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Projector } from '@buckets/log';
 import { LOGGER } from '@buckets/service';
 import { Registry } from 'prom-client';
@@ -13,6 +13,7 @@ import { provided } from '../wiring/provided.js';
 import { API_SETTINGS, JETSTREAM } from '../wiring/tokens.js';
 import { AccessGuard } from './access-guard.js';
 import { Admission } from './admission.js';
+import { LateBodies } from './late-bodies.js';
 import { Owners } from './owners.js';
 import { Revocations } from './revocations.js';
 import { RouteCheck } from './route-check.js';
@@ -51,6 +52,7 @@ import { AdminToken, ApiKeys, IssuerTokens, Tokens } from './tokens.js';
       useFactory: (tokens: Tokens, admission: Admission) => new AccessGuard(tokens, admission),
       inject: [Tokens, Admission],
     },
+    { provide: APP_INTERCEPTOR, useFactory: (tokens: Tokens) => new LateBodies(tokens), inject: [Tokens] },
   ],
   exports: [ISSUER, Owners, Admission, StillAdmitted],
 })

@@ -25,6 +25,8 @@ export interface OwnProjects {
 
 export interface CalledRequest extends Request {
   caller: Caller;
+  /** When the caller was let in, in milliseconds of a clock that is never set. */
+  cameAt: number;
   /** The same request came before under its Idempotency-Key, and was no mistake of its caller's. */
   repeats?: boolean;
 }

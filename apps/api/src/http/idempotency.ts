@@ -33,7 +33,7 @@ export function repeatable(request: CalledRequest): Repeatable & { key?: string 
       detail: 'An Idempotency-Key has 1 to 255 visible ASCII characters.',
     });
   }
-  const asked = JSON.stringify([request.method, request.path, sorted(request.body)]);
+  const asked = JSON.stringify([request.method, request.originalUrl, sorted(request.body)]);
   return {
     requestedBy,
     // Keyed, as a body may hold a secret and the hash is kept.

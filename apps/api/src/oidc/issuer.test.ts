@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { JWTPayload } from 'jose';
 import { Issuer, type IssuerSettings } from './issuer.js';
 import { AUDIENCE, IDS_KEY, newKey, TrialIssuer } from './testing/trial-issuer.js';
+import { looksLikeUserId } from './user-ids.js';
 
 let trial: TrialIssuer;
 let issuer: Issuer;
@@ -46,6 +47,15 @@ describe('a token of the issuer', () => {
       'two',
     ]);
     expect((await flat.person(await trial.token('a'))).roles).toEqual([]);
+  });
+
+  it('ends when it says, and no later than a token may last', async () => {
+    const ends = async (claims: JWTPayload) => (await issuer.person(await trial.token('ada', claims))).expiresAt;
+    const iat = now() - 60;
+    expect(await ends({ iat, exp: iat + 3_600 })).toBe((iat + 3_600) * 1000);
+    for (const exp of [iat + 100_000, 8.65e12, Number.MAX_SAFE_INTEGER]) {
+      expect(await ends({ iat, exp })).toBe(iat * 1000 + 86_400_000);
+    }
   });
 
   const hour = 3_600;
@@ -122,7 +132,7 @@ describe('the keys of the issuer', () => {
     expect(trial.asked).toBe(2);
   });
 
-  it.each(['fails', 'no-json', 'endless'] as const)(
+  it.each(['fails', 'no-json', 'endless', 'no-set', 'no-keys', 'no-key', 'weak-keys'] as const)(
     'go on while they cannot be fetched (%s), and nobody else comes in',
     async (trouble) => {
       const known = await trial.token('ada');
@@ -167,4 +177,11 @@ it('an id that was not given out is known as such', () => {
     expect(userIds.knows(other)).toBe(false);
   }
   expect(userIds.knows(id)).toBe(true);
+});
+
+it('what is easily taken for the id of a person is no word of the platform', () => {
+  expect([looksLikeUserId(issuer.userId('ada').toUpperCase()), looksLikeUserId('U-1'), looksLikeUserId('u-1')]).toEqual(
+    [...[true, true, true]],
+  );
+  expect(looksLikeUserId('unit-1')).toBe(false);
 });

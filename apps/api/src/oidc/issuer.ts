@@ -20,7 +20,7 @@ export interface Person {
   id: string;
   /** As the issuer calls them. */
   roles: readonly string[];
-  /** When the token ends, in milliseconds since 1970. */
+  /** When the token ends, by what it says and by its age, in milliseconds since 1970. */
   expiresAt: number;
 }
 
@@ -83,7 +83,8 @@ export class Issuer {
       });
       const subject = claimOf(payload, userClaim);
       if (typeof subject !== 'string' || subject === '' || subject.length > MAX_SUBJECT) throw new BadToken('claims');
-      return { id: this.userId(subject), roles: rolesIn(claimOf(payload, rolesClaim)), expiresAt: payload.exp! * 1000 };
+      const expiresAt = Math.min(payload.exp! * 1000, payload.iat! * 1000 + maxAgeMs);
+      return { id: this.userId(subject), roles: rolesIn(claimOf(payload, rolesClaim)), expiresAt };
     } catch (error) {
       if (error instanceof BadToken || error instanceof KeysUnreachable) throw error;
       throw new BadToken(faultOf(error), { cause: error });

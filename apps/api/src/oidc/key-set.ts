@@ -1,4 +1,5 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import type { Logger } from '@buckets/service';
 
 /** Milliseconds. Keys are asked for again when they are older, and no oftener than after the pause. */
@@ -8,6 +9,7 @@ const PAUSE_MS = 10_000;
 const KEPT_FOR_MS = 24 * 3_600_000;
 const ANSWER_WITHIN_MS = 5_000;
 const MAX_BYTES = 256 * 1024;
+const MIN_RSA_BITS = 2048;
 
 /** The issuer's keys are not known, and cannot be fetched now. */
 export class KeysUnreachable extends Error {}
@@ -61,8 +63,9 @@ export class KeySet {
 
   private async tryOnce(): Promise<void> {
     try {
-      const keys = (await this.download()) as JSONWebKeySet;
-      this.known = { find: createLocalJWKSet(keys), at: this.now() };
+      const keys = usableKeys(await this.download());
+      if (keys.length === 0) throw new Error('The set of keys has none with which a token could be checked.');
+      this.known = { find: createLocalJWKSet({ keys }), at: this.now() };
       this.lastTry = { at: this.now() };
     } catch (failure) {
       this.lastTry = { at: this.now(), failure };
@@ -89,6 +92,21 @@ export class KeySet {
       parts.push(part);
     }
     return JSON.parse(Buffer.concat(parts).toString());
+  }
+}
+
+/** Of what an issuer calls its keys: what can be used, and is strong enough. */
+function usableKeys(set: unknown): JsonWebKey[] {
+  const keys = (set as { keys?: unknown } | null)?.keys;
+  return Array.isArray(keys) ? keys.filter(isUsable) : [];
+}
+
+function isUsable(key: unknown): key is JsonWebKey {
+  try {
+    const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
+    return asymmetricKeyType !== 'rsa' || asymmetricKeyDetails!.modulusLength! >= MIN_RSA_BITS;
+  } catch {
+    return false;
   }
 }
 

@@ -33,7 +33,7 @@ export class UserIds {
   }
 }
 
-/** Whether the id is to be one of a person; all others are words of the platform. */
+/** Whether the id is to be one of a person, or is easily taken for one; all others are words of the platform. */
 export function looksLikeUserId(id: string): boolean {
-  return id.startsWith(PREFIX);
+  return id.toLowerCase().startsWith(PREFIX);
 }

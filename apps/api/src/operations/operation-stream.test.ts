@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Progress } from '@buckets/contracts';
@@ -100,10 +100,11 @@ describe('the stream of an operation', () => {
     for (const wake of waiters.splice(0)) wake();
   };
 
+  const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+
   async function listen(headers: Record<string, string> = {}) {
     const abort = new AbortController();
-    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    const response = await fetch(address, { headers, signal: abort.signal });
+    const response = await fetch(address(), { headers, signal: abort.signal });
     let text = '';
     const reading = (async () => {
       for await (const chunk of response.body ?? []) text += Buffer.from(chunk as Uint8Array).toString();
@@ -208,6 +209,16 @@ describe('the stream of an operation', () => {
     advance({ state: 'succeeded' });
     await ended();
     expect(heard()).toBe(state('succeeded', 6));
+  });
+
+  it('is not begun for whoever asks for its head alone', async () => {
+    // Its connection stays for the next request.
+    const agent = new Agent({ keepAlive: true });
+    const asking = httpRequest(address(), { method: 'HEAD', agent }).end();
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    expect(response.headers['content-type']).toBe('text/event-stream');
+    await streamEnded;
+    agent.destroy();
   });
 
   it('tells a reader who has seen the end that there is nothing more', async () => {

@@ -37,8 +37,13 @@ export class OperationStream {
       response.status(204).end();
       return;
     }
+    response.status(200).set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
+    if (response.req.method === 'HEAD') {
+      response.end();
+      return;
+    }
     const changes = this.follower.follow(row, { quietMs: this.keepAliveMs, signal });
-    response.status(200).set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' }).flushHeaders();
+    response.flushHeaders();
     const stopWatching = this.board.watch(row.host_id, row.id, (progress) => {
       // A reader that does not keep up misses progress; it never piles up here.
       if (!response.writableNeedDrain) write(response, 'progress', progress);

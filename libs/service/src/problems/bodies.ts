@@ -1,7 +1,6 @@
-import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { CanActivate, ExecutionContext, RawBodyRequest } from '@nestjs/common';
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { isUtf8 } from 'node:buffer';
-import type { RawBodyRequest } from '@nestjs/common';
-import type { NextFunction, Request, Response } from 'express';
 import { InvalidRequest, Problem } from './problem.js';
 
 export interface BodyOptions {
@@ -15,25 +14,46 @@ const JSON_TYPES = ['application/json', 'application/*+json'];
 const MAX_DEPTH = 32;
 const MAX_FIELDS = 1_000;
 const MAX_VALUES = 20_000;
-const PROTOTYPE_NAMES = ['__proto__', 'constructor'];
+/** Validation takes them for fields that there are. */
+const PROTOTYPE_NAMES = Object.getOwnPropertyNames(Object.prototype);
 
 /**
- * Reads JSON bodies of requests and refuses all others, before any route is looked for. No text gets in that could not be
- * kept as it is: what is no UTF-8 would be replaced in silence, in a body and in a query alike. The application has to keep
- * raw bodies.
+ * Reads JSON bodies of requests and refuses all others. It is the last guard: of whom none of the others lets in, nothing is
+ * read. No text gets in that could not be kept as it is: what is no UTF-8 would be replaced in silence. Nothing is inflated:
+ * a body takes no more memory than was sent.
  */
-export function readJsonBodies(app: NestExpressApplication, { maxBytes, isRaw }: BodyOptions): void {
-  app.use((request: Request, _: Response, next: NextFunction) => {
-    next(!hasBody(request) || isRaw(request) || request.is(JSON_TYPES) ? undefined : new UnsupportedMediaType(request));
-  });
-  app.useBodyParser('json', {
-    limit: maxBytes,
-    strict: true,
-    type: (request) => !isRaw(request as Request) && Boolean((request as Request).is(JSON_TYPES)),
-  });
-  app.use((request: RawBodyRequest<Request>, _: Response, next: NextFunction) => {
-    next(whatIsWrongWithTheBody(request) ?? whatIsWrongWithTheQuery(request.originalUrl));
-  });
+export class JsonBodies implements CanActivate {
+  private readonly parse: RequestHandler;
+
+  constructor(private readonly options: BodyOptions) {
+    this.parse = express.json({
+      ...{ limit: options.maxBytes, strict: true, inflate: false, type: JSON_TYPES },
+      verify: (request: RawBodyRequest<Request>, _, bytes) => {
+        request.rawBody = bytes;
+      },
+    });
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (context.getType() !== 'http') return true;
+    const http = context.switchToHttp();
+    const request = http.getRequest<RawBodyRequest<Request>>();
+    if (!hasBody(request) || this.options.isRaw(request)) return true;
+    if (!request.is(JSON_TYPES)) throw new UnsupportedMediaType(request);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.parse(request, http.getResponse<Response>(), (error: unknown) =>
+      error === undefined ? resolve() : reject(error as Error),
+    );
+    await promise;
+    const wrong = whatIsWrongWithTheBody(request);
+    if (wrong !== undefined) throw wrong;
+    return true;
+  }
+}
+
+/** Refuses a query with what is no UTF-8, or no name of anything, before any route is looked for. */
+export function refuseUnreadableQueries({ originalUrl }: Request, _: Response, next: NextFunction): void {
+  next(whatIsWrongWithTheQuery(originalUrl));
 }
 
 function whatIsWrongWithTheBody({ body, rawBody }: RawBodyRequest<Request>): Problem | undefined {
@@ -46,12 +66,16 @@ function whatIsWrongWithTheBody({ body, rawBody }: RawBodyRequest<Request>): Pro
 
 function whatIsWrongWithTheQuery(address: string): Problem | undefined {
   const at = address.indexOf('?');
+  if (at < 0) return undefined;
+  const query = address.slice(at);
   try {
-    if (at >= 0) decodeURIComponent(address.slice(at));
-    return undefined;
+    decodeURIComponent(query);
   } catch {
     return new InvalidRequest([{ pointer: '', in: 'query', detail: 'it holds a % that begins no character in UTF-8' }]);
   }
+  const name = PROTOTYPE_NAMES.find((each) => new URLSearchParams(query).has(each));
+  if (name === undefined) return undefined;
+  return new InvalidRequest([{ pointer: '', in: 'query', detail: `there is no "${name}": remove it` }]);
 }
 
 class UnsupportedMediaType extends Problem {
@@ -70,7 +94,7 @@ function hasBody({ headers }: Request): boolean {
 
 /**
  * Looks at what validation cannot bear or see: it recurses, its time grows with the square of an object's fields (50,000
- * of them hold the process up for seconds), and it drops names that would change an object's prototype.
+ * of them hold the process up for seconds), and it misses names that every object has.
  */
 function whatIsWrongWithTheShape(body: unknown): string | undefined {
   let level = [body];

@@ -47,6 +47,7 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return undefined;
     }
+    if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     if (problem.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(problem.retryAfterSeconds));
     if (problem instanceof MethodNotAllowed) response.setHeader('Allow', problem.allowed.join(', '));
     response.removeHeader('Content-Disposition');

@@ -16,6 +16,8 @@ export function toProblem(error: unknown, translate: Translate = () => undefined
   const translated = translate(error);
   if (translated !== undefined) return translated;
   if (error instanceof HttpException) return fromHttpException(error);
+  const ofBody = bodyProblem(error);
+  if (ofBody !== undefined) return ofBody;
   if (error instanceof DeadlineExceeded) {
     return new Problem({
       code: error.code,
@@ -32,9 +34,6 @@ export function toProblem(error: unknown, translate: Translate = () => undefined
 function fromHttpException(error: HttpException): Problem | undefined {
   if (error.cause instanceof Problem) return error.cause;
   const status = error.getStatus();
-  const type = (error.cause as { type?: unknown } | undefined)?.type;
-  const known = typeof type === 'string' ? BODY_PROBLEMS[type]?.(error) : undefined;
-  if (known !== undefined) return new Problem({ ...known, cause: error });
   if (error.cause instanceof URIError) {
     return new InvalidRequest([{ pointer: '', in: 'path', detail: 'the address holds a % that begins no character' }]);
   }
@@ -43,12 +42,18 @@ function fromHttpException(error: HttpException): Problem | undefined {
   return new Problem({ code: reason.toLowerCase().replaceAll(/[^a-z]+/g, '-'), status, detail: error.message });
 }
 
+function bodyProblem(error: unknown): Problem | undefined {
+  const type = error instanceof Error ? (error as { type?: unknown }).type : undefined;
+  if (typeof type !== 'string' || !Object.hasOwn(BODY_PROBLEMS, type)) return undefined;
+  return new Problem({ ...BODY_PROBLEMS[type]!(error as Error), cause: error });
+}
+
 /** The errors of reading a body, by the types that the body parser gives them. */
 const BODY_PROBLEMS: Record<string, (error: Error) => { code: string; status: number; detail: string }> = {
   'entity.parse.failed': (error) => ({
     code: 'invalid-json',
     status: 400,
-    detail: isJson((error.cause as { body?: unknown }).body)
+    detail: isJson((error as { body?: unknown }).body)
       ? 'The body is JSON, but no object. Send one JSON object, such as {}.'
       : `The body is not valid JSON (${error.message.slice(0, 200)}). Send one JSON object.`,
   }),

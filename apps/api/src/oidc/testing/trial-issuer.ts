@@ -1,9 +1,26 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
 
 export const AUDIENCE = 'buckets';
 export const IDS_KEY = Buffer.alloc(32, 7).toString('base64');
+
+/** Answers that are JSON, with nothing by which a token could be checked. */
+const BAD_SETS = {
+  'no-set': () => '{}',
+  'no-keys': () => '{"keys":[]}',
+  'no-key': () => '{"keys":[null,7,{"kty":"oct","k":"AAAA","kid":"first"}]}',
+  'weak-keys': () => {
+    const jwk = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+    return JSON.stringify({
+      keys: [
+        { ...jwk, kid: 'first' },
+        { kty: 'RSA', n: 5, e: 'AQAB', kid: 'first' },
+      ],
+    });
+  },
+};
 
 interface KeyPair {
   kid: string;
@@ -15,7 +32,7 @@ interface KeyPair {
 /** An OIDC issuer as far as Buckets knows it: it signs tokens, and tells its keys over HTTP on this machine. */
 export class TrialIssuer {
   /** What the address of the keys does in place of telling them. */
-  trouble: 'none' | 'fails' | 'no-json' | 'endless' = 'none';
+  trouble: 'none' | 'fails' | 'no-json' | 'endless' | keyof typeof BAD_SETS = 'none';
   asked = 0;
   private told: JWK[] = [];
 
@@ -37,7 +54,7 @@ export class TrialIssuer {
       if (issuer.trouble === 'fails') response.writeHead(500).end();
       else if (issuer.trouble === 'no-json') response.end('<html>');
       else if (issuer.trouble === 'endless') response.end(Buffer.alloc(2 ** 20, ' '));
-      else response.end(JSON.stringify({ keys: issuer.told }));
+      else response.end(issuer.trouble === 'none' ? JSON.stringify({ keys: issuer.told }) : BAD_SETS[issuer.trouble]());
     });
     return issuer;
   }
