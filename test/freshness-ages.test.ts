@@ -92,7 +92,10 @@ it.each([
     await product.backUp('atlas');
     await becomes('atlas', 'fresh');
     const { statedAt } = await becomes('steady', 'fresh');
-    await until(async () => (await product.api.freshness('atlas')).confirmedAt !== undefined);
+    // All that there is to state of them by now was stated.
+    const now = Date.now();
+    const isConfirmed = async (id: string) => Date.parse((await product.api.freshness(id)).confirmedAt ?? '') >= now;
+    await until(async () => (await isConfirmed('atlas')) && (await isConfirmed('steady')));
     parts.forEach(pause);
     await writeFile(file('atlas'), `changed while nobody listened: ${parts.join()}`);
     for (const id of ['atlas', 'steady']) {

@@ -250,7 +250,10 @@ describe('an operation', () => {
     expect(host.claims).toMatchObject([{ outcome: 'succeeded' }]);
   });
 
-  it('has an attempt that fails for whatever reason while the data root is away tried again when it is back', async () => {
+  it.each([
+    ['for whatever reason', Object.assign(new Error('no such file or directory'), { code: 'ENOENT' })],
+    ['and nobody knows why', new AttemptFailed('unknown', 'rustic says nothing that is known.', { retry: true })],
+  ])('has an attempt that fails %s while the data root is away tried again when it is back', async (_, failure) => {
     const host = new Host();
     const { promise, resolve: comesBack } = Promise.withResolvers<void>();
     let attempts = 0;
@@ -259,7 +262,7 @@ describe('an operation', () => {
       host.dataRootWasAway = attempts === 1 ? 'It is not mounted.' : undefined;
       if (attempts === 2) return Promise.resolve(DONE);
       host.ready = promise;
-      return Promise.reject(Object.assign(new Error('no such file or directory'), { code: 'ENOENT' }));
+      return Promise.reject(failure);
     });
     await turnsUntil(() => host.failures.length === 1);
     await turns(20);

@@ -236,10 +236,14 @@ export class Operations {
     }
   }
 
-  /** What fails for good while the data root is away says nothing of the project: it is tried again when that is back. */
+  /**
+   * What fails for good, or for no reason that is known, while the data root is away says nothing of the project: it is tried
+   * again when that is back.
+   */
   private async unlessAway(failure: AttemptFailed, since: number): Promise<AttemptFailed> {
     const { retry, halfDone } = failure.options;
-    const why = retry || halfDone ? undefined : await this.options.dataRootAwaySince(since);
+    const isOther = halfDone || (retry && failure.code !== 'unknown');
+    const why = isOther ? undefined : await this.options.dataRootAwaySince(since);
     if (why === undefined) return failure;
     const { code } = new DataRootMissingError(why);
     return new AttemptFailed(code, why, { ...failure.options, retry: true, cause: failure });
