@@ -73,7 +73,8 @@ function whatIsWrongWithTheQuery(address: string): Problem | undefined {
   } catch {
     return new InvalidRequest([{ pointer: '', in: 'query', detail: 'it holds a % that begins no character in UTF-8' }]);
   }
-  const name = PROTOTYPE_NAMES.find((each) => new URLSearchParams(query).has(each));
+  const fields = new URLSearchParams(query);
+  const name = PROTOTYPE_NAMES.find((each) => fields.has(each));
   if (name === undefined) return undefined;
   return new InvalidRequest([{ pointer: '', in: 'query', detail: `there is no "${name}": remove it` }]);
 }
