@@ -19,9 +19,7 @@ afterAll(async () => {
 
 it('API keys from before it was kept are shown with who made them, as far as the journal says it', async () => {
   await parts.database('keys-before');
-  const url = new URL(parts.infrastructure.postgresUrl);
-  url.pathname = 'keys-before';
-  const data = await openDatabase(url.href, 2);
+  const data = await openDatabase(parts.databaseUrl('keys-before'), 2);
   try {
     const key = (n: number, requestedBy: string) => ({
       requestedBy,

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { madeAnew } from './made-anew.js';
 
 /**
  * Which backups are damaged, and when a repository was looked at. The rows of before lack it: they go, and the projection
@@ -8,11 +9,7 @@ export class AddDamage1795700230000 implements MigrationInterface {
   readonly name = 'AddDamage1795700230000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const statement of STATEMENTS) await runner.query(statement);
-    // The library makes this table when a projector starts for the first time.
-    if (await runner.hasTable('scheduler.projection_position')) {
-      await runner.query(`UPDATE scheduler.projection_position SET position = 0, hash = ''`);
-    }
+    await madeAnew(runner, STATEMENTS);
   }
 
   async down(runner: QueryRunner): Promise<void> {

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { madeAnew } from './made-anew.js';
 
 /**
  * What falls due may be counted by the leader's clock, a retention goes by sorts and days, and how many projects are how
@@ -9,11 +10,7 @@ export class DueWorkAnew1796300000000 implements MigrationInterface {
   readonly name = 'DueWorkAnew1796300000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const statement of STATEMENTS) await runner.query(statement);
-    // The library makes this table when a projector starts for the first time.
-    if (await runner.hasTable('scheduler.projection_position')) {
-      await runner.query(`UPDATE scheduler.projection_position SET position = 0, hash = ''`);
-    }
+    await madeAnew(runner, STATEMENTS);
   }
 
   async down(runner: QueryRunner): Promise<void> {

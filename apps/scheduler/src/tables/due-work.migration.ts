@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { madeAnew } from './made-anew.js';
 
 /**
  * What falls due, and when, has a table of its own. The rows of before lack what it is made from: they go, and the
@@ -9,11 +10,7 @@ export class DueWork1796200000000 implements MigrationInterface {
   readonly name = 'DueWork1796200000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const statement of STATEMENTS) await runner.query(statement);
-    // The library makes this table when a projector starts for the first time.
-    if (await runner.hasTable('scheduler.projection_position')) {
-      await runner.query(`UPDATE scheduler.projection_position SET position = 0, hash = ''`);
-    }
+    await madeAnew(runner, STATEMENTS);
   }
 
   async down(runner: QueryRunner): Promise<void> {

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { madeAnew } from './made-anew.js';
 
 /**
  * What time limits and the search for orphans need. The rows of before lack it: they go, and the projection reads the
@@ -8,11 +9,7 @@ export class LimitsAndOrphans1795400000000 implements MigrationInterface {
   readonly name = 'LimitsAndOrphans1795400000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const statement of STATEMENTS) await runner.query(statement);
-    // The library makes this table when a projector starts for the first time.
-    if (await runner.hasTable('scheduler.projection_position')) {
-      await runner.query(`UPDATE scheduler.projection_position SET position = 0, hash = ''`);
-    }
+    await madeAnew(runner, STATEMENTS);
   }
 
   async down(runner: QueryRunner): Promise<void> {
