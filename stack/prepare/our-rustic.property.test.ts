@@ -1,8 +1,9 @@
 import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -234,37 +235,51 @@ const comparable = stock !== undefined && isOurs;
     ];
     const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
     await execa('openssl', [...kind, ...names, '-keyout', at('key'), '-out', at('certificate')]);
-    const heard: string[] = [];
-    const server = createServer({ key: await readFile(at('key')), cert: await readFile(at('certificate')) });
-    server.on('request', ({ url }, response) => {
-      heard.push(url!);
-      response.writeHead(404).end();
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    const options = { endpoint: `https://127.0.0.1:${port}`, region: 'x', bucket: 'b', access_key_id: 'k', retry: '0' };
-    const lines = Object.entries({ ...options, secret_access_key: 's', disable_config_load: 'true' });
-    const profile = [
-      '[repository]\nrepository = "opendal:s3"\npassword = "x"\nno-cache = true\n[repository.options]',
-      ...lines.map(([key, value]) => `${key} = "${value}"`),
-    ];
-    await writeFile(at('tls.toml'), profile.join('\n'));
-    const ask = (certificates: string) =>
-      execa(ours, ['-P', at('tls'), 'snapshots'], {
-        env: { SSL_CERT_FILE: certificates, HOME: folder },
-        reject: false,
-      });
-    try {
-      expect((await ask('/etc/ssl/certs/ca-certificates.crt')).stderr).toMatch(/certificate/i);
-      expect(heard).toEqual([]);
-      await ask(at('certificate'));
-      expect(heard.length).toBeGreaterThan(0);
-    } finally {
-      server.close();
-    }
+    const keys = { key: await readFile(at('key')), cert: await readFile(at('certificate')) };
+    await using storage = await storageThat('https', (answer) => createTlsServer(keys, answer));
+    expect((await storage.ask({ SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt' })).stderr).toMatch(/certificate/i);
+    expect(storage.heard).toEqual([]);
+    await storage.ask({ SSL_CERT_FILE: at('certificate') });
+    expect(storage.heard.length).toBeGreaterThan(0);
+  });
+
+  it('needs no certificates where a storage speaks without TLS', async () => {
+    await using storage = await storageThat('http', (answer) => createServer(answer));
+    await storage.ask({ SSL_CERT_FILE: at('none'), SSL_CERT_DIR: at('none') });
+    expect(storage.heard.length).toBeGreaterThan(0);
   });
 });
+
+/** A storage on the loopback that has nothing, which rustic can be had to look at. */
+async function storageThat(scheme: 'http' | 'https', serverOf: (answer: RequestListener) => Server) {
+  const heard: string[] = [];
+  const server = serverOf(({ url }, response) => {
+    heard.push(url!);
+    response.writeHead(404).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const options = {
+    endpoint: `${scheme}://127.0.0.1:${port}`,
+    region: 'x',
+    bucket: 'b',
+    access_key_id: 'k',
+    retry: '0',
+  };
+  const lines = Object.entries({ ...options, secret_access_key: 's', disable_config_load: 'true' });
+  const profile = [
+    '[repository]\nrepository = "opendal:s3"\npassword = "x"\nno-cache = true\n[repository.options]',
+    ...lines.map(([key, value]) => `${key} = "${value}"`),
+  ];
+  await writeFile(at('storage.toml'), profile.join('\n'));
+  return {
+    heard,
+    ask: (certificates: Partial<Record<'SSL_CERT_FILE' | 'SSL_CERT_DIR', string>>) =>
+      execa(ours, ['-P', at('storage'), 'snapshots'], { env: { ...certificates, HOME: folder }, reject: false }),
+    [Symbol.asyncDispose]: async () => void server.close(),
+  };
+}
 
 /** The allocation with the number FAILING of those that a context of zstd may be fails. */
 const FAILING_ALLOCATION = `
